@@ -24,8 +24,8 @@ from tampering import KINDS, tamper
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ledger.tlog import leaf_hash, verify_inclusion
 from pilothouse.workflows.reports.audit import verify_log
+from pilothouse_verify.tree import inclusion_root
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 RECORDS = 40
@@ -70,13 +70,8 @@ def proofs_hold(folder):
         log = SqlAuditLog(ledger.database, load_keys(folder / "keys"), Clock())
         tree, texts = log.tree(), log.texts()
         return all(
-            verify_inclusion(
-                leaf_hash(text.encode()),
-                position,
-                len(tree),
-                tree.inclusion(position, len(tree)),
-                tree.root(),
-            )
+            inclusion_root(text.encode(), position, len(tree), list(tree.inclusion(position, len(tree))))
+            == tree.root()
             for position, text in texts
         ), len(texts)
 

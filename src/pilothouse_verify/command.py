@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse-verify BUNDLE`: 0 verified, 1 tampered, 2 usage, 3 consistent but not everything is proven."""
+"""`pilothouse-verify FILE`: 0 verified, 1 tampered, 2 usage, 3 consistent but not everything is proven."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from pilothouse_verify.bundle import check_bundle
 from pilothouse_verify.evidence import check_evidence, is_evidence
+from pilothouse_verify.proof import check_proof, is_proof
 
 __all__ = ["main"]
 
@@ -28,7 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
         epilog="Exit status: 0 verified, 1 tampered, 2 usage, 3 consistent but not everything is proven.",
     )
     parser.add_argument(
-        "bundle", type=Path, help="file that `pilothouse report auditor` or `pilothouse audit export` wrote"
+        "bundle",
+        type=Path,
+        help="file that `pilothouse report auditor`, `audit export` or `audit prove` wrote",
     )
     parser.add_argument(
         "--key", help="the log's verifier key, or a file with it, from another way than the bundle"
@@ -48,6 +51,9 @@ def main(arguments: list[str] | None = None) -> None:
     if key is not None and Path(key).is_file():
         key = Path(key).read_text(encoding="utf-8")
     anchors = tuple(given.checkpoint)
+    if is_proof(given.bundle):
+        proof = check_proof(given.bundle, key=key, anchors=anchors)
+        _end(proof.problems, proof.missing, proof.summary)
     if is_evidence(given.bundle):
         evidence = check_evidence(given.bundle, key=key, anchors=anchors)
         _end(

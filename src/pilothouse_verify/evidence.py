@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pilothouse_verify.bundle import UNREADABLE
 from pilothouse_verify.canonical import canonical
-from pilothouse_verify.note import PublicKey, parse_key, parse_note
+from pilothouse_verify.note import parse_key, parse_note
+from pilothouse_verify.proof import hold_against
 from pilothouse_verify.recompute import recompute
 from pilothouse_verify.tree import inclusion_root
 
@@ -151,23 +152,14 @@ def _check_proof(
     digest = hashlib.sha256(files["manifest.json"]).hexdigest()
     if record.get("kind") != "evidence.exported" or record.get("document", {}).get("manifest") != digest:
         result.problems.append("the signed record is not that of this manifest")
-    _check_anchors(anchors, believed, note.size, note.root, result)
-
-
-def _check_anchors(
-    anchors: tuple[Path, ...], key: PublicKey, size: int, root: bytes, result: EvidenceResult
-) -> None:
-    """Hold the checkpoint against those of the same size that came another way; others speak of other states and prove nothing."""
+    grown = {
+        int(size): [b64decode(node, validate=True) for node in nodes]
+        for size, nodes in proof.get("extends", {}).items()
+    }
     for anchor in anchors:
-        note = parse_note(anchor.read_text(encoding="utf-8", errors="replace"))
-        if note is None or not note.is_signed_by(key) or note.origin != key.name:
-            result.problems.append(f"{anchor} is no checkpoint of {key.name}")
-        elif note.size != size:
-            result.missing.append(
-                f"{anchor} covers {note.size:,} records and the bundle's checkpoint {size:,}: ask for the anchor of that size"
-            )
-        elif note.root != root:
-            result.problems.append(f"{anchor} shows another log of the same size")
+        problem, lack = hold_against(note, anchor, believed, grown)
+        result.problems.extend([problem] if problem else [])
+        result.missing.extend([lack] if lack else [])
 
 
 def _check_verdict(files: dict[str, bytes], manifest: dict[str, object], result: EvidenceResult) -> None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 
-__all__ = ["GrowingRoot", "inclusion_root"]
+__all__ = ["GrowingRoot", "consistency_roots", "inclusion_root"]
 
 
 class GrowingRoot:
@@ -74,3 +75,42 @@ def inclusion_root(record: bytes, index: int, size: int, path: list[bytes]) -> b
             else sha256(b"\x01" + sibling + node).digest()
         )
     return node
+
+
+def consistency_roots(old: int, new: int, old_root: bytes, path: list[bytes]) -> tuple[bytes, bytes] | None:
+    """Return the two roots that a consistency proof leads to, from the definition of PROOF in RFC 6962, section 2.1.2.
+
+    Args:
+        old: Leaves of the earlier tree, at least 1: every log extends the empty one.
+        new: Leaves of the later tree.
+        old_root: Root of the earlier tree, which a proof about a complete one does not repeat.
+        path: Nodes of the proof, deepest first.
+
+    Returns:
+        The roots of the earlier and of the later tree; only when both are the signed ones does one extend the other. None
+        when the proof has the wrong length.
+    """
+    if not 0 < old <= new:
+        return None
+    nodes = iter(path)
+    try:
+        roots = _subproof(old, new, old_root, nodes)
+    except StopIteration:
+        return None
+    return roots if next(nodes, None) is None else None
+
+
+def _subproof(old: int, new: int, known: bytes | None, nodes: Iterator[bytes]) -> tuple[bytes, bytes]:
+    """Return both hashes of one subtree; `known` is that of the earlier tree as long as the subtree begins with it."""
+    if old == new:
+        node = next(nodes) if known is None else known
+        return node, node
+    half = 1
+    while half * 2 < new:
+        half *= 2
+    if old <= half:
+        before, after = _subproof(old, half, known, nodes)
+        return before, sha256(b"\x01" + after + next(nodes)).digest()
+    before, after = _subproof(old - half, new - half, None, nodes)
+    left = next(nodes)
+    return sha256(b"\x01" + left + before).digest(), sha256(b"\x01" + left + after).digest()

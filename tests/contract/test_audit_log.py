@@ -18,8 +18,9 @@ from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.audit_subjects import commitment_of
 from pilothouse.ledger.checkpoint import open_note, parse_verifier_key, sign_checkpoint, verifier_key_of
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ledger.tlog import Tree, leaf_hash, verify_consistency
+from pilothouse.ledger.tlog import Tree, leaf_hash
 from pilothouse.ports.audit import AuditLog
+from pilothouse_verify.tree import consistency_roots
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 
@@ -100,7 +101,7 @@ def test_a_checkpoint_is_signed_reads_back_and_extends_the_one_before(log):
     old, new = open_note(first.note, key), open_note(second.note, key)
     tree = log.tree()
     assert (old.size, new.size) == (1, 6)
-    assert verify_consistency(1, 6, tree.consistency(1, 6), old.root, new.root)
+    assert consistency_roots(1, 6, old.root, list(tree.consistency(1, 6))) == (old.root, new.root)
     assert Tree(leaf_hash(text.encode()) for _, text in log.texts()).root() == new.root
     assert log.sign().note == second.note
 

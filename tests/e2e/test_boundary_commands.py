@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
 from pilothouse.app.boundary import audit_log, permission_desk
-from pilothouse.errors import UnknownName
+from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ledger import permission_book
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tool_calls import SqlToolCalls
@@ -200,6 +200,12 @@ def test_the_log_verifies_is_anchored_exported_and_a_change_is_found_and_breache
     verifier = [sys.executable, "-c", code, str(tmp_path / "bundle.zip")]
     assert subprocess.run(verifier, check=False).returncode == 3
     assert subprocess.run([*verifier, "--key", key, "--checkpoint", str(anchor)], check=False).returncode == 0
+    grown = tmp_path / "grown.txt"
+    grown.write_text(type_in("audit", "prove", "--since", str(anchor)))
+    proof = [*verifier[:3], str(grown), "--key", key, "--checkpoint", str(anchor)]
+    assert subprocess.run(proof, check=False).returncode == 0
+    with pytest.raises(UsageError, match="one record or the growth"):
+        CliRunner().invoke(command_tree(), ["audit", "prove"], catch_exceptions=False)
     assert "cannot be read any more" in type_in("audit", "erase", "ana", "--reason", "asked")
     assert "erased: 1" in type_in("audit", "verify")
     with closing(sqlite3.connect(tmp_path / "home" / "ledger.sqlite")) as connection, connection:

@@ -8,9 +8,9 @@ is no padding: a tree of n leaves splits at the largest power of two below n (RF
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-__all__ = ["EMPTY_ROOT", "Tree", "leaf_hash", "node_hash", "verify_consistency", "verify_inclusion"]
+__all__ = ["EMPTY_ROOT", "Tree", "leaf_hash", "node_hash"]
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """Root of a tree without leaves (RFC 6962, section 2.1)."""
@@ -111,56 +111,6 @@ class Tree:
         if old <= middle:
             return [*self._subproof(old, start, middle, complete=complete), self._range(middle, end)]
         return [*self._subproof(old, middle, end, complete=False), self._range(start, middle)]
-
-
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Return whether a proof shows that a leaf is at a place of the tree with this root.
-
-    The walk is that of RFC 9162, section 2.1.3.2.
-    """
-    if not 0 <= index < size:
-        return False
-    place, last, node = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            return False
-        if place % 2 or place == last:
-            node = node_hash(sibling, node)
-            while place and not place % 2:
-                place, last = place >> 1, last >> 1
-        else:
-            node = node_hash(node, sibling)
-        place, last = place >> 1, last >> 1
-    return last == 0 and node == root
-
-
-def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    """Return whether a proof shows that one tree extends another.
-
-    The walk is that of RFC 9162, section 2.1.4.2.
-    """
-    if not 0 <= old <= new:
-        return False
-    if old in (0, new):
-        return not proof and (old_root == new_root if old == new else old_root == EMPTY_ROOT)
-    path = list(proof) if old & (old - 1) else [old_root, *proof]
-    if not path:
-        return False
-    place, last = old - 1, new - 1
-    while place % 2:
-        place, last = place >> 1, last >> 1
-    first = second = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if place % 2 or place == last:
-            first, second = node_hash(sibling, first), node_hash(sibling, second)
-            while place and not place % 2:
-                place, last = place >> 1, last >> 1
-        else:
-            second = node_hash(second, sibling)
-        place, last = place >> 1, last >> 1
-    return last == 0 and first == old_root and second == new_root
 
 
 def _split(width: int) -> int:

@@ -8,9 +8,20 @@ import random
 
 import pytest
 
-from pilothouse.ledger.tlog import EMPTY_ROOT, Tree, leaf_hash, verify_consistency, verify_inclusion
+from pilothouse.ledger.tlog import EMPTY_ROOT, Tree, leaf_hash
+from pilothouse_verify.tree import consistency_roots, inclusion_root
 
-LEAVES = [leaf_hash(f"record {number}".encode()) for number in range(70)]
+RECORDS = [f"record {number}".encode() for number in range(70)]
+LEAVES = [leaf_hash(record) for record in RECORDS]
+
+
+def is_in(record, index, size, proof, root):
+    """What the auditor's own program says of a proof of ours."""
+    return inclusion_root(record, index, size, list(proof)) == root
+
+
+def extends(old, new, proof, old_root, new_root):
+    return consistency_roots(old, new, old_root, list(proof)) == (old_root, new_root)
 
 
 def definition(leaves):
@@ -52,19 +63,18 @@ def test_every_proof_of_small_trees_verifies_and_no_other_leaf_place_or_root_doe
         root = tree.root(size)
         for index in range(size):
             proof = tree.inclusion(index, size)
-            assert verify_inclusion(LEAVES[index], index, size, proof, root)
-            assert not verify_inclusion(LEAVES[size], index, size, proof, root)
-            assert not verify_inclusion(
-                LEAVES[index], (index + 1) % size if size > 1 else 1, size, proof, root
-            )
-            assert not verify_inclusion(LEAVES[index], index, size, (*proof, root), root)
-        for old in range(size + 1):
+            assert is_in(RECORDS[index], index, size, proof, root)
+            assert not is_in(RECORDS[size], index, size, proof, root)
+            assert not is_in(RECORDS[index], (index + 1) % size if size > 1 else 1, size, proof, root)
+            assert not is_in(RECORDS[index], index, size, (*proof, root), root)
+        assert tree.consistency(0, size) == ()  # whatever is, goes on from nothing
+        for old in range(1, size + 1):
             proof = tree.consistency(old, size)
-            assert verify_consistency(old, size, proof, tree.root(old), root)
+            assert extends(old, size, proof, tree.root(old), root)
             if 0 < old < size:
-                assert not verify_consistency(old, size, proof, tree.root(old - 1), root)
-                assert not verify_consistency(old, size, proof, tree.root(old), tree.root(size - 1))
-                assert not verify_consistency(old, size, proof[:-1], tree.root(old), root)
+                assert not extends(old, size, proof, tree.root(old - 1), root)
+                assert not extends(old, size, proof, tree.root(old), tree.root(size - 1))
+                assert not extends(old, size, proof[:-1], tree.root(old), root)
 
 
 def test_a_bit_flipped_anywhere_in_a_proof_breaks_it():
@@ -74,7 +84,7 @@ def test_a_bit_flipped_anywhere_in_a_proof_breaks_it():
         index, proof = (place := dice.randrange(size)), list(tree.inclusion(place, size))
         at = dice.randrange(len(proof))
         proof[at] = bytes([proof[at][0] ^ 1, *proof[at][1:]])
-        assert not verify_inclusion(LEAVES[index], index, size, proof, tree.root(size))
+        assert not is_in(RECORDS[index], index, size, proof, tree.root(size))
 
 
 def test_what_the_tree_does_not_have_is_said():
@@ -82,5 +92,5 @@ def test_what_the_tree_does_not_have_is_said():
     for ask in (lambda: tree.root(6), lambda: tree.inclusion(5, 5), lambda: tree.consistency(4, 3)):
         with pytest.raises(ValueError, match=r"leaves|leaf"):
             ask()
-    assert not verify_inclusion(LEAVES[0], 3, 3, (), tree.root(3))
-    assert not verify_consistency(3, 2, (), tree.root(3), tree.root(2))
+    assert not is_in(RECORDS[0], 3, 3, (), tree.root(3))
+    assert not extends(3, 2, (), tree.root(3), tree.root(2))

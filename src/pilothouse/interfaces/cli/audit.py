@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.errors import ExitStatus, UnknownName
+from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -118,23 +117,29 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("prove")
     def prove(
-        position: Annotated[int, typer.Argument(min=0, help="Number of the record.")], *, home: Home = None
+        position: Annotated[int | None, typer.Argument(min=0, help="Number of the record.")] = None,
+        *,
+        since: Annotated[
+            Path | None,
+            typer.Option(
+                help="An earlier checkpoint: prove that the log is the same one, with records after it."
+            ),
+        ] = None,
+        home: Home = None,
     ) -> None:
-        """Print one record with the proof that it is in the signed log (C2SP tlog-proof lines)."""
+        """Print a proof that `pilothouse-verify` checks: one record is in the signed log, or the log goes on from a checkpoint."""
+        from pilothouse.workflows.reports.log_proofs import prove_growth, prove_record
+
+        if (position is None) == (since is None):
+            raise UsageError(
+                "what is to be proved: one record or the growth of the log?",
+                remedy="Name one: `pilothouse audit prove NUMBER` or `pilothouse audit prove --since CHECKPOINT`.",
+            )
         with services.open_boundary(load_settings(home=home)) as room:
-            signed = room.log.sign()
-            if position >= signed.size:
-                raise UnknownName(
-                    f"no record {position}; the log has {signed.size:,}",
-                    remedy="List them: `pilothouse audit list`.",
-                    subject=str(position),
-                )
-            path = room.log.tree().inclusion(position, signed.size)
-            record = room.log.records(start=position, limit=1)[0]
-        typer.echo(f"c2sp.org/tlog-proof@v1\nindex {position}")
-        for node in path:
-            typer.echo(base64.b64encode(node).decode())
-        typer.echo(f"\n{signed.note}\n{record.text}")
+            text = (
+                prove_record(room, position) if position is not None else prove_growth(room, since or Path())
+            )
+        typer.echo(text, nl=False)
 
     @group.command("list")
     def records(

@@ -138,7 +138,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             found = judged(room.installation, agent, freeze=True)
             done = export_evidence(room, found, target)
         typer.echo(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
-        typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY")
+        typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
 
     @group.command("residency")
     def residency(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:

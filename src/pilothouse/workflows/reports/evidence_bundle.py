@@ -29,6 +29,7 @@ from pilothouse.reports.compliance import build_compliance
 from pilothouse.reports.view_models import page_json
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 from pilothouse.workflows.ground.decision_log import every_decision
+from pilothouse.workflows.reports.log_proofs import proven_sizes
 from pilothouse.workflows.verdict.assess import Assessment
 
 __all__ = ["EXPORTED", "Exported", "export_evidence"]
@@ -57,9 +58,11 @@ verdicts/        earlier verdicts, as they were frozen
 decisions.jsonl  what people and the system decided about the agent
 compliance.json  which controls of which frameworks the evidence speaks to
 manifest.json    the digest of every file above
-proof.json       the audit record that holds the manifest's digest, and its proof under a signed checkpoint
+proof.json       the audit record that holds the manifest's digest, its proof under a signed checkpoint, and that this
+                 checkpoint goes on from each one that was anchored
 
-Check it with `pilothouse-verify FILE --key KEY`, with the key from another way than this file. The program needs
+Check it with `pilothouse-verify FILE --key KEY --checkpoint ANCHOR`, with the key, and a checkpoint of the log from
+before this file was written, from another way than this file. The program needs
 neither Pilothouse nor a network: it recomputes every digest, every rate and bound from the records, until when each
 record counts, and every status from the rules, and names what differs.
 """
@@ -233,13 +236,15 @@ def _proof(room: BoundaryRoom, agent: str, manifest: str, now: datetime) -> str:
     record = next(
         one for one in room.log.search(agent=agent, kind=EXPORTED, limit=10) if manifest in one.text
     )
-    path = room.log.tree().inclusion(record.position, signed.size)
+    tree = room.log.tree()
+    path = tree.inclusion(record.position, signed.size)
     return canonical_json(
         {
             "record": record.text,
             "position": record.position,
             "path": [base64.b64encode(node).decode() for node in path],
             "checkpoint": signed.note,
+            "extends": proven_sizes(room, tree, signed.size),
         }
     )
 

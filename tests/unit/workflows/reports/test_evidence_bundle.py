@@ -205,7 +205,7 @@ def test_a_verdict_that_leaves_out_what_is_breached_is_named(made, edit, found):
     assert any(problem.startswith(found) for problem in problems), problems
 
 
-def test_an_anchor_of_another_size_proves_nothing_and_is_said_to(made, tmp_path):
+def test_an_anchor_of_a_later_log_proves_nothing_and_is_said_to(made, tmp_path):
     target, key, _, _ = made
     home = target.parent
     settings = load_settings({}, home=home)
@@ -220,7 +220,7 @@ def test_an_anchor_of_another_size_proves_nothing_and_is_said_to(made, tmp_path)
     assert (fitting.problems, fitting.missing) == ([], [])
     later = check_evidence(target, key=key, anchors=(tmp_path / "later",))
     assert later.problems == []
-    assert "ask for the anchor of that size" in later.missing[0]
+    assert "is of a later log" in later.missing[0]
 
 
 def moved(text, **by):

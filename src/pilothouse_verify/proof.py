@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks one proof about the log: that a record is in it, or that it goes on from an earlier checkpoint."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
+from pilothouse_verify.tree import consistency_roots, inclusion_root
+
+__all__ = ["ProofResult", "check_proof", "hold_against", "is_proof"]
+
+RECORD_HEAD, GROWTH_HEAD = "c2sp.org/tlog-proof@v1", "old "
+
+PROOF_CHARACTERS_MAX = 256 * 1024
+"""A record has at most 64 KiB and a proof 64 hashes for each power of two."""
+
+
+@dataclass
+class ProofResult:
+    """What was found.
+
+    Attributes:
+        summary: What the proof shows if nothing is wrong.
+        problems: What is wrong.
+        missing: What an auditor would still need to believe it.
+    """
+
+    summary: str = ""
+    problems: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def is_proof(path: Path) -> bool:
+    """Whether a file is a proof that `pilothouse audit prove` printed.
+
+    Args:
+        path: Any file.
+    """
+    with path.open("rb") as file:
+        return file.read(len(RECORD_HEAD)).startswith((RECORD_HEAD.encode(), GROWTH_HEAD.encode()))
+
+
+def check_proof(path: Path, *, key: str | None, anchors: tuple[Path, ...]) -> ProofResult:
+    """Check a proof.
+
+    Args:
+        path: File with the proof.
+        key: Verifier key of the log, or None; a proof has none in it.
+        anchors: Checkpoints that reached the auditor another way.
+
+    Returns:
+        What was found.
+    """
+    result = ProofResult()
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        text = file.read(PROOF_CHARACTERS_MAX + 1)
+    head, _, rest = text.partition("\n\n")
+    body, _, rest = rest.partition("\n\n")
+    signatures, _, record = rest.partition("\n\n")
+    note = parse_note(f"{body}\n\n{signatures}\n")
+    believed = parse_key(key) if key else None
+    if key and believed is None:
+        result.problems.append("the key that was given is no Ed25519 verifier key")
+    elif note is None or len(text) > PROOF_CHARACTERS_MAX:
+        result.problems.append("this is no proof that `pilothouse audit prove` printed")
+    elif believed is not None and not (note.is_signed_by(believed) and note.origin == believed.name):
+        result.problems.append(f"the checkpoint in it is not signed by {believed.name}")
+    if note is None or result.problems:
+        return result
+    if believed is None:
+        result.missing.append("signer not confirmed: give the log's key with --key")
+    try:
+        if head.startswith(GROWTH_HEAD):
+            _check_growth(head.split("\n"), note, believed, anchors, result)
+        else:
+            _check_record(head.split("\n"), note, record.removesuffix("\n"), result)
+            _check_anchors(note, believed, anchors, result)
+    except ValueError:
+        result.problems.append("the proof is not written as one")
+    return result
+
+
+def _check_record(lines: list[str], note: Note, record: str, result: ProofResult) -> None:
+    word, _, number = lines[1].partition(" ") if len(lines) > 1 else ("", "", "")
+    if word != "index" or not (number.isascii() and number.isdigit()):
+        raise ValueError("no index")
+    path = [b64decode(line, validate=True) for line in lines[2:]]
+    if inclusion_root(record.encode(), int(number), note.size, path) != note.root:
+        result.problems.append(f"this record is not record {int(number):,} of the signed log")
+    result.summary = f"record {int(number):,} is in the log of {note.size:,} records"
+
+
+def _check_growth(
+    lines: list[str], note: Note, key: PublicKey | None, anchors: tuple[Path, ...], result: ProofResult
+) -> None:
+    number = lines[0].removeprefix(GROWTH_HEAD)
+    if not (number.isascii() and number.isdigit()):
+        raise ValueError("no size")
+    old = int(number)
+    proofs = {old: [b64decode(line, validate=True) for line in lines[1:]]}
+    held = [hold_against(note, anchor, key, proofs) for anchor in anchors]
+    result.problems.extend(problem for problem, _ in held if problem)
+    result.missing.extend(lack for _, lack in held if lack)
+    if not any(size == old for size in map(_size_of, anchors)):
+        result.missing.append(f"give the checkpoint of {old:,} records that you have with --checkpoint")
+    result.summary = f"the log of {note.size:,} records goes on from that of {old:,}"
+
+
+def _check_anchors(note: Note, key: PublicKey | None, anchors: tuple[Path, ...], result: ProofResult) -> None:
+    for problem, lack in (hold_against(note, anchor, key, {}) for anchor in anchors):
+        result.problems.extend([problem] if problem else [])
+        result.missing.extend([lack] if lack else [])
+    if not anchors:
+        result.missing.append(
+            "no anchor: give a checkpoint from outside with --checkpoint to rule out a fork"
+        )
+
+
+def hold_against(
+    note: Note, anchor: Path, key: PublicKey | None, proofs: dict[int, list[bytes]]
+) -> tuple[str, str]:
+    """Return what is wrong between a checkpoint and one that came another way, and what is lacking to say so.
+
+    Args:
+        note: The checkpoint.
+        anchor: File with the other one.
+        key: Key of the log, or None when nobody gave it.
+        proofs: By size, the proofs that the checkpoint's log goes on from the one of that size.
+
+    Returns:
+        The problem and what is lacking, each empty where there is none.
+    """
+    other = parse_note(anchor.read_text(encoding="utf-8", errors="replace"))
+    if other is None or other.origin != note.origin or (key is not None and not other.is_signed_by(key)):
+        return f"{anchor} is no checkpoint of {note.origin}", ""
+    if other.size == note.size:
+        return ("" if other.root == note.root else f"{anchor} shows another log of the same size"), ""
+    path = proofs.get(other.size)
+    if path is None:
+        wanted = f"`pilothouse audit prove --since {anchor}`"
+        if other.size > note.size:
+            return (
+                "",
+                f"{anchor} is of a later log, {other.size:,} records: hold it against a newer one of these",
+            )
+        return "", f"nothing shows that the log goes on from {anchor}: ask for what {wanted} prints"
+    if consistency_roots(other.size, note.size, other.root, path) != (other.root, note.root):
+        return f"the log of {note.size:,} records does not go on from that of {anchor}", ""
+    return "", ""
+
+
+def _size_of(anchor: Path) -> int | None:
+    note = parse_note(anchor.read_text(encoding="utf-8", errors="replace"))
+    return None if note is None else note.size
