@@ -16,10 +16,10 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.ledger.controls import controls
+from pilothouse.ledger.controls import controls, planted_faults
 from pilothouse.ledger.credentials import credentials
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers
-from pilothouse.ledger.review_tables import review_labels
+from pilothouse.ledger.review_tables import review_items, review_labels
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, row_line
 from pilothouse.ledger.schema import outcomes, prices
 
@@ -28,8 +28,10 @@ __all__ = ["LOGGED_TABLES", "Standing", "compare_standing", "standing_lines"]
 LOGGED_TABLES = (
     prices,
     outcomes,
+    review_items,
     review_labels,
     controls,
+    planted_faults,
     gateway_keys,
     gateway_providers,
     credentials,

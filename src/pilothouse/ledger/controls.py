@@ -174,12 +174,14 @@ class SqlControls:
                 remedy="Plan a shorter drill: `pilothouse drill --help`.",
                 subject=fault.agent,
             )
-        over = (planted_faults.c.agent == fault.agent) & (planted_faults.c.until_us <= to_micros(fault.at))
-        with self._database.write() as connection:
-            connection.execute(delete(planted_faults).where(over))
-            connection.execute(
-                delete(planted_faults).where(_same(fault.agent, fault.kind, fault.integration))
-            )
+        ours = planted_faults.c.agent == fault.agent
+        over = planted_faults.c.until_us <= to_micros(fault.at)
+        here = _same(fault.agent, fault.kind, fault.integration)
+        with (
+            self._database.write() as connection,
+            logged_change(connection, planted_faults, ours, at=fault.at, actor=fault.actor),
+        ):
+            connection.execute(delete(planted_faults).where((ours & over) | here))
             connection.execute(
                 insert(planted_faults).values(
                     agent=fault.agent,
@@ -206,7 +208,9 @@ class SqlControls:
     def uproot(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
         """End a planted fault; False when it had ended."""
         with self._database.write() as connection:
-            done = connection.execute(delete(planted_faults).where(_same(agent, kind, integration)))
+            here = _same(agent, kind, integration)
+            with logged_change(connection, planted_faults, here, at=at, actor=actor):
+                done = connection.execute(delete(planted_faults).where(here))
             if not done.rowcount:
                 return False
             _record(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     case,
     exists,
     false,
@@ -236,7 +237,7 @@ class SqlCuration:
             )
             for table in _TEXTS:
                 counts[table.name] = _overwrite(connection, table, subject, items, at=at, actor=actor)
-            _close_erased(connection)
+            _close_erased(connection, at=at, actor=actor)
             document = canonical_json({"rows": counts})
             append_decision(
                 connection, kind="subject.erased", agent="pilothouse", at=at, actor=actor, document=document
@@ -284,14 +285,19 @@ def _empty(connection: Connection, table: Table, here: ColumnElement[bool]) -> N
     connection.execute(update(table).where(here).values(**values))
 
 
-def _close_erased(connection: Connection) -> None:
+def _close_erased(connection: Connection, *, at: datetime, actor: str) -> None:
     """Ask nobody about a text that is gone: what waits for a delivery is rejected, what waits for a label stays without."""
     item = review_items.c
-    connection.execute(
-        update(review_items)
-        .where(item.state.in_([state.value for state in OPEN_STATES]), item.proposal == ERASED)
-        .values(**{**NOBODY, "note": "its texts were erased"}, state=ItemState.UNSURE.value)
-    )
+    is_gone = and_(item.state.in_([state.value for state in OPEN_STATES]), item.proposal == ERASED)
+    ids = connection.execute(select(item.item_id).where(is_gone)).scalars().all()
+    for start in range(0, len(ids), _ROWS_AT_ONCE):
+        here = item.item_id.in_(ids[start : start + _ROWS_AT_ONCE])
+        with logged_change(connection, review_items, here, at=at, actor=actor):
+            connection.execute(
+                update(review_items)
+                .where(here)
+                .values(**{**NOBODY, "note": "its texts were erased"}, state=ItemState.UNSURE.value)
+            )
 
 
 def _check_subject(subject: str) -> None:

@@ -21,6 +21,7 @@ from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.review_tables import item_columns, review_items
+from pilothouse.ledger.row_log import log_rows, logged_change
 from pilothouse.ledger.schema import from_micros, to_micros
 from pilothouse.ports.curation import ERASED
 from pilothouse.ports.holds import HELD_OPEN_MAX, HeldOutput, Hold, HoldState
@@ -73,7 +74,9 @@ class SqlHolds:
             ).scalar_one()
             if waiting >= self._open_max:
                 return _refused(hold_id, output, waiting)
-            connection.execute(insert(review_items).values(**item_columns(_item(hold_id, output))))
+            new = item_columns(_item(hold_id, output))
+            connection.execute(insert(review_items).values(**new))
+            log_rows(connection, review_items.name, added=[new], at=output.held_at, actor="pilothouse")
             _record(connection, "output.held", output.agent, hold_id, output.call_digest, at=output.held_at)
             row = _row(connection, hold_id)
         if row is None:  # pragma: no cover - it was written three lines above
@@ -113,18 +116,21 @@ class SqlHolds:
                 return ()
         ended = []
         with self._database.write() as connection:
-            for row in connection.execute(late).all():
+            rows = connection.execute(late).all()
+            here = review_items.c.item_id.in_([row.item_id for row in rows])
+            with logged_change(connection, review_items, here, at=now, actor="pilothouse"):
                 connection.execute(
                     update(review_items)
-                    .where(review_items.c.item_id == row.item_id, review_items.c.state.in_(_OPEN))
+                    .where(here)
                     .values(
                         state=ItemState.EXPIRED.value,
                         note="nobody decided in time",
                         holder=None,
                         held_until_us=None,
-                        decided_us=row.due_us,
+                        decided_us=review_items.c.due_us,
                     )
                 )
+            for row in rows:
                 _record(connection, "output.expired", row.agent, row.item_id, row.call_digest, at=now)
                 done = _row(connection, row.item_id)
                 if done is not None:

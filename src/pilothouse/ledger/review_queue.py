@@ -39,7 +39,7 @@ from pilothouse.ledger.review_tables import (
     review_labels,
 )
 from pilothouse.ledger.row_log import log_rows, logged_change
-from pilothouse.ledger.schema import to_micros
+from pilothouse.ledger.schema import from_micros, to_micros
 from pilothouse.ports.review import ITEMS_READ_MAX, UNDO_WINDOW, ItemRecord, QueueCount
 
 __all__ = ["SqlReviewQueue"]
@@ -62,16 +62,19 @@ class SqlReviewQueue:
 
     def add(self, items: Sequence[ReviewItem]) -> int:
         """Add items; one that is known changes nothing. Return how many were new."""
-        new = 0
+        new: list[dict[str, Any]] = []
         with self._database.write() as connection:
             for item in items:
                 check_length("proposal", item.proposal)
                 check_length("input", item.input)
                 known = select(exists().where(_ITEM.item_id == item.item_id))
                 if not connection.execute(known).scalar_one():
-                    connection.execute(insert(review_items).values(**item_columns(item)))
-                    new += 1
-        return new
+                    new.append(item_columns(item))
+                    connection.execute(insert(review_items).values(**new[-1]))
+            if new:
+                at = from_micros(max(row["created_us"] for row in new))
+                log_rows(connection, review_items.name, added=new, at=at, actor="pilothouse")
+        return len(new)
 
     def claim_next(self, reviewer: str, agents: Sequence[str], now: datetime) -> ItemRecord | None:
         """Return the item this person has open, or give the most urgent one that waits; None when none does."""
@@ -109,9 +112,10 @@ class SqlReviewQueue:
                 return read_item(row), 0
             refuse_other_holder(row, label.reviewer, to_micros(label.at))
             refuse_other_person(connection, label.item_id, label.reviewer)
-            answers = [settle(connection, row, label)]
             twins = twins_of(connection, row, label) if label.answer.decides else ()
-            answers += [settle(connection, twin, label) for twin in twins]
+            settled = _ITEM.item_id.in_([row.item_id, *(twin.item_id for twin in twins)])
+            with logged_change(connection, review_items, settled, at=label.at, actor=label.reviewer):
+                answers = [settle(connection, one, label) for one in (row, *twins)]
             log_rows(connection, review_labels.name, added=answers, at=label.at, actor=label.reviewer)
             document = canonical_json(
                 {
@@ -168,11 +172,11 @@ class SqlReviewQueue:
             given = and_(_LABEL.reviewer == reviewer, _LABEL.at_us == last.at_us)
             with logged_change(connection, review_labels, given, at=now, actor=reviewer):
                 connection.execute(update(review_labels).where(same).values(undone_us=at))
-            connection.execute(
-                update(review_items)
-                .where(_ITEM.item_id.in_(ids))
-                .values(**NOBODY, state=ItemState.WAITING.value)
-            )
+            taken = _ITEM.item_id.in_(ids)
+            with logged_change(connection, review_items, taken, at=now, actor=reviewer):
+                connection.execute(
+                    update(review_items).where(taken).values(**NOBODY, state=ItemState.WAITING.value)
+                )
             document = canonical_json({"items": list(ids)})
             append_decision(
                 connection, kind="review.undone", agent=last.agent, at=now, actor=reviewer, document=document
@@ -194,7 +198,9 @@ class SqlReviewQueue:
             values: dict[str, Any] = {"only_for": reviewer}
             if row.holder not in {None, reviewer}:
                 values |= {**NOBODY, "state": ItemState.WAITING.value}
-            connection.execute(update(review_items).where(_ITEM.item_id == item_id).values(**values))
+            here = _ITEM.item_id == item_id
+            with logged_change(connection, review_items, here, at=now, actor=actor):
+                connection.execute(update(review_items).where(here).values(**values))
             document = canonical_json({"item": item_id, "to": reviewer})
             append_decision(
                 connection, kind="review.assigned", agent=row.agent, at=now, actor=actor, document=document

@@ -20,6 +20,7 @@ from pilothouse.core.evidence.review import (
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
 from pilothouse.ledger.review_order import free, may_have
 from pilothouse.ledger.review_tables import label_columns, read_item, review_items, review_labels
+from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import to_micros
 from pilothouse.ports.curation import ERASED
 from pilothouse.ports.review import CLAIM_LIFE, ITEMS_READ_MAX, ItemRecord
@@ -228,7 +229,7 @@ def settle(connection: Connection, row: Row[Any], label: Label) -> RowMapping:
     if row.source == ReviewSource.CANARY.value and state.is_open:
         state = ItemState.UNSURE  # nobody else can say what this person said before
     if row.source != ReviewSource.CANARY.value:
-        _free_other_opinions(connection, row, label.reviewer)
+        _free_other_opinions(connection, row, label)
     decided = {
         "correction": label.correction,
         "note": label.note,
@@ -243,18 +244,17 @@ def settle(connection: Connection, row: Row[Any], label: Label) -> RowMapping:
     return answer
 
 
-def _free_other_opinions(connection: Connection, row: Row[Any], reviewer: str) -> None:
+def _free_other_opinions(connection: Connection, row: Row[Any], label: Label) -> None:
     """Give what this person was to say of the same output besides back to everybody: it needs somebody else now."""
-    connection.execute(
-        update(review_items)
-        .where(
-            _ITEM.item_id.in_(_opinions(row)),
-            _ITEM.only_for == reviewer,
-            _ITEM.state.in_([one.value for one in OPEN_STATES]),
-            _ITEM.item_id != row.item_id,
-        )
-        .values(only_for=None)
+    others = select(_ITEM.item_id).where(
+        _ITEM.item_id.in_(_opinions(row)),
+        _ITEM.only_for == label.reviewer,
+        _ITEM.state.in_([one.value for one in OPEN_STATES]),
+        _ITEM.item_id != row.item_id,
     )
+    freed = _ITEM.item_id.in_(connection.execute(others).scalars().all())
+    with logged_change(connection, review_items, freed, at=label.at, actor=label.reviewer):
+        connection.execute(update(review_items).where(freed).values(only_for=None))
 
 
 def twins_of(connection: Connection, row: Row[Any], label: Label) -> Sequence[Row[Any]]:

@@ -62,6 +62,7 @@ review_items = Table(
     Column("note", Text, nullable=False),
     Column("decided_by", String(64), nullable=True),
     Column("decided_us", BigInteger, nullable=True),
+    Column("salt", String(32), nullable=False, server_default=""),
     Index(None, "agent", "state", "due_us"),
     Index(None, "content_digest"),
 )
@@ -126,7 +127,11 @@ def item_columns(item: ReviewItem) -> dict[str, Any]:
         "only_for": item.only_for,
         "known": item.known,
         "state": ItemState.WAITING.value,
+        "correction": None,
         "note": "",
+        "decided_by": None,
+        "decided_us": None,
+        "salt": fresh_salt(),
     }
 
 

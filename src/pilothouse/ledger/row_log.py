@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows that are changed in place stand in the audit log by digest, each change in the transaction that makes it.
 
-Decisions, charters, verdicts and evidence are only ever added, and each has an entry of its own. Prices, outcomes, labels,
-pauses and keys are many or are changed, so an entry names rows that came and rows that went: what stands is what came and
-did not go. Texts of persons are under a salt of their row: once both are erased, nobody can guess them back from the log.
+Decisions, charters, verdicts and evidence are only ever added, and each has an entry of its own. Prices, outcomes, questions
+of the review queue, labels, pauses, faults of drills and keys are many or are changed, so an entry names rows that came and
+rows that went: what stands is what came and did not go. Texts of persons are under a salt of their row: once both are erased, nobody can guess them back from the log.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
@@ -33,6 +33,9 @@ ROWS_IN_RECORD = 90
 
 SALT_BYTES = 16
 
+_Digests: TypeAlias = dict[str, dict[bytes, None]]
+"""Digests of rows by agent, in order; each row names itself, so no two have the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
@@ -43,12 +46,14 @@ class Logged:
         key: Columns that name a row.
         public: Further columns whose values an auditor is shown.
         private: Columns of which an auditor is shown only a commitment; under the salt of the row where it has one.
+        alike: Values that mean the same to the log, by column: between them a row may go to and fro without an entry.
     """
 
     words: str
     key: tuple[str, ...]
     public: tuple[str, ...]
     private: tuple[str, ...] = ()
+    alike: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 LOGGED: Mapping[str, Logged] = MappingProxyType(
@@ -67,6 +72,28 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
             ),
             private=("claim", "found"),
         ),
+        "review_items": Logged(
+            words="question of the review queue",
+            key=("item_id",),
+            public=(
+                *("agent", "task_type", "trace_id", "version", "source", "confidence", "error_cost_micros"),
+                *(
+                    "probability",
+                    "created_us",
+                    "due_us",
+                    "pair_of",
+                    "only_for",
+                    "state",
+                    "decided_by",
+                    "decided_us",
+                ),
+            ),
+            private=(
+                *("why", "input", "proposal", "used", "call_digest", "content_digest"),
+                *("known", "correction", "note"),
+            ),
+            alike={"state": {"claimed": "waiting"}},
+        ),
         "review_labels": Logged(
             words="label",
             key=("sequence",),
@@ -77,6 +104,11 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
             words="pause or rollback",
             key=("agent", "kind", "tool"),
             public=("to_version", "from_version", "reason", "actor", "at_us"),
+        ),
+        "planted_faults": Logged(
+            words="fault of a drill",
+            key=("agent", "kind", "integration"),
+            public=("environment", "hang_ms", "actor", "at_us", "until_us"),
         ),
         "gateway_keys": Logged(
             words="key",
@@ -98,7 +130,7 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
     }
 )
 """Tables whose rows are changed in place and can turn a verdict or the boundary. A key's digest has no salt: it is of 256
-random bits."""
+random bits. Who has a question open, and until when, decides nothing and changes with every look."""
 
 
 def fresh_salt() -> str:
@@ -115,6 +147,8 @@ def row_line(table: str, row: Mapping[Any, Any]) -> str:
     """
     logged = LOGGED[table]
     shown = {name: _plain(row[name]) for name in (*logged.key, *logged.public)}
+    for name, alike in logged.alike.items():
+        shown[name] = alike.get(shown[name], shown[name])
     if logged.private:
         texts = canonical_json([row[name] for name in logged.private]).encode()
         shown["private"] = commitment_of(bytes.fromhex(row.get("salt", "")), texts)
@@ -134,10 +168,11 @@ def logged_change(
         at: When.
         actor: Who.
     """
-    before = connection.execute(select(table).where(where)).mappings().all()
+    # Digests are kept and not rows: a page of questions may be megabytes of text.
+    before = _digests(table.name, connection.execute(select(table).where(where)).mappings())
     yield
-    after = connection.execute(select(table).where(where)).mappings().all()
-    log_rows(connection, table.name, added=after, removed=before, at=at, actor=actor)
+    after = _digests(table.name, connection.execute(select(table).where(where)).mappings())
+    _log_digests(connection, table.name, after, before, at=at, actor=actor)
 
 
 def log_rows(
@@ -162,6 +197,19 @@ def log_rows(
         adopted: Whether the rows were there before the log named any: it proves them from here on.
     """
     came, went = _digests(table, added), _digests(table, removed)
+    _log_digests(connection, table, came, went, at=at, actor=actor, adopted=adopted)
+
+
+def _log_digests(
+    connection: Connection,
+    table: str,
+    came: _Digests,
+    went: _Digests,
+    *,
+    at: datetime,
+    actor: str,
+    adopted: bool = False,
+) -> None:
     for agent in sorted({*came, *went}):
         new, old = came.get(agent, {}), went.get(agent, {})
         changes = [(True, digest) for digest in new if digest not in old]
@@ -178,9 +226,8 @@ def log_rows(
             )
 
 
-def _digests(table: str, rows: Iterable[Mapping[Any, Any]]) -> dict[str, dict[bytes, None]]:
-    """Return digests of rows by agent, in order; each row names itself, so no two have the same."""
-    found: dict[str, dict[bytes, None]] = {}
+def _digests(table: str, rows: Iterable[Mapping[Any, Any]]) -> _Digests:
+    found: _Digests = {}
     for row in rows:
         digest = hashlib.sha256(row_line(table, row).encode()).digest()
         found.setdefault(row.get("agent", ""), {})[digest] = None

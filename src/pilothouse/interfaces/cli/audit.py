@@ -67,7 +67,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 f"payloads that match: {check.payloads:,}, erased: {check.erased:,}"
             )
             typer.echo(
-                f"  prices, outcomes, labels, pauses, keys and providers as the log has them: {check.rows:,}"
+                f"  prices, outcomes, questions, labels, pauses, faults, keys and providers as the log has them: {check.rows:,}"
             )
             for problem in check.problems:
                 typer.echo(f"  ✗ {problem}")

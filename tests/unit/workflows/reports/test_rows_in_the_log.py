@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prices, outcomes, labels, pauses and keys stand in the log: whatever somebody does to a row of them is found, twice."""
+"""Prices, outcomes, questions, labels, pauses, faults and keys stand in the log: whatever somebody does to a row of them is found, twice."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.gateway import SqlGatewayStore
+from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, ROWS_IN_RECORD
@@ -31,12 +32,17 @@ from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
 from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.ports.credentials import Credential
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
+from pilothouse.ports.holds import HeldOutput, HoldState
+from pilothouse.ports.planted import FaultKind, PlantedFault
 from pilothouse.workflows.reports.audit import export_bundle, verify_log
 from pilothouse_verify.bundle import check_bundle
 
 __all__ = ["postgres_server"]
 
 AGENT = "triage"
+ITEMS = 10
+NO_ENTRY = {"review_items": {"holder", "held_until_us"}}
+"""Columns that change with every look of a reviewer, and decide nothing."""
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 
 
@@ -118,7 +124,56 @@ def lived(ledger, log):
             )
         )  # fmt: skip
     queue.undo("ben", NOW + timedelta(seconds=3))
+    opinions(queue)
+    held(SqlHolds(ledger.database))
+    for seconds in (0, 1_800, 1_900):
+        controls.plant(fault(FaultKind.TOOL_OUTAGE, seconds))
+        controls.plant(fault(FaultKind.MODEL_TIMEOUT, seconds))
+    controls.uproot(AGENT, FaultKind.MODEL_TIMEOUT, "erp", actor="ana", at=NOW)
+    controls.uproot(AGENT, FaultKind.MODEL_TIMEOUT, "erp", actor="ana", at=NOW)
     log.sign()
+
+
+def opinions(queue):
+    """Ask twins, a second opinion that is given on, a repetition, and what two people do not know."""
+    queue.add([item(number, input="twin", version="v1") for number in (3, 4)])
+    queue.add([item(number, input="twin", version="v1") for number in (3, 4)])
+    queue.add(
+        [
+            item(5, pair_of="item-3", only_for="cleo", input="twin", probability=0.25, confidence=1),
+            item(6, source=ReviewSource.CANARY, only_for="ben", known='{"answer": "accept"}', error_cost=2.5),
+            item(7, source=ReviewSource.FLAGGED),
+        ]
+    )
+    queue.assign("item-5", None, actor="ana", now=NOW)
+    queue.assign("item-5", "ben", actor="ana", now=NOW)
+    queue.claim_next("ben", [AGENT], NOW)
+    said = {"agent": AGENT, "answer": Answer.ACCEPT, "seconds": 5.5}
+    answers = [("item-3", "ben", {}), ("item-6", "ben", {})]
+    answers += [("item-7", who, {"answer": Answer.UNSURE}) for who in ("ben", "cleo")]
+    for seconds, (item_id, who, fields) in enumerate(answers, start=10):
+        at = NOW + timedelta(seconds=seconds)
+        queue.answer(Label(item_id=item_id, reviewer=who, at=at, **said | fields))
+
+
+def held(holds):
+    for number in (8, 9):
+        hold = holds.hold(
+            HeldOutput(
+                agent=AGENT, task_type="invoice", trace_id=f"{number:032x}", version=None, reason="unsure",
+                input="mail", proposal=f"pay {number}", used=(), call_digest=str(number), confidence=0.5,
+                error_cost=None, held_at=NOW, deadline=NOW + timedelta(minutes=number),
+            )
+        )  # fmt: skip
+    assert len(holds.expire(NOW + timedelta(minutes=8, seconds=1))) == 1
+    assert holds.read(hold.hold_id, NOW + timedelta(minutes=10)).state is HoldState.EXPIRED
+
+
+def fault(kind, seconds):
+    return PlantedFault(
+        agent=AGENT, kind=kind, integration="erp", environment=None, hang_s=0.5, actor="ana",
+        at=NOW + timedelta(seconds=seconds), until=NOW + timedelta(seconds=seconds + 1_800),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -136,7 +191,7 @@ def rebundled(room, tmp_path, name="bundle.zip"):
 
 def test_what_came_changed_and_went_is_what_stands(room, tmp_path):
     check = verify_log(room, NOW)
-    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2)
+    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2 + ITEMS + 5 + 1)
     assert rebundled(room, tmp_path).problems == []
     with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
         rows = bundle.read("rows.jsonl").decode()
@@ -163,6 +218,19 @@ CHANGES = [
     ("UPDATE review_labels SET undone_us = NULL", "the label 3"),
     ("UPDATE review_labels SET reviewer = 'cleo' WHERE sequence = 1", "the label 1"),
     ("DELETE FROM review_labels WHERE sequence = 2", "a row of review_labels: what it names is gone"),
+    ("UPDATE review_items SET proposal = 'pay me' WHERE item_id = 'item-0'", "the question of the review queue item-0"),
+    ("UPDATE review_items SET input = '' WHERE source = 'held'", "the question of the review queue"),
+    ("UPDATE review_items SET state = 'accepted' WHERE state = 'expired'", "the question of the review queue"),
+    ("UPDATE review_items SET state = 'waiting' WHERE item_id = 'item-4'", "the question of the review queue item-4"),
+    ("UPDATE review_items SET probability = 1 WHERE item_id = 'item-5'", "the question of the review queue item-5"),
+    ("UPDATE review_items SET only_for = 'ben' WHERE item_id = 'item-5'", "the question of the review queue item-5"),
+    ("UPDATE review_items SET pair_of = NULL WHERE item_id = 'item-5'", "the question of the review queue item-5"),
+    ("UPDATE review_items SET known = NULL WHERE item_id = 'item-6'", "the question of the review queue item-6"),
+    ("UPDATE review_items SET source = 'sampled' WHERE item_id = 'item-7'", "the question of the review queue item-7"),
+    ("DELETE FROM review_items WHERE item_id = 'item-7'", "a row of review_items: what it names is gone"),
+    ("UPDATE planted_faults SET environment = 'prod'", "the fault of a drill triage tool_outage erp"),
+    ("UPDATE planted_faults SET until_us = until_us + 1", "the fault of a drill triage tool_outage erp"),
+    ("DELETE FROM planted_faults", "a row of planted_faults: what it names is gone"),
     ("DELETE FROM controls WHERE kind = 'pause'", "a row of controls: what it names is gone"),
     ("UPDATE controls SET tool = 'other' WHERE kind = 'pause'", "the pause or rollback triage pause other"),
     ("UPDATE controls SET to_version = 'v3' WHERE kind = 'rollback'", "the pause or rollback triage rollback"),
@@ -177,6 +245,14 @@ CHANGES = [
     ("UPDATE credentials SET variable = 'OTHER'", "the credential erp"),
     ("DELETE FROM gateway_keys WHERE prefix = 'two'", "a row of gateway_keys: what it names is gone"),
 ]  # fmt: skip
+
+
+def test_who_looks_at_a_question_needs_no_entry(room):
+    before = room.log.size()
+    queue = SqlReviewQueue(room.log.database)
+    queue.claim("item-5", "dora", NOW)
+    assert room.log.size() == before
+    assert verify_log(room, NOW).problems == ()
 
 
 @pytest.mark.parametrize(("change", "found"), CHANGES, ids=lambda text: text[:40])
@@ -262,6 +338,16 @@ def test_an_erased_correction_is_no_finding_and_its_salt_is_gone(room, tmp_path)
     assert rebundled(room, tmp_path).problems == []
 
 
+def test_a_waiting_question_that_is_erased_is_no_finding(room, tmp_path):
+    SqlReviewQueue(room.log.database).add([item(40, input="from kim@customer.example")])
+    SqlCuration(room.log.database).erase("kim@customer.example", actor="ana", at=NOW)
+    with room.log.database.read() as connection:
+        kept = connection.exec_driver_sql("SELECT * FROM review_items WHERE item_id = 'item-40'").one()
+    assert (kept.input, kept.state, kept.note) == ("[erased]", "unsure", "its texts were erased")
+    assert verify_log(room, NOW).problems == ()
+    assert rebundled(room, tmp_path).problems == []
+
+
 def test_a_batch_is_a_few_entries_that_fit(room):
     before = room.log.size()
     room.installation.ledger.save_outcomes([outcome(number) for number in range(1_000, 1_500)])
@@ -294,13 +380,14 @@ def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
             f"DELETE FROM audit_records WHERE kind = '{ROWS_CHANGED}'; DELETE FROM audit_records; "
             "DELETE FROM audit_checkpoints; DELETE FROM decisions; UPDATE audit_head SET size = 0; "
             "ALTER TABLE outcomes DROP COLUMN salt; ALTER TABLE review_labels DROP COLUMN salt; "
+            "ALTER TABLE review_items DROP COLUMN salt; "
             "UPDATE alembic_version SET version_num = '0018'"
         )
     with open_ledger(f"sqlite:///{old}") as ledger:
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
         check = verify_log(place, NOW)
-        assert (check.problems, check.rows) == ((), 211)
+        assert (check.problems, check.rows) == ((), 211 + ITEMS + 5 + 1)
         assert all('"adopted":true' in record.text for record in log.records())
         ledger.save_outcomes([outcome(180, status=OutcomeStatus.VERIFIED)])
         assert verify_log(place, NOW).problems == ()
@@ -326,5 +413,6 @@ def test_every_table_that_the_log_names_is_held_against_it():
     for table in LOGGED_TABLES:
         one = LOGGED[table.name]
         named = {*one.key, *one.public, *one.private}
-        assert {column.name for column in table.columns} - {"salt"} == named, table.name
+        beside = {"salt"} | NO_ENTRY.get(table.name, set())
+        assert {column.name for column in table.columns} - beside == named, table.name
         assert [column.name for column in table.primary_key] == list(one.key)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a step brings a table into the log that has rows already: they are adopted as they stand, and proven from there on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from alembic import op
+
+from pilothouse.ledger.row_log import LOGGED, fresh_salt, log_rows
+
+__all__ = ["adopt_rows"]
+
+_ROWS_AT_ONCE = 1_000
+
+
+def adopt_rows(table: str, *, salted: str | None = None) -> None:
+    """Name every row of a table in the log, within a step.
+
+    Args:
+        table: Its name, one of `LOGGED`.
+        salted: Its key, where its rows get the salt of their texts first.
+    """
+    connection, logged = op.get_bind(), LOGGED[table]
+    if salted is not None:
+        op.add_column(table, sa.Column("salt", sa.String(32), nullable=False, server_default=""))
+        _fill_salts(connection, table, salted)
+    names = (*logged.key, *logged.public, *logged.private, *(() if salted is None else ("salt",)))
+    named = sa.table(table, *(sa.column(name) for name in names))
+    query = sa.select(named).order_by(*(named.c[name] for name in logged.key))
+    found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE}).mappings()
+    for rows in found.partitions():
+        log_rows(connection, table, added=rows, at=datetime.now(UTC), actor="pilothouse", adopted=True)
+
+
+def _fill_salts(connection: sa.Connection, table: str, key: str) -> None:
+    named = sa.table(table, sa.column(key), sa.column("salt"))
+    change = sa.update(named).where(named.c[key] == sa.bindparam("of")).values(salt=sa.bindparam("fresh"))
+    keys = connection.execute(sa.select(named.c[key])).scalars().all()
+    for start in range(0, len(keys), _ROWS_AT_ONCE):
+        some = keys[start : start + _ROWS_AT_ONCE]
+        connection.execute(change, [{"of": one, "fresh": fresh_salt()} for one in some])
