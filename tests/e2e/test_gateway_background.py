@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A background response is one call: asked for once, settled once by the fetch that brings its end, unknown and never free without one."""
+"""A background response is one call: asked for once, settled once by the fetch that brings its end, unknown and never free without one.
+
+Whichever process is asked for it: each site here is a gateway of its own, on one ledger and one run log.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import openai
 import pytest
@@ -17,12 +22,17 @@ from tests.stubs.raw_http import ask
 
 from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.errors import EvidenceError
+from pilothouse.errors import StorageUnavailable
+from pilothouse.ledger.gateway import SqlGatewayStore
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.promises import SqlPromises
+from pilothouse.ports.gateway import Spent
 from pilothouse.runtime.gateway import background
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import Budget, Guard
+from pilothouse.runtime.runlog.call_sink import recorded_call
 from pilothouse.runtime.runlog.recorder import open_recorder
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
 
@@ -50,13 +60,41 @@ def log(tmp_path):
 
 
 @pytest.fixture
-def site(stub, log):
+def ledger(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+        yield opened
+
+
+def opened(stub, log, ledger, policy=None, **fields):
+    policy = policy or pinned(("acme", MODEL), budget=Budget(tokens_per_day=100_000))
+    made = GatewaySite(
+        {"acme": stub.origin, **fields.pop("providers", {})},
+        policy,
+        cost_of=lambda *asked: asked[2].total,
+        log=log,
+        promises=SqlPromises(ledger.database, **fields),
+        recorded=partial(recorded_call, log),
+    )
+    made.ledger = ledger
+    return made
+
+
+@pytest.fixture
+def site(stub, log, ledger):
     stub.seen.clear()
     stub._plans.clear()
-    policy = pinned(("acme", MODEL), budget=Budget(tokens_per_day=100_000))
-    with GatewaySite(
-        {"acme": stub.origin}, policy, cost_of=lambda *asked: asked[2].total, log=log
-    ) as gateway:
+    with opened(stub, log, ledger) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def other(stub, tmp_path, ledger, site):
+    """Another process: nothing that the first one has in memory, and another hand on the run log."""
+    with (
+        open_recorder(tmp_path / "runlog") as log,
+        opened(stub, log, ledger, policy=site.policies[AGENT]) as gateway,
+    ):
+        gateway.keys, gateway.key, gateway.log = site.keys, site.key, log
         yield gateway
 
 
@@ -99,7 +137,9 @@ def of_models(site, count):
 
 
 def spent(site):
-    return site.gateway.meter.take_unsaved()[datetime.now(UTC).date(), AGENT]
+    """Return what the ledger knows of today; nothing of these calls is only in memory."""
+    assert site.gateway.meter.take_unsaved() == {}
+    return SqlGatewayStore(site.ledger.database).spent(datetime.now(UTC).date())[AGENT]
 
 
 def begun(site):
@@ -121,15 +161,14 @@ def test_the_fetch_that_brings_the_end_settles_the_call_once(site, stub, log):
     assert first.tokens == first.usd_pico > 4_000
     assert [fetch(site)[1]["status"] for _ in range(4)] == ["queued", "in_progress", "completed", "completed"]
     (call,) = of_models(site, 1)
-    assert call is reserved
+    assert (call.call_id, call.run, len(call.attempts)) == (reserved.call_id, reserved.run, 1)
     assert (call.usage, call.cost_pico, call.ending) == (USED, 5_900, Ending.DONE)
-    then = spent(site)
-    assert (first.usd_pico + then.usd_pico, first.tokens + then.tokens) == (5_900, 5_900)
-    assert (then.calls, then.estimated) == (0, -1)
+    assert spent(site) == Spent(usd_pico=5_900, tokens=5_900, calls=1)
     log.flush()
     written = [event.event for event in log.read(call.run).events]
     (asked,) = [one for one in written if isinstance(one, ModelRequest)]
-    (answered,) = [one for one in written if isinstance(one, ModelResponse)]
+    promised, answered = [one for one in written if isinstance(one, ModelResponse)]
+    assert (json.loads(promised.body)["status"], promised.usage) == ("queued", None)
     assert json.loads(asked.body) == BODY
     assert json.loads(answered.body)["status"] == "completed"
     assert answered.usage["reasoning"] == 3_000
@@ -149,17 +188,16 @@ def test_the_official_client_polls_and_its_run_is_replayed_by_its_answer(site, s
     assert (report.is_equal, report.recorded.text) == (True, "It rained.")
 
 
-def test_a_run_whose_answer_nobody_fetched_is_replayed_up_to_the_promise(site, stub, log):
+def test_a_run_whose_answer_nobody_fetched_is_replayed_up_to_the_promise(site, stub, log, monkeypatch):
     stub.plan(response("queued"))
     ask(site, RESPONSES, BODY)
     call = begun(site)
-    log.flush()
-    with pytest.raises(EvidenceError, match="no model call that was answered"):
-        replay_run(log.read(call.run), log.redaction, ReplayRequest(), None)
-    site.gateway.give_up_waiting()
-    log.flush()
-    (report,) = replay_run(log.read(call.run), log.redaction, ReplayRequest(), None)
-    assert report.is_equal
+    for _ in range(2):
+        log.flush()
+        (report,) = replay_run(log.read(call.run), log.redaction, ReplayRequest(), None)
+        assert report.is_equal
+        monkeypatch.setattr(background, "WAIT_S", -1.0)
+        site.gateway.end_overdue()
 
 
 def test_a_call_that_waits_is_on_record_before_its_answer(site, stub, log):
@@ -183,9 +221,8 @@ def test_an_answer_without_usage_is_unknown_and_keeps_what_was_reserved(brought,
     fetch(site)
     (call,) = of_models(site, 1)
     assert (call.usage, call.cost_pico) == (None, None)
-    then = spent(site)
-    assert (then.usd_pico, then.tokens, then.calls, then.estimated) == (0, 0, 0, 0)
-    assert first.estimated == 1
+    assert spent(site) == first
+    assert (first.calls, first.estimated) == (1, 1)
 
 
 def test_an_answer_that_nobody_fetches_is_kept_as_unknown(site, stub, monkeypatch):
@@ -193,22 +230,30 @@ def test_an_answer_that_nobody_fetches_is_kept_as_unknown(site, stub, monkeypatc
     ask(site, RESPONSES, BODY)
     begun(site)
     first = spent(site)
+    site.gateway.end_overdue()
+    assert of_models(site, 0) == []
     monkeypatch.setattr(background, "WAIT_S", -1.0)
-    fetch(site, "/resp_of_nobody")
+    for _ in range(2):
+        site.gateway.end_overdue()
     (call,) = of_models(site, 1)
     assert call.usage is None
-    assert spent(site).usd_pico == 0 < first.usd_pico
+    assert spent(site) == first
+    assert first.usd_pico > 0
     assert site.gateway.counters["background_unanswered"] == 1
 
 
-def test_waiting_requests_hold_no_more_than_their_room(site, stub, monkeypatch):
-    monkeypatch.setattr(background, "CALLS_MAX", 2)
+def test_one_agent_waits_for_no_more_answers_than_there_is_room(stub, log, ledger):
+    stub._plans.clear()
     stub.plan(*[response("queued", ident=f"resp_{number}") for number in range(5)])
-    for _ in range(5):
-        ask(site, RESPONSES, BODY)
-    assert len(of_models(site, 3)) == 3
-    site.gateway.give_up_waiting()
-    assert len(of_models(site, 5)) == 5
+    with opened(stub, log, ledger, promises_max=2) as site:
+        for _ in range(5):
+            assert ask(site, RESPONSES, BODY).status == 200
+        assert [call.usage for call in of_models(site, 3)] == [None] * 3
+        assert len(site.kept.begun) == 2
+        assert site.gateway.counters["background_unanswered"] == 3
+        (unsaved,) = site.gateway.meter.take_unsaved().values()
+        assert (unsaved.calls, unsaved.estimated) == (3, 3)
+        assert unsaved.tokens > 3 * 4_000, "an answer that nobody will see is no free one"
 
 
 def test_two_promises_of_one_id_are_two_calls(site, stub):
@@ -218,27 +263,31 @@ def test_two_promises_of_one_id_are_two_calls(site, stub):
     assert of_models(site, 1)[0].usage is None
     fetch(site)
     assert [call.usage for call in of_models(site, 2)] == [None, USED]
-    assert len(site.gateway._background) == site.gateway._background._bytes == 0
+    assert spent(site).calls == 2
 
 
-def test_an_answer_is_fetched_from_the_stand_in_that_has_it(stub, log):
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_an_answer_is_fetched_from_the_stand_in_that_has_it(is_elsewhere, stub, log, ledger):
     stub._plans.clear()
+    seen = len(stub.seen)
     policy = pinned(("acme", MODEL), ("spare", SPARE))
-    with (
-        ProviderStub() as other,
-        GatewaySite({"acme": stub.origin, "spare": other.origin}, policy, log=log) as gateway,
-    ):
+    with ProviderStub() as spare:
+        sites = [opened(stub, log, ledger, policy, providers={"spare": spare.origin}) for _ in range(2)]
+        sites[1].keys, sites[1].key = sites[0].keys, sites[0].key
         stub.plan(Plan(status=500), Plan(status=500))
-        other.plan(
+        spare.plan(
             Plan(body=response("queued").body.replace(MODEL.encode(), SPARE.encode())),
             Plan(body=response("completed", USAGE).body.replace(MODEL.encode(), SPARE.encode())),
         )
-        assert ask(gateway, RESPONSES, BODY).status == 200
-        begun(gateway)
-        assert fetch(gateway)[1]["status"] == "completed"
-        (call,) = of_models(gateway, 1)
-        assert (call.usage, call.served_by) == (USED, "spare")
-        assert [one.method for one in other.seen] == ["POST", "GET"]
+        with sites[0], sites[1]:
+            assert ask(sites[0], RESPONSES, BODY).status == 200
+            begun(sites[0])
+            asked = sites[is_elsewhere]
+            assert fetch(asked)[1]["status"] == "completed"
+            (call,) = of_models(asked, 1)
+        assert (call.usage, call.served_by, call.served_model) == (USED, "spare", SPARE)
+        assert [one.method for one in spare.seen] == ["POST", "GET"]
+        assert [one.method for one in stub.seen[seen:]] == ["POST", "POST"]
 
 
 def test_a_deletion_ends_the_waiting(site, stub):
@@ -279,6 +328,105 @@ def test_a_background_stream_that_comes_to_its_end_waits_for_nothing(site, stub)
     ask(site, RESPONSES, {**BODY, "stream": True})
     assert of_models(site, 1)[0].usage == USED
     assert site.kept.begun == []
+    assert SqlPromises(site.ledger.database).find("resp_1") == ()
+
+
+def test_an_answer_that_another_process_fetches_settles_the_call_there(site, other, stub):
+    stub.plan(response("queued"), response("in_progress"), response("completed", USAGE))
+    ask(site, RESPONSES, BODY)
+    asked = begun(site)
+    assert spent(site).estimated == 1
+    assert [fetch(other)[1]["status"] for _ in range(2)] == ["in_progress", "completed"]
+    (call,) = of_models(other, 1)
+    assert (call.run, call.call_id, call.began_ns) == (asked.run, asked.call_id, asked.began_ns)
+    assert (call.usage, call.cost_pico, call.request) == (USED, 5_900, asked.request)
+    assert spent(other) == Spent(usd_pico=5_900, tokens=5_900, calls=1)
+    assert of_models(site, 0) == []
+    other.log.flush()
+    recorded = other.log.read(call.run)
+    assert recorded.damage is None
+    assert [one.event.kind for one in recorded.events] == [
+        "run.open", "model.request", "model.response", "model.response",
+    ]  # fmt: skip
+    assert recorded.events[-1].event.usage["output"] == 2_000
+    (report,) = replay_run(recorded, other.log.redaction, ReplayRequest(), None)
+    assert (report.is_equal, report.recorded.text) == (True, "It rained.")
+
+
+def test_the_process_that_asked_learns_what_its_agent_has_spent(site, other, stub):
+    stub.plan(response("queued"), response("completed", {**USAGE, "output_tokens": 98_000}))
+    ask(site, RESPONSES, BODY)
+    begun(site)
+    fetch(other)
+    of_models(other, 1)
+    today, store = datetime.now(UTC).date(), SqlGatewayStore(site.ledger.database)
+    for one in (site, other):
+        assert one.gateway.meter.take_unsaved() == {}
+        one.gateway.meter.learn(today, store.spent(today))
+        refused = ask(one, RESPONSES, {**BODY, "max_output_tokens": 2_000})
+        assert refused.status == 403
+        assert b"98,900 of 100,000 tokens are spent" in refused.body
+
+
+def test_an_answer_that_several_processes_fetch_at_once_is_settled_once(site, other, stub):
+    stub.plan(response("queued"), *[response("completed", USAGE)] * 8)
+    ask(site, RESPONSES, BODY)
+    begun(site)
+    with ThreadPoolExecutor(8) as pool:
+        fetched = list(pool.map(fetch, [site, other] * 4))
+    assert [body["status"] for _, body in fetched] == ["completed"] * 8
+    end = time.monotonic() + 5
+    while len(site.kept.calls) + len(other.kept.calls) < 9:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    settled = [call for one in (site, other) for call in one.kept.calls if call.route.names_model]
+    assert [call.usage for call in settled] == [USED]
+    assert spent(site) == Spent(usd_pico=5_900, tokens=5_900, calls=1)
+
+
+def test_an_answer_that_nobody_fetches_from_a_process_that_is_no_more_is_kept_by_another(
+    site, other, stub, monkeypatch
+):
+    stub.plan(response("queued"))
+    ask(site, RESPONSES, BODY)
+    asked = begun(site)
+    first = spent(site)
+    monkeypatch.setattr(background, "WAIT_S", -1.0)
+    other.gateway.end_overdue()
+    site.gateway.end_overdue()
+    (call,) = of_models(other, 1)
+    assert (call.call_id, call.usage, call.request) == (asked.call_id, None, asked.request)
+    assert of_models(site, 0) == []
+    assert spent(site) == first
+
+
+def test_another_agent_is_not_told_an_answer_by_a_process_that_has_given_it_to_nobody(site, other, stub):
+    key, prefix, digest = make_key()
+    site.keys[prefix] = replace(site.virtual_key, prefix=prefix, digest=digest, agent="other")
+    stub.plan(response("queued"), response("completed", USAGE))
+    ask(site, RESPONSES, BODY)
+    begun(site)
+    other.key = key
+    assert fetch(other)[0] == 404
+    other.key = site.key
+    assert fetch(other)[1]["status"] == "completed"
+
+
+def test_where_no_promise_can_be_kept_the_call_is_over_and_unknown(site, stub, monkeypatch):
+    def fails(*_):
+        raise StorageUnavailable("the ledger is locked", remedy="")
+
+    stub.plan(response("queued"), response("completed", USAGE))
+    monkeypatch.setattr(site.gateway._background._promises, "keep", fails)
+    assert ask(site, RESPONSES, BODY).status == 200
+    (call,) = of_models(site, 1)
+    assert call.usage is None
+    (unsaved,) = site.gateway.meter.take_unsaved().values()
+    assert (unsaved.calls, unsaved.estimated) == (1, 1)
+    assert unsaved.tokens > 4_000
+    monkeypatch.setattr(site.gateway._background._promises, "find", fails)
+    assert fetch(site)[1]["status"] == "completed"
+    assert site.gateway.counters["promises_lost"] == site.gateway.counters["promises_unread"] == 1
 
 
 def test_what_a_charter_checks_cannot_be_fetched_past_the_check(stub):

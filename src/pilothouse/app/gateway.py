@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock
@@ -28,6 +29,9 @@ __all__ = ["RunningGateway", "open_gateway_store", "running_gateway"]
 
 SAVE_EVERY_S = 5.0
 """What a killed process forgets of a day's spending."""
+
+PROMISES_EVERY_S = 60.0
+"""An answer is waited for an hour; a minute more says nothing else."""
 
 RUN_LOG_SWEEP_EVERY_S = 300.0
 """A run counts as abandoned after an hour; five minutes more say nothing else."""
@@ -96,11 +100,12 @@ def running_gateway(
     from pilothouse.lake.prices import cost_pico, priced_by
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.ledger.holds import SqlHolds
+    from pilothouse.ledger.promises import SqlPromises
     from pilothouse.runtime.gateway.gateway import Gateway
     from pilothouse.runtime.gateway.guard import Guardian
     from pilothouse.runtime.gateway.spans import SpanSink
     from pilothouse.runtime.gateway.upstream import Upstream
-    from pilothouse.runtime.runlog.call_sink import RunLogSink
+    from pilothouse.runtime.runlog.call_sink import RunLogSink, recorded_call
     from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
     from pilothouse.workflows.gateway.directory import DirectoryCache
     from pilothouse.workflows.ground.background import Tick
@@ -148,6 +153,8 @@ def running_gateway(
         look=cache.refresh,
         owner_of=run_log.owner,
         guardian=guardian,
+        promises=SqlPromises(ledger.database),
+        recorded=partial(recorded_call, run_log),
     )
     save()
     cache.start()
@@ -161,6 +168,11 @@ def running_gateway(
                     name="gateway-answers",
                     every_s=ANSWERS_EVERY_S,
                     run=lambda now: tally.take(guardian.take_counts(), now),
+                ),
+                Tick(
+                    name="gateway-promises",
+                    every_s=PROMISES_EVERY_S,
+                    run=lambda _now: gateway.end_overdue(),
                 ),
                 Tick(
                     name="run-log",
@@ -178,7 +190,6 @@ def running_gateway(
     finally:
         cache.stop()
         guardian.close()
-        gateway.give_up_waiting()
         spans.stop()
         save()
         now = SystemClock().now()

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Integer,
     Row,
     String,
@@ -31,7 +32,7 @@ from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.gateway import KEYS_MAX, PROVIDERS_MAX, Provider, Spent, VirtualKey, WireProtocol
 
-__all__ = ["SqlGatewayStore", "gateway_keys", "gateway_providers", "gateway_spent"]
+__all__ = ["SqlGatewayStore", "add_to_day", "gateway_keys", "gateway_providers", "gateway_spent"]
 
 gateway_keys = Table(
     "gateway_keys",
@@ -197,28 +198,7 @@ class SqlGatewayStore:
         """Add to what agents spent on a day."""
         with self._database.write() as connection:
             for agent, more in spent.items():
-                here = (gateway_spent.c.agent == agent) & (gateway_spent.c.day == day.isoformat())
-                changed = connection.execute(
-                    update(gateway_spent)
-                    .where(here)
-                    .values(
-                        usd_pico=gateway_spent.c.usd_pico + more.usd_pico,
-                        tokens=gateway_spent.c.tokens + more.tokens,
-                        calls=gateway_spent.c.calls + more.calls,
-                        estimated=gateway_spent.c.estimated + more.estimated,
-                    )
-                )
-                if not changed.rowcount:
-                    connection.execute(
-                        insert(gateway_spent).values(
-                            agent=agent,
-                            day=day.isoformat(),
-                            usd_pico=more.usd_pico,
-                            tokens=more.tokens,
-                            calls=more.calls,
-                            estimated=more.estimated,
-                        )
-                    )
+                add_to_day(connection, day, agent, more)
 
     def spent(self, day: date) -> Mapping[str, Spent]:
         """Return what each agent spent on a day."""
@@ -232,6 +212,39 @@ class SqlGatewayStore:
             )
             for row in rows
         }
+
+
+def add_to_day(connection: Connection, day: date, agent: str, more: Spent) -> None:
+    """Add to what an agent spent on a day, within a transaction.
+
+    Args:
+        connection: It writes.
+        day: UTC.
+        agent: Agent id.
+        more: What is added; less than nothing where an estimate was too high.
+    """
+    here = (gateway_spent.c.agent == agent) & (gateway_spent.c.day == day.isoformat())
+    changed = connection.execute(
+        update(gateway_spent)
+        .where(here)
+        .values(
+            usd_pico=gateway_spent.c.usd_pico + more.usd_pico,
+            tokens=gateway_spent.c.tokens + more.tokens,
+            calls=gateway_spent.c.calls + more.calls,
+            estimated=gateway_spent.c.estimated + more.estimated,
+        )
+    )
+    if not changed.rowcount:
+        connection.execute(
+            insert(gateway_spent).values(
+                agent=agent,
+                day=day.isoformat(),
+                usd_pico=more.usd_pico,
+                tokens=more.tokens,
+                calls=more.calls,
+                estimated=more.estimated,
+            )
+        )
 
 
 def _key(row: Row[Any]) -> VirtualKey:

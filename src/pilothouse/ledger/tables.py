@@ -16,6 +16,7 @@ from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_s
 from pilothouse.ledger.incidents import contacts, incident_events, incidents
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.permission_book import permission_uses
+from pilothouse.ledger.promises import gateway_promises
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.schema import (
     METADATA,
@@ -56,6 +57,7 @@ TABLES = (
     jobs,
     leases,
     gateway_keys,
+    gateway_promises,
     gateway_providers,
     gateway_spent,
     lineage,

@@ -12,9 +12,12 @@ from typing import Protocol, runtime_checkable
 
 __all__ = [
     "KEYS_MAX",
+    "PROMISES_MAX",
     "PROVIDERS_MAX",
     "REPLAY_ENVIRONMENT",
     "GatewayStore",
+    "Promise",
+    "Promises",
     "Provider",
     "Spent",
     "VirtualKey",
@@ -27,6 +30,9 @@ KEYS_MAX = 10_000
 REPLAY_ENVIRONMENT = "replay"
 """Environment of keys by which what was recorded is asked again: pins and budgets hold for them, but their calls are no
 work of the agent, so they leave no run, no span, no count and no held answer."""
+
+PROMISES_MAX = 2_000
+"""Answers that one agent waits for at once; a row of 1 kB each, and an hour later none."""
 
 PROVIDERS_MAX = 200
 """Providers of one installation."""
@@ -146,4 +152,87 @@ class GatewayStore(Protocol):
 
     def spent(self, day: date) -> Mapping[str, Spent]:
         """Return what each agent spent on a day."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A call that a provider has taken and will answer later, as whoever fetches that answer must know it; nothing that was said.
+
+    Attributes:
+        answer_id: Id by which the answer is fetched.
+        agent: Who asked.
+        key: Prefix of the key that was shown.
+        run: Run id.
+        call_id: Id of the call.
+        identity: Where the run id came from.
+        parent: Span that the call belongs to, or None.
+        launch: Launch that its process belongs to, or None.
+        asked: Model that was asked for.
+        provider: Who took the call.
+        model: Model that it was asked for.
+        fallback: Why a stand-in took it, or `none`.
+        attempts: Attempts until somebody took it.
+        is_stream: Whether events were asked for.
+        began_ns: When it was asked for, Unix nanoseconds.
+        version: Version digest that served, or None.
+        charter: Digest of the charter in force, or None.
+        task_type: The only task type, or None.
+        day: Day (UTC) to whose spending it belongs.
+        usd_pico: What it is charged with until its answer says what it cost, pico-dollars.
+        tokens: The same in tokens.
+    """
+
+    answer_id: str
+    agent: str
+    key: str
+    run: str
+    call_id: str
+    identity: str
+    parent: str | None = None
+    launch: str | None = None
+    asked: str
+    provider: str
+    model: str
+    fallback: str = "none"
+    attempts: int = 1
+    is_stream: bool = False
+    began_ns: int
+    version: str | None = None
+    charter: str | None = None
+    task_type: str | None = None
+    day: date
+    usd_pico: int
+    tokens: int
+
+
+@runtime_checkable
+class Promises(Protocol):
+    """Answers that come later, whichever process is asked for them; durable when a method returns.
+
+    A promise is spent, by estimate, as long as it stands. Who ends it is the only one who does.
+    """
+
+    def keep(self, promise: Promise) -> Promise | None:
+        """Keep a promise and add what it is charged with to its day; return one of the same agent and id that it takes the place of.
+
+        Raises:
+            LimitExceeded: The agent waits for `PROMISES_MAX` already.
+        """
+        ...
+
+    def find(self, answer_id: str) -> Sequence[Promise]:
+        """Return the promises of an id, of whichever agents."""
+        ...
+
+    def end(self, promise: Promise, used: Spent | None) -> bool:
+        """Forget a promise, and put what its call used in the place of its charge; None where nobody knows, and the charge stays.
+
+        Returns:
+            Whether it still stood: else somebody else has ended it, and nothing was changed.
+        """
+        ...
+
+    def take_overdue(self, before_ns: int) -> Sequence[Promise]:
+        """Forget the promises of calls that began before a moment, a thousand at once, and return them; their charges stay."""
         ...

@@ -6,22 +6,27 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.ports.gateway import VirtualKey, WireProtocol
+from pilothouse.ports.gateway import Promise, VirtualKey, WireProtocol
 from pilothouse.runtime.context.edits import Removed
 from pilothouse.runtime.gateway.idents import fresh_call_id
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.refusal import RefusalCode
-from pilothouse.runtime.gateway.routes import Route
+from pilothouse.runtime.gateway.routes import Operation, Route
 from pilothouse.runtime.gateway.wire import inflate
 from pilothouse.runtime.linkage import Conversation
 
-__all__ = ["Attempt", "Call", "Ending"]
+__all__ = ["UNDONE", "Attempt", "Call", "Ending"]
 
 
 EDIT_KEYS = {"duplicate": "duplicates", "large": "large", "old": "keep_last"}
 """Reason in the ledger → key of `context.edits` in the charter."""
+
+
+UNDONE = frozenset({"queued", "in_progress"})
+"""What a response says of itself while its model works."""
 
 
 HEADER_CHARACTERS_MAX = 200
@@ -117,6 +122,7 @@ class Call:
         context: Share of the window that input and output can fill at most, or `unknown`.
         is_counted: Whether the input came so near the window that its tokens were counted.
         is_begun: Whether the record has its request already.
+        promise: Its own promise, where its answer comes later, or that of the call whose answer it fetches, or None.
     """
 
     run: str
@@ -170,12 +176,23 @@ class Call:
     context: str = "unknown"
     is_counted: bool = False
     is_begun: bool = False
+    promise: Promise | None = None
 
     @property
     def given_s(self) -> float:
         """Time that the charter gives the whole call, seconds."""
         limits = self.policy.limits
         return limits.stream_total_s if self.is_stream else limits.total_s
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether a provider has taken the call and will have its answer later: its client has what there is so far."""
+        if self.answer_id is None or self.route.operation is not Operation.RESPONSES or self.key.is_replay:
+            return False
+        if self.status >= HTTPStatus.BAD_REQUEST:
+            return False
+        # A stream that was not asked to go on alone ends with its client, whatever it last said of itself.
+        return self.answer_state in UNDONE and (self.is_background or not self.is_stream)
 
     @property
     def asked(self) -> bytes:

@@ -16,11 +16,11 @@ from typing import Protocol
 
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports.controls import Controls
-from pilothouse.ports.gateway import WireProtocol
+from pilothouse.ports.gateway import Promises, WireProtocol
 from pilothouse.ports.planted import FaultKind, planted_for
 from pilothouse.runtime.gateway.admission import ContextAdmission
-from pilothouse.runtime.gateway.background import BackgroundCalls, is_unanswered
-from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.background import BackgroundCalls, RecordedOf
+from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.chain import ChainBuilder
 from pilothouse.runtime.gateway.exchange import Exchange
@@ -31,7 +31,13 @@ from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
-from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
+from pilothouse.runtime.gateway.refusal import (
+    NO_SUCH_RESPONSE,
+    Refusal,
+    RefusalCode,
+    Refused,
+    error_body,
+)
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
@@ -83,7 +89,7 @@ class CallSink(Protocol):
         ...
 
     def begin(self, call: Call) -> None:
-        """Keep the request of a call whose answer comes later; `keep` follows. Never blocks and never raises."""
+        """Keep what there is so far of a call whose answer comes later; `keep` follows. Never blocks and never raises."""
         ...
 
     def keep(self, call: Call) -> None:
@@ -103,6 +109,8 @@ class Gateway:
         look: Reads again what the directory returns, for a key that is not in it yet; called in a thread.
         owner_of: Says whose a run is that began before this process, or None; asked once for each.
         guardian: Looks at whole final answers before they are sent.
+        promises: Where answers stand that come later; None where nobody keeps any.
+        recorded: Returns what was asked in a call, for the process that is told its answer.
         chance: Draws pauses.
     """
 
@@ -117,6 +125,8 @@ class Gateway:
         look: Callable[[], None] | None = None,
         owner_of: Callable[[str], str | None] = lambda _: None,
         guardian: Guardian | None = None,
+        promises: Promises | None = None,
+        recorded: RecordedOf = lambda *_: (b"", b""),
         chance: Random | None = None,
     ) -> None:
         self._directory = directory
@@ -134,9 +144,9 @@ class Gateway:
         self.in_flight = 0
         self._links = CallLinker()
         self._young = Young()
-        self._background = BackgroundCalls()
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
+        self._background = BackgroundCalls(promises, self.meter, directory, recorded, self.counters)
 
     async def handle(self, caller: Caller) -> None:
         """Answer one request, whatever it is."""
@@ -160,7 +170,9 @@ class Gateway:
             dog.close()
             self.in_flight -= 1
             if call is not None:
-                self._close(call, caller)
+                self._close(call)
+                if call.promise is not None:
+                    await self._end_promised(call, caller)
 
     async def _admit(self, caller: Caller, place: Place, headers: Mapping[bytes, bytes]) -> Call:
         if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
@@ -219,12 +231,12 @@ class Gateway:
             call.is_background = asked.is_background
             _check_background(call)
             self._check_owner(asked.continues, call)
-        waiting = None if call.route.stored_id is None else self._background.asked(call)
+        waiting = None if call.route.stored_id is None else await self._background.find(call)
         if waiting is not None:  # whoever took it has its answer, be it a stand-in
-            call.model = waiting.attempts[-1].model
+            call.model = waiting.model
         chain, upstream = self._answering(call)
         if waiting is not None:
-            chain = chain[:1]
+            chain = [one for one in chain if one.provider.name == waiting.provider][:1] or chain[:1]
         if call.route.names_model:
             self.context.admit(call, chain[0].pin)
             if len(chain) > 1:
@@ -253,6 +265,8 @@ class Gateway:
                 attempts=max(1, min(limits.attempts, int(_number(headers, ATTEMPTS_HEADER, 99)))),
                 chance=self._chance,
             )
+            if call.route.operation is Operation.RESPONSES:
+                exchange.relay.promised = partial(self._promise, call)
             if self._guardian is not None and self._looks_at(call):
                 self.counters["answers_streamed_unchecked"] += call.is_stream
                 exchange.relay.check_whole = partial(self._guardian.check, call, exchange)
@@ -277,9 +291,7 @@ class Gateway:
     def _check_owner(self, answer_id: str | None, call: Call) -> None:
         """Refuse a stored response that another agent was given, to be read or to be gone on from."""
         if answer_id is not None and self._answers.is_foreign(answer_id, call.key.agent):
-            raise Refused(
-                Refusal(RefusalCode.ROUTE_UNKNOWN, "no such response", "Use an id that you were given.")
-            )
+            raise Refused(NO_SUCH_RESPONSE)
 
     def _check_reach(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
         """Refuse a subject that the phase in force leaves to its incumbent; a call that names none cannot be told."""
@@ -340,34 +352,38 @@ class Gateway:
         except (TimeoutError, ConnectionError):
             self.counters["client_gone"] += 1
 
-    def give_up_waiting(self) -> None:
-        """Keep the calls whose answer nobody has fetched yet as they are, before the sinks close."""
-        for late in self._background.overdue(everything=True):
-            self._keep(late)
+    def end_overdue(self) -> None:
+        """Keep as unknown the calls whose answer nobody has fetched in time; waits for the ledger, beside the loop that serves."""
+        for late in self._background.overdue():
+            self.counters["background_unanswered"] += 1
+            for sink in self._sinks:
+                sink.keep(late)
 
-    def _close(self, call: Call, caller: Caller) -> None:
-        """Keep a call, or let it wait for its answer; with it those whose answer it brought or whose time is over."""
+    async def _promise(self, call: Call) -> None:
+        """Let a call wait for an answer that comes later, before its client can fetch it."""
+        if call.is_unanswered:
+            before = await self._background.keep(call)
+            if before is not None:
+                self._keep(before)
+
+    async def _end_promised(self, call: Call, caller: Caller) -> None:
+        """Keep the call that is over now because its answer has come, to itself or to a fetch."""
+        answered = await self._background.ended_by(call, caller)
+        if answered is not None:
+            self._keep(answered)
+        elif call.route.stored_id is None and call.is_unanswered:
+            for sink in self._sinks:
+                sink.begin(call)
+
+    def _close(self, call: Call) -> None:
+        """Keep a call, unless its answer comes later."""
         call.ended_ns = time.time_ns()
         if call.answer_id is not None and call.route.operation in KEPT_BY_PROVIDERS:
             self._answers.claim(call.answer_id, call.key.agent)
-        if call.route.stored_id is not None:
-            answered = self._background.brought_by(call, caller)
-            if answered is not None:
-                answered.ended_ns = call.ended_ns
-                self.counters["background_answered"] += int(answered.usage is not None)
-                self._keep(answered)
-        if is_unanswered(call):
-            self.meter.charge(call)
-            for sink in self._sinks:
-                sink.begin(call)
-            before = self._background.put(call)
-            if before is not None:
-                self._keep(before)
-        else:
+        if call.promise is None or call.route.stored_id is not None:
+            if call.answer_state in UNDONE:
+                self.counters["background_unanswered"] += call.is_unanswered
             self._keep(call)
-        for late in self._background.overdue():
-            self.counters["background_unanswered"] += 1
-            self._keep(late)
 
     def _keep(self, call: Call) -> None:
         """Settle and keep a call: once, whatever happened."""

@@ -15,14 +15,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.ports.gateway import Spent
+from pilothouse.ports.gateway import Promise, Spent
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.watchdog import Stop
 
-__all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter"]
+__all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter", "Reserved"]
 
 RUNS_MAX = 20_000
 """Runs whose spending is known; the one longest untouched is forgotten, 400 bytes each. Ten times the calls at once."""
@@ -64,7 +64,21 @@ class _Reservation:
     run: _Spend
     usd_pico: int
     tokens: int
-    charged: Spent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What is reserved for a call, and of which day.
+
+    Attributes:
+        day: UTC.
+        usd_pico: Pico-dollars.
+        tokens: All tokens.
+    """
+
+    day: date
+    usd_pico: int
+    tokens: int
 
 
 class _Outputs:
@@ -100,7 +114,8 @@ class Meter:
         self._days: dict[tuple[date, str], _Spend] = {}
         self._outputs: dict[str, _Outputs] = {}
         self._reserved: dict[str, _Reservation] = {}
-        self._unsaved: deque[tuple[tuple[date, str], Spent]] = deque()
+        self._unsaved: deque[tuple[tuple[date, str], Spent, bool]] = deque()
+        """By day and agent; with what stands in the ledger already, which `learn` must know to be our own."""
         self._saved: dict[tuple[date, str], Spent] = {}
         self._elsewhere: tuple[date, Mapping[str, Spent]] = (date.min, {})
 
@@ -169,19 +184,59 @@ class Meter:
             spend.reserved_tokens += need_tokens
         self._reserved[call.call_id] = _Reservation(today, day, run, need, need_tokens)
 
-    def charge(self, call: Call) -> None:
-        """Note what was reserved as spent, by estimate, until the answer says what the call cost.
-
-        So a process that ends before it does leaves too much in the ledger and never nothing.
+    def reserved(self, call: Call) -> Reserved | None:
+        """Return what is reserved for a call, or None.
 
         Args:
-            call: A call whose answer comes later.
+            call: Before its end.
         """
         held = self._reserved.get(call.call_id)
-        if held is None or held.charged is not None:
+        return None if held is None else Reserved(held.date, held.usd_pico, held.tokens)
+
+    def hand_over(self, call: Call) -> None:
+        """Note that what was reserved for a call stands in the ledger as spent, by estimate: its answer comes later.
+
+        Args:
+            call: A call whose promise is kept; `correct` follows in whichever process is told its end.
+        """
+        held = self._reserved.pop(call.call_id, None)
+        if held is None:
             return
-        held.charged = Spent(usd_pico=held.usd_pico, tokens=held.tokens, calls=1, estimated=1)
-        self._unsaved.append(((held.date, call.key.agent), held.charged))
+        self._spend(held, held.usd_pico, held.tokens)
+        charged = Spent(usd_pico=held.usd_pico, tokens=held.tokens, calls=1, estimated=1)
+        self._unsaved.append(((held.date, call.key.agent), charged, True))
+
+    def used(self, call: Call, promise: Promise) -> Spent | None:
+        """Return what a call really used whose answer came later, or None where that is unknown; its cost is set.
+
+        Args:
+            call: The call with its answer.
+            promise: What it was charged with.
+        """
+        used = call.usage
+        if used is None:
+            call.cost_pico = None
+            return None
+        call.cost_pico = self._cost_of(*_who(call), used, call.began_ns) if used.total else 0
+        is_priced = call.cost_pico is not None
+        usd_pico = promise.usd_pico if call.cost_pico is None else call.cost_pico
+        return Spent(usd_pico=usd_pico, tokens=used.total, calls=1, estimated=int(not is_priced))
+
+    def correct(self, call: Call, promise: Promise, used: Spent | None) -> None:
+        """Put what a call really used in the place of its charge, for its run; the ledger tells what its day has spent.
+
+        Args:
+            call: The call with its answer.
+            promise: What it was charged with.
+            used: As `used` returned it, and as the ledger has it.
+        """
+        run = self._runs.get((call.key.agent, call.run))
+        if used is None or call.usage is None:
+            return
+        self._outputs.setdefault(call.key.agent, _Outputs()).note(call.usage.output + call.usage.reasoning)
+        if run is not None:
+            run.usd_pico += used.usd_pico - promise.usd_pico
+            run.tokens += used.tokens - promise.tokens
 
     def settle(self, call: Call) -> None:
         """Replace the reservation by what the call really cost, or by an estimate of what was seen.
@@ -195,33 +250,27 @@ class Meter:
         is_exact = call.usage is not None
         used = call.usage if call.usage is not None else _seen(call)
         tokens = used.total
-        if held.charged is not None and not is_exact:
-            tokens, call.cost_pico = held.tokens, None  # an answer that nobody has seen
+        if not is_exact and call.is_unanswered:
+            tokens, call.cost_pico = held.tokens, None  # an answer that nobody will see
         else:
             call.cost_pico = self._cost_of(*_who(call), used, call.began_ns) if tokens else 0
         # A stand-in without a price is not free: what was reserved for the pin is the best that is known.
         is_priced = call.cost_pico is not None
         usd_pico = held.usd_pico if call.cost_pico is None else call.cost_pico
-        for spend in (held.run, held.day):
-            spend.reserved_pico -= held.usd_pico
-            spend.reserved_tokens -= held.tokens
-            spend.usd_pico += usd_pico
-            spend.tokens += tokens
-        held.day.calls += 1
+        self._spend(held, usd_pico, tokens)
         if is_exact:
             self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
-        at = (held.date, call.key.agent)
         more = Spent(usd_pico=usd_pico, tokens=tokens, calls=1, estimated=int(not is_exact or not is_priced))
-        self._unsaved.append((at, more if held.charged is None else _minus(more, held.charged)))
+        self._unsaved.append(((held.date, call.key.agent), more, False))
 
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
         """Return what was spent since the last time, by day and agent."""
         taken: dict[tuple[date, str], Spent] = {}
         while self._unsaved:
-            at, more = self._unsaved.popleft()
-            taken[at] = _plus(taken.get(at, _NOTHING), more)
-        for at, more in taken.items():
+            at, more, is_saved = self._unsaved.popleft()
             self._saved[at] = _plus(self._saved.get(at, _NOTHING), more)
+            if not is_saved:
+                taken[at] = _plus(taken.get(at, _NOTHING), more)
         return taken
 
     def give_back(self, unsaved: Mapping[tuple[date, str], Spent]) -> None:
@@ -232,7 +281,16 @@ class Meter:
         """
         for at, own in unsaved.items():
             self._saved[at] = _minus(self._saved.get(at, _NOTHING), own)
-            self._unsaved.append((at, own))
+            self._unsaved.append((at, own, False))
+
+    def _spend(self, held: _Reservation, usd_pico: int, tokens: int) -> None:
+        """Count what was reserved as spent."""
+        for spend in (held.run, held.day):
+            spend.reserved_pico -= held.usd_pico
+            spend.reserved_tokens -= held.tokens
+            spend.usd_pico += usd_pico
+            spend.tokens += tokens
+        held.day.calls += 1
 
     def _run(self, call: Call) -> _Spend:
         key = (call.key.agent, call.run)

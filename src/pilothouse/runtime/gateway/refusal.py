@@ -14,7 +14,7 @@ from enum import Enum
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.runtime.gateway.routes import Operation
 
-__all__ = ["Refusal", "RefusalCode", "Refused", "error_body", "error_event"]
+__all__ = ["NO_SUCH_RESPONSE", "Refusal", "RefusalCode", "Refused", "error_body", "error_event"]
 
 
 class RefusalCode(Enum):
@@ -96,6 +96,10 @@ class Refusal:
             return [(b"retry-after", str(self.retry_after_s or 1).encode()), (b"x-should-retry", b"true")]
         kept = [(b"x-pilothouse-route", b"incumbent")] if self.code is RefusalCode.OUTSIDE_ROLLOUT else []
         return [(b"x-should-retry", b"false"), *kept]
+
+
+NO_SUCH_RESPONSE = Refusal(RefusalCode.ROUTE_UNKNOWN, "no such response", "Use an id that you were given.")
+"""What is said of one that another agent was given."""
 
 
 class Refused(Exception):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
 from pilothouse.runtime.gateway.failure import Failure
 from pilothouse.runtime.gateway.member import Member
@@ -50,6 +50,7 @@ class Relay:
 
     Attributes:
         check_whole: Looks at a whole good answer before it is sent, and returns what to send.
+        promised: Told of an answer that says that it comes later, before the client is.
         is_committed: Whether status and headers have gone out.
 
     Args:
@@ -63,6 +64,7 @@ class Relay:
         self._caller = caller
         self._dog = dog
         self.check_whole: Callable[[Whole], Awaitable[Whole]] | None = None
+        self.promised: Callable[[], Awaitable[None]] | None = None
         self.is_committed = False
         self._passage: Passage | None = None
         self._began = time.monotonic()
@@ -92,6 +94,8 @@ class Relay:
         self._check_model(member)
         if self.check_whole is not None:
             whole = await self.check_whole(whole)
+        if self._call.answer_state in UNDONE and self.promised is not None:
+            await self.promised()
         await self.send_whole(whole)
         return None
 
@@ -167,6 +171,8 @@ class Relay:
             return Failure("error_event", status=answer.status, headers=answer.headers, body=held)
         self._note(member, passage.said)
         self._check_model(member)
+        if call.answer_state in UNDONE and self.promised is not None:
+            await self.promised()
         call.first_content_s = (time.time_ns() - call.began_ns) / 1e9
         self._passage = passage
         headers = self._committed(

@@ -9,14 +9,15 @@ from enum import StrEnum
 
 from pilothouse.ports.gateway import WireProtocol
 
-__all__ = ["PREFIX", "Operation", "Place", "Route", "find_place"]
+__all__ = ["PREFIX", "RESPONSES", "STORED_ID", "Operation", "Place", "Route", "find_place"]
 
 PREFIX = "/gw"
 
 RUN = re.compile(r"(?!0{32})[0-9a-f]{32}")
 """Also a trace: nothing but zeros is none, so that its calls would be on no record of tasks."""
 LAUNCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
-STORED = re.compile(r"/v1/responses/([A-Za-z0-9_-]{1,128})(/cancel|/input_items)?")
+STORED_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+STORED = re.compile(rf"/v1/responses/({STORED_ID.pattern})(/cancel|/input_items)?")
 """A response that the provider keeps."""
 
 
@@ -75,10 +76,12 @@ def _post(protocol: WireProtocol, operation: Operation, path: str) -> tuple[tupl
     return ("POST", path), Route(protocol, operation, path, names_model=True)
 
 
+RESPONSES = Route(WireProtocol.OPENAI, Operation.RESPONSES, "/v1/responses", names_model=True)
+
 _ROUTES = dict(
     (
         _post(WireProtocol.OPENAI, Operation.CHAT, "/v1/chat/completions"),
-        _post(WireProtocol.OPENAI, Operation.RESPONSES, "/v1/responses"),
+        (("POST", RESPONSES.path), RESPONSES),
         _post(WireProtocol.OPENAI, Operation.COMPACT, "/v1/responses/compact"),
         _post(WireProtocol.OPENAI, Operation.EMBEDDINGS, "/v1/embeddings"),
         _post(WireProtocol.ANTHROPIC, Operation.MESSAGES, "/v1/messages"),

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from operator import attrgetter
 
@@ -18,11 +20,11 @@ from pilothouse.core.evidence.run_log import (
     RunOpened,
 )
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.errors import LimitExceeded, StorageUnavailable
+from pilothouse.errors import LimitExceeded, PilothouseError, StorageUnavailable
 from pilothouse.ports.runlog import RecordMode, RunLog
 from pilothouse.runtime.gateway.call import Call, Ending
 
-__all__ = ["RunLogSink", "decoded"]
+__all__ = ["RunLogSink", "decoded", "recorded_call"]
 
 USAGE = tuple(each.name for each in fields(TokenCount))
 _counts = attrgetter(*USAGE)
@@ -32,6 +34,11 @@ OPENED_MAX = 20_000
 
 INFLATED_BYTES_MAX = 32 << 20
 """What a compressed answer may become in the record; a body is no larger either."""
+
+RECORD_WAIT_S = 0.5
+"""How long a call that is read back is waited for: ten times as long as a group of events gathers, in whichever process."""
+
+LOOK_EVERY_S = 0.05
 
 REQUEST_HEADERS = frozenset({b"anthropic-version", b"anthropic-beta", b"openai-beta"})
 """Headers that change the answer."""
@@ -64,8 +71,8 @@ class RunLogSink:
         return f"the run log cannot be written: {trouble}" if trouble else ""
 
     def begin(self, call: Call) -> None:
-        """Keep the request of a call whose answer comes later."""
-        self._try(call, self._write_request)
+        """Keep what there is so far of a call whose answer comes later: who reads the run takes the last answer of a call."""
+        self._try(call, self._write)
 
     def keep(self, call: Call) -> None:
         """Keep a call that is over."""
@@ -114,6 +121,8 @@ class RunLogSink:
             denied = Denied(code=str(call.refusal), reason=call.stopped)
             self._log.append(call.run, denied, call=call.call_id, at_ns=call.ended_ns or None)
             return
+        if call.promise is not None and not call.response:
+            return  # nobody was told its answer, and what its client was given stands there
         body, chunks = decoded(call)
         response = ModelResponse(
             status=0 if call.ending is Ending.CANCELLED else call.status,
@@ -131,6 +140,31 @@ class RunLogSink:
             error=None if call.ending is Ending.DONE else str(call.ending),
         )
         self._log.append(call.run, response, call=call.call_id, at_ns=call.ended_ns or None)
+
+
+def recorded_call(log: RunLog, run: str, call: str) -> tuple[bytes, bytes]:
+    """Return the request of a call and the answer that its client was given last; empty where that cannot be read.
+
+    Args:
+        log: Where it stands.
+        run: Whole run id.
+        call: Call id.
+    """
+    until = time.monotonic() + RECORD_WAIT_S
+    request = given = b""
+    with suppress(PilothouseError):
+        log.flush(RECORD_WAIT_S)
+    while not request:
+        with suppress(PilothouseError):
+            for logged in log.read(run).events:
+                if logged.call == call and isinstance(logged.event, ModelRequest):
+                    request = logged.event.body
+                elif logged.call == call and isinstance(logged.event, ModelResponse):
+                    given = logged.event.body
+        if request or time.monotonic() > until:
+            break
+        time.sleep(LOOK_EVERY_S)
+    return request, given
 
 
 def _edited(call: Call) -> ContextEdited:
