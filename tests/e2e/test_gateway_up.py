@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 import urllib.request
@@ -74,6 +75,40 @@ def test_a_base_url_and_a_key_are_enough(tmp_path):
     stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert SECRET.encode() not in stored
     assert key.encode() not in stored
+
+
+def test_the_page_of_a_streamed_call_says_when_the_first_words_came(tmp_path):
+    home = tmp_path / "home"
+    with ProviderStub(default=Plan(text="It waits for approval.", pause_s=0.3)) as stub:
+        pilothouse(home, "provider", "add", "acme", stub.origin, "--credential-env", "ACME_KEY")
+        key = json.loads(pilothouse(home, "key", "add", "plain", "--json"))["key"]
+        with started_server(*GRPC, "--home", str(home), ACME_KEY=SECRET) as base:
+            body = json.dumps(
+                {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": True}
+            )
+            request = urllib.request.Request(
+                f"{base}/gw/v1/chat/completions", body.encode(), {"authorization": f"Bearer {key}"}
+            )
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                run = answer.headers["x-pilothouse-run"]
+                answer.read()
+            waits_until = time.monotonic() + 30
+            found = None
+            while found is None and time.monotonic() < waits_until:
+                time.sleep(0.2)
+                found = re.search(
+                    r"first words after ([\d.]+) (ms|s)\b", page_of(f"{base}/agents/plain/tasks/{run}")
+                )
+    assert found is not None
+    assert float(found[1]) >= (300 if found[2] == "ms" else 0.3)
+
+
+def page_of(url):
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError:  # the span is not stored yet
+        return ""
 
 
 def ask(url, key):

@@ -197,6 +197,7 @@ def make_span(trace_id: str, index: int, **fields: object) -> SpanRecord:
         "request_model": "gpt-5-mini",
         "response_model": "gpt-5-mini-2026-02",
         "tool_name": None,
+        "first_chunk_ns": None,
         "tokens_total": 690,
         "cost_usd_text": "0.00205",
         "convention": "otel-genai",

@@ -33,7 +33,7 @@ TASK_FIELDS = (
 
 SPAN_FIELDS = (
     "span_id, parent_span_id, record, name, operation, agent, start_ns, end_ns, duration_ns, status, "
-    "status_message, error_type, provider, request_model, response_model, tool_name, tokens_input, "
+    "status_message, error_type, provider, request_model, response_model, tool_name, first_chunk_ns, tokens_input, "
     "tokens_cache_read, tokens_cache_creation, tokens_output, tokens_reasoning, tokens_basis, cost_usd, "
     "cost_state, convention, input, output, attributes, events, cut_bytes, record_id"
 )
@@ -50,8 +50,8 @@ TOKEN_FIELDS = (
 
 PLAIN_FIELDS = (
     "span_id", "parent_span_id", "record", "name", "operation", "agent", "start_ns", "end_ns", "duration_ns",
-    "status_message", "error_type", "provider", "request_model", "response_model", "tool_name", "convention",
-    "attributes", "events", "cut_bytes",
+    "status_message", "error_type", "provider", "request_model", "response_model", "tool_name",
+    "first_chunk_ns", "convention", "attributes", "events", "cut_bytes",
 )  # fmt: skip
 
 

@@ -168,6 +168,7 @@ class SpanRecord:
         request_model: Model that was asked for, or None.
         response_model: Model that answered, or None.
         tool_name: Tool, or None.
+        first_chunk_ns: Time to the first piece of a streamed answer, or None.
         tokens_total: All tokens of the call, or None when it reported none.
         cost_usd_text: Exact cost as text, or None when unknown.
         convention: Which naming convention matched.
@@ -194,6 +195,7 @@ class SpanRecord:
     request_model: str | None
     response_model: str | None
     tool_name: str | None
+    first_chunk_ns: int | None
     tokens_total: int | None
     cost_usd_text: str | None
     convention: str

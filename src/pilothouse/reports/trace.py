@@ -106,7 +106,7 @@ class SpanRow(Frozen):
         took: Duration.
         starts: Start after the begin of the trace.
         failed: What the error says, or empty.
-        facts: Short facts: model, tool, tokens, cost.
+        facts: Short facts: model, tool, time to the first words, tokens, cost.
         fields: Texts.
     """
 
@@ -168,6 +168,8 @@ def _facts(span: SpanRecord) -> tuple[str, ...]:
         facts.append(f"model {foreign_line(model, chars_max=60)}{other}")
     if span.tool_name:
         facts.append(f"tool {foreign_line(span.tool_name, chars_max=60)}")
+    if span.first_chunk_ns is not None:
+        facts.append(f"first words after {duration_text(span.first_chunk_ns / 1e9)}")
     if span.tokens_total is not None:
         facts.append(plural(span.tokens_total, "token"))
     if _kind(span)[1] == "model" or span.cost_usd_text is not None:

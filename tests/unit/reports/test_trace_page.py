@@ -127,6 +127,13 @@ def test_many_large_texts_leave_the_page_in_its_budget():
     assert len(body) < 1_500_000
 
 
+def test_a_streamed_answer_says_when_its_first_words_came():
+    span = world.make_span("", 0, operation="chat")
+    assert not [fact for fact in page_of(span).spans[0].facts if "first words" in fact]
+    streamed = page_of(replace(span, first_chunk_ns=420_000_000)).spans[0].facts
+    assert "first words after 420 ms" in streamed
+
+
 def test_unknown_cost_is_the_word_unknown():
     page = page_of(replace(world.make_span("", 0, operation="chat"), cost_usd_text=None))
     assert "cost unknown" in page.spans[0].facts

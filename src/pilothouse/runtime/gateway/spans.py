@@ -258,6 +258,8 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
         attributes.append(_text("gen_ai.response.id", call.answer_id))
     if call.fallback != "none":
         attributes.append(_text("pilothouse.gateway.fallback", call.fallback))
+    if call.first_content_s is not None:
+        attributes.append(_fraction("gen_ai.response.time_to_first_chunk", call.first_content_s))
     if call.usage is not None:
         attributes += _usage(call)
     error = _error(call)
@@ -313,9 +315,7 @@ def _root(run: str, open_run: _OpenRun) -> dict[str, Any]:
     if open_run.last_output:
         attributes.append(_text("gen_ai.output.messages", _messages("assistant", open_run.last_output)))
     if open_run.confidence is not None:
-        attributes.append(
-            {"key": "pilothouse.task.confidence", "value": {"doubleValue": open_run.confidence}}
-        )
+        attributes.append(_fraction("pilothouse.task.confidence", open_run.confidence))
     return {
         "traceId": run,
         "spanId": open_run.root_id,
@@ -346,3 +346,7 @@ def _text(name: str, value: str) -> dict[str, Any]:
 
 def _number(name: str, value: int) -> dict[str, Any]:
     return {"key": name, "value": {"intValue": str(value)}}
+
+
+def _fraction(name: str, value: float) -> dict[str, Any]:
+    return {"key": name, "value": {"doubleValue": value}}

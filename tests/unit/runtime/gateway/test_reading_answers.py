@@ -160,6 +160,15 @@ def test_a_compressed_answer_is_said_in_its_span():
     assert b"on its way" in kept.bodies[0]
 
 
+@pytest.mark.parametrize("first_content_s", [None, 0.25])
+def test_a_span_says_when_the_first_words_of_a_stream_came(first_content_s):
+    kept = Kept()
+    sink = SpanSink(kept)
+    sink.keep(call_of(b"{}", first_content_s=first_content_s))
+    sink.flush()
+    assert (b"time_to_first_chunk" in kept.bodies[0]) is (first_content_s is not None)
+
+
 def test_spans_go_on_after_a_batch_that_could_not_be_written():
     kept = Kept()
     sink = SpanSink(kept)
