@@ -302,7 +302,7 @@ def test_a_schema_that_is_none_delivers_nothing(schema, stub):
         stub.plan(GOOD)
         answer = ask(gateway, CHAT, BODY)
     assert (answer.status, answer.error["code"]) == (502, "output_invalid")
-    assert "the output schema cannot be applied" in answer.error["message"]
+    assert "the schema cannot be applied" in answer.error["message"]
 
 
 def test_a_decision_that_cannot_be_read_is_told_as_any_other_error(stub):

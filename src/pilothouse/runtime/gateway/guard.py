@@ -23,10 +23,10 @@ from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.routes import Operation
-from pilothouse.runtime.gateway.schema_check import strict_json, text_problem
-from pilothouse.runtime.gateway.schema_process import SchemaProcesses
-from pilothouse.runtime.gateway.schema_weight import is_quick
 from pilothouse.runtime.gateway.wire import inflate, read_answer
+from pilothouse.schemas.process import SchemaProcesses
+from pilothouse.schemas.text_check import strict_json, text_problem
+from pilothouse.schemas.weight import is_quick
 
 __all__ = ["AnswerCount", "Guardian", "stated_confidence"]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pilothouse.runtime.own_process import start_module
+from pilothouse.own_process import start_module
 from pilothouse.runtime.runlog.group import Pending
 
 __all__ = ["RunFileProcess"]

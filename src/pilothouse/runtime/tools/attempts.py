@@ -93,7 +93,7 @@ def try_until_done(
                 key=progress.row.key,
                 hedge_after_s=tool.gate.hedge_after_s(),
             )
-            progress.age_s = accepted_age_s(tool, result, door.now())
+            progress.age_s = yield from accepted_age_s(tool, result, door.now)
             outcome = Settled.GOOD
         except Exception as failed:  # noqa: BLE001 - whatever a tool raises becomes one of our kinds
             error = read_failure(

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +13,11 @@ from pilothouse.errors import ToolError
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.tools.freshness import check_freshness
 from pilothouse.runtime.tools.governed import GovernedTool
+from pilothouse.runtime.tools.steps import Elsewhere, Step
+from pilothouse.schemas.process import CheckUnfinished
+from pilothouse.schemas.value_check import ValueCheck
 
-__all__ = ["ARGUMENTS_BYTES_MAX", "accepted_age_s", "check_arguments"]
+__all__ = ["ARGUMENTS_BYTES_MAX", "accepted_age_s", "check_arguments", "problem_of"]
 
 ARGUMENTS_BYTES_MAX = 1024 * 1024
 """Arguments that a model wrote are small."""
@@ -22,19 +27,44 @@ NUMBER_MAX = sys.float_info.max
 """The largest number that every reader of JSON reads as one."""
 
 
-def check_arguments(tool: GovernedTool, call: ToolCall) -> None:
+def problem_of(check: ValueCheck, value: Any) -> Generator[Step, Any, str | None]:
+    """Find out what is wrong with a value, with its JSON path, or nothing; also wrong is what is not known in time.
+
+    Args:
+        check: What it is held against.
+        value: Plain JSON data.
+
+    Yields:
+        What has to be waited for.
+
+    Returns:
+        What is wrong, or None.
+    """
+    found = check.problem(value)
+    if not isinstance(found, Future):
+        return found
+    try:
+        return (yield Elsewhere(found)) or None
+    except CheckUnfinished as unknown:
+        return f"$: its schema was {unknown}, so nothing is known to be valid"
+
+
+def check_arguments(tool: GovernedTool, call: ToolCall) -> Generator[Step, Any, None]:
     """Let only arguments through that fit the contract.
 
     Args:
         tool: The tool.
         call: The call.
 
+    Yields:
+        What has to be waited for.
+
     Raises:
         ToolError: They do not; nothing was sent.
     """
-    problem = (
-        _flaw(call.args, ARGUMENTS_BYTES_MAX) or _unwritable(call.args) or tool.arguments.problem(call.args)
-    )
+    problem = _flaw(call.args, ARGUMENTS_BYTES_MAX) or _unwritable(call.args)
+    if problem is None:
+        problem = yield from problem_of(tool.arguments, call.args)
     if problem is not None:
         raise ToolError(
             f"{tool.name}: {problem}",
@@ -44,13 +74,18 @@ def check_arguments(tool: GovernedTool, call: ToolCall) -> None:
         )
 
 
-def accepted_age_s(tool: GovernedTool, result: Any, now: datetime) -> float | None:
+def accepted_age_s(
+    tool: GovernedTool, result: Any, now: Callable[[], datetime]
+) -> Generator[Step, Any, float | None]:
     """Let only a result through that fits the contract and is fresh enough; return its age.
 
     Args:
         tool: The tool.
         result: What came back, as plain data.
-        now: The present moment, aware UTC.
+        now: Tells the time, aware UTC.
+
+    Yields:
+        What has to be waited for.
 
     Returns:
         Seconds since the state it shows; None where the contract asks for no freshness.
@@ -58,7 +93,9 @@ def accepted_age_s(tool: GovernedTool, result: Any, now: datetime) -> float | No
     Raises:
         ToolError: It breaks the contract, or is older than the contract accepts.
     """
-    problem = _flaw(result, tool.contract.result_bytes_max) or tool.results.problem(result)
+    problem = _flaw(result, tool.contract.result_bytes_max)
+    if problem is None:
+        problem = yield from problem_of(tool.results, result)
     if problem is not None:
         # A key that is no name stands in quotes, and may be anybody's words.
         where = problem.split(":")[0].split("['")[0]
@@ -71,7 +108,7 @@ def accepted_age_s(tool: GovernedTool, result: Any, now: datetime) -> float | No
         )
     if tool.contract.freshness is None:
         return None
-    return check_freshness(tool.contract.freshness, result, tool=tool.name, now=now)
+    return check_freshness(tool.contract.freshness, result, tool=tool.name, now=now())
 
 
 def _flaw(value: Any, most: int) -> str | None:

@@ -15,7 +15,7 @@ from pilothouse.runtime.resilience.breaker import BreakerPolicy
 from pilothouse.runtime.resilience.gate import Gate, GatePolicy
 from pilothouse.runtime.resilience.rate_limit import RateLimiter
 from pilothouse.runtime.resilience.retry import RetryPolicy
-from pilothouse.runtime.tools.schema import SchemaCheck
+from pilothouse.runtime.tools.schema import check_of
 from pilothouse.runtime.tools.workers import Workers
 from pilothouse.settings import LOOPBACK_HOSTS
 
@@ -59,8 +59,8 @@ class GovernedTool:
         if contract.rate_per_s is not None:
             limiter = RateLimiter(contract.rate_per_s, burst=contract.burst)
         self.gate = Gate(gate_policy(contract, effect), limiter)
-        self.arguments = SchemaCheck(contract.input, where=f"arguments of {name}")
-        self.results = SchemaCheck(contract.output, where=f"result of {name}")
+        self.arguments = check_of(contract.input, where=f"arguments of {name}")
+        self.results = check_of(contract.output, where=f"result of {name}")
         self._workers: Workers | None = None
         self._lock = threading.Lock()
 

@@ -177,7 +177,8 @@ class McpProxy:
         try:
             said = self._known(said)
             if shown in UNREAD_TOOLS and self._hides:
-                return answer_of(answer_about_unread(self._runtime, shown, dict(args), said.run))
+                about = answer_about_unread(self._runtime, shown, dict(args), said.run)
+                return answer_of(await drive_async(about, _no_attempt))
             tool = self._tools.get(self._names.get(shown, ""))
             if tool is None:
                 await self._note_unknown(shown, said)
@@ -301,6 +302,10 @@ class McpProxy:
             return replace(said, run=self._runtime.tasks.run_of(said.token))
         except Denied as error:
             raise ToolError(error.message, remedy=error.remedy, kind="permission") from error
+
+
+async def _no_attempt() -> None:
+    """What is answered here has nobody to be asked."""
 
 
 def _wants_progress(context: ServerRequestContext[Any]) -> bool:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
 
 from pilothouse.errors import ToolError
+from pilothouse.runtime.tools.fitting import problem_of
 from pilothouse.runtime.tools.runtime import ToolRuntime
-from pilothouse.runtime.tools.schema import SchemaCheck
+from pilothouse.runtime.tools.schema import check_of
+from pilothouse.runtime.tools.steps import Step
 
 __all__ = ["UNREAD_TOOLS", "answer_about_unread"]
 
@@ -55,11 +58,13 @@ UNREAD_TOOLS = {
 """Tools that are listed where a charter hides untrusted fields."""
 
 _CHECKS = {
-    name: SchemaCheck(tool.input_schema, where=f"arguments of {name}") for name, tool in UNREAD_TOOLS.items()
+    name: check_of(tool.input_schema, where=f"arguments of {name}") for name, tool in UNREAD_TOOLS.items()
 }
 
 
-def answer_about_unread(runtime: ToolRuntime, shown: str, args: dict[str, Any], run: str) -> dict[str, Any]:
+def answer_about_unread(
+    runtime: ToolRuntime, shown: str, args: dict[str, Any], run: str
+) -> Generator[Step, Any, dict[str, Any]]:
     """Answer a call of one of these tools.
 
     Args:
@@ -68,10 +73,13 @@ def answer_about_unread(runtime: ToolRuntime, shown: str, args: dict[str, Any], 
         args: Arguments.
         run: Run id.
 
+    Yields:
+        What has to be waited for.
+
     Raises:
         ToolError: Wrong arguments, or nothing is hidden in this run.
     """
-    problem = _CHECKS[shown].problem(args)
+    problem = yield from problem_of(_CHECKS[shown], args)
     presenter = runtime.door.presenter
     unread = presenter.unread(run) if presenter is not None else None
     if problem is not None or unread is None:

@@ -49,7 +49,7 @@ def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[St
     progress = Progress(CallRow(door.store, door.now))
     result, error, counted = None, None, False
     try:
-        check_arguments(tool, call)
+        yield from check_arguments(tool, call)
         door.loops.before(call, polling=tool.contract.polling)
         counted = True
         result = yield from _decided(door, tool, call, progress)

@@ -7,6 +7,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,17 @@ from pilothouse.runtime.resilience.gate import Admitted, Gate, Turn
 if TYPE_CHECKING:
     from pilothouse.runtime.tools.governed import GovernedTool
 
-__all__ = ["Attempt", "Blocking", "EnterGate", "Pause", "Step", "drive", "drive_async", "idempotency_key"]
+__all__ = [
+    "Attempt",
+    "Blocking",
+    "Elsewhere",
+    "EnterGate",
+    "Pause",
+    "Step",
+    "drive",
+    "drive_async",
+    "idempotency_key",
+]
 
 _KEY: ContextVar[str | None] = ContextVar("pilothouse_idempotency_key", default=None)
 
@@ -54,6 +65,13 @@ class Blocking:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Wait for what another process has been asked; it ends by itself."""
+
+    answer: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """Call the function once, twice at the same time where hedging says so."""
 
@@ -64,7 +82,7 @@ class Attempt:
     hedge_after_s: float | None
 
 
-Step = Pause | EnterGate | Blocking | Attempt
+Step = Pause | EnterGate | Blocking | Elsewhere | Attempt
 
 
 def _timed_out(attempt: Attempt) -> ToolError:
@@ -120,6 +138,8 @@ def drive(call: Generator[Step, Any, Any], function: Callable[[], Any]) -> Any:
                 answer = _enter(step)
             elif isinstance(step, Pause):
                 time.sleep(step.seconds)
+            elif isinstance(step, Elsewhere):
+                answer = step.answer.result()
             else:
                 answer = step.work()
         except BaseException as failed:  # noqa: BLE001 - the call decides what becomes of it
@@ -230,6 +250,8 @@ async def drive_async(call: Generator[Step, Any, Any], function: Callable[[], Aw
                 answer = await _enter_async(step)
             elif isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
+            elif isinstance(step, Elsewhere):
+                answer = await asyncio.wrap_future(step.answer)
             else:
                 answer = await asyncio.to_thread(step.work)
         except BaseException as failed:  # noqa: BLE001 - cancellation too: the call must give back what it holds

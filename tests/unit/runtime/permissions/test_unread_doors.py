@@ -16,6 +16,7 @@ from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.mcp_answers import answer_of
 from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread
 from pilothouse.runtime.tools.runtime import ToolRuntime
+from pilothouse.runtime.tools.steps import drive
 
 MAIL = {
     **COMMON,
@@ -64,12 +65,16 @@ def through_code(_runtime, desk):
     return work()
 
 
+def answered(*asked):
+    return drive(answer_about_unread(*asked), lambda: None)
+
+
 def through_proxy(runtime, desk):
     """What a model does through the proxy's tools."""
     shown = desk.observe(call("mail.find@1", run="f" * 32, effect="read"), FOUND)
 
     def ask(tool, **args):
-        return answer_about_unread(runtime, f"pilothouse_{tool}", args, "f" * 32)
+        return answered(runtime, f"pilothouse_{tool}", args, "f" * 32)
 
     return (
         shown,
@@ -116,10 +121,10 @@ def test_wrong_arguments_and_runs_without_a_task_are_refused(world, args):
     runtime, desk = world
     desk.observe(call("mail.find@1", run="f" * 32, effect="read"), FOUND)
     with pytest.raises(ToolError) as caught:
-        answer_about_unread(runtime, f"pilothouse_{args[0]}", args[1], "f" * 32)
+        answered(runtime, f"pilothouse_{args[0]}", args[1], "f" * 32)
     assert caught.value.kind == "invalid_input"
     with pytest.raises(ToolError, match="nothing is hidden in this run"):
-        answer_about_unread(runtime, "pilothouse_reveal", {"name": "[[hidden 1: x]]"}, "e" * 32)
+        answered(runtime, "pilothouse_reveal", {"name": "[[hidden 1: x]]"}, "e" * 32)
 
 
 def test_the_tools_say_that_they_read_and_answers_are_structured():

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile_mcp import FIND
+from hostile_mcp import ENDLESS, FIND
 from mcp.client.client import Client
 from tool_world import Kept
 
@@ -196,6 +196,29 @@ def test_a_result_that_breaks_the_contract_stays_outside():
     answer, _, _ = run("wrong result", work)
     assert answer.is_error
     assert "7" not in json.dumps(answer.structured_content["detail"])
+
+
+def test_a_pattern_of_a_servers_own_holds_nobody_up():
+    async def work(client, _proxy):
+        gaps_s, beats = [0.0], True
+
+        async def beat():
+            while beats:
+                at_s = time.monotonic()
+                await asyncio.sleep(0.05)
+                gaps_s.append(time.monotonic() - at_s)
+
+        beating = asyncio.create_task(beat())
+        answer = await find(client, "a" * 26 + "!")
+        beats = False
+        await beating
+        return answer, await find(client, "a"), max(gaps_s)
+
+    upstream = {"server": "crm", "tool": "find", "manifest_hash": manifest_of(ENDLESS)}
+    (hopeless, good, longest_s), _, _ = run("endless pattern", work, attempts=1, upstream=upstream)
+    assert error_of(hopeless)["error"] == "upstream_bug"
+    assert good.structured_content == {"id": "a"}
+    assert longest_s < 2.0
 
 
 def test_the_words_of_a_failing_server_do_not_reach_the_model():

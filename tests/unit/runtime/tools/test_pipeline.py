@@ -566,3 +566,18 @@ def test_of_two_calls_side_by_side_the_one_that_failed_is_the_one_that_failed():
     watch.after(first, failed=True)
     with pytest.raises(ToolError, match="circles"):
         watch.before(tool_call(tool, {"k": 9}), polling=False)
+
+
+REPEATING = {"type": "object", "properties": {"id": {"type": "string", "pattern": "^(a+)+$"}}}
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_pattern_that_tries_every_way_ends_the_call_and_not_the_process(make, side):
+    tool = governed(**{side: REPEATING, "timeout_s": 60.0, "attempts": 1})
+    good, endless = {"id": "aa"}, {"id": "a" * 60 + "!"}
+    args, result = (good, OK) if side == "input" else (ARGS, good)
+    assert make(tool, Script(result), call=tool_call(tool, args)) == result
+    args, result = (endless, OK) if side == "input" else (ARGS, endless)
+    with pytest.raises(ToolError) as caught:
+        make(tool, Script(result), call=tool_call(tool, args))
+    assert caught.value.kind == ("invalid_input" if side == "input" else "contract_violation")

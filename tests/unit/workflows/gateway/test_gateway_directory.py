@@ -15,7 +15,7 @@ from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import Provider, WireProtocol
-from pilothouse.runtime.gateway.schema_check import text_problem
+from pilothouse.schemas.text_check import text_problem
 from pilothouse.workflows.controls.controls import ControlsCache
 from pilothouse.workflows.gateway import directory as gateway_directory
 from pilothouse.workflows.gateway.directory import DirectoryCache

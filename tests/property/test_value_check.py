@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pilothouse.errors import CharterInvalid
-from pilothouse.runtime.tools.schema import SchemaCheck
+from pilothouse.runtime.tools.schema import check_of
+from pilothouse.schemas.value_check import ValueCheck
 
 SCALARS = st.one_of(
     st.none(),
@@ -65,17 +66,17 @@ SCHEMAS = st.recursive(
 @given(schema=SCHEMAS, value=VALUES)
 def test_the_quick_check_agrees_with_the_validator(schema, value):
     expected = Draft202012Validator(schema).is_valid(value)
-    assert (SchemaCheck(schema, where="arguments").problem(value) is None) is expected
+    assert (ValueCheck(schema).problem(value) is None) is expected
 
 
 def test_a_value_nested_deep_is_refused_without_a_stack():
     value = []
     for _ in range(100_000):
         value = [value]
-    assert "deeper" in SchemaCheck({"type": "array", "maxItems": 5}, where="arguments").problem(value)
+    assert "deeper" in ValueCheck({"type": "array", "maxItems": 5}).problem(value)
 
 
 def test_a_broken_schema_is_refused_with_its_place():
     with pytest.raises(CharterInvalid) as caught:
-        SchemaCheck({"type": "nothing"}, where="arguments of crm.find@1")
+        check_of({"type": "nothing"}, where="arguments of crm.find@1")
     assert "arguments of crm.find@1" in caught.value.message

@@ -32,7 +32,7 @@ def start_module(module: str, *words: str) -> tuple[subprocess.Popen[bytes], Con
         OSError: It cannot be started.
 
     Example:
-        >>> process, connection = start_module("pilothouse.runtime.gateway.schema_process")
+        >>> process, connection = start_module("pilothouse.schemas.process")
         >>> connection.close()
         >>> process.wait()
         0

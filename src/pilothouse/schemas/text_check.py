@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a text against a JSON Schema; how long that takes is for `schema_weight` to say.
+"""Hold a text or a value against a JSON Schema; how long that takes is for `weight` to say.
 
 What is surely valid is known without the validator, as most answers are.
 """
@@ -14,9 +14,9 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing.jsonschema import EMPTY_REGISTRY
 
-from pilothouse.runtime.sure_schema import Sure, surely_valid
+from pilothouse.schemas.sure import Sure, surely_valid
 
-__all__ = ["strict_json", "text_problem"]
+__all__ = ["data_problem", "strict_json", "text_problem"]
 
 PROBLEM_CHARACTERS_MAX = 400
 
@@ -40,13 +40,27 @@ def text_problem(schema: str, text: str) -> str:
         value = _string_in(text) if _wants_text(schema) else strict_json(text)
     except (ValueError, RecursionError) as error:
         return f"$: no JSON ({str(error)[:80]})"
+    return data_problem(schema, value)
+
+
+def data_problem(schema: str, value: Any) -> str:
+    """Return what is wrong with plain JSON data, with its JSON path, or empty.
+
+    Args:
+        schema: JSON Schema as text; 2020-12 where it names no draft.
+        value: The data.
+
+    Example:
+        >>> data_problem('{"type": "string"}', 1)
+        "$: 1 is not of type 'string'"
+    """
     sure = _sure(schema)
     if sure is not None and sure(value):
         return ""
     try:
         errors = sorted(_validator(schema).iter_errors(value), key=lambda one: (len(one.path), one.json_path))
     except Exception as error:  # noqa: BLE001 - what is no schema ends in anything, and then no answer is delivered as valid
-        return f"$: the output schema cannot be applied ({type(error).__name__}), so nothing is known to be valid"
+        return f"$: the schema cannot be applied ({type(error).__name__}), so nothing is known to be valid"
     return f"{errors[0].json_path}: {errors[0].message}"[:PROBLEM_CHARACTERS_MAX] if errors else ""
 
 

@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from pilothouse.runtime.gateway import schema_process
 from pilothouse.runtime.gateway.guard import stated_confidence
 from pilothouse.runtime.gateway.messages import FinalAnswer
-from pilothouse.runtime.gateway.schema_check import strict_json, text_problem
-from pilothouse.runtime.gateway.schema_process import SchemaProcesses
-from pilothouse.runtime.gateway.schema_weight import is_quick
+from pilothouse.schemas import process as schema_process
+from pilothouse.schemas.process import SchemaProcesses
+from pilothouse.schemas.text_check import strict_json, text_problem
+from pilothouse.schemas.weight import is_quick
 
 LIMITED = '{"properties": {"amount": {"type": "number", "maximum": 100}}}'
 BRANCHES = {f"d{at}": {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}] * 2} for at in range(40)}
@@ -131,7 +131,7 @@ ROUTING = '{"type": "object", "properties": {"document": {"type": "string", "pat
         ('{"pattern": "[a-z]+@[a-z]+"}', '"me@here"', ""),
         ('{"properties": {"pattern": {"type": "string"}}}', '{"pattern": 1}', "$.pattern: 1 is not of type"),
         ('{"enum": ["a", "b"]}', '"a"', ""),
-        ("{", "{}", "$: the output schema cannot be applied"),
+        ("{", "{}", "$: the schema cannot be applied"),
     ],
 )
 def test_the_usual_is_checked_in_place(schema, text, problem):
@@ -176,10 +176,10 @@ def test_what_takes_for_ever_ends_and_others_are_answered(processes, monkeypatch
     assert (good, bad) == ("", "$.amount: 500 is greater than the maximum of 100")
     assert time.monotonic() - began < 60
 
-    monkeypatch.setattr(schema_process.subprocess, "Popen", _none_left)
+    monkeypatch.setattr(schema_process, "start_module", _none_left)
     processes.close()
     (told,) = asked(processes, (LIMITED, "{}"))
-    assert "cannot be applied (OSError)" in told
+    assert "not applied (OSError)" in told
 
 
 def _none_left(*_, **__):
@@ -197,7 +197,7 @@ def _none_left(*_, **__):
         ('{"type": "string", "minLength": 1}', "", "$: '' "),
         ('{"type": "object"}', "Order A-1 is on its way.", "$: no JSON"),
         ("{", "text", "$: no JSON"),
-        ("{", "{}", "$: the output schema cannot be applied"),
+        ("{", "{}", "$: the schema cannot be applied"),
     ],
 )
 def test_a_schema_of_a_string_is_held_against_the_text_itself(schema, text, problem):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell whether holding a text against a JSON Schema surely ends soon, from the sizes of both.
+"""Tell whether holding a text or a value against a JSON Schema surely ends soon, from the sizes of both.
 
 Some schemas take longer than anybody waits, for one text among thousands: a pattern that tries every way to divide it, references
 that branch, a list whose items must differ. What can be bounded is, by what the slowest case of its kind was seen to take: each keyword
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["is_quick"]
+__all__ = ["ends_soon", "is_quick", "looks_for_no_pattern"]
 
 WORST_US = 100_000
 """What a check may take at the worst where other calls wait for it, microseconds. The usual answer takes a thousandth."""
@@ -84,14 +84,40 @@ def is_quick(schema: str, text: str) -> bool:
         >>> is_quick('{"pattern": "^(a+)+$"}', '"aaaa"'), is_quick('{"$ref": "#"}', "{}")
         (False, False)
     """
+    return ends_soon(schema, characters=len(text), values=1 + sum(map(text.count, ",[{")))
+
+
+def ends_soon(schema: str, *, characters: int, values: int) -> bool:
+    """Return whether holding so much against a schema surely ends soon.
+
+    Args:
+        schema: JSON Schema as text.
+        characters: Of all texts together, keys among them.
+        values: Values and keys, those inside of others among them.
+
+    Example:
+        >>> ends_soon('{"pattern": "a+b"}', characters=100, values=1)
+        True
+        >>> ends_soon('{"pattern": "a+b"}', characters=100_000, values=1)
+        False
+    """
     weight = _weight(schema)
     if weight is None:
         return False
-    values = 1 + sum(map(text.count, ",[{"))
     worst_us = weight.value_us * values + weight.unique_lists * PAIR_US * values**2 / 2
     for power, ways in weight.powers:
-        worst_us += ways * STEP_US * len(text) ** power
+        worst_us += ways * STEP_US * characters**power
     return worst_us <= WORST_US
+
+
+def looks_for_no_pattern(schema: str) -> bool:
+    """Return whether a schema is bounded and has no pattern: what surely fits it is known in the time that reading it takes.
+
+    Args:
+        schema: JSON Schema as text.
+    """
+    weight = _weight(schema)
+    return weight is not None and not weight.powers
 
 
 @dataclass(frozen=True, slots=True)
