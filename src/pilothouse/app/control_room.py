@@ -156,8 +156,8 @@ def note_tick(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> Tick:
 
     queue, made = SqlReviewQueue(ledger.database), SqlCuration(ledger.database)
 
-    def corrections(agent: str, now: datetime) -> str:
-        return corrections_of_note(corrections_week(ledger, queue, made, agent, now))
+    def corrections(agent: str, until: datetime) -> str:
+        return corrections_of_note(corrections_week(ledger, queue, made, agent, until))
 
     def judge(agent: str) -> Assessment:
         return shows.judged(room.installation, agent, room.installation.clock.now())

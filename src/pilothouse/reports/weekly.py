@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -26,8 +26,9 @@ class Week:
     Attributes:
         charter: The charter in force.
         verdict: Its verdict now.
-        before: The verdict a week ago, or None.
+        before: The verdict a week before its end, or None.
         plan: What is to be done.
+        until: The end of the week that the note is about, which may be sent later.
         moves: What verdicts made necessary and still stands, in words.
         stall: How long nothing came nearer, in words, or empty.
         address: Address of the running server, or empty.
@@ -38,6 +39,7 @@ class Week:
     verdict: AgentVerdict
     before: AgentVerdict | None
     plan: Plan
+    until: datetime
     moves: tuple[str, ...] = ()
     stall: str = ""
     address: str = ""
@@ -79,7 +81,7 @@ def build_weekly(week: Week, now: datetime) -> WeeklyNote:
     status = _sentence(_status(week))
     return WeeklyNote(
         name="weekly",
-        title=f"{verdict.word} · {agent}, week to {now:%Y-%m-%d}",
+        title=f"{verdict.word} · {agent}, week to {week.until:%Y-%m-%d}",
         heading="Weekly note",
         agent=agent,
         as_of=page_moment(now),
@@ -101,12 +103,14 @@ def _sentence(text: str) -> str:
 def _status(week: Week) -> str:
     now, before = week.verdict, week.before
     head = f"{week.charter.agent} is at {now.word} in {phase_words(now.phase).lower()}"
+    is_late = now.as_of.date() > week.until.date()
+    then = f"on {day(week.until - timedelta(days=7))}" if is_late else "a week ago"
     if before is None:
-        change = "with no verdict a week ago to compare"
+        change = f"with no verdict {then} to compare"
     elif (before.word, before.phase) != (now.word, now.phase):
-        change = f"after {before.word} in {phase_words(before.phase).lower()} a week ago"
+        change = f"after {before.word} in {phase_words(before.phase).lower()} {then}"
     else:
-        change = f"as a week ago{_counted(before, now)}"
+        change = f"as {then}{_counted(before, now)}"
     parts = [f"{head}, {change}, decided by {_named(now.deciding)}"]
     return "; ".join([*parts, *week.moves[:2], *(said for said in (week.stall, week.corrections) if said)])
 

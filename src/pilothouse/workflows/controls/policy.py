@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -29,6 +30,7 @@ from pilothouse.workflows.controls.policy_use import (
 )
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.newest_tasks import every_page
 
 __all__ = [
     "PolicyCheck",
@@ -40,6 +42,9 @@ __all__ = [
 ]
 
 REVIEWED = "policy.unused_reviewed"
+
+RUNS_NAMED_MAX = 50
+"""Runs that are named, the newest: enough to open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,18 +227,19 @@ def _past_the_boundary(
     if decided and len(decided) >= room.searched_max:
         since = max(since, decided[-1].at)
     window = TaskFilter(agent=agent, from_ns=unix_ns(since), to_ns=unix_ns(now), state="complete")
-    calls, past, runs = 0, 0, []
-    tasks = room.installation.lake.window(window)
-    version = version_in_force(tasks)
-    for task in tasks:
+    calls, past = 0, 0
+    runs: list[str] = []
+    lake = room.installation.lake
+    version = version_in_force(lake.tasks(window, limit=1).tasks)
+    for task in chain.from_iterable(every_page(lake, replace(window, version_digest=version))):
         if task.version_digest != version:
-            continue
+            continue  # of tasks that name no version the newest was one
         missing = max(0, task.tool_calls - on_record[task.trace_id])
         calls += task.tool_calls
         past += missing
-        if missing:
+        if missing and len(runs) < RUNS_NAMED_MAX:
             runs.append(task.trace_id)
-    return version, calls, past, tuple(runs[:50])
+    return version, calls, past, tuple(runs)
 
 
 def _evidence(

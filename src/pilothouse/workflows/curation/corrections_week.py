@@ -52,24 +52,28 @@ class CorrectionsWeek:
 
 
 def corrections_week(
-    ledger: Ledger, queue: ReviewQueue, store: CurationStore, agent: str, now: datetime
+    ledger: Ledger, queue: ReviewQueue, store: CurationStore, agent: str, until: datetime
 ) -> CorrectionsWeek:
-    """Return what the corrections of the last seven days achieved.
+    """Return what the corrections of seven days achieved.
 
     Args:
         ledger: Evidence of gate runs and lifts.
         queue: What people answered.
         store: What was made of it.
         agent: Agent id.
-        now: The moment.
+        until: The end of the week, inclusive: what came later belongs to the next one, what came seven days before to the last.
     """
-    since = now - WEEK
-    made = {edge.child for edge in store.edges_since(agent, since)}
-    records = ledger.evidence(agent, since=since, kinds=(*_GATE_KINDS, "few_shot.lift"))
-    steady = repeated_answers(queue, agent, now)
+    since = until - WEEK
+    made = {edge.child for edge in store.edges_since(agent, since) if since < edge.at <= until}
+    records = [
+        one
+        for one in ledger.evidence(agent, since=since, kinds=(*_GATE_KINDS, "few_shot.lift"))
+        if since < one.recorded_at <= until
+    ]
+    steady = repeated_answers(queue, agent, until)
     told = tuple(steady.values()) if len(steady) >= PEOPLE_MIN else ()
     return CorrectionsWeek(
-        corrections=_corrected(queue, agent, since),
+        corrections=_corrected(queue, agent, since, until),
         cases=sum(name.startswith("case:") for name in made),
         examples=sum(name.startswith("few-shot:") for name in made),
         caught=len(
@@ -87,10 +91,12 @@ def corrections_week(
     )
 
 
-def _corrected(queue: ReviewQueue, agent: str, since: datetime) -> int:
+def _corrected(queue: ReviewQueue, agent: str, since: datetime, until: datetime) -> int:
     """Count outputs: the opinion of a second person, or a hidden repetition, corrects none again."""
     corrected = {
-        label.item_id for label in queue.labels(agent, since=since) if label.answer is Answer.CORRECT
+        label.item_id
+        for label in queue.labels(agent, since=since)
+        if label.answer is Answer.CORRECT and since < label.at <= until
     }
     items = [record.item for one in corrected if (record := queue.record(one)) is not None]
     return len(

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest tasks of an agent in a window, read page by page up to a limit (lake -> tasks)."""
+"""Tasks of a window read page by page: the newest up to a limit, or all of them with a page in memory (lake -> tasks)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.ports.lake import Lake, TaskCursor, TaskFilter
+from pilothouse.ports.lake import Lake, TaskCursor, TaskFilter, TaskPage
 
-__all__ = ["newest_tasks"]
+__all__ = ["every_page", "newest_tasks"]
 
 PAGE_TASKS: Final = 10_000
+"""Tasks in memory at once: some 30 MB, however many an agent does."""
+
 PAGES_MAX: Final = 10
 """Pages of tasks that are read: 100,000 inputs are half a minute of work."""
 
@@ -28,12 +31,27 @@ def newest_tasks(lake: Lake, agent: str, since: datetime, now: datetime) -> tupl
         now: Its end, exclusive.
     """
     wanted = TaskFilter(agent=agent, from_ns=unix_ns(since), to_ns=unix_ns(now))
-    found: list[Task] = []
+    pages = list(islice(_pages(lake, wanted), PAGES_MAX))
+    return [task for page in pages for task in page.tasks], pages[-1].next_cursor is None
+
+
+def every_page(lake: Lake, wanted: TaskFilter) -> Iterator[Sequence[Task]]:
+    """Yield the tasks of a window newest first, page by page; nothing is held of those before.
+
+    Whoever counts needs no list of a month, and a window that is read as a whole is refused beyond a million tasks.
+
+    Args:
+        lake: Telemetry.
+        wanted: Which tasks.
+    """
+    return (page.tasks for page in _pages(lake, wanted))
+
+
+def _pages(lake: Lake, wanted: TaskFilter) -> Iterator[TaskPage]:
     cursor: TaskCursor | None = None
-    for _ in range(PAGES_MAX):
+    while True:
         page = lake.tasks(wanted, limit=PAGE_TASKS, before=cursor)
-        found += page.tasks
+        yield page
         cursor = page.next_cursor
         if cursor is None:
-            return found, True
-    return found, False
+            return

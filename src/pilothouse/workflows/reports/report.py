@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.connectors.own_server import read_server
@@ -165,36 +165,41 @@ def show_compliance(found: Assessment) -> CompliancePage:
     return build_compliance(found.charter, found.verdict, found.verdict.as_of)
 
 
-def show_weekly(installation: Installation, found: Assessment, *, corrections: str = "") -> WeeklyNote:
+def show_weekly(
+    installation: Installation, found: Assessment, *, corrections: str = "", until: datetime | None = None
+) -> WeeklyNote:
     """Return the weekly note of an assessment.
 
     Args:
         installation: Lake and ledger.
         found: The assessment.
         corrections: What people's corrections achieved, in words.
+        until: The end of the week; the moment of the assessment where it is None.
     """
     verdict, charter = found.verdict, found.charter
+    end = verdict.as_of if until is None else until
     server = read_server(installation.settings.home)
     acts = [one.act for one in shown_acts(installation.ledger, charter.agent) if not one.lifted_by]
     return build_weekly(
         Week(
             charter=charter,
             verdict=verdict,
-            before=_week_before(installation.ledger, verdict),
+            before=_week_before(installation.ledger, verdict.agent, end),
             plan=plan_steps(verdict, charter),
             moves=tuple(f"{act.move.value} because of {act.requirement}" for act in acts),
             stall=stall_words(read_stall(installation.ledger, verdict), person_names(charter)),
             address="" if server is None else server.url,
             corrections=corrections,
+            until=end,
         ),
         verdict.as_of,
     )
 
 
-def _week_before(ledger: Ledger, verdict: AgentVerdict) -> AgentVerdict | None:
+def _week_before(ledger: Ledger, agent: str, until: datetime) -> AgentVerdict | None:
     """Return the verdict of a week before, or None: one from before a long silence of the server tells nothing of that week."""
-    found = newest_verdict(ledger, verdict.agent, at=verdict.as_of - WEEK)
-    is_of_then = found is not None and found.as_of >= verdict.as_of - 2 * WEEK
+    found = newest_verdict(ledger, agent, at=until - WEEK)
+    is_of_then = found is not None and found.as_of >= until - 2 * WEEK
     return found if is_of_then else None
 
 

@@ -24,7 +24,8 @@ NOTES_EVERY_S = 900.0
 """A note is due for a week: a quarter of an hour later is soon enough, and a look without work costs one query."""
 
 HOUR_UTC = 7
-"""Hour of a Monday from which on the note of the week before is due."""
+"""Hour of a Monday from which on the note of the week before is due. The week ends there however late its note goes out, so
+that no correction is told in two notes and none in neither."""
 
 _VIA = ("mail", "chat")
 """Tried first: a note waits for no answer. Whoever has neither is told by whatever there is."""
@@ -36,7 +37,7 @@ class WeeklyNotes:
     Args:
         room: Opened parts.
         judge: Gives the assessment of an agent.
-        corrections: What the corrections of an agent achieved in the week to a moment, in words.
+        corrections: What the corrections of an agent achieved in the week before a moment, in words.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class WeeklyNotes:
         note = show_weekly(
             self._room.installation,
             self._judge(record.agent),
-            corrections=self._corrections(record.agent, now),
+            corrections=self._corrections(record.agent, monday),
+            until=monday,
         )
         document = {
             "agent": record.agent,

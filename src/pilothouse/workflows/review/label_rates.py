@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -21,7 +21,8 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.review.load import reviews_per_day
-from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
+from pilothouse.workflows.review.seen_tasks import seen_between
+from pilothouse.workflows.review.strata import JUDGED, STRATA
 
 __all__ = [
     "BURST",
@@ -147,28 +148,23 @@ def _allocate(
 ) -> dict[str, dict[str, float]]:
     # The day's own tasks must not decide their chances, so the week ends at its midnight (decision 0154).
     until = midnight(date.fromisoformat(day))
-    tasks = tasks_between(installation, charter.agent, until - WINDOW, until)
-    is_first = not tasks
+    seen = seen_between(installation, charter, until - WINDOW, until, now)
+    is_first = not seen.tasks
     if is_first:
         until = now  # nothing came before it: its own first hours must do
-        tasks = tasks_between(installation, charter.agent, until - WINDOW, until)
-    start = until - WINDOW
-    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(until))
-    found = {outcome.trace_id: outcome for outcome in outcomes}
-    judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
+        seen = seen_between(installation, charter, until - WINDOW, until, now)
     capacity, bursts = capacity_per_day(charter), _bursts(installation.ledger, charter.agent, day)
     labelled = _labelled(queue, charter.agent, now)
     # An agent that is younger than the window had its tasks in fewer days, and on its first day in hours.
-    first_ns = min((task.start_ns for task in tasks), default=unix_ns(start))
     least = FIRST_HOURS_MIN / 24 if is_first else 1.0
-    days = max((unix_ns(until) - first_ns) / 86_400e9, least)
+    days = max((unix_ns(until) - seen.first_ns) / 86_400e9, least)
     rates: dict[str, dict[str, float]] = {}
     for name in charter.task_types:
-        mine = [task for task in tasks if task.task_type == name]
+        mine = seen.of_type[name]
         if not mine or not capacity:
             continue
-        names, strata = strata_of(charter, name, mine, found, judged)
-        counts = Counter(strata.values())
+        names = JUDGED if seen.judged[name] else STRATA
+        counts = seen.judged[name] or seen.placed[name]
         window = label_window(
             {one: counts[one] for one in names}, {one: labelled[name, one] for one in names}
         )
@@ -176,10 +172,10 @@ def _allocate(
             charter,
             name,
             window,
-            len(strata) / days,
+            counts.total() / days,
             bought=bursts.get(name),
-            capacity=capacity * len(mine) / len(tasks),
-            is_low=len(strata) / max(days, 1.0) < LOW_VOLUME_PER_DAY,
+            capacity=capacity * mine / seen.tasks,
+            is_low=counts.total() / max(days, 1.0) < LOW_VOLUME_PER_DAY,
         )
         if chances:
             rates[name] = chances

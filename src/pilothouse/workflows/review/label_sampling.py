@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -18,11 +19,12 @@ from pilothouse.core.evidence.review import (
 )
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
-from pilothouse.ports.lake import Lake
+from pilothouse.ports.lake import Lake, TaskFilter
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import every_page
 from pilothouse.workflows.people.people import Directory
-from pilothouse.workflows.review.label_rates import DECIDED, rates_of_day, tasks_between
+from pilothouse.workflows.review.label_rates import DECIDED, rates_of_day
 from pilothouse.workflows.review.second_opinions import (
     LABEL_TERM,
     again,
@@ -90,12 +92,15 @@ def _draw_day(
         return 0
     salt = f"{charter.agent} {start.date()}"
     second_share = SECOND_SHARE if len(reviewers_here(installation.ledger, charter)) > 1 else 0.0
-    tasks = [
-        task for task in tasks_between(installation, charter.agent, start, end) if task.task_type in rates
-    ]
-    # The largest chance bounds what can win at all, before anything is looked up.
+    # The largest chance bounds what can win at all, before anything is looked up or kept.
     most = {name: max(chances.values()) for name, chances in rates.items()}
-    lucky = [task for task in tasks if coin(task.trace_id, salt) < most[task.task_type]]
+    wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(end))
+    lucky = [
+        task
+        for task in chain.from_iterable(every_page(installation.lake, wanted))
+        if coin(task.trace_id, salt) < most.get(task.task_type, 0.0)
+    ]
+    lucky.reverse()  # who came first is asked about first
     strata = _strata_of_lucky(installation, charter, lucky, rates, start=start, now=now)
     items: list[ReviewItem] = []
     for task in lucky:

@@ -34,6 +34,9 @@ DAY = "stability.day"
 LATE = timedelta(hours=1)
 """How long after midnight a day is written: late spans and outcomes have arrived by then."""
 
+WRITTEN_WITHIN = timedelta(minutes=20)
+"""How long a look at finished days may take to come and to write: two of its turns."""
+
 BACK_DAYS_MAX = 31
 """Days that are written afterwards when the server did not run: a month of holidays."""
 
@@ -95,7 +98,23 @@ def read_clock(ledger: Ledger, charter: Charter, now: datetime) -> StabilityCloc
         now: The moment, aware UTC.
     """
     terms = StabilityTerms.of(charter)
-    return None if terms is None else fold_clock(read_days(ledger, charter.agent), terms, now.date())
+    if terms is None:
+        return None
+    days = read_days(ledger, charter.agent)
+    return fold_clock(days, terms, _first_unwritten(days, now))
+
+
+def _first_unwritten(days: Sequence[DayRecord], now: datetime) -> date:
+    """Return the day from which on nothing can be written down yet: yesterday too, while its record is on its way.
+
+    Nobody can have recorded a day in the hour after its midnight. Taken for a day that nobody recorded it would end a pause
+    of fourteen days by a reset, once a night.
+    """
+    today = now.date()
+    is_written = any(record.day == today - timedelta(days=1) for record in days)
+    return (
+        today if is_written or now - midnight(today) >= LATE + WRITTEN_WITHIN else today - timedelta(days=1)
+    )
 
 
 def clock_evidence(ledger: Ledger, charter: Charter, now: datetime) -> Evidence | None:

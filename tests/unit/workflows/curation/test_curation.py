@@ -556,3 +556,28 @@ def test_a_week_counts_what_reviewed_cases_caught_and_what_examples_bring(site, 
     assert week.repeats_equal == 1
     quiet = CorrectionsWeek(corrections=0, cases=0, examples=0, caught=0, lift=None)
     assert corrections_in_words(quiet).startswith("No output was corrected this week")
+
+
+def test_no_correction_is_of_two_weeks_and_none_of_neither(site, desk):
+    add_labels(site, 3)
+    monday = site.queue.labels(AGENT)[0].at
+    caught = {"kind": "release.verdict", "n": 9, "passed": False, "items": ("review:a",)}
+    shared = {"agent": AGENT, "window_from": NOW, "window_to": NOW, "source": {"command": "test"}}
+    for at in (monday - timedelta(days=7), monday - timedelta(days=6), monday, monday + timedelta(hours=1)):
+        record = Evidence.model_validate(
+            {
+                **shared,
+                **caught,
+                "items": (f"review:{at}",),
+                "window_to": at,
+                "window_from": at,
+                "recorded_at": at,
+            }
+        )
+        site.ledger.add_evidence([record])
+    weeks = [
+        corrections_week(site.ledger, site.queue, desk.store, AGENT, monday + timedelta(days=7 * step))
+        for step in range(-1, 3)
+    ]
+    assert [week.caught for week in weeks] == [1, 2, 1, 0]
+    assert sum(week.corrections for week in weeks) == weeks[1].corrections

@@ -14,6 +14,7 @@ from evidence_made import V1, everything_holds
 from pilothouse.core.charter.answers import known
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove
+from pilothouse.core.verdict.stability import DayRecord
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
@@ -26,7 +27,7 @@ from pilothouse.workflows.phases.rollout import show_rollout
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.verdict.assess import assess
 from pilothouse.workflows.verdict.history import freeze_changes
-from pilothouse.workflows.verdict.stability import clock_evidence, keep_days, read_days
+from pilothouse.workflows.verdict.stability import DAY, clock_evidence, keep_days, read_clock, read_days
 
 CHARTER = Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = EXAMPLE_NOW
@@ -212,6 +213,43 @@ def test_finished_days_are_written_once_and_a_day_without_verdict_pauses(bare):
     days = read_days(bare.ledger, AGENT)
     assert {pause for day in days for pause in day.pauses} == {"No verdict was given on this day."}
     assert clock_evidence(bare.ledger, charter_of(bare.ledger.charters()[0]), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("past_midnight", "paused"),
+    [
+        (timedelta(), 14),
+        (timedelta(minutes=59), 14),
+        (timedelta(minutes=79), 14),
+        (timedelta(minutes=80), 0),
+        (timedelta(hours=20), 0),
+    ],
+)
+def test_a_day_whose_record_is_on_its_way_ends_no_pause(bare, past_midnight, paused):
+    """At most fourteen days in a row may pause: in the hour after midnight yesterday was the fifteenth."""
+    charter = charter_of(bare.ledger.charters()[0])
+    today = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    for back in range(30, 1, -1):
+        row = DayRecord(
+            day=(today - timedelta(days=back)).date(),
+            tasks=900,
+            volume_share=0.8,
+            complete_share=1.0,
+            pauses=("No verdict was given on this day.",) if back <= 15 else (),
+        )
+        bare.ledger.record(kind=DAY, agent=AGENT, at=NOW, actor="test", document=row.model_dump_json())
+    clock = read_clock(bare.ledger, charter, today + past_midnight)
+    assert (clock.stable_days, clock.paused_days) == ((15, 14) if paused else (0, 15))
+    record = clock_evidence(bare.ledger, charter, today + past_midnight)
+    assert (record is None) is (not paused)
+
+
+def test_a_day_that_was_written_in_time_counts_at_once(bare):
+    charter = charter_of(bare.ledger.charters()[0])
+    today = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    row = DayRecord(day=(today - timedelta(days=1)).date(), tasks=900, volume_share=0.8, complete_share=1.0)
+    bare.ledger.record(kind=DAY, agent=AGENT, at=NOW, actor="test", document=row.model_dump_json())
+    assert read_clock(bare.ledger, charter, today + timedelta(minutes=61)).stable_days == 1
 
 
 def test_a_loosened_threshold_resets_the_day_it_came_into_force(bare, tmp_path):

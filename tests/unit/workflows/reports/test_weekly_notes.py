@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from control_rooms import AGENT, NOW, reach, run
@@ -40,7 +41,7 @@ def test_the_owner_is_sent_the_note_once_a_week(room, web, clock, notes):
     assert [notes.look(clock()), notes.look(clock())] == [1, 0]
     run(room)
     assert len(web.received) == 1
-    assert web.titles[0].endswith(f"{AGENT}, week to 2026-11-18")
+    assert web.titles[0].endswith(f"{AGENT}, week to 2026-11-16")
     assert WEEK.rstrip(".") in web.received[0][1]["message"]
     assert sent(room) == [{"note": f"weekly/{AGENT}/2026-W47", "person": "dana", "via": "chat"}]
     clock.move(days=4)
@@ -123,6 +124,28 @@ def test_a_kill_before_a_note_that_went_out_is_done_leaves_the_record_that_it_di
             pager.settle_note(job, delivery, lease)
     assert [one["person"] for one in sent(room)] == ["dana"]
     worker.stop()
+
+
+def test_a_note_that_is_sent_late_is_about_the_week_that_ended_on_its_monday(room, web, clock, notes):
+    """Told on a Wednesday, the three days since Monday were in this note and in the next one."""
+    asked = []
+    late = WeeklyNotes(room, notes._judge, lambda _agent, until: asked.append(until) or "")
+    reach(room, "dana", web.url)
+    for days in (2, 5, 7):
+        assert late.look(clock()) == (days != 5)
+        clock.move(days=days)
+    assert late.look(clock()) == 1
+    assert [f"{until:%a %d %H:%M}" for until in asked] == ["Mon 16 07:00", "Mon 23 07:00", "Mon 30 07:00"]
+    assert {later - earlier for earlier, later in pairwise(asked)} == {timedelta(days=7)}
+
+
+def test_what_a_late_note_compares_with_is_named_by_its_day(room, clock):
+    clock.moment -= timedelta(days=16)
+    freeze_changes(room.installation, clock())
+    clock.move(days=16)
+    until = clock() - timedelta(days=3)
+    note = show_weekly(room.installation, unfrozen(room.installation, AGENT, clock()), until=until)
+    assert f"as on {until - timedelta(days=7):%-d %b %Y}" in note.status.plain
 
 
 @pytest.mark.parametrize(

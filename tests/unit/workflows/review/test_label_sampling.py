@@ -17,6 +17,7 @@ from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ports.holds import HeldOutput
+from pilothouse.workflows.ground import newest_tasks
 from pilothouse.workflows.labels.label_evidence import label_evidence, record_label_evidence
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.review import label_sampling
@@ -59,6 +60,24 @@ def test_a_day_is_drawn_once_with_rates_that_were_fixed_before_and_are_kept(site
     for record in drawn(site):
         assert 0 < record.item.probability <= 1
         assert record.item.error_cost in {400.0, 900.0}
+
+
+def test_who_is_drawn_does_not_depend_on_how_many_tasks_are_read_at_once(site, tmp_path, monkeypatch):
+    """Nor is a day ever read whole: beyond a million tasks in a window nobody was asked anything."""
+    draw(site)
+    whole = {one.item.trace_id: one.item.probability for one in drawn(site)}
+    monkeypatch.setattr(newest_tasks, "PAGE_TASKS", 7)
+    again = tmp_path / "again"
+    again.mkdir()
+    with page_site.people_site(again) as other:
+        monkeypatch.setattr(other.installation.lake, "window", None)
+        draw(other)
+        assert {one.item.trace_id: one.item.probability for one in drawn(other)} == whole
+        first, second = (
+            [one.document for one in place.ledger.decisions(AGENT, kind="review.sampling")]
+            for place in (site, other)
+        )
+        assert first == second
 
 
 def test_no_more_is_asked_than_reviewers_have_minutes_for(site):
