@@ -40,4 +40,5 @@ SIMULATIONS = (
     Simulation(19, decision_worlds.simulation_19, 1, 1),
     Simulation(20, decision_worlds.simulation_20, 12_000, 1_000),
     Simulation(21, decision_worlds.simulation_21, 400, 40),
+    Simulation(22, decision_worlds.simulation_22, 200, 15),
 )

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulations 12, 14, 17 and 19 to 21: thresholds, calibration, cost and bounds of means against known truth."""
+"""Simulations 12, 14, 17 and 19 to 22: thresholds, calibration, cost and bounds of means against known truth."""
 
 from __future__ import annotations
 
+import calendar
 import csv
 import json
 import math
 import os
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +208,53 @@ def simulation_21(effort):
         bars.append(share(21, what, np.mean(np.array(delays) <= within), effort, low=least))
         off = abs(np.median(told) - np.median(delays))
         bars.append(level(21, f"cost by days, {name}: {times:g} times, median told", off, effort, high=1))
+    return bars
+
+
+MONTH_WORLDS = {
+    "the last day of a month": (3.0, lambda one: _left(one) == 0),
+    "the last working day of a month": (
+        3.0,
+        lambda one: (
+            one.weekday() < 5 and all((one + _DAY * n).weekday() > 4 for n in range(1, _left(one) + 1))
+        ),
+    ),
+    "the first three days of a month": (2.0, lambda one: one.day <= 3),
+}
+"""Which days cost how many times as much, every month."""
+
+_DAY = timedelta(days=1)
+
+
+def _left(one):
+    return calendar.monthrange(one.year, one.month)[1] - one.day
+
+
+def simulation_22(effort):
+    """Costs by days with dear days of the month: told twice, then the promise is kept as in quiet worlds."""
+    rng = generator(22)
+    bars = []
+    for name, (times, is_dear) in MONTH_WORLDS.items():
+        for sigma in (0.5, 1.2):
+            monitor = CostMonitor(window=CostWindow.DAY)
+            first_year, later = [], []
+            for _ in range(effort.repetitions):
+                first = date(2026, 1, 1) + _DAY * int(rng.integers(0, 365))
+                days = [first + _DAY * at for at in range(14 + 2 * 365)]
+                dear = np.where([is_dear(one) for one in days], times, 1.0)
+                cost = typical(np.exp(rng.normal(0, sigma, (len(days), 20))) * dear[:, None])
+                line = monitor.calibrate(cost[:14], [20] * 14)
+                told = [
+                    one.position for one in monitor.read(cost, [20] * len(cost), line, first=first).alerts
+                ]
+                first_year.append(sum(at < 14 + 365 for at in told))
+                later.append(sum(at >= 14 + 365 for at in told))
+            slack = 3 * math.sqrt(2.0 / effort.repetitions) if effort.fast else 0.0
+            what = f"cost by days, {name} costs {times:g} times, sigma {sigma}: alarms"
+            bars += [
+                level(22, f"{what} of the first year", np.mean(first_year), effort, high=2.5 + slack),
+                level(22, f"{what} a year afterwards", np.mean(later), effort, high=1.0 + slack),
+            ]
     return bars
 
 

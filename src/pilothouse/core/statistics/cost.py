@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +196,8 @@ class CostMonitor:
         tasks: Sequence[int] | NDArray[np.generic],
         line: CostLine,
         excluded: Sequence[int] = (),
+        *,
+        first: date | None = None,
     ) -> CostReading:
         """Find the alerts of a series up to now, of at least the last 9 weeks.
 
@@ -203,6 +206,8 @@ class CostMonitor:
             tasks: As for `calibrate`.
             line: From `calibrate`.
             excluded: As for `calibrate`.
+            first: By days, the day of the first position; None where nobody knows it, and then dear ends of months are news
+                every month.
 
         Returns:
             The alerts; windows without enough history have no score and raise none.
@@ -217,7 +222,7 @@ class CostMonitor:
             >>> [a.position for a in monitor.read(costs, [100] * 4012, line).alerts]
             [4001]
         """
-        scored = self._score(cost_usd, tasks, excluded)
+        scored = self._score(cost_usd, tasks, excluded, first)
         by_hour = self.window is CostWindow.HOUR
         refractory = self.refractory_hours if by_hour else _REFRACTORY_WINDOWS
         alerts: list[CostAlert] = []
@@ -253,11 +258,14 @@ class CostMonitor:
         cost_usd: Sequence[float] | NDArray[np.generic],
         tasks: Sequence[int] | NDArray[np.generic],
         excluded: Sequence[int],
+        first: date | None = None,
     ) -> ScoredCosts:
         positions = check_same_length(cost_usd=cost_usd, tasks=tasks)
         check_count("hours", positions, most=HOURS_MAX)
         cost, counts = finite_array("cost_usd", cost_usd), count_array("tasks", tasks)
-        return score_costs(self.window, cost, counts, mask_of(excluded, positions), self.season_hours)
+        return score_costs(
+            self.window, cost, counts, mask_of(excluded, positions), season=self.season_hours, first=first
+        )
 
     def _day_line(self, scored: ScoredCosts, guarantee: str) -> CostLine | NotEnoughEvidence:
         """One line for every agent, by the promise alone: a few dozen windows have no tail of their own to find it in."""

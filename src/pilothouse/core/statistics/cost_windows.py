@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pilothouse.core.statistics.checks import Floats, malformed
+from pilothouse.core.statistics.cost_months import expected_excess
 from pilothouse.core.statistics.rolling import lagged, median_of_rows, window_before
 
 __all__ = [
@@ -114,7 +116,13 @@ class ScoredCosts:
 
 
 def score_costs(
-    window: CostWindow, cost: Floats, tasks: NDArray[np.int64], excluded: NDArray[np.bool_], season: int
+    window: CostWindow,
+    cost: Floats,
+    tasks: NDArray[np.int64],
+    excluded: NDArray[np.bool_],
+    *,
+    season: int,
+    first: date | None = None,
 ) -> ScoredCosts:
     """Score a series.
 
@@ -124,6 +132,8 @@ def score_costs(
         tasks: Tasks of each position.
         excluded: Positions that are left out, with what was pooled up to them.
         season: Positions of a season, for hours.
+        first: By days, the day of the first position: what came back at one place of two months is expected there. None
+            where nobody knows it.
 
     Raises:
         MalformedRecord: A cost that is not above 0 where there are tasks.
@@ -143,7 +153,7 @@ def score_costs(
         )
 
     logs, begins = _pool(np.log(np.where(tasks > 0, cost, 1.0)), tasks, excluded)
-    usual, z, spread = _against_before(logs)
+    usual, z, spread = _against_before(logs, begins, first)
     linked = _linked(z[~np.isnan(z)])
     scores = _smooth(z, 0.0)  # cheap days before it do not hide a dear one
     scores[~np.isnan(z)] /= linked[:-1]
@@ -228,11 +238,13 @@ def _against_season(logs: Floats, season: int) -> tuple[Floats, Floats]:
     return usual, np.clip(residual / scale, -_CLIP, _CLIP)
 
 
-def _against_before(logs: Floats) -> tuple[Floats, Floats, float | None]:
+def _against_before(
+    logs: Floats, begins: NDArray[np.int64], first: date | None
+) -> tuple[Floats, Floats, float | None]:
     """Days: what is usual and the z against the windows before, and the spread that the next window is held against.
 
     The scale is the deviation from the median without its largest part: one runaway day does not blind the month after it,
-    and what comes back every week is part of the scale.
+    and what comes back every week is part of the scale. What comes back every month is expected where it comes.
     """
     ends = np.flatnonzero(~np.isnan(logs))
     usual, z = np.full(len(logs), np.nan), np.full(len(logs), np.nan)
@@ -243,7 +255,13 @@ def _against_before(logs: Floats) -> tuple[Floats, Floats, float | None]:
     rest = squares.sum(axis=1) - squares.max(axis=1)
     spread = np.maximum(np.sqrt(np.maximum(rest, 0.0) / np.maximum(known.sum(axis=1) - 2, 1)), _SPREAD_DAY)
     usual[ends] = middle[:-1]
-    z[ends] = np.clip((logs[ends] - middle[:-1]) / spread[:-1], -_CLIP, _CLIP_DAY)
+    excess = logs - usual
+    z[ends] = np.clip(excess[ends] / spread[:-1], -_CLIP, _CLIP_DAY)
+    if first is not None:
+        by_day = expected_excess(excess, z, begins, first)
+        expected = np.array([by_day[begins[end] : end + 1].max() for end in ends.tolist()])
+        left = np.maximum((excess[ends] - expected) / spread[:-1], 0.0)
+        z[ends] = np.where(expected > 0, np.minimum(z[ends], left), z[ends])
     return usual, z, None if np.isnan(middle[-1]) else float(spread[-1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import scipy
 
@@ -32,6 +32,9 @@ CASES_MAX = 10_000_000
 
 KEPT_MAX = 4_096
 """Intervals kept, about a megabyte: a verdict of an agent asks for some hundred different counts, each many times."""
+
+_ROUNDING = 1e-9
+"""A share of cases this near to a whole number is that number: 0.06 of 150 is nine."""
 
 _BISECTIONS = 100
 """Halvings of [0, 1]: below the spacing of floats."""
@@ -233,6 +236,8 @@ def _anytime_ends(good: int, n: int, level: float) -> tuple[float, float]:
 def cases_to_prove_floor(floor: float, rate: float, level: float = 0.95, *, have: int = 0) -> int | None:
     """Cases still needed until the lower bound of a rate reaches a floor, if the rate stays as observed.
 
+    A case is good or bad, so at so many cases the rate is the observed one with bad cases rounded up.
+
     Args:
         floor: Rate that must be proved, in (0, 1).
         rate: Observed rate, in [0, 1].
@@ -247,11 +252,11 @@ def cases_to_prove_floor(floor: float, rate: float, level: float = 0.95, *, have
         MalformedRecord: An argument outside its range.
 
     Source:
-        Inversion of `jeffreys_lower` at good = rate n.
+        Inversion of `jeffreys_lower` at good = rate n, rounded down.
 
     Example:
         >>> cases_to_prove_floor(0.95, 1.0), cases_to_prove_floor(0.90, 0.94, have=100)
-        (38, 40)
+        (38, 48)
         >>> cases_to_prove_floor(0.95, 0.95) is None
         True
     """
@@ -262,10 +267,10 @@ def cases_to_prove_floor(floor: float, rate: float, level: float = 0.95, *, have
     if rate <= floor:
         return None
 
-    def proved(n: int) -> bool:
-        return bool(scipy.special.betaincinv(rate * n + 0.5, (1 - rate) * n + 0.5, 1 - level) >= floor)
+    def proved(bad: float, n: int) -> bool:
+        return bool(scipy.special.betaincinv(n - bad + 0.5, bad + 0.5, 1 - level) >= floor)
 
-    return _first(proved, have)
+    return _first(proved, 1 - rate, have)
 
 
 def cases_to_prove_ceiling(ceiling: float, rate: float, level: float = 0.95, *, have: int = 0) -> int | None:
@@ -326,26 +331,44 @@ def cases_to_exclude_failures(
     if rate >= ceiling:
         return None
 
-    def excluded(n: int) -> bool:
-        return bool(scipy.special.betaincinv(rate * n + 1, (1 - rate) * n, level) <= ceiling)
+    def excluded(failures: float, n: int) -> bool:
+        return bool(scipy.special.betaincinv(failures + 1, n - failures, level) <= ceiling)
 
-    return _first(excluded, have)
+    return _first(excluded, rate, have)
 
 
-def _first(proved: Callable[[int], bool], have: int) -> int | None:
-    """Return how many cases beyond `have` are the first that prove, by doubling and halving."""
+def _first(proved: Callable[[float, int], bool], share: float, have: int) -> int | None:
+    """Return how many cases beyond `have` are the first that prove with so large a share of bad ones, in whole cases."""
     high = max(have, 1)
-    if have and proved(have):
+    if have and proved(share * have, have):
         return 0
-    while not proved(high):
+    while not proved(share * high, high):
         high *= 2
         if high > CASES_MAX:
             return None
     low = max(have, high // 2) if high > 1 else 0
+    first = _halved(lambda n: proved(share * n, n), low, high)
+    return _first_whole(proved, share, first) - have
+
+
+def _first_whole(proved: Callable[[float, int], bool], share: float, first: int) -> int:
+    """Return the first number from `first` on that proves with a whole number of bad cases: the share of them, rounded up."""
+    if not share:
+        return first
+    bad = math.ceil(share * first - _ROUNDING)
+    while True:
+        last = math.floor(bad / share + _ROUNDING)  # the most cases of which the share is still so many
+        if last >= first and proved(bad, last):
+            return _halved(partial(proved, bad), first - 1, last)
+        bad, first = bad + 1, max(first, last + 1)
+
+
+def _halved(proved: Callable[[int], bool], low: int, high: int) -> int:
+    """Return the first number above `low` that proves, up to `high`, which does."""
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if proved(middle) else (middle, high)
-    return high - have
+    return high
 
 
 def _counts(good: int, n: int, level: float, *, least: int = 0) -> tuple[int, int, float]:

@@ -337,10 +337,10 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
             assumptions=(
                 "the next weeks resemble the last ones",
                 "by hours: at least 20 weeks of history with 480 tasks on a usual day",
-                "by days: at least 14 windows, each a day or as many days as 20 tasks take; no month ends or other dear days that come back less often than weekly; no few tasks that cost hundreds of times as much",
+                "by days: at least 14 windows, each a day or as many days as 20 tasks take; dear days that come back at one place of every month are news twice; no other dear days that come back less often than weekly; no few tasks that cost hundreds of times as much",
             ),
             formula="by hours: log mean cost minus its median at the same hour of the last 6 weeks, scaled by its MAD, smoothed; threshold from its own peaks. "
-            "By days: mean log cost minus its median in the last 28 windows, scaled by their deviation without its largest part, smoothed; threshold 4 at two alarms a year",
+            "By days: mean log cost minus its median in the last 28 windows, scaled by their deviation without its largest part, less what came back at the same place of the two months before, smoothed; threshold 4 at two alarms a year",
             reference="Roberts 1959, Control Chart Tests Based on Geometric Moving Averages, Technometrics 1; Pickands 1975, Annals of Statistics 3",
         ),
         MethodId.STREAM_ANOMALY: Explanation(

@@ -109,7 +109,9 @@ def look_at_cost(
     reading: CostReading | None = None
     if isinstance(line, CostLine):
         to_day = 24 if window is CostWindow.HOUR else 1
-        reading = CostMonitor(per_year=per_year, window=window).read(*spent.series(window), line)
+        reading = CostMonitor(per_year=per_year, window=window).read(
+            *spent.series(window), line, first=spent.first
+        )
         for one in reading.alerts:
             begins, until, risen = (days[at // to_day] for at in (one.begins, one.position, one.since))
             if (day - until).days < new:

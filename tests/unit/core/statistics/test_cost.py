@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import calendar
 import math
+from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -226,6 +228,69 @@ def test_tasks_that_cost_the_same_wake_nobody_for_a_few_percent():
     assert DAILY.read(cost, [25] * 40, line).alerts
     with pytest.raises(MalformedRecord, match="a cost above 0 for a day with tasks"):
         DAILY.read([0.0], [1], line)
+
+
+def months_of_days(is_dear, days=400, first=date(2026, 1, 10), times=3.0, seed=3):
+    """Typical costs of days of 20 tasks, dear where `is_dear` says so of a day, and the days."""
+    calendar_days = [first + timedelta(days=at) for at in range(days)]
+    quiet = np.exp(np.random.default_rng(seed).normal(0, 0.1, days))
+    return np.where([is_dear(one) for one in calendar_days], times, 1.0) * quiet, calendar_days
+
+
+def last_of_month(one):
+    return one.day == calendar.monthrange(one.year, one.month)[1]
+
+
+def last_working_day(one):
+    return one.weekday() < 5 and all(
+        (one + timedelta(days=n)).weekday() > 4 for n in range(1, days_left(one))
+    )
+
+
+def days_left(one):
+    return calendar.monthrange(one.year, one.month)[1] - one.day + 1
+
+
+@pytest.mark.parametrize(
+    "is_dear",
+    [last_of_month, last_working_day, lambda one: one.day <= 3, lambda one: one.day == 15],
+    ids=["last day", "last working day", "first three days", "payday"],
+)
+def test_dear_days_of_a_month_are_news_twice(is_dear):
+    cost, days = months_of_days(is_dear)
+    monitor = CostMonitor(window=CostWindow.DAY)
+    line = monitor.calibrate(cost, [20] * len(cost))
+    unknown = monitor.read(cost, [20] * len(cost), line).alerts
+    assert len(unknown) >= 12, "each of them, where nobody knows which days they are"
+    told = [days[one.position] for one in monitor.read(cost, [20] * len(cost), line, first=days[0]).alerts]
+    assert len(told) == 2
+    assert told[-1] < date(2026, 4, 5)
+
+
+def test_a_month_end_dearer_than_it_used_to_be_and_one_dear_day_are_told():
+    cost, days = months_of_days(last_of_month)
+    at = next(at for at, one in enumerate(days) if one == date(2026, 9, 30))
+    monitor = CostMonitor(window=CostWindow.DAY)
+    line = monitor.calibrate(cost, [20] * len(cost))
+
+    def told(costs):
+        return [
+            days[one.position] for one in monitor.read(costs, [20] * len(costs), line, first=days[0]).alerts
+        ]
+
+    assert days[at] not in told(cost)
+    for place, times in ((at, 4.0), (at - 14, 8.0), (at + 14, 8.0)):
+        dear = cost.copy()
+        dear[place] *= times
+        assert days[place] in told(dear)
+
+
+def test_a_day_that_was_dear_in_one_month_is_expected_in_none():
+    cost, days = months_of_days(lambda one: one in {date(2026, 4, 20), date(2026, 6, 20), date(2026, 8, 20)})
+    monitor = CostMonitor(window=CostWindow.DAY)
+    line = monitor.calibrate(cost, [20] * len(cost))
+    told = monitor.read(cost, [20] * len(cost), line, first=days[0]).alerts
+    assert [days[one.position].month for one in told] == [4, 6, 8]
 
 
 def test_days_that_hang_together_keep_the_promise_of_false_alarms():

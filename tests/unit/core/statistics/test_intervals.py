@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
+
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
@@ -15,6 +17,7 @@ from pilothouse.core.statistics import (
     jeffreys_lower,
     jeffreys_upper,
 )
+from pilothouse.core.statistics.intervals import cases_to_exclude_failures
 from pilothouse.errors import MalformedRecord
 
 
@@ -102,9 +105,30 @@ def test_cases_to_prove_a_floor_are_the_first_that_do():
     more = cases_to_prove_floor(0.90, 0.94, have=100)
     total = cases_to_prove_floor(0.90, 0.94)
     assert more == total - 100
+    assert jeffreys_lower(139, 148) >= 0.90 > jeffreys_lower(131, 140), "0.06 of 140 are nine bad ones"
     assert cases_to_prove_floor(0.95, 1.0) == 38
     assert jeffreys_lower(38, 38) >= 0.95 > jeffreys_lower(37, 37)
     assert cases_to_prove_floor(0.5, 1.0) == 1 + cases_to_prove_floor(0.5, 1.0, have=1)
+
+
+@pytest.mark.parametrize("floor", [0.5, 0.9, 0.95, 0.99])
+def test_who_collects_as_many_as_are_asked_for_has_proved_it(floor):
+    """Whole cases: of 47 with two bad ones 65 were asked for, of which 62 are good, and 62 of 65 prove nothing."""
+    asked = 0
+    for n in (2, 7, 20, 47, 140, 403):
+        for bad in range(min(n, 25)):
+            further = cases_to_prove_floor(floor, (n - bad) / n, have=n)
+            if further:
+                asked += 1
+                total = n + further
+                expected = math.ceil(bad * total / n - 1e-9)
+                assert jeffreys_lower(total - expected, total) >= floor, (n, bad, further)
+            excluded = cases_to_exclude_failures(1 - floor, bad / n, have=n)
+            if excluded:
+                total = n + excluded
+                failures = math.ceil(bad * total / n - 1e-9)
+                assert failure_upper_bound(failures, total).high <= 1 - floor + 1e-12, (n, bad, excluded)
+    assert asked > 5
 
 
 def test_a_bound_that_is_there_needs_nothing_and_one_that_never_comes_is_none():
