@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from otlp_bodies import PROTOBUF, request, run_spans
 from typer.testing import CliRunner
@@ -70,12 +72,33 @@ def tasks_in(settings):
         return len(opened.lake.tasks(TaskFilter(), limit=100).tasks)
 
 
-@pytest.mark.parametrize("damage", [cut, blank, Path.unlink], ids=["cut", "blank", "gone"])
+def tilt(path):
+    """What Parquet reads on in spite of: one bit of a number."""
+    raw = bytearray(path.read_bytes())
+    with pq.ParquetFile(path) as opened:
+        chunk = opened.metadata.row_group(0)
+        names = [chunk.column(at).path_in_schema for at in range(chunk.num_columns)]
+        told = chunk.column(names.index("duration_ns"))
+        end = told.data_page_offset + told.total_compressed_size
+    for at in range(end - 1, told.data_page_offset, -1):
+        raw[at] ^= 1
+        path.write_bytes(raw)
+        with suppress(Exception), pq.ParquetFile(path) as opened:
+            opened.read()
+            return
+        raw[at] ^= 1
+    raise AssertionError(path)
+
+
+@pytest.mark.parametrize("damage", [cut, blank, Path.unlink, tilt], ids=["cut", "blank", "gone", "tilt"])
 @pytest.mark.parametrize("table", ["tasks", "spans"])
 def test_a_damaged_file_is_named_and_set_aside_and_everything_else_goes_on(settings, table, damage):
     assert tasks_in(settings) == FILES
     said = typed(settings, "repair")
-    assert (said.exit_code, said.output) == (0, "Every file of telemetry can be read.\n")
+    assert (said.exit_code, said.output) == (
+        0,
+        "Every file of telemetry can be read.\n  Each is what was written.\n",
+    )
     damaged = files_of(settings, table)[1]
     damage(damaged)
     found = typed(settings, "repair", "--json")
@@ -97,7 +120,7 @@ def test_a_damaged_file_is_named_and_set_aside_and_everything_else_goes_on(setti
 
 def test_what_was_set_aside_is_on_record_and_said_beside_verdicts_that_miss_it(settings):
     cut(files_of(settings, "tasks")[0])
-    (one,) = repair_lake(settings, take_out=True, actor="dana")
+    (one,) = repair_lake(settings, take_out=True, actor="dana").damaged
     now = SystemClock().now()
     with open_ledger(settings.ledger_url) as ledger:
         (decision,) = ledger.decisions("pilothouse", kind="telemetry.set_aside")
@@ -134,7 +157,7 @@ def test_nothing_is_set_aside_under_a_server_and_a_kill_in_between_is_made_good(
         patched.setattr(SegmentTable, "drop_files", lambda _table, _paths: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             repair_lake(settings, take_out=True, actor="dana")
-    assert len(repair_lake(settings, take_out=True, actor="dana")) == 1
+    assert len(repair_lake(settings, take_out=True, actor="dana").damaged) == 1
     assert tasks_in(settings) == FILES - 1
 
 

@@ -9,34 +9,36 @@ from typing import TYPE_CHECKING
 from pilothouse.app.opening import SystemClock
 
 if TYPE_CHECKING:
-    from pilothouse.lake.repair import DamagedFile
+    from pilothouse.lake.repair import LakeLook
     from pilothouse.settings import Settings
     from pilothouse.workflows.server.checkup import Check
 
 __all__ = ["lake_checks", "repair_lake"]
 
 
-def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> tuple[DamagedFile, ...]:
-    """Return the damaged files of the lake, and take them out of their tables if asked to.
+def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> LakeLook:
+    """Look for damaged files of the lake, and take them out of their tables if asked to.
 
     Args:
         settings: Values in force.
         take_out: Whether they are set aside.
         actor: Who asked.
     """
-    from pilothouse.lake.repair import damaged_files, set_aside
+    from pilothouse.lake.repair import look_at_files, set_aside
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.traces.set_aside import record_set_aside
 
-    damaged = damaged_files(settings.lake_folder, is_whole=True)
-    if damaged and take_out:
+    found = look_at_files(settings.lake_folder, is_whole=True)
+    if found.damaged and take_out:
         with open_ledger(settings.ledger_url) as ledger:
             set_aside(
                 settings.lake_folder,
-                damaged,
-                on_record=lambda: record_set_aside(ledger, damaged, actor=actor, now=SystemClock().now()),
+                found.damaged,
+                on_record=lambda: record_set_aside(
+                    ledger, found.damaged, actor=actor, now=SystemClock().now()
+                ),
             )
-    return damaged
+    return found
 
 
 def lake_checks(settings: Settings) -> Iterator[Check]:
@@ -45,10 +47,10 @@ def lake_checks(settings: Settings) -> Iterator[Check]:
     Args:
         settings: Values in force.
     """
-    from pilothouse.lake.repair import damaged_files
+    from pilothouse.lake.repair import look_at_files
     from pilothouse.workflows.server.checkup import Check
 
-    for one in damaged_files(settings.lake_folder, is_whole=False):
+    for one in look_at_files(settings.lake_folder, is_whole=False).damaged:
         yield Check(
             name=f"file of {one.table}",
             state="failed",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find files of the tables that cannot be read, and take them out, so that everything else can be read again."""
+"""Find files of the tables that cannot be read or are not what was written, and take them out, so that everything else can be read again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.lake.columns import SPANS, TASKS
 from pilothouse.lake.data_files import DataFile, day_text
 from pilothouse.lake.lock import WriterLock
+from pilothouse.lake.seals import Seals
 from pilothouse.lake.segments import SegmentTable
 
-__all__ = ["ASIDE", "DamagedFile", "damaged_files", "set_aside"]
+__all__ = ["ASIDE", "DamagedFile", "LakeLook", "look_at_files", "set_aside"]
 
 ASIDE = "quarantine"
 """Folder in the lake for what was taken out; a person decides what becomes of it."""
@@ -28,7 +29,7 @@ _SCHEMAS = {"tasks": TASKS, "spans": SPANS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamagedFile:
-    """A file of a table that cannot be read.
+    """A file of a table that cannot be read, or is not what was written.
 
     Attributes:
         table: `tasks` or `spans`.
@@ -45,8 +46,21 @@ class DamagedFile:
     fault: str
 
 
-def damaged_files(lake_folder: Path, *, is_whole: bool) -> tuple[DamagedFile, ...]:
-    """Return the files that cannot be read, tasks first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeLook:
+    """What a look at the files of a lake found.
+
+    Attributes:
+        damaged: Files that cannot be read or are not what was written, tasks first.
+        unsealed: Other files of which nobody noted what was written: in them only what cannot be read is found.
+    """
+
+    damaged: tuple[DamagedFile, ...]
+    unsealed: int
+
+
+def look_at_files(lake_folder: Path, *, is_whole: bool) -> LakeLook:
+    """Look for damaged files.
 
     Args:
         lake_folder: Folder of the lake.
@@ -55,19 +69,20 @@ def damaged_files(lake_folder: Path, *, is_whole: bool) -> tuple[DamagedFile, ..
     Raises:
         StorageUnavailable: The log of a table cannot be read.
     """
-    found = []
+    found, unsealed = [], 0
     for name, schema in _SCHEMAS.items():
         table = SegmentTable(lake_folder / name, schema)
         table.refresh()
         for file in sorted(table.files(), key=lambda one: (one.day, one.path)):
-            fault = _fault(file, is_whole=is_whole)
+            fault = _fault(file, table.seals, is_whole=is_whole)
+            unsealed += not fault and not table.seals.is_known(Path(file.path))
             if fault:
                 found.append(
                     DamagedFile(
                         table=name, path=file.path, day=day_text(file.day), rows=file.rows, fault=fault
                     )
                 )
-    return tuple(found)
+    return LakeLook(damaged=tuple(found), unsealed=unsealed)
 
 
 def set_aside(lake_folder: Path, damaged: Sequence[DamagedFile], *, on_record: Callable[[], None]) -> None:
@@ -77,7 +92,7 @@ def set_aside(lake_folder: Path, damaged: Sequence[DamagedFile], *, on_record: C
 
     Args:
         lake_folder: Folder of the lake, which nobody may be writing.
-        damaged: What `damaged_files` found.
+        damaged: What `look_at_files` found.
         on_record: Puts on record what is set aside, before it is: said to be gone and not gone yet is better than the reverse.
 
     Raises:
@@ -109,12 +124,15 @@ def set_aside(lake_folder: Path, damaged: Sequence[DamagedFile], *, on_record: C
         lock.release()
 
 
-def _fault(file: DataFile, *, is_whole: bool) -> str:
+def _fault(file: DataFile, seals: Seals, *, is_whole: bool) -> str:
     try:
+        is_broken = is_whole and seals.is_broken(Path(file.path))
         with pq.ParquetFile(file.path) as opened:
             rows = opened.metadata.num_rows
-            if is_whole:
+            if is_whole and (is_broken or not seals.is_known(Path(file.path))):
                 rows = sum(batch.num_rows for batch in opened.iter_batches())
     except (OSError, pa.ArrowException, ValueError) as error:
         return " ".join(str(error).split())[:FAULT_CHARS_MAX] or type(error).__name__
-    return "" if rows == file.rows else f"it has {rows:,} rows and the table says {file.rows:,}"
+    if rows != file.rows:
+        return f"it has {rows:,} rows and the table says {file.rows:,}"
+    return "it can be read, and is not what was written" if is_broken else ""

@@ -44,7 +44,9 @@ NOBODY: Final = {"user_id": "NULL", "conversation_id": "NULL"}
 FORGOTTEN_SPAN: Final = {
     **EMPTY_SPAN,
     **NOBODY,
+    "name": "CASE WHEN operation = 'execute_tool' AND tool_name IS NULL THEN name ELSE operation END",
     "resource": "'{}'",
+    "scope": "'{}'",
     "links": "'[]'",
     "task_claim": f"CASE WHEN task_claim IS NULL THEN NULL ELSE {_ERASED} END",
 }
@@ -53,11 +55,12 @@ FORGOTTEN_TASK: Final = {
     **NOBODY,
     "claim": f"CASE WHEN claim IS NULL THEN NULL ELSE {_ERASED} END",
 }
-"""What an erasure takes besides: whose row it was, what the sender said of itself, and the words of what was claimed; that
-something was claimed stays. Time alone does not, since counts of users and the claims behind outcomes outlive texts."""
+"""What an erasure takes besides: whose row it was, what the sender said of itself, the name of a span, unless it is that of a
+tool, and the words of what was claimed; that something was claimed stays. Time alone does not take them, since counts of users and
+the claims behind outcomes outlive texts."""
 
 OF_SOMEBODY: Final = "(user_id IS NOT NULL OR conversation_id IS NOT NULL)"
-HELD_IN_SPAN: Final = f"({SAID_IN_SPAN} OR {OF_SOMEBODY} OR resource <> '{{}}' OR links <> '[]' OR coalesce(task_claim <> {_ERASED}, FALSE))"
+HELD_IN_SPAN: Final = f"({SAID_IN_SPAN} OR {OF_SOMEBODY} OR name <> {FORGOTTEN_SPAN['name']} OR resource <> '{{}}' OR scope <> '{{}}' OR links <> '[]' OR coalesce(task_claim <> {_ERASED}, FALSE))"
 HELD_IN_TASK: Final = f"({SAID_IN_TASK} OR {OF_SOMEBODY} OR coalesce(claim <> {_ERASED}, FALSE))"
 
 

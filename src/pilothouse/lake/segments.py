@@ -39,6 +39,7 @@ from pilothouse.lake.parquet_files import (
     write_merged,
     write_segment,
 )
+from pilothouse.lake.seals import Seals
 
 __all__ = ["SegmentTable"]
 
@@ -76,6 +77,9 @@ class SegmentTable:
         schema: Its columns, `day` among them.
         on_file: Told the path and the rows of each file that was committed here.
         on_merge: Told the path of each file that a merge committed, and the paths of those whose rows it holds.
+
+    Attributes:
+        seals: What the bytes of its files were.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class SegmentTable:
         self._is_behind = False
         self._attempt: Sequence[DataFile] | None = None
         self._synced_version = -1
+        self.seals = Seals(folder)
 
     @property
     def version(self) -> int:
@@ -302,6 +307,7 @@ class SegmentTable:
             )
             delta.create_checkpoint()
             delta.cleanup_metadata()
+            self.seals.keep([file.path for file in self.files()])
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
         return len(gone)
@@ -325,10 +331,13 @@ class SegmentTable:
             told = work(delta)
             delta.update_incremental()
             self._is_behind = False
-            for file in self.files():
-                if file.path not in before:
-                    sync(Path(file.path))
-                    sync(Path(file.path).parent)
+            now = {file.path for file in self.files()}
+            # What was rewritten is there until it is vacuumed. Which file became which is not told, of which day it is.
+            broken = {path.parent.name for path in map(Path, before - now) if self.seals.is_broken(path)}
+            for path in map(Path, sorted(now - before)):
+                sync(path)
+                sync(path.parent)
+                self.seals.note(path, is_sound=path.parent.name not in broken)
             self._sync_log()
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
@@ -344,6 +353,7 @@ class SegmentTable:
             part = table if len(found) == 1 else table.filter(pc.equal(days, pa.scalar(day, pa.int32())))
             path = new_path(self._folder, day)
             action, file = add_action(path, day, write_segment(part.drop_columns(["day"]), path), is_new=True)
+            self.seals.note(path)
             actions.append(action)
             files.append(file)
             parts.append(part)
@@ -357,10 +367,14 @@ class SegmentTable:
         return self.version
 
     def _merge(self, files: Sequence[DataFile]) -> None:
+        for file in files:  # in a merged file what a disk has changed would look as if it had been so
+            if self.seals.is_broken(Path(file.path)):
+                raise OSError(f"{file.path} is not what was written: `pilothouse repair` sets it aside")
         day = files[0].day
         path = new_path(self._folder, day)
         statistics = write_merged(read_batches(files, self._packed), self._packed, path)
         action, merged = add_action(path, day, statistics, is_new=False)
+        self.seals.note(path)
         self._commit([action, *map(remove_action, files)], [], added=[merged], removed=files)
         self._on_merge(merged.path, [file.path for file in files])
 

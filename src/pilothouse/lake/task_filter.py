@@ -23,9 +23,31 @@ SPAN_AFTER_NS = 86_400 * 1_000_000_000
 
 EVERY_TEXT = (
     *("input", "output", "attributes", "events", "status_message", "system_instructions"),
-    *("tool_definitions", "resource", "links", "task_claim"),
+    *("tool_definitions", "resource", "scope", "links", "task_claim", "name"),
 )
-"""Columns of spans in which a subject may stand."""
+"""Columns of spans in which a subject may stand, and which an erasure empties."""
+
+NAMES = (
+    *(
+        "tool_name",
+        "tool_type",
+        "tool_call_id",
+        "data_source_id",
+        "server",
+        "service",
+        "event_name",
+        "error_type",
+    ),
+    *("provider", "request_model", "response_model", "response_id", "finish_reasons"),
+    *("agent", "agent_id", "agent_version", "version_digest", "task_type", "environment"),
+)
+"""Columns of spans by which something is counted or found; an erasure says that a subject stands there."""
+
+TASK_NAMES = ("tools", "models", "hosts")
+"""Lists of names that a task keeps when its spans are gone."""
+
+TASK_WORDS = ("agent", "agent_version", "version_digest", "task_type", "environment", "error_type")
+"""Names of a task itself."""
 
 WORDS_MAX = 16
 """Words of one text search."""
@@ -120,8 +142,12 @@ def _add_said(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None
         )
     phrase = wanted.said.lower()
     is_said, said = _is_said(phrase)
-    texts = EVERY_TEXT if wanted.anywhere else ("input", "output")
-    named = ("user_id", "conversation_id") if wanted.anywhere else ("user_id",)
+    texts: tuple[str, ...] = ("input", "output")
+    named: tuple[str, ...] = ("user_id",)
+    if wanted.in_names:
+        texts, named = NAMES, ()
+    elif wanted.anywhere:
+        texts, named = EVERY_TEXT, ("user_id", "conversation_id")
     found = [is_said.format(one) for one in texts] + [f"lower({one}) = ?" for one in named]
     clauses.append(
         "trace_id IN (SELECT trace_id FROM spans WHERE start_ns >= ? AND start_ns < ? "  # noqa: S608 - columns are constants
@@ -137,6 +163,11 @@ def _add_held(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None
         return
     phrase = wanted.held.lower()
     is_said, said = _is_said(phrase)
+    if wanted.in_names:
+        lists = [f"array_to_string({one}, chr(10))" for one in TASK_NAMES]
+        clauses.append(f"({' OR '.join(is_said.format(one) for one in (*lists, *TASK_WORDS))})")
+        values += said * (len(lists) + len(TASK_WORDS))
+        return
     clauses.append(f"({is_said.format('claim')} OR lower(user_id) = ? OR lower(conversation_id) = ?)")
     values += [*said, phrase, phrase]
 

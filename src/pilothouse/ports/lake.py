@@ -99,6 +99,8 @@ class TaskFilter:
         anywhere: Whether `said` is looked for in every text of a span, attributes and events among them, and in tasks of
             drills and of our own as well: an erasure leaves out nothing.
         held: A text in the claim of a task, or its conversation or user as a whole; with everything that `anywhere` adds.
+        in_names: Whether `said` and `held` are looked for in names instead: of tools, models, services, kinds of errors and
+            whatever else is counted by, which an erasure leaves as it is.
     """
 
     agent: str | None = None
@@ -123,6 +125,7 @@ class TaskFilter:
     said: str | None = None
     anywhere: bool = False
     held: str | None = None
+    in_names: bool = False
 
     @property
     def leaves_out_shadows(self) -> bool:

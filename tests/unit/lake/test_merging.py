@@ -8,34 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from task_rows import DAY, DAY_NS, rows, stored
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.lake import merging, parquet_files
 from pilothouse.lake.columns import TASKS
 from pilothouse.lake.data_files import DataFile
 from pilothouse.lake.segments import SegmentTable
-
-DAY = 20_000
-DAY_NS = 86_400 * 10**9
-
-
-def rows(numbers, *, day=DAY, said="what was said"):
-    """Rows of `tasks` in which only what these tests look at says something."""
-    texts = {"agent": "triage", "input_preview": said, "reason": "root_ended"}
-    columns = [
-        pa.array([f"{number:032x}" for number in numbers])
-        if field.name == "trace_id"
-        else pa.array([day * DAY_NS + number for number in numbers])
-        if field.name in ("start_ns", "end_ns")
-        else pa.array([day] * len(numbers), pa.int32()).cast(field.type)
-        if field.name == "day"
-        else pa.array([0] * len(numbers), field.type)
-        if field.name == "revision"
-        else pa.array([texts.get(field.name)] * len(numbers), field.type)
-        for field in TASKS
-    ]
-    return pa.table(columns, schema=TASKS)
 
 
 @pytest.fixture
@@ -45,17 +24,12 @@ def table(tmp_path):
     return made
 
 
-def stored(table):
-    """All rows as another engine reads them, by trace."""
-    return DeltaTable(str(table._folder)).to_pyarrow_table().sort_by("trace_id")
-
-
 def test_every_row_is_there_once_and_says_the_same(table):
     for number in range(20):
         table.append(rows(range(3 * number, 3 * number + 3)), {"test": number})
-    before = stored(table)
+    before = stored(table._folder)
     assert table.merge() == 20
-    assert stored(table).equals(before)
+    assert stored(table._folder).equals(before)
     (file,) = table.files()
     assert (file.rows, file.day, file.revision_max) == (60, DAY, 0)
     assert (file.start_min, file.start_max) == (DAY * DAY_NS, DAY * DAY_NS + 59)
@@ -87,9 +61,9 @@ def test_rows_that_a_deletion_wrote_again_are_merged_too(table):
     for number in range(16):
         table.append(rows([number]), {"test": number})
     assert table.empty({"input_preview": "''"}, DAY + 1, f"trace_id = '{3:032x}'") == 1
-    before = stored(table)
+    before = stored(table._folder)
     assert table.merge() == 16
-    assert stored(table).equals(before)
+    assert stored(table._folder).equals(before)
     assert before.column("input_preview").to_pylist().count("") == 1
 
 
@@ -108,7 +82,7 @@ def test_a_file_that_cannot_be_read_leaves_the_table_as_it_was(table):
 def test_a_merge_that_ends_before_its_commit_changes_nothing_and_is_made_again(table, tmp_path, monkeypatch):
     for number in range(16):
         table.append(rows([number]), {"test": number})
-    before, files = stored(table), set(table.files())
+    before, files = stored(table._folder), set(table.files())
     with monkeypatch.context() as killed:
         killed.setattr(table, "_commit", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -116,9 +90,9 @@ def test_a_merge_that_ends_before_its_commit_changes_nothing_and_is_made_again(t
     again = SegmentTable(tmp_path / "tasks", TASKS)
     again.refresh()
     assert set(again.files()) == files
-    assert stored(again).equals(before)
+    assert stored(again._folder).equals(before)
     assert again.merge() == 16
-    assert stored(again).equals(before)
+    assert stored(again._folder).equals(before)
 
 
 def test_row_groups_are_bounded_in_rows_and_in_bytes(table, monkeypatch):

@@ -259,6 +259,11 @@ def _show_erased(done: dict[str, Any], journal: Path) -> None:
     if done["telemetry"] is not None:
         told = f"{done['telemetry']:,} rows emptied; the files of before are deleted within a day"
     typer.echo(f"telemetry: {len(done['traces']):,} traces, {told if done['traces'] else 'nothing to do'}")
+    if done["named"]:
+        typer.echo(
+            f"  in {done['named']:,} of them it is part of the name of a tool, a model, a service or a kind of error: "
+            "such names stay, for verdicts count by them, until the spans and tasks go"
+        )
     if done["is_cut"]:
         typer.echo(
             "  that is as many as one erasure looks for, and there may be more: when they are empty, run it again"

@@ -35,9 +35,10 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Read every file of telemetry and name those that are damaged; with --set-aside take them out, on record."""
         settings = load_settings(home=home)
-        damaged = services.repair(settings, take_out=set_aside, actor=command_line_actor())
+        found = services.repair(settings, take_out=set_aside, actor=command_line_actor())
+        damaged = found.damaged
         if as_json:
-            typer.echo(json.dumps({"set_aside": set_aside, "damaged": [asdict(one) for one in damaged]}))
+            typer.echo(json.dumps({"set_aside": set_aside, **asdict(found)}))
         else:
             for one in damaged:
                 typer.echo(f"{one.table}  {one.day}  {one.rows:,} rows  {one.path}")
@@ -45,15 +46,19 @@ def register(cli: typer.Typer, services: Services) -> None:
             rows = sum(one.rows for one in damaged)
             if not damaged:
                 typer.echo("Every file of telemetry can be read.")
+                if found.unsealed:
+                    typer.echo(
+                        f"  Of {found.unsealed:,} of them nobody noted what was written: only what cannot be read is found there."
+                    )
+                else:
+                    typer.echo("  Each is what was written.")
             elif set_aside:
                 typer.echo(
                     f"{len(damaged):,} files with {rows:,} rows set aside in {settings.lake_folder / 'quarantine'}; "
                     "verdicts say which days they miss."
                 )
             else:
-                typer.echo(
-                    f"{len(damaged):,} files with {rows:,} rows cannot be read. Stop the server, then:"
-                )
+                typer.echo(f"{len(damaged):,} files with {rows:,} rows are damaged. Stop the server, then:")
                 typer.echo("  $ pilothouse repair --set-aside")
         if damaged and not set_aside:
             raise typer.Exit(int(ExitStatus.INFRASTRUCTURE))

@@ -215,8 +215,8 @@ class CurationDesk:
         Returns:
             `rows` by table, `cases` removed, `answers` to them removed, `trials` forgotten (None where no journal is),
             `exported` rows removed by folder, `gone` folders of exports that hold the subject and are not where they were
-            written, `untraced` folders of exports whose rows were changed by hand, `traces` of the subject, whether that
-            list `is_cut`, rows of `telemetry` that were emptied (None while a running server will do so), recorded `runs`
+            written, `untraced` folders of exports whose rows were changed by hand, `traces` of the subject, how many of them are
+            `named` by it (in the name of a tool, a model or what else is counted by, which stays), whether that list `is_cut`, rows of `telemetry` that were emptied (None while a running server will do so), recorded `runs`
             whose key was destroyed, `results` of calls, kept for their repetition, that were forgotten, `outcomes` that lose
             the words of claim and finding with their tasks, files `set_aside` that held the subject and are gone, those
             `unread` that cannot be looked through, and rows `left` by table that hold the subject and stay.
@@ -261,6 +261,7 @@ class CurationDesk:
             "trials": forgotten_trials,
             **from_exports,
             "traces": traces,
+            "named": len(said.named),
             "is_cut": said.is_cut or len(reviewed) >= TRACES_MAX,
             "telemetry": forgotten.rows,
             "runs": forgotten.runs,

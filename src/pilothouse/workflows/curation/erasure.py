@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.digest import canonical_json
@@ -16,7 +16,7 @@ from pilothouse.ports.lake import SAID_SPAN_MAX_NS, Lake, TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.ground.decision_log import every_decision
-from pilothouse.workflows.traces.retention import PAYLOAD_DAYS, retention_rules
+from pilothouse.workflows.traces.retention import SPANS_DAYS, retention_rules
 
 __all__ = ["TRACES_MAX", "Forgotten", "Said", "ask_to_empty", "carry_out_erasures", "traces_saying"]
 
@@ -64,15 +64,17 @@ class Said:
 
     Attributes:
         traces: Their trace ids, the newest first, at most `TRACES_MAX`.
+        named: Those in which it is part of a name that is counted by, a tool's or a model's, which stays.
         is_cut: Whether there may be more.
     """
 
     traces: tuple[str, ...]
+    named: tuple[str, ...]
     is_cut: bool
 
 
 def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Said:
-    """Return the tasks in whose texts a subject stands, as far back as any charter keeps them, or in whose claim or outcome.
+    """Return the tasks in whose spans a subject stands, as far back as any charter keeps them, or in whose claim or outcome.
 
     Args:
         lake: Telemetry.
@@ -83,32 +85,38 @@ def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Sa
     found: dict[str, None] = {}
     if _TRACE_ID.fullmatch(subject) and lake.trace(subject) is not None:
         found[subject] = None
-    kept = max((rule.payload_days for rule in retention_rules(ledger)), default=PAYLOAD_DAYS)
-    oldest = now - timedelta(days=min(max(kept, PAYLOAD_DAYS), LOOKED_BACK_DAYS_MAX) + 1)
+    # What the sender said of itself, and names, stay as long as the spans do.
+    kept = max((rule.spans_days for rule in retention_rules(ledger)), default=SPANS_DAYS)
+    oldest = now - timedelta(days=min(max(kept, SPANS_DAYS), LOOKED_BACK_DAYS_MAX) + 1)
     end = now + timedelta(days=1)  # a client's clock may run ahead
     for trace in ledger.outcomes_holding(subject):
         found[trace] = None
-    _add_found(lake, TaskFilter(held=subject), found)
-    while end > oldest:
+    named: dict[str, None] = {}
+    everything = TaskFilter(held=subject, anywhere=True)
+    _add_found(lake, everything, found)
+    _add_found(lake, replace(everything, in_names=True), named)
+    while end > oldest and len(found) < TRACES_MAX:
         start = max(oldest, end - _WEEK)
-        _add_saying(lake, subject, (unix_ns(start), unix_ns(end)), found)
-        if len(found) >= TRACES_MAX:
-            return Said(traces=tuple(found)[:TRACES_MAX], is_cut=True)
+        wanted = TaskFilter(said=subject, anywhere=True, from_ns=unix_ns(start), to_ns=unix_ns(end))
+        _add_saying(lake, wanted, found)
+        _add_saying(lake, replace(wanted, in_names=True), named)
         end = start
-    return Said(traces=tuple(found)[:TRACES_MAX], is_cut=len(found) > TRACES_MAX)
+    found |= named
+    is_cut = end > oldest or len(found) > TRACES_MAX
+    return Said(traces=tuple(found)[:TRACES_MAX], named=tuple(named), is_cut=is_cut)
 
 
-def _add_saying(lake: Lake, subject: str, window: tuple[int, int], found: dict[str, None]) -> None:
-    """Look through every text of a window, in halves where it has more than one query may take."""
-    from_ns, to_ns = window
+def _add_saying(lake: Lake, wanted: TaskFilter, found: dict[str, None]) -> None:
+    """Look through a window, in halves where it has more than one query may take."""
+    from_ns, to_ns = wanted.from_ns or 0, wanted.to_ns or 0
     try:
-        _add_found(lake, TaskFilter(said=subject, anywhere=True, from_ns=from_ns, to_ns=to_ns), found)
+        _add_found(lake, wanted, found)
     except LimitExceeded:
         if to_ns - from_ns <= LOOKED_AT_ONCE_MIN_NS:
             raise
         middle = (from_ns + to_ns) // 2
         for half in ((middle, to_ns), (from_ns, middle)):  # the newest first
-            _add_saying(lake, subject, half, found)
+            _add_saying(lake, replace(wanted, from_ns=half[0], to_ns=half[1]), found)
 
 
 def _add_found(lake: Lake, wanted: TaskFilter, found: dict[str, None]) -> None:

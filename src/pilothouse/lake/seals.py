@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the bytes of each file of a table were when it was written: a disk that changes some is found, also where Parquet reads on.
+
+A line for each file stands beside the table, appended before the file is named in the log. It is not synced: a line that a power cut
+takes leaves a file about which nothing is known, as those of an earlier release are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["SEALS_FILE", "Seals"]
+
+SEALS_FILE = "_seals.txt"
+"""Engines that read the table, and what deletes files nobody needs, pass over names that begin so."""
+
+_LINE = re.compile(r"(day=[0-9-]+/[^/ ]+\.parquet) ([0-9a-f]{64})")
+
+_UNSOUND = "0" * 64
+"""Stands for a file that was made of a broken one."""
+
+
+class Seals:
+    """The digests of one table's files. Not thread-safe: whoever writes the table owns it; others only read.
+
+    Args:
+        folder: Folder of the table.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, str] | None = None
+
+    def note(self, path: Path, *, is_sound: bool = True) -> None:
+        """Put on record what a file is that was written just now.
+
+        Args:
+            path: The file, in the folder of its day.
+            is_sound: Whether it was made of sound ones; one that was not is broken from the start.
+
+        Raises:
+            OSError: It cannot be read, or the line not written.
+        """
+        name, digest = _name(path), _digest(path) if is_sound else _UNSOUND
+        with (self._folder / SEALS_FILE).open("a", encoding="ascii") as file:
+            # The end of a line first: half a line that a kill left must not spoil this one.
+            file.write(f"\n{name} {digest}\n")
+        if self._known is not None:
+            self._known[name] = digest
+
+    def is_known(self, path: Path) -> bool:
+        """Return whether it is on record what a file was.
+
+        Args:
+            path: The file.
+        """
+        return _name(path) in self._read()
+
+    def is_broken(self, path: Path) -> bool:
+        """Return whether a file is other than it was written; False where nothing is known.
+
+        Args:
+            path: The file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        was = self._read().get(_name(path))
+        return was is not None and _digest(path) != was
+
+    def keep(self, paths: Collection[str]) -> None:
+        """Forget files that are gone.
+
+        Args:
+            paths: Those that are there.
+
+        Raises:
+            OSError: The lines cannot be written; what was on record stays so.
+        """
+        named = {_name(Path(path)) for path in paths}
+        known = self._read()
+        kept = {name: digest for name, digest in known.items() if name in named}
+        if len(kept) == len(known):
+            return
+        draft = self._folder / f"{SEALS_FILE}.draft"
+        with draft.open("w", encoding="ascii") as file:
+            file.writelines(f"{name} {digest}\n" for name, digest in kept.items())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._folder / SEALS_FILE)
+        self._known = kept
+
+    def _read(self) -> dict[str, str]:
+        if self._known is None:
+            text = ""
+            with suppress(FileNotFoundError):
+                text = (self._folder / SEALS_FILE).read_text("ascii", "replace")
+            lines = (_LINE.fullmatch(line) for line in text.splitlines())
+            self._known = {line[1]: line[2] for line in lines if line is not None}
+        return self._known
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
