@@ -56,6 +56,8 @@ class Attempt:
         status: HTTP status, or 0 without an answer.
         failure: Why it failed, or empty.
         took_s: How long it took, seconds.
+        spent: Tokens that it used although it gave no answer; None of one that did, and of one that never reached a model.
+        is_counted: Whether its provider counted them, rather than we estimated.
     """
 
     provider: str
@@ -64,6 +66,8 @@ class Attempt:
     status: int = 0
     failure: str = ""
     took_s: float = 0.0
+    spent: TokenCount | None = None
+    is_counted: bool = False
 
 
 @dataclass(slots=True)

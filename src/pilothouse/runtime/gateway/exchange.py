@@ -125,6 +125,7 @@ class Exchange:
             whole = await answer.read_all(ANSWER_BYTES_MAX)
         except UpstreamFailed as failed:
             self._end(attempt, failed.kind)
+            attempt.spent, attempt.is_counted = self.relay.spent(Failure(failed.kind))
             return None
         finally:
             if answer is not None:
@@ -227,6 +228,7 @@ class Exchange:
             if self.relay.is_committed:
                 await self.relay.break_off(failure)
                 return None
+            attempt.spent, attempt.is_counted = self.relay.spent(failure)
         return failure
 
     def _is_deadline_ours(self) -> bool:

@@ -10,9 +10,12 @@ from pilothouse.runtime.gateway.caller import Headers
 from pilothouse.runtime.gateway.policy import Limits
 from pilothouse.runtime.resilience.retry import read_retry_after
 
-__all__ = ["Failure", "pause_before_next"]
+__all__ = ["UNHEARD", "Failure", "pause_before_next"]
 
 RETRYABLE_STATUSES = frozenset({408, 409, 429})
+UNHEARD = frozenset({"cut", "first_byte", "idle"})
+"""Reasons after which nobody knows how far the provider came with the request that it had: it may be paid for."""
+
 DIGITS_MAX = 9
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 10.0

@@ -203,8 +203,12 @@ class Meter:
         if held is None:
             return
         self._spend(held, held.usd_pico, held.tokens)
+        at = (held.date, call.key.agent)
         charged = Spent(usd_pico=held.usd_pico, tokens=held.tokens, calls=1, estimated=1)
-        self._unsaved.append(((held.date, call.key.agent), charged, True))
+        self._unsaved.append((at, charged, True))
+        lost = self._lost(call, held)
+        if lost is not None:
+            self._unsaved.append((at, lost, False))
 
     def used(self, call: Call, promise: Promise) -> Spent | None:
         """Return what a call really used whose answer came later, or None where that is unknown; its cost is set.
@@ -261,6 +265,10 @@ class Meter:
         if is_exact:
             self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
         more = Spent(usd_pico=usd_pico, tokens=tokens, calls=1, estimated=int(not is_exact or not is_priced))
+        if len(call.attempts) > 1 or not is_exact:
+            lost = self._lost(call, held)
+            if lost is not None:
+                more = replace(_plus(more, lost), estimated=max(more.estimated, lost.estimated))
         self._unsaved.append(((held.date, call.key.agent), more, False))
 
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
@@ -282,6 +290,22 @@ class Meter:
         for at, own in unsaved.items():
             self._saved[at] = _minus(self._saved.get(at, _NOTHING), own)
             self._unsaved.append((at, own, False))
+
+    def _lost(self, call: Call, held: _Reservation) -> Spent | None:
+        """Count what attempts used that gave no answer, each at the price of its own model; None where none did."""
+        lost = [(one, one.spent) for one in call.attempts if one.spent is not None]
+        if not lost:
+            return None
+        costs = [self._cost_of(one.provider, one.model, spent, one.began_ns) for one, spent in lost]
+        known = [cost for cost in costs if cost is not None]
+        is_known = len(known) == len(costs) and all(one.is_counted for one, _ in lost)
+        call.cost_pico = call.cost_pico + sum(known) if call.cost_pico is not None and is_known else None
+        usd_pico = sum(known) + held.usd_pico * (len(costs) - len(known))
+        tokens = sum(spent.total for _, spent in lost)
+        for spend in (held.run, held.day):
+            spend.usd_pico += usd_pico
+            spend.tokens += tokens
+        return Spent(usd_pico=usd_pico, tokens=tokens, estimated=int(not is_known))
 
     def _spend(self, held: _Reservation, usd_pico: int, tokens: int) -> None:
         """Count what was reserved as spent."""
@@ -389,8 +413,8 @@ def _seen(call: Call) -> TokenCount:
 
     One that was called off while a provider worked on it cost what was read at least; one that was refused or failed, nothing.
     """
-    if not call.attempts:
-        return TokenCount()
+    if not call.attempts or call.attempts[-1].spent is not None:
+        return TokenCount()  # what an attempt without an answer used is counted by itself
     begun = call.begun or TokenCount(input=len(call.asked) // CHARACTERS_PER_TOKEN)
     if call.attempts[-1].failure not in CALLED_OFF and (
         call.status >= 400 or not any(0 < attempt.status < 400 for attempt in call.attempts)

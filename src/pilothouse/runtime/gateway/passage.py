@@ -36,6 +36,7 @@ class Passage:
 
     Attributes:
         said: What the events before the content say about the answer.
+        held: The events before the content.
         has_failed: Whether its provider ended it with an error; known once it is finished.
 
     Args:
@@ -50,6 +51,7 @@ class Passage:
         self, call: Call, caller: Caller, dog: Watchdog, answer: UpstreamAnswer, *, began: float
     ) -> None:
         self.said = Answer()
+        self.held = bytearray()
         self.has_failed = False
         self._call = call
         self._caller = caller
@@ -72,7 +74,7 @@ class Passage:
         Raises:
             UpstreamFailed: The stream broke off or ended before it began.
         """
-        held = bytearray()
+        held = self.held
         reader = EventReader(self._answer.encoding)
         while chunk := await self._answer.read_some():
             ready = self._whole_events(chunk)

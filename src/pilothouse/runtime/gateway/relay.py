@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
-from pilothouse.runtime.gateway.failure import Failure
+from pilothouse.runtime.gateway.failure import UNHEARD, Failure
 from pilothouse.runtime.gateway.member import Member
+from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
 from pilothouse.runtime.gateway.passage import Passage
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer
@@ -67,6 +69,7 @@ class Relay:
         self.promised: Callable[[], Awaitable[None]] | None = None
         self.is_committed = False
         self._passage: Passage | None = None
+        self._opened: Passage | None = None
         self._began = time.monotonic()
 
     async def take(self, member: Member, answer: UpstreamAnswer, *, began: float) -> Failure | None:
@@ -84,7 +87,7 @@ class Relay:
             Refused: The answer must not reach the client.
             UpstreamFailed: It broke off before the client got anything.
         """
-        self._began = began
+        self._began, self._opened = began, None
         if answer.is_events:
             return await self._take_stream(member, answer)
         whole = Whole(answer.status, answer.headers, await answer.read_all(ANSWER_BYTES_MAX), answer.encoding)
@@ -158,14 +161,39 @@ class Relay:
                 raise
             call.stopped = stop.value
 
+    def spent(self, failure: Failure) -> tuple[TokenCount | None, bool]:
+        """Return what an attempt used that gave no answer, and whether its provider counted it.
+
+        Args:
+            failure: Why; nothing of the attempt went to the client.
+        """
+        said, held = (
+            (Answer(), b"") if self._opened is None else (self._opened.said, bytes(self._opened.held))
+        )
+        self._opened = None
+        if b'"usage"' in failure.body:
+            said.usage = said.usage or read_answer(failure.body).usage
+        if said.usage is not None:
+            return said.usage, True
+        if said.begun is None and failure.reason not in UNHEARD:
+            return (
+                None,
+                False,
+            )  # refused, failed by its own word, or never asked: providers take nothing for that
+        begun = said.begun or TokenCount(input=len(self._call.asked) // CHARACTERS_PER_TOKEN)
+        written = written_tokens(held, self._call.route.operation) if held else 0
+        return replace(begun, output=max(begun.output, written)), False
+
     def close(self) -> None:
         """Keep of a stream what was passed on until it ended, broke off or its client went."""
         if self._passage is not None:
             self._passage.finish()
+        elif self._opened is not None:
+            self._call.begun = self._opened.said.begun
 
     async def _take_stream(self, member: Member, answer: UpstreamAnswer) -> Failure | None:
         call = self._call
-        passage = Passage(call, self._caller, self._dog, answer, began=self._began)
+        passage = self._opened = Passage(call, self._caller, self._dog, answer, began=self._began)
         held, is_error = await passage.open()
         if is_error:
             return Failure("error_event", status=answer.status, headers=answer.headers, body=held)

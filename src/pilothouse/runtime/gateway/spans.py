@@ -11,15 +11,18 @@ import re
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from pilothouse.core.evidence.run_log import IdentitySource
+from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
 from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.idents import fresh_call_id
 from pilothouse.runtime.gateway.messages import spoken_input, spoken_output
 from pilothouse.runtime.gateway.routes import Operation
 
@@ -155,7 +158,7 @@ class SpanSink:
                 (call.proposal or spoken_output(call.plain, call.route.operation))[:CONTENT_CHARACTERS_MAX],
             )
             parent = call.parent if call.identity == "traceparent" else self._note_run(call, resource, said)
-            groups.setdefault(resource, []).append(_span(call, parent, said))
+            groups.setdefault(resource, []).extend((_span(call, parent, said), *_lost(call, parent)))
         for run, open_run in self._over(everything=everything):
             groups.setdefault(open_run.resource, []).append(_root(run, open_run))
         if groups:
@@ -261,7 +264,7 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
     if call.first_content_s is not None:
         attributes.append(_fraction("gen_ai.response.time_to_first_chunk", call.first_content_s))
     if call.usage is not None:
-        attributes += _usage(call)
+        attributes += _usage(call.usage, call.protocol)
     error = _error(call)
     if error:
         attributes.append(_text("error.type", error))
@@ -285,11 +288,42 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
     return span
 
 
-def _usage(call: Call) -> list[dict[str, Any]]:
+def _lost(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:
+    """Yield a span for each attempt that used tokens and gave no answer: what spends tokens is a call, and what it used may be unknown.
+
+    They stand beside the call's own span: of a call within another one only one counts.
+    """
+    for attempt in call.attempts:
+        if attempt.spent is None:
+            continue
+        attributes = [
+            _text("gen_ai.operation.name", OPERATIONS[call.route.operation]),
+            _text("gen_ai.provider.name", attempt.provider),
+            _text("gen_ai.request.model", attempt.model),
+            _text("gen_ai.agent.name", call.key.agent),
+            _text("error.type", attempt.failure),
+        ]
+        if attempt.status:
+            attributes.append(_number("http.response.status_code", attempt.status))
+        if attempt.is_counted:
+            attributes += _usage(attempt.spent, call.protocol)
+        span: dict[str, Any] = {
+            "traceId": call.run,
+            "spanId": fresh_call_id(),
+            "name": f"{OPERATIONS[call.route.operation]} {attempt.model}".strip(),
+            "kind": 3,
+            "startTimeUnixNano": str(attempt.began_ns),
+            "endTimeUnixNano": str(attempt.began_ns + int(attempt.took_s * 1e9)),
+            "attributes": attributes,
+            "status": {"code": 2, "message": attempt.failure},
+        }
+        if parent is not None:
+            span["parentSpanId"] = parent
+        yield span
+
+
+def _usage(used: TokenCount, protocol: WireProtocol) -> list[dict[str, Any]]:
     """Say the tokens as the convention wants them: input with everything, cache classes beside it."""
-    used = call.usage
-    if used is None:
-        return []
     counted = [
         _number("gen_ai.usage.input_tokens", used.input + used.cache_read + used.cache_creation),
         _number("gen_ai.usage.output_tokens", used.output + used.reasoning),
@@ -298,7 +332,7 @@ def _usage(call: Call) -> list[dict[str, Any]]:
         counted.append(_number("gen_ai.usage.cache_read.input_tokens", used.cache_read))
     if used.cache_creation:
         counted.append(_number("gen_ai.usage.cache_creation.input_tokens", used.cache_creation))
-    if used.reasoning and call.protocol is WireProtocol.OPENAI:
+    if used.reasoning and protocol is WireProtocol.OPENAI:
         counted.append(_number("gen_ai.usage.reasoning.output_tokens", used.reasoning))
     return counted
 
