@@ -10,13 +10,27 @@ import sys
 from typing import NoReturn
 
 from pilothouse.interruption import INTERRUPTED, repeat_lost_stops
+from pilothouse.outlived import RUNS_CODE_OF_OTHERS, outlive, say_status
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line of this process; Ctrl-C while its modules are still loaded ends it quietly, too."""
+    """Run the command line, in a process that this one outlives where it runs code of others."""
     repeat_lost_stops()
+    if RUNS_CODE_OF_OTHERS.isdisjoint(sys.argv[1:2]):
+        _run()
+        return
+    status = outlive(_run)
+    if status is None:
+        from pilothouse.interfaces.cli.main import say_unfinished  # noqa: PLC0415 - a second of modules, for an error
+
+        say_unfinished(sys.argv[1:])
+    sys.exit(status)
+
+
+def _run() -> None:
+    """Run what was typed; Ctrl-C while its modules are still loaded ends it quietly, too."""
     try:
         from pilothouse.app import main as run  # noqa: PLC0415 - half a second of modules is what this guards
 
@@ -38,6 +52,7 @@ def _leave() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
             stream.flush()
+    say_status(INTERRUPTED)
     os._exit(INTERRUPTED)
 
 

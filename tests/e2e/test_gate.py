@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 
@@ -192,3 +194,20 @@ def test_twenty_cases_decide_nothing_and_the_plan_says_how_many_would(pilothouse
     )  # fmt: skip
     assert run.returncode == 3
     assert run.stdout.startswith("Not decided")
+
+
+def test_code_of_others_that_ends_the_process_is_no_release(pilothouse, tmp_path):
+    (tmp_path / "leavers.py").write_text("import os\ndef agent(q):\n    os._exit(0)\n", encoding="utf-8")
+    write_lines(tmp_path / "ones.jsonl", [{"input": n, "expected": n} for n in range(9)])
+    words = ("gate", "--candidate", "python:leavers:agent", "--dataset", "ones.jsonl", "--floor", "0.1")
+    done = subprocess.run(
+        [sys.executable, "-m", "pilothouse", *words, "--json"],
+        cwd=tmp_path,
+        env=pilothouse.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert json.loads(done.stdout)["error"]["code"] == "infrastructure"

@@ -16,7 +16,7 @@ from rich.markup import escape
 from typer.models import CommandInfo, TyperInfo
 
 import pilothouse
-from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
+from pilothouse.errors import CharterInvalid, ExitStatus, InfrastructureError, PilothouseError, UsageError
 from pilothouse.interfaces.cli import (
     approve,
     audit,
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
     from pilothouse.interfaces.cli.services import Services
 
-__all__ = ["build_cli", "run_cli"]
+__all__ = ["build_cli", "run_cli", "say_unfinished"]
 
 COMMANDS = {
     "Begin": (demo, charter, serve, run),
@@ -160,6 +160,21 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     if code == INTERRUPTED:
         hint_console().print("Stopped.")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def say_unfinished(typed: Sequence[str]) -> NoReturn:
+    """Say that a command's process ended before the command did, and exit with the status of that.
+
+    Args:
+        typed: What was typed after the program's name.
+    """
+    error = InfrastructureError(
+        f"the process of `pilothouse {typed[0]}` was ended before it said how it came out",
+        remedy="Code that it runs ended it (`os._exit`, a crash), or the system did: run an agent as exec:COMMAND, and look "
+        "at what a scorer or verifier does.",
+        subject=typed[0],
+    )
+    _fail(error, as_json="--json" in _ours(typed))
 
 
 def _do(cli: typer.Typer, typed: list[str]) -> object:
