@@ -11,8 +11,10 @@ from source_tree import ROOT
 
 FOLDERS = ("src/pilothouse/reports/templates", "src/pilothouse/interfaces/web/templates")
 TEMPLATES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.html"))
-ALLOWED_FILTERS = {"shape", "named_shape", "dots", "band", "share", "spark", "draw", "join", "lower", "typed"}
-"""Pictures from the view model, setting what can be typed as such, and putting texts side by side."""
+ALLOWED_FILTERS = {
+    "shape", "named_shape", "dots", "band", "share", "spark", "draw", "join", "lower", "typed", "whole",
+}  # fmt: skip
+"""Pictures from the view model, setting what can be typed as such or stays whole, and putting texts side by side."""
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)

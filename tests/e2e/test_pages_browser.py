@@ -56,6 +56,13 @@ PAGES = {
 }
 EACH_PAGE = [pytest.param(name, marks=pytest.mark.xdist_group(f"page {name}")) for name in PAGES]
 """What is asked of one page is asked by one worker, which visits it once."""
+PROSE_CHARS = 60
+"""A cell with more is read as sentences."""
+PROSE_WIDTH_MIN = 200
+"""Pixels of such a cell on a telephone: some 25 characters a line. A wide table scrolls in its own box instead."""
+SQUEEZED = """([chars, least]) => [...document.querySelectorAll(".scroll td")]
+  .filter((cell) => cell.innerText.length > chars && cell.getBoundingClientRect().width < least)
+  .map((cell) => cell.innerText)"""
 COLOURS_ONLY = {"runOnly": ["color-contrast", "link-in-text-block"]}
 """The rules that look at colours: the others have seen the same document in light already."""
 
@@ -110,6 +117,7 @@ def inspect(browser, address, name):
     page.set_viewport_size({"width": 360, "height": 900})
     widths[360] = page.evaluate("document.documentElement.scrollWidth")
     seen["phone"] = Axe().run(page)
+    seen["squeezed"] = page.evaluate(SQUEEZED, [PROSE_CHARS, PROSE_WIDTH_MIN])
     seen["widths"] = widths
     context.close()
     plain = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=False)
@@ -126,6 +134,16 @@ def test_the_page_fits_its_width_and_breaks_no_policy(visit, name):
     assert all(found <= width for width, found in seen["widths"].items())
     assert seen["h1"] == 1
     assert seen["troubles"] == []
+
+
+@pytest.mark.parametrize("name", EACH_PAGE)
+def test_sentences_in_tables_are_not_squeezed_to_a_word_a_line_on_a_telephone(visit, name):
+    assert visit(name)["squeezed"] == []
+
+
+def test_the_name_of_an_agent_is_not_broken_at_its_hyphens(open_page):
+    name = open_page("fleet").get_by_role("link", name=world.AGENT, exact=True)
+    assert name.bounding_box()["height"] < 30
 
 
 @pytest.mark.parametrize("mode", ["light", "dark", "phone"])

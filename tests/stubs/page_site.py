@@ -28,6 +28,7 @@ from pilothouse.interfaces.web.runs import RunRoom
 from pilothouse.interfaces.web.shelf import ShelfRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.interfaces.web.waivers import WaiverRoom
+from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
@@ -198,7 +199,8 @@ def people_site(
                 at=in_force.accepted_at,
             )
         lake = memory.lake if has_tasks else world.PageLake()
-        installation = replace(memory, ledger=ledger, clock=clock, lake=lake)
+        controls = SqlControls(ledger.database)
+        installation = replace(memory, ledger=ledger, clock=clock, lake=lake, controls=controls)
         sign_in = SignIn(
             SqlSessions(ledger.database),
             Directory(ledger),
@@ -218,7 +220,7 @@ def people_site(
             HandOutRoom(HandOut(queue, sign_in.directory, ledger), clock),
             RolloutRoom(installation, shows),
             IncidentRoom(room),
-            ControlsRoom(desk),
+            ControlsRoom(desk, shows.forget),
             WaiverRoom(desk, shows.forget),
             RunRoom(desk, SqlCuration(ledger.database)),
             ShelfRoom(desk),

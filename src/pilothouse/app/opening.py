@@ -69,6 +69,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
     """
     from pilothouse.app.deciding_code import deciding_code
     from pilothouse.app.lake_when_asked import LakeWhenAsked
+    from pilothouse.ledger.controls import SqlControls
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.ground.installation import Installation
@@ -84,6 +85,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
                     lake=lake,
                     ledger=ledger,
                     dockets=SqlDockets(ledger.database, deciding_code),
+                    controls=SqlControls(ledger.database),
                 ),
                 ledger,
             )

@@ -127,7 +127,7 @@ def application(parts: Parts, site: Site, mcp: McpEndpoint | None) -> App:
             *people_rooms(ledger, site.sign_in),
             RolloutRoom(installation, shows),
             IncidentRoom(parts.room),
-            ControlsRoom(desk),
+            ControlsRoom(desk, shows.forget),
             WaiverRoom(desk, shows.forget),
             RunRoom(desk, SqlCuration(ledger.database)),
             ShelfRoom(desk),

@@ -48,6 +48,7 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.lake.node import open_node
     from pilothouse.lake.prices import priced_by
     from pilothouse.lake.quota import Quota
+    from pilothouse.ledger.controls import SqlControls
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.gateway.price_list import PriceList
@@ -63,7 +64,12 @@ def serve(request: ServeRequest) -> None:
         try:
             dockets = SqlDockets(ledger.database, deciding_code)
             installation = Installation(
-                settings=settings, clock=clock, lake=node, ledger=ledger, dockets=dockets
+                settings=settings,
+                clock=clock,
+                lake=node,
+                ledger=ledger,
+                dockets=dockets,
+                controls=SqlControls(ledger.database),
             )
             room = control_room(installation, ledger)
             with (

@@ -32,6 +32,12 @@ class Pause:
     actor: str
     at: datetime
 
+    @property
+    def sentence(self) -> str:
+        """Say what is paused, since when, by whom and why, without a full stop."""
+        what = self.agent if self.tool is None else f"{self.tool} of {self.agent}"
+        return f"{what} is paused since {self.at:%Y-%m-%d %H:%M} UTC by {self.actor}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback:
@@ -52,6 +58,17 @@ class Rollback:
     reason: str
     actor: str
     at: datetime
+
+    def sentence(self, version: str) -> str:
+        """Say to which version the agent is rolled back, since when, by whom and why, without a full stop.
+
+        Args:
+            version: The version that may serve, as the reader knows it.
+        """
+        return (
+            f"{self.agent} is rolled back to {version} since {self.at:%Y-%m-%d %H:%M} UTC "
+            f"by {self.actor}: {self.reason}"
+        )
 
 
 def _nothing() -> MappingProxyType[tuple[str, str | None], Pause]:
@@ -98,6 +115,22 @@ class ControlState:
         """
         return self.rollbacks.get(agent)
 
+    def stopped_word(self, agent: str) -> str:
+        """Return in a word what keeps an agent from serving as it is released, or empty.
+
+        Args:
+            agent: Agent id.
+
+        Example:
+            >>> NO_CONTROLS.stopped_word("ap-invoice-triage")
+            ''
+        """
+        if (agent, None) in self.pauses:
+            return "paused"
+        if any(name == agent for name, _tool in self.pauses):
+            return "a tool paused"
+        return "rolled back" if agent in self.rollbacks else ""
+
     def refusal_of(self, agent: str, *, version: str | None = None, tool: str | None = None) -> str | None:
         """Return the sentence with which a call is refused, or None when it may go on.
 
@@ -112,15 +145,11 @@ class ControlState:
         """
         pause = self.pause_of(agent, tool)
         if pause is not None:
-            what = agent if pause.tool is None else f"{pause.tool} of {agent}"
-            return f"{what} is paused since {pause.at:%Y-%m-%d %H:%M} UTC by {pause.actor}: {pause.reason}"
+            return pause.sentence
         rollback = self.rollback_of(agent)
         if rollback is None or version == rollback.to_version:
             return None
-        return (
-            f"{agent} is rolled back to {rollback.to_version} since {rollback.at:%Y-%m-%d %H:%M} UTC "
-            f"by {rollback.actor}: {rollback.reason}"
-        )
+        return rollback.sentence(rollback.to_version)
 
 
 NO_CONTROLS = ControlState()

@@ -33,7 +33,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import phase_words, plural
+from pilothouse.reports.words import UNKNOWN, phase_words, plural
 
 __all__ = ["AGENTS_MAX", "VALUE", "FleetPage", "FleetRow", "Governed", "build_fleet"]
 
@@ -56,6 +56,7 @@ class Governed:
         charter: Its charter, or None when this program cannot read it.
         verdict: Its verdict, or None when none could be given.
         problem: Why there is no verdict, or empty.
+        stopped: What keeps it from serving, in a word, or empty.
         clock: Its stability clock, or None while its terms are open questions.
     """
 
@@ -64,6 +65,7 @@ class Governed:
     verdict: AgentVerdict | None
     clock: StabilityClock | None = None
     problem: str = ""
+    stopped: str = ""
 
 
 class FleetRow(Frozen):
@@ -127,7 +129,9 @@ def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
         mark=mark_of(verdict.status, verdict.reason)
         if verdict
         else mark_of(Status.NO_EVIDENCE, Reason.STALE),
-        phase=phase_words(verdict.phase) if verdict else "",
+        phase=phase_words(verdict.phase, one.stopped)
+        if verdict
+        else ", ".join(filter(None, (UNKNOWN, one.stopped))),
         deciding=Link(text=verdict.deciding, href=f"{_base(one.agent)}/readiness#{verdict.deciding}")
         if verdict
         else None,

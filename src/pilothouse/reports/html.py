@@ -19,6 +19,9 @@ from pilothouse.reports.view_models import Page, StatusMark
 
 __all__ = ["environment", "render_body"]
 
+NAME_CHARS = 28
+"""Characters of a name that stays on one line: what a column of names has room for beside the others."""
+
 
 def _shape(mark: StatusMark) -> Markup:
     return Markup(svg.shape(mark.status))  # noqa: S704 - constant text of ours
@@ -59,6 +62,12 @@ def _typed(text: str) -> Markup:
     )
 
 
+def _whole(text: str) -> Markup:
+    """Return the attribute of a place whose text is one name that is not broken at its hyphens; empty for any other text."""
+    is_name = len(text) <= NAME_CHARS and "-" in text and len(text.split()) == 1
+    return Markup(' class="whole"') if is_name else Markup("")
+
+
 def _bar(left: float, width: float, kind: str) -> Markup:
     return Markup(svg.span_bar(left, width, kind))  # noqa: S704 - numbers and words of ours
 
@@ -82,6 +91,7 @@ def environment() -> Environment:
         share=_share,
         draw=_draw,
         spark=_spark,
+        whole=_whole,
     )
     env.globals.update(bar=_bar)
     return env

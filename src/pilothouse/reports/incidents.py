@@ -46,6 +46,7 @@ _BUTTONS = {
     IncidentState.MITIGATED: "The harm has stopped",
     IncidentState.RESOLVED: "It has ended",
 }
+_RELAPSE = "It has come back, and I have it in hand"
 _ASKS = {
     IncidentState.ACKNOWLEDGED: "Somebody takes it in hand; until then the next level is called.",
     IncidentState.MITIGATED: "Stop the harm, and say so.",
@@ -140,6 +141,12 @@ def _mark(incident: Incident) -> StatusMark:
     return StatusMark(status=status, word=incident.state.value.capitalize(), shape=SHAPES[status])
 
 
+def _button(incident: Incident, to: IncidentState) -> str:
+    """Say what a step says; back to acknowledged is a relapse."""
+    is_relapse = to is IncidentState.ACKNOWLEDGED and incident.state is not IncidentState.OPEN
+    return _RELAPSE if is_relapse else _BUTTONS[to]
+
+
 def _who(incident: Incident, names: Mapping[str, str]) -> str:
     person = incident.acknowledged_by
     return names.get(person, person) if person else incident.called
@@ -220,12 +227,15 @@ def build_incident(
         names: Person id → name; a person without one is shown by the id.
     """
     named = names or {}
-    possible = [state for state in STEPS[incident.state] if state in _BUTTONS]
+    is_over = incident.drill and not incident.is_active  # then every step is refused
+    possible = [] if is_over else [state for state in STEPS[incident.state] if state in _BUTTONS]
     verbs = {"acknowledged": "acknowledge", "mitigated": "mitigate", "resolved": "resolve"}
     commands = [f"pilothouse incident {verbs[one.value]} {incident.number} --as PERSON" for one in possible]
-    if incident.state is IncidentState.RESOLVED:
-        commands.append(
-            f"pilothouse incident review {incident.number} --cause … --impact … --action … --complaint none --case …"
+    learns = incident.state is IncidentState.RESOLVED and not is_over
+    if learns:
+        commands.insert(
+            0,
+            f"pilothouse incident review {incident.number} --cause … --impact … --action … --complaint none --case …",
         )
     if incident.traces and not incident.drill:
         commands.append(f"pilothouse replay {incident.traces[0]}")
@@ -242,13 +252,13 @@ def build_incident(
         for trace in incident.traces[:TRACES_SHOWN_MAX]
     )
     action = None
-    if possible:
+    if learns:
+        action = ActionOffer(label="Write down what was learnt; that closes it.", command=commands[0])
+    elif possible:
         action = ActionOffer(
             label=_ASKS[possible[0]], command=commands[0], who=tuple(named.get(who, who) for who in handlers)
         )
-    elif commands:
-        action = ActionOffer(label="Write down what was learnt; that closes it.", command=commands[0])
-    steps = [Step(to=one.value, label=_BUTTONS[one]) for one in possible] if person in handlers else []
+    steps = [Step(to=one.value, label=_button(incident, one)) for one in possible if person in handlers]
     others = {who: why for who, why in handlers.items() if who != incident.acknowledged_by}
     may_hand = person in handlers and IncidentState.MITIGATED in (*possible, incident.state)
     return IncidentPage(

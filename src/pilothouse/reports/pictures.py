@@ -30,7 +30,7 @@ STRIP_DAYS = 90
 """Places of a strip: the days of the clock that the framework asks for."""
 
 STOPS_MAX = 30
-"""Stops of a timeline; more would lie on each other."""
+"""Stops of a timeline; more would lie on each other. The last ones stand, after the first: what happens now is asked for."""
 
 _WORDS = {
     "counted": "counted",
@@ -185,18 +185,21 @@ def timeline(stops: Sequence[tuple[datetime, str, bool]], title: str) -> Timelin
         stops: Moment, text and whether it stands out, oldest first.
         title: What is drawn.
     """
-    shown = stops[:STOPS_MAX]
-    if len(shown) < 2:
+    if len(stops) < 2:
         return None
-    first, last = shown[0][0], shown[-1][0]
+    numbered = list(enumerate(stops, 1))
+    shown = [numbered[0], *numbered[1:][1 - STOPS_MAX :]]
+    first, last = stops[0][0], stops[-1][0]
     length = (last - first).total_seconds() or 1.0
+    left_out = len(stops) - len(shown)
     return Timeline(
         title=title,
-        description=f"{len(shown)} events from {first:%d %b, %H:%M} to {last:%d %b, %H:%M} UTC; "
-        f"first {shown[0][1]}, last {shown[-1][1]}.",
+        description=f"{len(stops)} events from {first:%d %b, %H:%M} to {last:%d %b, %H:%M} UTC"
+        + (f", of which 2 to {left_out + 1} are not drawn" if left_out else "")
+        + f"; first {stops[0][1].rstrip('.')}; last {stops[-1][1].rstrip('.')}.",
         stops=tuple(
             Stop(at=round((when - first).total_seconds() / length, 4), number=str(number), is_loud=loud)
-            for number, (when, _text, loud) in enumerate(shown, 1)
+            for number, (when, _text, loud) in shown
         ),
         begins=f"{first:%d %b, %H:%M}",
         ends=f"{last:%d %b, %H:%M}",

@@ -51,6 +51,7 @@ class Holding:
         verdict: Its verdict, or None when none could be given.
         clock: Its stability clock, or None while its terms are open questions.
         problem: Why there is no verdict, or empty.
+        stopped: What keeps it from serving, in a word, or empty.
     """
 
     agent: str
@@ -58,6 +59,7 @@ class Holding:
     verdict: AgentVerdict | None
     clock: StabilityClock | None
     problem: str = ""
+    stopped: str = ""
 
 
 class CapabilityCell(Frozen):
@@ -174,7 +176,7 @@ def _row(one: Holding, now: datetime) -> PortfolioRow:
         agent=Link(text=one.agent, href=f"/agents/{one.agent}/agent"),
         mark=mark_of(verdict.status, verdict.reason) if verdict else mark_of(Status.NO_EVIDENCE),
         word=verdict.word if verdict else "",
-        stage=phase_words(verdict.phase) if verdict else "",
+        stage=phase_words(verdict.phase, one.stopped) if verdict else one.stopped,
         worst=worst.statement if worst else shown_text(one.problem),
         worst_link=Link(text=worst.requirement, href=f"/agents/{one.agent}/readiness#{worst.requirement}")
         if worst

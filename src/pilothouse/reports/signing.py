@@ -117,17 +117,18 @@ def build_signing(
         agent=charter.agent,
         as_of=page_moment(now),
         sentence=Sentence(plain=plain),
-        action=_action(texts, asked, names),
+        action=_action(asked, mine, names),
         visitor=visitor,
         texts=tuple(texts),
     )
 
 
-def _action(texts: Sequence[SignedText], asked: Sequence[Asked], names: dict[str, str]) -> ActionOffer | None:
+def _action(asked: Sequence[Asked], mine: frozenset[str], names: dict[str, str]) -> ActionOffer | None:
     """Offer the visitor's own first signature, else name who must give the first that is open."""
-    if texts and texts[0].items:
-        first = texts[0]
-        return ActionOffer(label=f"Read {first.section} and sign {first.items[0]}.", href=f"#{first.section}")
+    own = next((one for one in asked if one.state is not SignatureState.SIGNED and one.key in mine), None)
+    if own is not None:
+        place = own.section or "requirement"
+        return ActionOffer(label=f"Read {place} and sign {own.requirement}.", href=f"#{place}")
     waits = next((one for one in asked if one.state is not SignatureState.SIGNED), None)
     if waits is None:
         return None

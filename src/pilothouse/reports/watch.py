@@ -124,11 +124,11 @@ def _sentence(
 ) -> str:
     if not ordered:
         return "No detector watches this agent yet."
-    if all(one.counted_to is None for one in ordered):
-        return f"{plural(len(ordered), 'detector stands', 'detectors stand')} ready: no finished day is counted yet."
     if loud:
         names = ", ".join(_name(one) for one in loud[:3])
         return shown_text(f"{plural(len(loud), 'detector speaks', 'detectors speak')}: {names}.")
+    if all(one.counted_to is None for one in ordered):
+        return f"{plural(len(ordered), 'detector stands', 'detectors stand')} ready: no finished day is counted yet."
     quiet = f"Quiet: {len(ordered) - len(blind)} of {plural(len(ordered), 'detector')}"
     return f"{quiet}; {len(blind)} cannot tell yet." if blind else f"{quiet}."
 

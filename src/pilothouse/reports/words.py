@@ -102,17 +102,19 @@ DOMAIN_TITLES: Mapping[str, str] = {
 }
 
 
-def phase_words(phase: str) -> str:
+def phase_words(phase: str, stopped: str = "") -> str:
     """Return a phase as every face calls it.
 
     Args:
         phase: `pilot`, `1`, `2` or `3`.
+        stopped: What keeps the agent from serving, in a word, or empty.
 
     Example:
-        >>> phase_words("pilot"), phase_words("2")
-        ('Pilot', 'Phase 2')
+        >>> phase_words("pilot"), phase_words("2", "paused")
+        ('Pilot', 'Phase 2, paused')
     """
-    return "Pilot" if phase == "pilot" else f"Phase {phase}"
+    words = "Pilot" if phase == "pilot" else f"Phase {phase}"
+    return f"{words}, {stopped}" if stopped else words
 
 
 def plural(count: int, noun: str, plural_noun: str = "") -> str:

@@ -131,3 +131,15 @@ def test_the_fleet_draws_the_days_of_the_clock_and_says_them():
     body = str(render_body(build_fleet([governed], [], NOON)))
     assert row.days.description in body
     assert f'href="/agents/{world.AGENT}/rollout"' in body
+
+
+def test_a_long_timeline_draws_its_beginning_and_its_end_and_says_what_it_leaves_out():
+    events = [(NOON + timedelta(minutes=number), f"event {number}.", False) for number in range(1, 101)]
+    drawn = timeline(events, "Events")
+    assert [stop.number for stop in drawn.stops] == ["1", *map(str, range(72, 101))]
+    assert (drawn.stops[0].at, drawn.stops[-1].at) == (0.0, 1.0)
+    assert drawn.ends.endswith("13:40")
+    assert drawn.description == (
+        "100 events from 20 Nov, 12:01 to 20 Nov, 13:40 UTC, of which 2 to 71 are not drawn; "
+        "first event 1; last event 100."
+    )

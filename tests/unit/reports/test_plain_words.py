@@ -17,7 +17,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.reports.audit import AuditFacts, build_audit
 from pilothouse.reports.fleet import Governed, build_fleet
-from pilothouse.reports.incidents import build_incidents
+from pilothouse.reports.incidents import build_incident, build_incidents
 from pilothouse.reports.ownership import _minutes
 from pilothouse.reports.value import SealShown, build_value
 
@@ -75,6 +75,30 @@ def incident(state: IncidentState, number: int = 1) -> Incident:
 def test_the_list_of_incidents_says_whether_somebody_has_them(states, sentence):
     incidents = [incident(state, number) for number, state in enumerate(states, 1)]
     assert build_incidents(incidents, world.NOW).sentence.plain == sentence
+
+
+@pytest.mark.parametrize(
+    ("state", "label"),
+    [
+        (IncidentState.RESOLVED, "Write down what was learnt; that closes it."),
+        (IncidentState.REVIEWED, None),
+    ],
+)
+def test_an_incident_that_is_reviewed_asks_for_no_review(state, label):
+    """It said so, and gave the command of a replay for it; one that is resolved was to be taken in hand."""
+    done = replace(incident(state), traces=("a" * 32,))
+    page = build_incident(done, (), {"sam": "owner"}, world.NOW, person="sam")
+    assert (page.action and page.action.label) == label
+    assert page.action is None or page.action.command.startswith("pilothouse incident review 1 ")
+    assert f"pilothouse replay {'a' * 32}" in page.commands
+    assert [one.label for one in page.steps] == (["It has come back, and I have it in hand"] if label else [])
+
+
+def test_a_drill_that_is_over_offers_no_step_that_is_refused():
+    page = build_incident(
+        replace(incident(IncidentState.RESOLVED), drill=True), (), {"sam": "owner"}, world.NOW, person="sam"
+    )
+    assert (page.action, page.steps, page.commands) == (None, (), ())
 
 
 @pytest.mark.parametrize(

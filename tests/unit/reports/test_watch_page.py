@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import page_world as world
@@ -36,3 +37,12 @@ def test_a_detector_that_waits_alone_is_named_once():
         ("Inputs read short", ""),
         ("2 detectors", "Volume, Cost per task"),
     ]
+
+
+def test_an_alarm_before_the_first_finished_day_is_not_said_to_stand_ready():
+    charter = world.charter()
+    loud = replace(silent("Served model", "another model answered"), state="alarm")
+    page = build_watch(
+        charter, decide(charter, [], NOW), [silent("Volume", "no day yet"), loud], NOW, falls=(0.05,)
+    )
+    assert (page.mark.word, page.sentence.plain) == ("Alarm", "1 detector speaks: Served model.")

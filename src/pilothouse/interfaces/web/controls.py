@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
@@ -26,10 +26,12 @@ class ControlsRoom:
 
     Args:
         desk: What pages are gathered from.
+        forget: Judges an agent anew at the next page.
     """
 
-    def __init__(self, desk: PageDesk) -> None:
+    def __init__(self, desk: PageDesk, forget: Callable[[str], None]) -> None:
         self._desk = desk
+        self._forget = forget
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
         """Return the page, its JSON, and the forms."""
@@ -69,6 +71,7 @@ class ControlsRoom:
             end_rollback(room, agent, reason=reason, actor=person, now=now, since=_since(form, page))
         else:
             raise UsageError("that is no step", remedy=f"Open the page again: {page}")
+        self._forget(agent)
         return see_other(page)
 
     def _answer(self, visit: Visit) -> Response:

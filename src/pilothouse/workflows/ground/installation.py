@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilothouse.ports.clock import Clock
+    from pilothouse.ports.controls import ControlStore
     from pilothouse.ports.dockets import Dockets
     from pilothouse.ports.lake import Lake
     from pilothouse.ports.ledger import Ledger
@@ -26,6 +27,7 @@ class Installation:
         lake: Telemetry.
         ledger: Decisions.
         dockets: Items that were decided before, or None where every verdict decides all of them anew.
+        controls: What is paused and rolled back, or None where nothing can be.
     """
 
     settings: Settings
@@ -33,3 +35,4 @@ class Installation:
     lake: Lake
     ledger: Ledger
     dockets: Dockets | None = None
+    controls: ControlStore | None = None

@@ -135,6 +135,10 @@ def sign(
             subject=item,
         )
     chosen = [one for one in mine if keys is None or one.key in keys]
+    # A substitute who signs an own part has not been asked for the one that its person has signed.
+    chosen = [
+        one for one in chosen if one.person == person or one.state is not SignatureState.SIGNED
+    ] or chosen
     ledger.add_evidence([signature_record(one, agent, person, now, Source(command=source)) for one in chosen])
     ledger.record(
         kind="evidence.signed",

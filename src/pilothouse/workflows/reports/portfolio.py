@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
@@ -10,6 +11,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.portfolio import Holding, PortfolioPage, build_portfolio
+from pilothouse.workflows.controls.stops import controls_of
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.reports.show import young_verdict
@@ -26,7 +28,12 @@ def show_portfolio(installation: Installation, now: datetime) -> PortfolioPage:
         installation: Lake and ledger.
         now: The moment, aware UTC.
     """
-    return build_portfolio([_holding(installation, one, now) for one in installation.ledger.charters()], now)
+    stopped = controls_of(installation).stopped_word
+    holdings = [
+        replace(_holding(installation, one, now), stopped=stopped(one.agent))
+        for one in installation.ledger.charters()
+    ]
+    return build_portfolio(holdings, now)
 
 
 def _holding(installation: Installation, record: CharterInForce, now: datetime) -> Holding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
 from pilothouse.reports.trace import FIELDS, TracePage, build_trace
 from pilothouse.reports.view_models import ActionOffer, Page
+from pilothouse.workflows.controls.stops import controls_of
 from pilothouse.workflows.ground.background import TickState
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
 from pilothouse.workflows.ground.installation import Installation
@@ -120,7 +122,11 @@ class Shows:
         except InfrastructureError as error:
             seen = ()
             notices.append(f"Telemetry did not answer: {error.message}.")
-        governed = [self._governed(record, now) for record in self._installation.ledger.charters()]
+        stopped = controls_of(self._installation).stopped_word
+        governed = [
+            replace(self._governed(record, now), stopped=stopped(record.agent))
+            for record in self._installation.ledger.charters()
+        ]
         return build_fleet(governed, seen, now, notices=tuple(notices), step=self._step)
 
     def agent(self, agent: str) -> AgentPage:

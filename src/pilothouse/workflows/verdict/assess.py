@@ -33,6 +33,7 @@ from pilothouse.errors import UsageError
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.controls.policy_change import widening_note
+from pilothouse.workflows.controls.stops import stop_notes
 from pilothouse.workflows.ground.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.phase_log import additions_of, phase_at
@@ -190,7 +191,7 @@ def _apart_note(one: AdditionVerdict) -> str:
 
 
 def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:
-    notes = []
+    notes: list[str] = []
     # What is in force is in force for all who ask about the present: for gateway, tools and signatures it is the newest, and
     # a page that judges at the full minute, or beside a clock that is behind, must not judge by another.
     is_past = installation.clock.now() - now >= PRESENT
@@ -208,6 +209,8 @@ def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[
             f"No charter was in force at that moment; judged by charter {record.number}, "
             f"accepted on {record.accepted_at:%Y-%m-%d %H:%M} UTC."
         )
+    if not is_past:
+        notes += stop_notes(installation, agent)
     rejected = rejection_note(installation.ledger, agent, at=now)
     if rejected:
         notes.append(rejected)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
+from pilothouse.reports.signing import build_signing
 from pilothouse.workflows.people.signing import is_open, sign, signatures, waivable_state, waive, waivers_of
 from pilothouse.workflows.verdict.assess import assess
 
@@ -70,6 +72,21 @@ def limited(site, person, role):
     site.ledger.accept_charter(
         agent=AGENT, digest=charter.digest, text=text, path=before.path, at=NOW - timedelta(minutes=1)
     )
+
+
+def test_a_substitute_who_signs_an_own_part_does_not_sign_over_what_the_other_has_signed(site):
+    """The record said that one person alone had signed what two were asked to read."""
+    signed = {one.scope for one in sign_as(site, "MON-5", "sam") if one.person == "sam"}
+    sign_as(site, "MON-5", "kim", now=NOW + timedelta(minutes=1))
+    now = {one.scope: one for one in signatures(site.ledger, AGENT, NOW + timedelta(minutes=2), "MON-5")}
+    assert signed
+    assert {now[scope].signer for scope in signed} == {"sam"}
+    assert {one.signer for one in now.values() if one.person == "kim"} == {"kim"}
+
+
+def test_a_substitute_may_renew_what_is_signed(site):
+    sign_as(site, "EVAL-5", "sam")
+    assert {one.person for one in sign_as(site, "EVAL-5", "kim")} == {"sam"}
 
 
 def test_who_only_audits_signs_nothing_whatever_the_duties_are(site):
@@ -200,3 +217,21 @@ def test_on_the_page_a_person_signs_what_is_shown_and_nobody_else(site):
     assert "by V. Petrov, 21 Nov 2026" in client.get(page).text
     refused = client.post(page, data={"form_token": token, "item": "DATA-5", **keys}, headers=SAME)
     assert refused.status_code == 403
+
+
+def test_the_page_asks_for_a_signature_that_is_open_and_for_none_that_stands(site):
+    """With everything signed it still asked to read and sign the first section again."""
+
+    def asked():
+        mine = frozenset(one.key for one in signatures(site.ledger, AGENT, NOW) if one.person == "sam")
+        found = signatures(site.ledger, AGENT, NOW)
+        return build_signing(world.charter(), found, NOW, mine=mine, visitor="S. Ortega").action
+
+    assert asked().label == "Read datasets and sign EVAL-5."
+    open_items = {one.requirement: one.person for one in signatures(site.ledger, AGENT, NOW) if is_open(one)}
+    for person in sorted({one.person for one in signatures(site.ledger, AGENT, NOW)}):
+        for item in open_items:
+            with contextlib.suppress(Denied):
+                sign_as(site, item, person)
+    assert not any(is_open(one) for one in signatures(site.ledger, AGENT, NOW))
+    assert asked() is None
