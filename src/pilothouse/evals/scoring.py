@@ -7,12 +7,13 @@ import asyncio
 import inspect
 from typing import Final
 
-from pilothouse.errors import InfrastructureError
+from pilothouse.errors import InfrastructureError, LimitExceeded
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import Check
 from pilothouse.evals.foreign_code import is_ours
 from pilothouse.evals.score import OutOfRange, Score, Unscored, failed, unscored
 from pilothouse.evals.trial import Result, TrialStatus
+from pilothouse.schemas.process import CheckUnfinished
 
 __all__ = ["PASSING_TROUBLE", "score_once"]
 
@@ -35,6 +36,9 @@ async def score_once(check: Check, case: Case, result: Result) -> Score:
 
     Returns:
         The score; a run that failed is a failed answer, and says nothing about behaviour.
+
+    Raises:
+        LimitExceeded: What the scorer holds answers against takes too long: nobody knows what it would say of the next one.
     """
     if result.status is TrialStatus.INFRA_ERROR:
         return unscored(Unscored.TRACE_MISSING, result.error)
@@ -46,6 +50,12 @@ async def score_once(check: Check, case: Case, result: Result) -> Score:
             score: object = await answer if inspect.isawaitable(answer) else answer
     except TimeoutError:
         return unscored(Unscored.TIMEOUT, f"no score within {SCORER_DEADLINE_S:g} s", cost_usd=None)
+    except CheckUnfinished as unknown:
+        raise LimitExceeded(
+            f"scorer {check.name!r}, case {case.id!r}: its {unknown}",
+            remedy="Write it without repeats within repeats, such as (a+)+, and run it again; stored answers are used.",
+            subject=check.name,
+        ) from unknown
     except InfrastructureError as error:
         return unscored(Unscored.JUDGE_UNREACHABLE, str(error), cost_usd=None)
     except OutOfRange as error:

@@ -22,7 +22,15 @@ from multiprocessing.connection import Connection
 from pilothouse.own_process import start_module
 from pilothouse.schemas.text_check import data_problem, text_problem
 
-__all__ = ["CHECK_S", "WAITING_MAX", "CheckUnfinished", "SchemaProcesses", "serve", "shared_processes"]
+__all__ = [
+    "CHECK_S",
+    "WAITING_MAX",
+    "CheckCrowded",
+    "CheckUnfinished",
+    "SchemaProcesses",
+    "serve",
+    "shared_processes",
+]
 
 CHECK_S = 2.0
 """For one text: a thousand times what a large one needs."""
@@ -42,6 +50,10 @@ MEMORY_BYTES_MAX = 1 << 30
 
 class CheckUnfinished(Exception):
     """Nobody knows whether it is valid, so it is not."""
+
+
+class CheckCrowded(CheckUnfinished):
+    """Too many others wait; whoever has the time asks again."""
 
 
 class SchemaProcesses:
@@ -68,7 +80,7 @@ class SchemaProcesses:
         with self._lock:
             if self._waiting >= WAITING_MAX:
                 refused: Future[str] = Future()
-                refused.set_exception(CheckUnfinished(f"not applied: {WAITING_MAX} others wait"))
+                refused.set_exception(CheckCrowded(f"not applied: {WAITING_MAX} others wait"))
                 return refused
             self._waiting += 1
             if self._threads is None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pilothouse.errors import Conflict, StorageUnavailable
+from pilothouse.errors import Conflict, LimitExceeded, StorageUnavailable
 from pilothouse.evals.arms import Arm, requests_of
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
@@ -20,6 +20,8 @@ from pilothouse.evals.runner import Runner, TrialRequest
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
+from pilothouse.evals.scorers.structure import json_schema
+from pilothouse.evals.scorers.text import regex
 from pilothouse.evals.targets.recorded import RecordedTraces
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable
 from pilothouse.evals.trial import Reply, ToolCall, TrialStatus
@@ -342,6 +344,29 @@ def test_a_scorer_that_wants_to_end_the_run_leaves_a_missing_value(tmp_path, err
 
     outcomes, _ = run(tmp_path / "j.db", Agent(), cases(3), scorer=Rule(leave))
     assert [one.success.why for one in outcomes] == [Unscored.SCORER_CRASHED] * 3
+
+
+ENDLESS = "^(a+)+$"
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [
+        regex(pattern=ENDLESS),
+        regex(pattern=ENDLESS, absent=True),
+        json_schema(schema={"type": "string", "pattern": ENDLESS}),
+    ],
+)
+def test_a_pattern_that_tries_every_way_ends_the_run_by_its_name(tmp_path, scorer):
+    agent = Agent(lambda case, attempt: Reply(output="a" * 60 + "!"))
+    with pytest.raises(LimitExceeded, match=r"scorer '(?:regex|json_schema)', case .*\(a\+\)\+.* within 2 s"):
+        run(tmp_path / "j.db", agent, cases(2), scorer=scorer)
+
+
+def test_what_may_take_for_ever_and_does_not_is_scored_as_ever(tmp_path):
+    agent = Agent(lambda case, attempt: Reply(output="aaa" if case.input else "b"))
+    outcomes, _ = run(tmp_path / "j.db", agent, cases(150), scorer=regex(pattern=ENDLESS))
+    assert sorted(one.success.value for one in outcomes) == [0.0] + [1.0] * 149
 
 
 def test_a_row_that_cannot_be_written_ends_the_run_and_is_not_waited_for(tmp_path):

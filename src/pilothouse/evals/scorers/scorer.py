@@ -63,8 +63,8 @@ class Scorer(Protocol):
         ...
 
 
-Rule = Callable[[Case, Reply, Result], Score]
-"""How a deterministic scorer judges: case, what the agent gave, how the run went."""
+Rule = Callable[[Case, Reply, Result], Score | Awaitable[Score]]
+"""How a deterministic scorer judges: case, what the agent gave, how the run went; awaited where it may take long."""
 
 
 class FunctionScorer:
@@ -83,7 +83,7 @@ class FunctionScorer:
             name=name, kind=ScorerKind.DETERMINISTIC, version=scorer_version(name, rule, args)
         )
 
-    def score(self, case: Case, result: Result) -> Score:
+    def score(self, case: Case, result: Result) -> Score | Awaitable[Score]:
         """Judge a result.
 
         Raises:

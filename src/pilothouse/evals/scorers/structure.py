@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable
+from concurrent.futures import Future
 from importlib.metadata import version
 from typing import Any
-
-from jsonschema import SchemaError
-from jsonschema.validators import validator_for
 
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.patience import problem_in_time
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.scorers.text import has_field
 from pilothouse.evals.trial import Reply, Result
+from pilothouse.schemas.value_check import SchemaInvalid, ValueCheck
 
 __all__ = ["json_schema", "json_subset"]
 
@@ -28,18 +30,24 @@ def json_schema(*, schema: dict[str, Any]) -> FunctionScorer:
     Raises:
         UsageError: The schema itself is invalid.
     """
-    dialect = validator_for(schema)
     try:
-        dialect.check_schema(schema)
-    except SchemaError as error:
-        raise UsageError(
-            f"invalid JSON Schema: {error.message}.", remedy="Correct the scorer's `schema`."
-        ) from error
-    validator = dialect(schema)
+        check = ValueCheck(schema)
+    except SchemaInvalid as error:
+        raise UsageError(f"invalid JSON Schema: {error}.", remedy="Correct the scorer's `schema`.") from error
 
-    def rule(_case: Case, reply: Reply, _result: Result) -> Score:
-        first = next(iter(sorted(validator.iter_errors(reply.output), key=lambda one: one.json_path)), None)
-        return passed() if first is None else failed(f"{first.json_path}: {first.message}")
+    def rule(_case: Case, reply: Reply, _result: Result) -> Score | Awaitable[Score]:
+        problem = check.problem(reply.output)
+        return later(reply, problem) if isinstance(problem, Future) else judged(problem)
+
+    async def later(reply: Reply, first: Future[str]) -> Score:
+        asked: list[str | Future[str] | None] = [first]
+        about = f"schema {json.dumps(schema)}"
+        return judged(
+            await problem_in_time(lambda: asked.pop() if asked else check.problem(reply.output), about)
+        )
+
+    def judged(problem: str | None) -> Score:
+        return failed(problem) if problem else passed()
 
     return FunctionScorer("json_schema", rule, {"schema": schema, "library": version("jsonschema")})
 

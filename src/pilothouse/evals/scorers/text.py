@@ -7,15 +7,19 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.patience import problem_in_time
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.trial import Reply, Result
+from pilothouse.schemas.process import shared_processes
+from pilothouse.schemas.weight import ends_soon
 
 __all__ = ["contains", "exact", "has_field", "numeric", "regex"]
 
@@ -111,12 +115,25 @@ def regex(*, pattern: str, absent: bool = False) -> FunctionScorer:
             f"pattern {pattern!r}: {error}.", remedy="Correct the scorer's `pattern`."
         ) from error
 
-    def rule(_case: Case, reply: Reply, _result: Result) -> Score:
-        answers = _texts(reply.output) if absent else (_as_text(reply.output),)
-        is_there = any(
-            compiled.search(one) is not None or (absent and compiled.search(_bare(one)) is not None)
-            for one in answers
-        )
+    schema = json.dumps({"type": "string", "pattern": pattern})
+
+    def rule(_case: Case, reply: Reply, _result: Result) -> Score | Awaitable[Score]:
+        texts = [_as_text(reply.output)]
+        if absent:
+            texts = [form for one in _texts(reply.output) for form in dict.fromkeys((one, _bare(one)))]
+        if all(ends_soon(schema, characters=len(one), values=1) for one in texts):
+            return judged(is_there=any(compiled.search(one) for one in texts))
+        return later(texts)
+
+    async def later(texts: Sequence[str]) -> Score:
+        for one in texts:
+            text = json.dumps(one)
+            ask = partial(shared_processes().ask, schema, text, is_data=True)
+            if not await problem_in_time(ask, f"pattern {pattern!r}"):
+                return judged(is_there=True)
+        return judged(is_there=False)
+
+    def judged(*, is_there: bool) -> Score:
         if is_there is not absent:
             return passed()
         return failed(f"/{pattern}/ is {'found' if is_there else 'not found'}")
