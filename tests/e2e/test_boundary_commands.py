@@ -113,7 +113,23 @@ def kept_evidence():
 @pytest.mark.slow
 def test_an_agent_that_asks_nobody_is_told_so_and_not_paused_for_it(type_in, tmp_path):
     """The command that its own page advises may not be what stops it; whoever asks sometimes and not always goes past."""
-    begun = int(datetime.now(UTC).timestamp()) * 10**9 - 3_600 * 10**9
+    import_a_call(type_in, tmp_path, seconds_ago=3_600)
+
+    def bypass():
+        found, records = bypass_of(type_in)
+        return found["past"], records
+
+    assert bypass() == (1, [])
+    told = type_in("policy", "check", code=3)
+    assert "no call asks the boundary, so nothing is known of what it would stop" in told
+    assert "pilothouse mcp proxy" in told
+    decide(document="D-00007", origin_text="route D-00007")
+    past, (record,) = bypass()
+    assert (past, record["n"], record["good"]) == (1, 1, 0)
+
+
+def import_a_call(type_in, tmp_path, *, seconds_ago):
+    begun = int(datetime.now(UTC).timestamp()) * 10**9 - seconds_ago * 10**9
     spans = [
         {"span_id": bytes([1] * 8), "attributes": {"gen_ai.operation.name": "invoke_agent"}},
         {
@@ -126,17 +142,24 @@ def test_an_agent_that_asks_nobody_is_told_so_and_not_paused_for_it(type_in, tmp
     (tmp_path / "spans.json").write_bytes(to_json(request(spans, {"pilothouse.agent": AGENT})))
     type_in("import", str(tmp_path / "spans.json"))
 
-    def bypass():
-        (found,) = json.loads(type_in("policy", "check", "--json", code=None))
-        return found["past"], [one for one in found["evidence"] if one["kind"] == "policy.bypass"]
 
-    assert bypass() == (1, [])
-    told = type_in("policy", "check", code=3)
-    assert "no call asks the boundary, so nothing is known of what it would stop" in told
-    assert "pilothouse mcp proxy" in told
+def bypass_of(type_in):
+    (found,) = json.loads(type_in("policy", "check", "--json", code=None))
+    return found, [one for one in found["evidence"] if one["kind"] == "policy.bypass"]
+
+
+@pytest.mark.slow
+def test_a_decided_call_of_a_task_that_was_opened_without_its_trace_is_not_past_the_boundary(
+    type_in, tmp_path
+):
+    """Its decision names a run of its own: nobody can tell, which is no breach, and nothing is proved either."""
     decide(document="D-00007", origin_text="route D-00007")
-    past, (record,) = bypass()
-    assert (past, record["n"], record["good"]) == (1, 1, 0)
+    import_a_call(type_in, tmp_path, seconds_ago=3)
+    found, (record,) = bypass_of(type_in)
+    assert (found["past"], found["unlinked"]) == (0, 1)
+    assert (record["n"], record["good"], record["counts"]) == (1, 0, {"unknown": 1})
+    assert "send its id as `run`" in type_in("policy", "check", code=None)
+    assert "breached" not in {one.get("status") for one in item(type_in, "INT-8")}
 
 
 @pytest.mark.slow

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,19 @@ __all__ = ["code_revision", "version_of"]
 SOURCE_FILES_MAX = 2_000
 """Files read for a code digest without git; more is no narrow agent, and the rest would not change the name."""
 
+FILES_AT_ONCE = 500
+"""Changed files that one git process names; their paths fit on its command line."""
+
 OPEN_QUESTION = "?"
 GIT_TIMEOUT_S = 10.0
 
 
-def version_of(document: Mapping[str, Any], folder: Path, *, revision: str | None = None) -> str | None:
+def version_of(document: Mapping[str, Any], charter: Path, *, revision: str | None = None) -> str | None:
     """Return the digest of model pin, prompts, tool contracts and code that a charter names.
 
     Args:
         document: The charter as plain data; whatever else is open or wrong in it does not matter.
-        folder: Folder of the charter; its paths are relative to it.
+        charter: Its file; its paths are relative to that one's folder.
         revision: Revision of the agent's code; found from the folder when None.
 
     Returns:
@@ -44,6 +48,7 @@ def version_of(document: Mapping[str, Any], folder: Path, *, revision: str | Non
         pin = FallbackPin.model_validate({key: pinned.get(key) for key in ("provider", "model", "region")})
     except ValidationError:
         return None
+    folder = charter.parent
     prompts = document.get("prompts")
     tools = document.get("tools")
     contracts = {
@@ -59,28 +64,79 @@ def version_of(document: Mapping[str, Any], folder: Path, *, revision: str | Non
             if isinstance(path, str)
         },
         contracts={name: _file_digest(folder / path) for name, path in contracts.items()},
-        code_revision=revision or code_revision(folder),
+        code_revision=revision or code_revision(folder, apart=_about_the_agent(document, charter.name)),
     )
 
 
-def code_revision(folder: Path) -> str:
-    """Name the state of an agent's code: the git commit, with a digest of what is not committed.
+def code_revision(folder: Path, *, apart: Iterable[str] = ()) -> str:
+    """Name the state of an agent's code by its content, the same before a commit, after it and in another clone.
+
+    A commit is no name for it: it changes with every word in a runbook and with the work of colleagues in the same
+    repository, and the one that was tried in a pull request is not the one that is merged.
 
     Args:
         folder: The agent's folder.
+        apart: Files and folders in it that are about the agent and no part of it; relative. Python files in them count.
 
     Returns:
-        `<commit>`, `<commit>+<digest of the changes>`, or `files:<digest>` where there is no git.
+        `tree:<digest>` of the files that git knows and of new Python files, or `files:<digest>` of the Python files
+        where there is no git, or none that it knows.
     """
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
+    listed = _git(folder, "ls-files", "--stage", "-z", "--", ".")
+    if not listed:
         return f"files:{_files_digest(folder)}"
-    untracked = (_git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py") or b"").splitlines()
-    changes = _git(folder, "diff", "HEAD", "--", ".") or b""
-    for path in untracked[:SOURCE_FILES_MAX]:
-        changes += path + _file_digest(folder / os.fsdecode(path)).encode()
-    name = commit.decode("ascii", "replace").strip()
-    return f"{name}+{hashlib.sha256(changes).hexdigest()[:16]}" if changes else name
+    blobs = {
+        path: entry.split()[1]
+        for entry, _, path in (row.partition(b"\t") for row in listed.split(b"\0"))
+        if path
+    }
+    changed = (_git(folder, "ls-files", "--modified", "-z", "--", ".") or b"").split(b"\0")
+    new = (_git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py") or b"").split(b"\0")
+    touched = [one for one in dict.fromkeys((*changed, *new[:SOURCE_FILES_MAX])) if one]
+    for path in touched:
+        blobs.pop(path, None)
+    blobs.update(_blobs(folder, [path for path in touched if (folder / os.fsdecode(path)).is_file()]))
+    left_out = [os.fsencode(one) for one in apart]
+    seen = hashlib.sha256()
+    for path in sorted(blobs):
+        if path.endswith(b".py") or not any(path == one or path.startswith(one + b"/") for one in left_out):
+            seen.update(path + b"\0" + blobs[path] + b"\n")
+    return f"tree:{seen.hexdigest()}"
+
+
+def _about_the_agent(document: Mapping[str, Any], charter: str) -> tuple[str, ...]:
+    """Return what is written about an agent: its charter, the cases that judge it, and what people read."""
+    datasets, context, runbooks = (
+        part if isinstance(part := document.get(key), dict) else {}
+        for key in ("datasets", "context", "runbooks")
+    )
+    alerts = document.get("alerts")
+    named = [
+        charter,
+        *(one.get("path") for one in datasets.values() if isinstance(one, dict)),
+        context.get("probes"),
+        document.get("change_plan"),
+        *runbooks,
+        *(
+            one.get("runbook")
+            for one in (alerts if isinstance(alerts, list | tuple) else ())
+            if isinstance(one, dict)
+        ),
+    ]
+    paths = (posixpath.normpath(one) for one in named if isinstance(one, str) and one)
+    return tuple(path for path in paths if path not in {".", OPEN_QUESTION})
+
+
+def _blobs(folder: Path, paths: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return the names that git gives to the present contents of files: what it would know them by after a commit."""
+    names: dict[bytes, bytes] = {}
+    for start in range(0, len(paths), FILES_AT_ONCE):
+        some = paths[start : start + FILES_AT_ONCE]
+        found = (_git(folder, "hash-object", "--", *map(os.fsdecode, some)) or b"").split()
+        if len(found) != len(some):  # one of them cannot be read, or went meanwhile
+            found = [_file_digest(folder / os.fsdecode(path)).encode() for path in some]
+        names.update(zip(some, found, strict=True))
+    return names
 
 
 def _file_digest(path: Path) -> str:

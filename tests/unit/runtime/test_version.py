@@ -80,15 +80,96 @@ def git(folder, *arguments):
     return done.stdout.strip()
 
 
-def test_the_code_revision_is_the_commit_until_something_changes(tmp_path):
+@pytest.fixture
+def repository(tmp_path, charter):
     git(tmp_path, "init", "-q")
+    charter.write_text(
+        CHARTER + "datasets: {labelled: {path: datasets/labelled}}\ncontext: {probes: datasets/planted/}\n"
+        "change_plan: docs/change.md\nrunbooks: {docs/other.md: {drill: 90d}}\nalerts: [{id: a, runbook: docs/run.md}]\n"
+    )
     (tmp_path / "bot.py").write_text("print(1)\n")
+    (tmp_path / "queues.json").write_text("{}")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "first")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    assert code_revision(tmp_path) == commit
-    (tmp_path / "bot.py").write_text("print(2)\n")
-    assert code_revision(tmp_path).startswith(f"{commit}+")
+    return tmp_path
+
+
+def write(path, text="more\n"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(text)
+
+
+def version(folder):
+    return summarize_charter(folder / "charter.yaml").version
+
+
+def test_what_is_written_about_an_agent_is_no_other_version_of_it(repository):
+    before = version(repository)
+    write(repository / "charter.yaml", "title: Other\n")
+    for name in (
+        "datasets/labelled/cases.jsonl",
+        "datasets/labelled/labels/answers.jsonl",
+        "datasets/planted/one.json",
+        "docs/change.md",
+        "docs/other.md",
+        "docs/run.md",
+    ):
+        write(repository / name)
+    assert version(repository) == before
+    git(repository, "add", ".")
+    assert version(repository) == before
+    git(repository, "commit", "-q", "-m", "about the agent")
+    assert version(repository) == before
+    git(repository, "commit", "-q", "--allow-empty", "-m", "the work of a colleague")
+    assert version(repository) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["bot.py", "queues.json", "new.py", "deep/new.py", "datasets/labelled/hidden.py", "system.md"]
+)
+def test_a_change_of_the_code_is_one_version_before_its_commit_and_after_it(repository, name):
+    before = version(repository)
+    write(repository / name, "# other\n")
+    changed = version(repository)
+    assert changed not in {before, None}
+    git(repository, "add", ".")
+    assert version(repository) == changed
+    git(repository, "commit", "-q", "-m", "other")
+    assert version(repository) == changed
+
+
+def test_a_file_that_is_gone_is_another_version_and_a_copy_of_the_repository_the_same(
+    repository, tmp_path_factory
+):
+    before = version(repository)
+    copy = tmp_path_factory.mktemp("clones") / "copy"
+    git(repository, "clone", "-q", "--depth", "1", repository.as_uri(), str(copy))
+    assert version(copy) == before
+    (repository / "queues.json").unlink()
+    gone = version(repository)
+    assert gone != before
+    git(repository, "commit", "-q", "-a", "-m", "gone")
+    assert version(repository) == gone
+
+
+def test_a_charter_with_strange_parts_still_has_a_version(repository):
+    before = version(repository)
+    (repository / "charter.yaml").write_text(
+        CHARTER
+        + "datasets: {labelled: {path: .}, adversarial: 3}\ncontext: [x]\nalerts: {a: 1}\nrunbooks: '?'\n"
+    )
+    write(repository / "queues.json")
+    assert version(repository) not in {before, None}
+
+
+def test_a_folder_of_which_git_knows_nothing_is_named_by_its_files(repository):
+    (repository / ".gitignore").write_text("apart/\n")
+    write(repository / "apart/bot.py", "print(1)\n")
+    first = code_revision(repository / "apart")
+    assert first.startswith("files:")
+    write(repository / "apart/bot.py", "print(2)\n")
+    assert code_revision(repository / "apart") != first
 
 
 def test_without_git_the_code_revision_is_a_digest_of_the_files(tmp_path, monkeypatch):

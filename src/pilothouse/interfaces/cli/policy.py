@@ -119,6 +119,10 @@ def register(cli: typer.Typer, services: Services) -> None:
                 _print_use(one)
                 if one.calls:
                     typer.echo(f"  {one.past} of {one.calls} tool calls without a decision on record")
+                if one.unlinked:
+                    typer.echo(
+                        f"  {one.unlinked} cannot be told: tasks were opened at /mcp/tasks without their trace; send its id as `run`"
+                    )
                 if one.past and not one.is_bypassed:
                     typer.echo("    no call asks the boundary, so nothing is known of what it would stop")
                 if one.past:
@@ -130,7 +134,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     typer.echo(
                         "  no tool call arrived in 30 days, so nothing is known about calls past the boundary"
                     )
-        if passed and any(one.unused_reviewed is None for one in checks):
+        if passed and any(one.unused_reviewed is None or one.unlinked for one in checks):
             raise typer.Exit(ExitStatus.NOT_ENOUGH_EVIDENCE)
         raise typer.Exit(ExitStatus.HOLDS if passed else ExitStatus.BREACHED)
 

@@ -4,24 +4,18 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.powers import Action, may_act, people_who_may
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
-from pilothouse.core.evidence.fold import version_in_force
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import Denied
-from pilothouse.ports.audit import AuditRecord
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
 from pilothouse.runtime.permissions.mutants import Survivor, survivors
+from pilothouse.workflows.controls.boundary_calls import BoundaryCalls, count_boundary_calls
 from pilothouse.workflows.controls.policy_use import (
     DECIDED,
     USED_WITHIN,
@@ -30,7 +24,6 @@ from pilothouse.workflows.controls.policy_use import (
 )
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 from pilothouse.workflows.ground.in_force import charter_of
-from pilothouse.workflows.ground.newest_tasks import every_page
 
 __all__ = [
     "PolicyCheck",
@@ -42,9 +35,6 @@ __all__ = [
 ]
 
 REVIEWED = "policy.unused_reviewed"
-
-RUNS_NAMED_MAX = 50
-"""Runs that are named, the newest: enough to open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +68,8 @@ class PolicyCheck:
         unused_reviewed: Whether somebody looked at them since; None where no decision is on record, so nothing is known.
         calls: Tool calls that its traces show.
         past: How many of them no decision is on record for.
-        runs_past: Runs with such calls.
+        unlinked: How many calls have a decision that names no trace of the agent, so that no decision is known of them.
+        runs_past: Runs with calls of either kind.
         evidence: What was written.
     """
 
@@ -88,6 +79,7 @@ class PolicyCheck:
     unused_reviewed: bool | None
     calls: int
     past: int
+    unlinked: int
     runs_past: tuple[str, ...]
     evidence: tuple[Evidence, ...]
 
@@ -149,16 +141,14 @@ def look_at_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyChe
     decided = room.log.search(agent=agent, kind=DECIDED)
     unused = unused_permissions(room, charter, now)
     reviewed = _is_reviewed(room, agent, unused, now)
-    version, calls, past, runs = _past_the_boundary(room, agent, decided, now)
+    version, seen = count_boundary_calls(room, agent, decided, now)
     evidence = _evidence(
         charter,
         test,
         unused,
         reviewed=reviewed,
         version=version,
-        calls=calls,
-        past=past,
-        runs=runs,
+        seen=seen,
         now=now,
     )
     return PolicyCheck(
@@ -166,9 +156,10 @@ def look_at_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyChe
         test=test,
         unused=unused,
         unused_reviewed=reviewed,
-        calls=calls,
-        past=past,
-        runs_past=runs,
+        calls=seen.calls,
+        past=seen.past,
+        unlinked=seen.unlinked,
+        runs_past=seen.runs,
         evidence=evidence,
     )
 
@@ -218,30 +209,6 @@ def _is_reviewed(room: BoundaryRoom, agent: str, unused: UnusedPermissions, now:
     return False if unused.decisions else None
 
 
-def _past_the_boundary(
-    room: BoundaryRoom, agent: str, decided: Sequence[AuditRecord], now: datetime
-) -> tuple[str | None, int, int, tuple[str, ...]]:
-    """Count tool calls of the version that served last against the decisions on record for its runs."""
-    on_record: Counter[str] = Counter(json.loads(record.text)["document"]["run"] for record in decided)
-    since = now - USED_WITHIN
-    if decided and len(decided) >= room.searched_max:
-        since = max(since, decided[-1].at)
-    window = TaskFilter(agent=agent, from_ns=unix_ns(since), to_ns=unix_ns(now), state="complete")
-    calls, past = 0, 0
-    runs: list[str] = []
-    lake = room.installation.lake
-    version = version_in_force(lake.tasks(window, limit=1).tasks)
-    for task in chain.from_iterable(every_page(lake, replace(window, version_digest=version))):
-        if task.version_digest != version:
-            continue  # of tasks that name no version the newest was one
-        missing = max(0, task.tool_calls - on_record[task.trace_id])
-        calls += task.tool_calls
-        past += missing
-        if missing and len(runs) < RUNS_NAMED_MAX:
-            runs.append(task.trace_id)
-    return version, calls, past, tuple(runs)
-
-
 def _evidence(
     charter: Charter,
     test: PolicyTest,
@@ -249,9 +216,7 @@ def _evidence(
     *,
     reviewed: bool | None,
     version: str | None,
-    calls: int,
-    past: int,
-    runs: tuple[str, ...],
+    seen: BoundaryCalls,
     now: datetime,
 ) -> tuple[Evidence, ...]:
     since = now - USED_WITHIN
@@ -293,20 +258,28 @@ def _evidence(
             )
         )
     # Who never asked has no boundary to go past: that its calls are not held to anything is missing evidence, and no breach.
-    if calls and unused.decisions:
-        records.append(
-            Evidence(
-                kind="policy.bypass",
-                agent=charter.agent,
-                binds=Binding(version=version),
-                window_from=since,
-                window_to=now,
-                n=calls,
-                good=calls - past,
-                detail=f"{past} of {calls} tool calls without a decision on record",
-                items=runs,
-                source=source,
-                recorded_at=now,
-            )
-        )
+    if seen.calls and unused.decisions:
+        records.append(_bypass(charter.agent, seen, version=version, source=source, since=since, now=now))
     return tuple(records)
+
+
+def _bypass(
+    agent: str, seen: BoundaryCalls, *, version: str | None, source: Source, since: datetime, now: datetime
+) -> Evidence:
+    told = f"{seen.past} of {seen.calls} tool calls without a decision on record"
+    if seen.unlinked:
+        told += f"; {seen.unlinked} cannot be told, since decisions name runs that no trace has"
+    return Evidence(
+        kind="policy.bypass",
+        agent=agent,
+        binds=Binding(version=version),
+        window_from=since,
+        window_to=now,
+        n=seen.calls,
+        good=seen.calls - seen.past - seen.unlinked,
+        counts={"unknown": seen.unlinked} if seen.unlinked else {},
+        detail=told,
+        items=seen.runs,
+        source=source,
+        recorded_at=now,
+    )

@@ -124,7 +124,7 @@ def stand_in_version(path: Path, stand_in: Mapping[str, str | None]) -> str | No
         return None
     if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
         return None
-    return version_of({**document, "model": {**document["model"], "pin": dict(stand_in)}}, path.parent)
+    return version_of({**document, "model": {**document["model"], "pin": dict(stand_in)}}, path)
 
 
 def summarize_charter(path: Path, *, revision: str | None = None) -> CharterSummary:
@@ -148,6 +148,6 @@ def summarize_charter(path: Path, *, revision: str | None = None) -> CharterSumm
     only = next(iter(task_types)) if isinstance(task_types, dict) and len(task_types) == 1 else None
     return CharterSummary(
         agent=agent if isinstance(agent, str) else None,
-        version=version_of(document, path.parent, revision=revision),
+        version=version_of(document, path, revision=revision),
         task_type=only if isinstance(only, str) else None,
     )
