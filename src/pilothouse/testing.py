@@ -405,9 +405,19 @@ class MemoryLedger:
         ]
         return max(found)[2] if found else None
 
-    def record(self, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
-        """Append one decision (JSON text) and return its sequence number."""
+    def record(
+        self, *, kind: str, agent: str, at: datetime, actor: str, document: str, after: int | None = None
+    ) -> int:
+        """Append one decision (JSON text) and return its sequence number; another one of its kind since `after` is a conflict."""
         with self._lock:
+            if after is not None and any(
+                one.sequence > after for one in self.decisions(agent, kind=kind, limit=1)
+            ):
+                raise Conflict(
+                    f"another {kind} of {agent!r} was recorded meanwhile",
+                    remedy="Look at what stands now, and decide again.",
+                    subject=agent,
+                )
             sequence = len(self._decisions) + 1
             self._decisions.append(
                 Decision(sequence=sequence, kind=kind, agent=agent, at=at, actor=actor, document=document)

@@ -288,6 +288,39 @@ def test_decisions_are_numbered_and_come_newest_first(ledger):
     ]
 
 
+def test_a_decision_that_rests_on_an_older_state_is_none(ledger):
+    def decide(after=None, **fields):
+        given = {"kind": "waiver", "agent": AGENT, "at": NOW, "actor": "vp", "document": "{}"}
+        return ledger.record(**given | fields, after=after)
+
+    decide(agent="another-agent")
+    decide(kind="phase.moved")
+    first = decide(after=0)
+    for stale in (0, first - 1):
+        with pytest.raises(Conflict, match="another waiver of 'ap-invoice-triage'"):
+            decide(after=stale)
+    decide(kind="phase.moved")
+    assert decide(after=first) > first
+    assert len(ledger.decisions(AGENT, kind="waiver")) == 2
+
+
+def test_of_many_who_decide_from_the_same_state_at_once_one_is_heard(ledger):
+    told = []
+
+    def decide(number):
+        try:
+            ledger.record(kind="waiver", agent=AGENT, at=NOW, actor=f"p{number}", document="{}", after=0)
+        except Conflict:
+            told.append(number)
+
+    threads = [threading.Thread(target=decide, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(told), len(ledger.decisions(AGENT, kind="waiver"))) == (7, 1)
+
+
 @pytest.mark.parametrize("limit", [0, 1_001])
 def test_a_limit_outside_its_range_is_refused(ledger, limit):
     with pytest.raises(LimitExceeded):

@@ -10,13 +10,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from pilothouse.errors import LimitExceeded
+from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import decisions, from_micros, to_micros
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
 from pilothouse.ports.ledger import DECISIONS_MAX, Decision
 
-__all__ = ["append_decision", "document_in_record", "read_decisions"]
+__all__ = ["append_decision", "document_in_record", "read_decisions", "refuse_later"]
 
 
 def append_decision(
@@ -46,6 +46,26 @@ def document_in_record(document: str) -> object:
     if len(document.encode()) <= AUDIT_DOCUMENT_MAX:
         return json.loads(document)
     return {"sha256": hashlib.sha256(document.encode()).hexdigest()}
+
+
+def refuse_later(connection: Connection, kind: str, agent: str, after: int) -> None:
+    """Refuse to rest on what was read when somebody has decided something of the same kind since.
+
+    Args:
+        connection: A transaction that writes, so that nobody adds one before it ends.
+        kind: What kind of decision it is.
+        agent: Whom it is about.
+        after: Sequence of the newest one that was read.
+
+    Raises:
+        Conflict: There is a newer one.
+    """
+    if any(one.sequence > after for one in read_decisions(connection, agent, kind, 1, None)):
+        raise Conflict(
+            f"another {kind} of {agent!r} was recorded meanwhile",
+            remedy="Look at what stands now, and decide again.",
+            subject=agent,
+        )
 
 
 def read_decisions(

@@ -133,9 +133,13 @@ class SqlLedger:
         with self.database.read() as connection:
             return verdicts.latest_verdict(connection, agent, at)
 
-    def record(self, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
-        """Append one decision (JSON text) and return its sequence number."""
+    def record(
+        self, *, kind: str, agent: str, at: datetime, actor: str, document: str, after: int | None = None
+    ) -> int:
+        """Append one decision (JSON text) and return its sequence number; another one of its kind since `after` is a conflict."""
         with self.database.write() as connection:
+            if after is not None:
+                decisions.refuse_later(connection, kind, agent, after)
             return decisions.append_decision(
                 connection, kind=kind, agent=agent, at=at, actor=actor, document=document
             )

@@ -197,8 +197,23 @@ class Ledger(Protocol):
         """Return the newest frozen verdict at or before a moment, as JSON text, or None."""
         ...
 
-    def record(self, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
-        """Append one decision (JSON text) and return its sequence number."""
+    def record(
+        self, *, kind: str, agent: str, at: datetime, actor: str, document: str, after: int | None = None
+    ) -> int:
+        """Append one decision (JSON text) and return its sequence number.
+
+        Args:
+            kind: What kind of decision it is.
+            agent: Whom it is about.
+            at: When.
+            actor: Who decided.
+            document: What, JSON text.
+            after: Sequence of the newest decision of this kind that the caller has read, 0 where there was none; None where
+                it rests on none.
+
+        Raises:
+            Conflict: Somebody has added another one since.
+        """
         ...
 
     def decisions(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from urllib.parse import quote
@@ -35,7 +34,6 @@ class WaiverRoom:
     def __init__(self, desk: PageDesk, forget: Callable[[str], None]) -> None:
         self._desk = desk
         self._forget = forget
-        self._signing = threading.Lock()  # a button that is pressed twice sends two forms at once
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
         """Return the page, its JSON, and the form."""
@@ -60,18 +58,17 @@ class WaiverRoom:
             raise UsageError("a waiver ends after 7, 14 or 30 days", remedy="Choose one of them on the page.")
         reason, now = read_reason(visit.form), installation.clock.now()
         found = self._desk.assessment(agent)
-        with self._signing:
-            waive(
-                installation.ledger,
-                found.verdict,
-                item,
-                further=found.further,
-                person=visit.person.person(agent),
-                actor=visit.person.identity,
-                reason=reason,
-                until=end_of_waiver((now + timedelta(days=int(days))).date(), now),
-                now=now,
-                seen=visit.form.get("seen", ""),
-            )
+        waive(
+            installation.ledger,
+            found.verdict,
+            item,
+            further=found.further,
+            person=visit.person.person(agent),
+            actor=visit.person.identity,
+            reason=reason,
+            until=end_of_waiver((now + timedelta(days=int(days))).date(), now),
+            now=now,
+            seen=visit.form.get("seen", ""),
+        )
         self._forget(agent)
         return see_other(f"/agents/{quote(agent, safe='')}/waivers")

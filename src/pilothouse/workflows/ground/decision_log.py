@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every decision about an agent, page by page: for what must not end at the newest thousand."""
+"""Every decision about an agent, page by page, and the newest: for what must not end at a thousand, nor rest on an older state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pilothouse.ports.ledger import DECISIONS_MAX, Decision, Ledger
 
-__all__ = ["every_decision"]
+__all__ = ["every_decision", "newest_sequence"]
 
 
 def every_decision(ledger: Ledger, agent: str, *, kind: str | None = None) -> Iterator[Decision]:
@@ -25,3 +25,14 @@ def every_decision(ledger: Ledger, agent: str, *, kind: str | None = None) -> It
         if len(page) < DECISIONS_MAX:
             return
         before = page[-1].sequence
+
+
+def newest_sequence(ledger: Ledger, agent: str, kind: str) -> int:
+    """Return the sequence of the newest decision of a kind, 0 where there is none: `after` of one that rests on what is read next.
+
+    Args:
+        ledger: Where they stand.
+        agent: Agent id.
+        kind: Of this kind.
+    """
+    return max((one.sequence for one in ledger.decisions(agent, kind=kind, limit=1)), default=0)

@@ -27,6 +27,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, St
 from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, unwaivable, waived_items
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
+from pilothouse.workflows.ground.decision_log import newest_sequence
 from pilothouse.workflows.ground.in_force import charter_in_force
 
 __all__ = [
@@ -265,6 +266,8 @@ def waive(
             f"a waiver needs a reason of 1 to {REASON_CHARS_MAX} characters",
             remedy="Say why, for example `--reason 'the vendor fixes it by Friday'`.",
         )
+    # Before anything is compared: of two forms that are sent at once only one is done.
+    after = newest_sequence(ledger, agent, WAIVED)
     if seen is not None and seen != waivable_state(ledger, verdict, item, further):
         raise Conflict(
             f"{item} is not as it was shown: it was waived meanwhile, or other parts of it do not hold",
@@ -290,7 +293,8 @@ def waive(
         status=deciding.status,
         items=tuple(dict.fromkeys(waived_items(items))),
     )
-    ledger.record(kind=WAIVED, agent=agent, at=now, actor=actor, document=waiver.model_dump_json())
+    document = waiver.model_dump_json()
+    ledger.record(kind=WAIVED, agent=agent, at=now, actor=actor, document=document, after=after)
     return waiver
 
 

@@ -49,13 +49,14 @@ def verdict_about(found: Assessment, addition: Addition | None) -> AgentVerdict:
     return found.verdict if addition is None else found.apart[addition.label]
 
 
-def write_move(ledger: Ledger, agent: str, event: AdditionEvent) -> None:
+def write_move(ledger: Ledger, agent: str, event: AdditionEvent, *, after: int | None = None) -> None:
     """Record a move of an addition.
 
     Args:
         ledger: Where it stands from now on.
         agent: Agent id.
         event: The move.
+        after: Sequence of the newest move of any addition that was read; None where it rests on none.
     """
     ledger.record(
         kind=kind_for(MOVED, is_addition=True),
@@ -63,4 +64,5 @@ def write_move(ledger: Ledger, agent: str, event: AdditionEvent) -> None:
         at=event.move.at,
         actor=", ".join(event.move.by),
         document=canonical_json(event.model_dump(mode="json")),
+        after=after,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +31,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.words import phase_words
+from pilothouse.workflows.ground.decision_log import newest_sequence
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.phase_log import (
@@ -268,6 +270,7 @@ def approve_phase(
         kind = kind_for(APPROVED, is_addition=addition is not None)
         ledger.record(kind=kind, agent=agent, at=now, actor=principal, document=canonical_json(document))
     # Of two who approve at once, each sees the other's approval here; before, both waited for one that was there.
+    after = _newest_move(ledger, agent, addition)
     by = _still_asked(ledger, agent, now, addition, waiting).approved_by
     missing = tuple(one for one in needed if one not in by)
     if not missing:
@@ -279,7 +282,11 @@ def approve_phase(
             reason=f"The gate of phase {waiting.target} held and was approved.",
             verdict_digest=waiting.verdict_digest,
         )
-        _move(ledger, agent, event, addition)
+        try:
+            _move(ledger, agent, event, addition, after=after)
+        except Conflict:  # of two who see all approvals at once, the other one may have entered it
+            if _state(ledger, agent, addition).phase != waiting.target:
+                raise
     return Approved(target=waiting.target, approved_by=by, waiting_for=missing)
 
 
@@ -338,6 +345,7 @@ def roll_back_phase(
             remedy=f"It moves with the agent: `pilothouse phase rollback {agent} --as PERSON --reason WHY`.",
             subject=addition.name,
         )
+    after = _newest_move(ledger, agent, addition)
     state = _state(ledger, agent, addition)
     if seen is not None and seen != state.phase:
         raise Conflict(
@@ -354,7 +362,7 @@ def roll_back_phase(
             subject=agent,
         )
     event = PhaseEvent(move=PhaseMove.ROLLED_BACK, phase=target, at=now, by=(person,), reason=reason)
-    _move(ledger, agent, event, addition)
+    _move(ledger, agent, event, addition, after=after)
     return event
 
 
@@ -389,20 +397,29 @@ def demote_phase(
         reason: Why, in one sentence.
         addition: What came into the scope; None for the agent.
     """
-    state = _state(ledger, agent, addition)
-    if PHASE_ORDER.index(state.phase) <= PHASE_ORDER.index(to):
-        return None
     event = PhaseEvent(move=PhaseMove.DEMOTED, phase=to, at=now, by=(actor,), reason=reason[:500])
-    _move(ledger, agent, event, addition)
-    return event
+    while True:
+        after = _newest_move(ledger, agent, addition)
+        if PHASE_ORDER.index(_state(ledger, agent, addition).phase) <= PHASE_ORDER.index(to):
+            return None
+        with suppress(Conflict):  # somebody moved it meanwhile, perhaps below: that is looked at again
+            _move(ledger, agent, event, addition, after=after)
+            return event
 
 
-def _move(ledger: Ledger, agent: str, event: PhaseEvent, addition: Addition | None) -> None:
+def _newest_move(ledger: Ledger, agent: str, addition: Addition | None) -> int:
+    """Return which move is the newest, before what they come to is read: a move that rests on less would lift what has fallen."""
+    return newest_sequence(ledger, agent, kind_for(MOVED, is_addition=addition is not None))
+
+
+def _move(ledger: Ledger, agent: str, event: PhaseEvent, addition: Addition | None, *, after: int) -> None:
     if addition is not None:
-        write_move(ledger, agent, AdditionEvent(what=addition.what, name=addition.name, move=event))
+        move = AdditionEvent(what=addition.what, name=addition.name, move=event)
+        write_move(ledger, agent, move, after=after)
         return
     document = canonical_json(event.model_dump(mode="json"))
-    ledger.record(kind=MOVED, agent=agent, at=event.at, actor=", ".join(event.by), document=document)
+    actor = ", ".join(event.by)
+    ledger.record(kind=MOVED, agent=agent, at=event.at, actor=actor, document=document, after=after)
 
 
 def stands_for(charter: Charter, person: str, needed: Sequence[str]) -> str | None:

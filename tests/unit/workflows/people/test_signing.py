@@ -17,6 +17,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.reports.signing import build_signing
+from pilothouse.workflows.people import signing
 from pilothouse.workflows.people.signing import is_open, sign, signatures, waivable_state, waive, waivers_of
 from pilothouse.workflows.verdict.assess import assess
 
@@ -135,6 +136,24 @@ def test_a_waiver_is_signed_for_what_was_shown(site):
     waive_as(site, seen=shown)
     with pytest.raises(Conflict, match="not as it was shown"):
         waive_as(site, seen=shown)
+    assert len(waivers_of(site.ledger, AGENT)) == 1
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_of_two_servers_that_are_sent_one_form_at_once_one_signs(site, monkeypatch, is_shown):
+    found = assess(site.installation, AGENT, NOW, freeze=False)
+    seen = waivable_state(site.ledger, found.verdict, "OWN-2", found.further) if is_shown else None
+    whole = signing._waived_before
+
+    def read_while_another_signs(*args):
+        read = whole(*args)
+        monkeypatch.setattr(signing, "_waived_before", whole)
+        waive_as(site, seen=seen)
+        return read
+
+    monkeypatch.setattr(signing, "_waived_before", read_while_another_signs)
+    with pytest.raises(Conflict, match="recorded meanwhile"):
+        waive_as(site, seen=seen)
     assert len(waivers_of(site.ledger, AGENT)) == 1
 
 

@@ -124,6 +124,93 @@ def in_phase_1(ready):
     )
 
 
+def once_the_phase_is_read(monkeypatch, happens, read="_state"):
+    """Let something happen once, between the look at where the agent is and the move that rests on it."""
+    whole = getattr(phases, read)
+
+    def looked(*args):
+        found = whole(*args)
+        monkeypatch.setattr(phases, read, whole)
+        happens()
+        return found
+
+    monkeypatch.setattr(phases, read, looked)
+
+
+def test_a_step_back_that_was_read_before_a_deeper_fall_lifts_nothing(ready, monkeypatch):
+    in_phase_1(ready)
+    assert request_phase(ready, AGENT, "2", NOW, actor="sam").answer is Answer.ELIGIBLE
+    for who in ("dana", "vp"):
+        approve_phase(ready, AGENT, who, NOW)
+    later = NOW + timedelta(hours=1)
+    once_the_phase_is_read(
+        monkeypatch,
+        lambda: demote_phase(ready.ledger, AGENT, later, to="pilot", actor="verdict", reason="worse"),
+    )
+    with pytest.raises(Conflict, match="recorded meanwhile"):
+        roll_back_phase(ready, AGENT, later, person="dana", reason="slow")
+    assert phase_now(ready.ledger, AGENT) == "pilot"
+
+
+def test_a_fall_that_was_read_before_a_deeper_one_lifts_nothing_and_one_that_is_deeper_comes(
+    ready, monkeypatch
+):
+    in_phase_1(ready)
+    request_phase(ready, AGENT, "2", NOW, actor="sam")
+    for who in ("dana", "vp"):
+        approve_phase(ready, AGENT, who, NOW)
+    later, fall = NOW + timedelta(hours=1), {"actor": "verdict", "reason": "worse"}
+    once_the_phase_is_read(
+        monkeypatch,
+        lambda: roll_back_phase(ready, AGENT, later, person="dana", reason="slow", to="1"),
+    )
+    assert demote_phase(ready.ledger, AGENT, later, to="pilot", **fall) is not None
+    assert phase_now(ready.ledger, AGENT) == "pilot"
+    in_phase_1(ready)
+    once_the_phase_is_read(
+        monkeypatch,
+        lambda: roll_back_phase(ready, AGENT, later, person="dana", reason="slow", to="pilot"),
+    )
+    assert demote_phase(ready.ledger, AGENT, later, to="pilot", **fall) is None
+
+
+def test_of_two_servers_that_see_the_last_approval_one_enters_and_both_say_so(ready, monkeypatch):
+    request_phase(ready, AGENT, "1", NOW, actor="sam")
+    whole, moves = phases._still_asked, []
+
+    def asked(*args):
+        found = whole(*args)
+        if len(moves) == 1:  # the second look, after which the phase is entered
+            monkeypatch.setattr(phases, "_still_asked", whole)
+            moves.append(approve_phase(ready, AGENT, "dana", NOW))
+        else:
+            moves.append(None)
+        return found
+
+    monkeypatch.setattr(phases, "_still_asked", asked)
+    assert approve_phase(ready, AGENT, "dana", NOW).waiting_for == moves[1].waiting_for == ()
+    assert len(ready.ledger.decisions(AGENT, kind=MOVED)) == 1
+
+
+def test_a_fall_between_the_last_look_and_the_entry_is_not_entered_over(ready, monkeypatch):
+    in_phase_1(ready)
+    request_phase(ready, AGENT, "2", NOW, actor="sam")
+    approve_phase(ready, AGENT, "dana", NOW)
+    looks = []
+
+    def asked(*args, real=phases._still_asked):
+        found = real(*args)
+        looks.append(1)
+        if len(looks) == 2:
+            demote_phase(ready.ledger, AGENT, NOW, to="pilot", actor="verdict", reason="worse")
+        return found
+
+    monkeypatch.setattr(phases, "_still_asked", asked)
+    with pytest.raises(Conflict, match="recorded meanwhile"):
+        approve_phase(ready, AGENT, "vp", NOW)
+    assert phase_now(ready.ledger, AGENT) == "pilot"
+
+
 def test_a_phase_that_falls_while_an_approval_is_judged_is_not_entered_over_it(ready, monkeypatch):
     in_phase_1(ready)
     assert request_phase(ready, AGENT, "2", NOW, actor="sam").answer is Answer.ELIGIBLE
