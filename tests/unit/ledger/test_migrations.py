@@ -9,18 +9,18 @@ import threading
 from contextlib import closing
 
 import pytest
-from alembic import command, op
+from alembic import op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from old_ledger import sqlite_url, steps_to
 from sqlalchemy import create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger import migrate as migration
-from pilothouse.ledger.engine import WRITE_OPTION, make_engine
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tables import METADATA, TABLES
 
@@ -32,18 +32,6 @@ def file(tmp_path):
 
 def opened(file):
     return open_ledger(f"sqlite:///{file}")
-
-
-def steps_to(file, revision):
-    """Bring a ledger to a revision step by step, as the program of that time left it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    config = Config()
-    config.set_main_option("script_location", str(migration.MIGRATIONS))
-    engine = make_engine(f"sqlite:///{file}")
-    with engine.execution_options(**{WRITE_OPTION: True}).begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
 
 
 def tables_of(file):
@@ -60,7 +48,7 @@ def test_a_new_ledger_has_the_tables_that_all_steps_make_from_whatever_was_there
     with opened(file):
         pass
     old = tmp_path / "old" / "ledger.sqlite"
-    steps_to(old, revision)
+    steps_to(sqlite_url(old), revision)
     with opened(old):
         pass
     assert tables_of(old) == tables_of(file)
@@ -71,7 +59,7 @@ def test_a_new_ledger_has_the_tables_that_all_steps_make_from_whatever_was_there
 
 
 def test_the_migrated_tables_are_those_of_the_schema(file):
-    steps_to(file, migration.HEAD)
+    steps_to(sqlite_url(file), migration.HEAD)
     engine = create_engine(f"sqlite:///{file}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -87,6 +75,12 @@ def test_the_head_that_is_checked_at_open_is_the_newest_step():
     config = Config()
     config.set_main_option("script_location", str(migration.MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [migration.HEAD]
+
+
+def test_no_two_steps_have_one_number():
+    """Alembic takes the last of two and only warns: a ledger from before would never see the other."""
+    numbers = [path.name[:5] for path in (migration.MIGRATIONS / "versions").glob("v[0-9]*.py")]
+    assert len(set(numbers)) == len(numbers)
 
 
 def test_a_newer_ledger_is_refused_with_a_remedy_and_left_alone(file):
@@ -118,7 +112,7 @@ def test_a_new_ledger_that_fails_half_way_leaves_no_table_behind(file):
 
 
 def test_a_step_that_fails_leaves_an_old_ledger_as_it_was(file, monkeypatch):
-    steps_to(file, "0009")
+    steps_to(sqlite_url(file), "0009")
     before = tables_of(file)
     made = op.create_table
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from old_ledger import rows_moved, sqlite_url, steps_to
 from postgres_server import fresh_postgres_url, postgres_server
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
@@ -372,18 +373,15 @@ def test_an_entry_of_rows_that_somebody_made_up_is_a_finding_and_ends_no_verific
 
 
 def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
-    old = tmp_path / "old.sqlite"
-    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as raw, closing(sqlite3.connect(old)) as copy:
-        raw.backup(copy)
-    with closing(sqlite3.connect(old)) as raw, raw:
-        raw.executescript(
-            f"DELETE FROM audit_records WHERE kind = '{ROWS_CHANGED}'; DELETE FROM audit_records; "
-            "DELETE FROM audit_checkpoints; DELETE FROM decisions; UPDATE audit_head SET size = 0; "
-            "ALTER TABLE outcomes DROP COLUMN salt; ALTER TABLE review_labels DROP COLUMN salt; "
-            "ALTER TABLE review_items DROP COLUMN salt; "
-            "UPDATE alembic_version SET version_num = '0018'"
-        )
-    with open_ledger(f"sqlite:///{old}") as ledger:
+    old = sqlite_url(tmp_path / "old.sqlite")
+    steps_to(old, "0018")
+    logged = {table.name for table in LOGGED_TABLES}
+    moved = rows_moved(sqlite_url(tmp_path / "ledger.sqlite"), old)
+    assert all(moved[name] for name in logged)
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as raw, raw:
+        for name in set(moved) - logged:
+            raw.execute(f"DELETE FROM {name}")
+    with open_ledger(old) as ledger:
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
         check = verify_log(place, NOW)

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of models that come later, for whichever process fetches them."""
+"""Answers of models that come later are kept, and questions of the review queue and faults of drills stand in the audit log.
+
+What is there already is adopted as it stands.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from pilothouse.ledger.adoption import adopt_rows
 
 __all__ = ["upgrade"]
 
@@ -13,7 +18,7 @@ down_revision = "0019"
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the table, add the salt of a question, and name every question and fault in the log."""
     op.create_table(
         "gateway_promises",
         sa.Column("answer_id", sa.String(128), nullable=False),
@@ -40,3 +45,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("answer_id", "agent", name="pk_gateway_promises"),
     )
     op.create_index("ix_gateway_promises_began_ns", "gateway_promises", ["began_ns"])
+    adopt_rows("review_items", salted="item_id")
+    adopt_rows("planted_faults")
