@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["open_tool_runtime", "recorded", "tool_runtime_of"]
 
-_HELD_OPEN = ExitStack()
-"""The ledger stays open for as long as the agent's process lives."""
+_HELD_OPEN: list[ExitStack] = []
+"""The ledger stays open for as long as the agent's process lives; a forked one has its parent's beside its own."""
+
+_TASKS: list[OpenTasks] = []
+"""The tasks of this process: what one has read stays read in a process that is forked from it."""
 
 
 def open_tool_runtime() -> ToolRuntime | None:
@@ -40,6 +43,7 @@ def open_tool_runtime() -> ToolRuntime | None:
     """
     from pilothouse.app.runs import open_run_log
     from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.runtime.permissions.open_tasks import OpenTasks
     from pilothouse.settings import load_settings
     from pilothouse.workflows.controls.policy_change import widening_note
 
@@ -48,16 +52,22 @@ def open_tool_runtime() -> ToolRuntime | None:
     if agent is None:
         return None
     settings = load_settings()
-    ledger = _HELD_OPEN.enter_context(open_ledger(settings.ledger_url))
+    held = ExitStack()
+    ledger = held.enter_context(open_ledger(settings.ledger_url))
     record = ledger.charter(agent)
     if record is None:
-        _HELD_OPEN.close()
+        held.close()
         return None
+    _HELD_OPEN.append(held)
+    if not _TASKS:
+        _TASKS.append(OpenTasks())
     if (waits := widening_note(ledger, record)) is not None:
         # In the agent's own terminal: a call that is refused cannot tell that the charter on disk would let it pass.
         warnings.warn(waits, RuntimeWarning, stacklevel=2)
-    runtime = tool_runtime_of(ledger, settings, record, _HELD_OPEN, version=said.get("pilothouse.version"))
-    return recorded(runtime, _HELD_OPEN.enter_context(open_run_log(settings)))
+    runtime = tool_runtime_of(
+        ledger, settings, record, held, version=said.get("pilothouse.version"), tasks=_TASKS[0]
+    )
+    return recorded(runtime, held.enter_context(open_run_log(settings)))
 
 
 def recorded(runtime: ToolRuntime, run_log: RunLog) -> ToolRuntime:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import threading
 from collections import OrderedDict
+from weakref import WeakSet
 
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import Denied
@@ -21,6 +23,17 @@ TASKS_OPEN_MAX = 10_000
 
 TASKS_CLOSED_MAX = 100_000
 """Runs of closed tasks that are remembered, about 20 MB: one that comes back has read what nobody remembers."""
+
+
+_ALL: WeakSet[OpenTasks] = WeakSet()
+
+
+def _after_fork() -> None:
+    for tasks in _ALL:  # whoever held a lock is not in this process
+        tasks._lock = threading.Lock()  # noqa: SLF001 - of the class below
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def token_digest(token: str) -> str:
@@ -39,10 +52,11 @@ def task_type_of(call: ToolCall, context: TaskContext) -> str:
 
 
 class OpenTasks:
-    """Tasks by run; safe to share between threads."""
+    """Tasks by run; safe to share between threads, and a forked process goes on with those that were open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        _ALL.add(self)
         self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
         self._closed: OrderedDict[str, None] = OrderedDict()
         self._tokens: dict[str, str] = {}

@@ -26,6 +26,11 @@ OPENER = "pilothouse.app.tools:open_tool_runtime"
 
 _LOCK = threading.RLock()
 _FOUND: list[ToolRuntime | ToolError | None] = []
+_SET: list[ToolRuntime] = []
+"""The runtime that the program gave us, where it did."""
+
+_OF_PARENT: list[ToolRuntime | ToolError | None] = []
+"""What a forked process was born with: not used, and not collected either, which would close connections of its parent."""
 
 
 def tool_runtime() -> ToolRuntime | None:
@@ -51,7 +56,27 @@ def set_runtime(runtime: ToolRuntime | None) -> None:
         runtime: The runtime; what tests and embedding programs compose themselves.
     """
     with _LOCK:
-        _FOUND[:] = [] if runtime is None else [runtime]
+        _SET[:] = [] if runtime is None else [runtime]
+        _FOUND[:] = _SET
+
+
+def _after_fork() -> None:
+    """Begin anew in a forked process: the threads that hear of a pause and write records are its parent's alone."""
+    global _LOCK  # noqa: PLW0603 - whoever held it is not here any more
+    _LOCK = threading.RLock()
+    _OF_PARENT.extend(_FOUND)
+    _FOUND.clear()
+    if _SET:
+        _FOUND.append(
+            ToolError(
+                "this process was forked from one that had been given its tools' runtime, and has none of its own",
+                remedy="Give it one in each process, after the fork.",
+                kind="permission",
+            )
+        )
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _open() -> ToolRuntime | ToolError | None:
