@@ -126,7 +126,7 @@ class LakeWriter:
         self._counters = counters
         self._prices = prices
         self._assembler = Assembler(grace_s=grace_s)
-        self._agent_names = AgentNames()
+        self._agent_names = AgentNames(folder)
         self._unfolded = Unfolded()
         self._retention = Retention(self._spans, self._tasks)
         self._view = View()

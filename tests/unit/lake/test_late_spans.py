@@ -105,6 +105,12 @@ def test_what_a_key_sends_under_more_names_than_a_day_may_have_is_kept_under_one
     assert "gen_ai.agent.name" in str(node.trace(f"{3:032x}").spans)
     assert counters(node)["over_agent_names"] == 4
     assert node.health().gap == 0
+    node.stop()
+    node = opened()
+    send(node, named(6, "d"))
+    send(node, named(7, "b"))
+    assert {one.agent for one in node.tasks(TaskFilter(trace_prefix=f"{6:032x}")).tasks} == {"__overflow__"}
+    assert {one.agent for one in node.tasks(TaskFilter(trace_prefix=f"{7:032x}")).tasks} == {"b"}
     clock.advance(timedelta(days=1))
     send(node, named(5, "c"))
     assert {one.agent for one in node.tasks(TaskFilter(trace_prefix=f"{5:032x}")).tasks} == {"c"}
