@@ -27,13 +27,13 @@ class Raw:
 
 
 def ask(site, path, body, headers=None):
-    """POST a body, or GET without one, and return the whole answer."""
+    """POST a body, bytes as they are, or GET without one, and return the whole answer."""
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
     try:
         connection.request(
             "GET" if body is None else "POST",
             f"/gw{path}",
-            None if body is None else json.dumps(body),
+            body if body is None or isinstance(body, bytes) else json.dumps(body),
             {"authorization": f"Bearer {site.key}", "content-type": "application/json", **(headers or {})},
         )
         answer = connection.getresponse()

@@ -98,6 +98,7 @@ def running_gateway(
     from pilothouse.interfaces.http.gateway import gateway_app
     from pilothouse.interfaces.http.recall import with_recall
     from pilothouse.lake.prices import cost_pico, priced_by
+    from pilothouse.ledger.conversations import SqlConversationOwners
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.ledger.holds import SqlHolds
     from pilothouse.ledger.promises import SqlPromises
@@ -154,6 +155,7 @@ def running_gateway(
         owner_of=run_log.owner,
         guardian=guardian,
         promises=SqlPromises(ledger.database),
+        owners=SqlConversationOwners(ledger.database),
         recorded=partial(recorded_call, run_log),
     )
     save()

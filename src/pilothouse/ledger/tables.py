@@ -8,6 +8,7 @@ from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
 from pilothouse.ledger.controls import controls, planted_faults
+from pilothouse.ledger.conversations import gateway_conversations
 from pilothouse.ledger.credentials import credentials
 from pilothouse.ledger.curation import few_shots, lineage
 from pilothouse.ledger.dockets import dockets
@@ -56,6 +57,7 @@ TABLES = (
     incidents,
     jobs,
     leases,
+    gateway_conversations,
     gateway_keys,
     gateway_promises,
     gateway_providers,

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 __all__ = [
+    "CONVERSATIONS_MAX",
     "KEYS_MAX",
     "PROMISES_MAX",
     "PROVIDERS_MAX",
     "REPLAY_ENVIRONMENT",
+    "ConversationOwners",
     "GatewayStore",
     "Promise",
     "Promises",
@@ -30,6 +32,9 @@ KEYS_MAX = 10_000
 REPLAY_ENVIRONMENT = "replay"
 """Environment of keys by which what was recorded is asked again: pins and budgets hold for them, but their calls are no
 work of the agent, so they leave no run, no span, no count and no held answer."""
+
+CONVERSATIONS_MAX = 100_000
+"""Conversations that are remembered as one agent's, 200 bytes each: a hundred a day for almost three years."""
 
 PROMISES_MAX = 2_000
 """Answers that one agent waits for at once; a row of 1 kB each, and an hour later none."""
@@ -235,4 +240,21 @@ class Promises(Protocol):
 
     def take_overdue(self, before_ns: int) -> Sequence[Promise]:
         """Forget the promises of calls that began before a moment, a thousand at once, and return them; their charges stay."""
+        ...
+
+
+@runtime_checkable
+class ConversationOwners(Protocol):
+    """Whose a conversation is that a provider keeps: the agent's that went on with it first. Durable when a method returns."""
+
+    def owner(self, ident: str) -> str | None:
+        """Return whose a conversation is, or None where nobody has used it."""
+        ...
+
+    def claim(self, ident: str, agent: str, at: datetime) -> str:
+        """Make a conversation an agent's where it is nobody's, and return whose it is.
+
+        Raises:
+            LimitExceeded: The agent has `CONVERSATIONS_MAX` already.
+        """
         ...

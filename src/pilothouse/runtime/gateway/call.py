@@ -126,6 +126,7 @@ class Call:
         context: Share of the window that input and output can fill at most, or `unknown`.
         is_counted: Whether the input came so near the window that its tokens were counted.
         is_begun: Whether the record has its request already.
+        conversation: Conversation at the provider that it goes on with, or None.
         promise: Its own promise, where its answer comes later, or that of the call whose answer it fetches, or None.
     """
 
@@ -180,6 +181,7 @@ class Call:
     context: str = "unknown"
     is_counted: bool = False
     is_begun: bool = False
+    conversation: str | None = None
     promise: Promise | None = None
 
     @property

@@ -16,13 +16,14 @@ from typing import Protocol
 
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports.controls import Controls
-from pilothouse.ports.gateway import Promises, WireProtocol
+from pilothouse.ports.gateway import ConversationOwners, Promises, WireProtocol
 from pilothouse.ports.planted import FaultKind, planted_for
 from pilothouse.runtime.gateway.admission import ContextAdmission
 from pilothouse.runtime.gateway.background import BackgroundCalls, RecordedOf
 from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.chain import ChainBuilder
+from pilothouse.runtime.gateway.conversations import Conversations
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.key_book import KeyBook
@@ -110,6 +111,7 @@ class Gateway:
         owner_of: Says whose a run is that began before this process, or None; asked once for each.
         guardian: Looks at whole final answers before they are sent.
         promises: Where answers stand that come later; None where nobody keeps any.
+        owners: Whose the conversations are that providers keep; None for the memory of this process.
         recorded: Returns what was asked in a call, for the process that is told its answer.
         chance: Draws pauses.
     """
@@ -126,6 +128,7 @@ class Gateway:
         owner_of: Callable[[str], str | None] = lambda _: None,
         guardian: Guardian | None = None,
         promises: Promises | None = None,
+        owners: ConversationOwners | None = None,
         recorded: RecordedOf = lambda *_: (b"", b""),
         chance: Random | None = None,
     ) -> None:
@@ -146,6 +149,7 @@ class Gateway:
         self._young = Young()
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
+        self._conversations = Conversations(owners, self.counters)
         self._background = BackgroundCalls(promises, self.meter, directory, recorded, self.counters)
 
     async def handle(self, caller: Caller) -> None:
@@ -173,6 +177,8 @@ class Gateway:
                 self._close(call)
                 if call.promise is not None:
                     await self._end_promised(call, caller)
+                if call.conversation is not None:
+                    await self._conversations.claim(call)
 
     async def _admit(self, caller: Caller, place: Place, headers: Mapping[bytes, bytes]) -> Call:
         if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
@@ -231,6 +237,8 @@ class Gateway:
             call.is_background = asked.is_background
             _check_background(call)
             self._check_owner(asked.continues, call)
+            if call.route.operation in KEPT_BY_PROVIDERS:
+                await self._conversations.check(call)
         waiting = None if call.route.stored_id is None else await self._background.find(call)
         if waiting is not None:  # whoever took it has its answer, be it a stand-in
             call.model = waiting.model

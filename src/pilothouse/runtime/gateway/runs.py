@@ -72,6 +72,10 @@ class Ownership:
             self._owners.move_to_end(ident)
         return owner == agent
 
+    def is_own(self, ident: str, agent: str) -> bool:
+        """Return whether an id is known to be this agent's."""
+        return self._owners.get(ident) == agent
+
     def is_foreign(self, ident: str, agent: str) -> bool:
         """Return whether an id is known to be another agent's."""
         return self._owners.get(ident, agent) != agent

@@ -26,6 +26,7 @@ __all__ = [
     "Answer",
     "Asked",
     "Stage",
+    "conversation_asked",
     "has_many_parts",
     "has_one_meaning",
     "inflate",
@@ -106,6 +107,10 @@ _PARTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(,)|(\{)', re.DOTALL)
 """Texts, which are passed over, and what stands between them for a further value and for an object."""
 _SPELT = re.compile(rb'"[A-Za-z_]*\\u[0-9A-Za-z_\\]*"\s*:')
 """A name with a letter that is written by its number."""
+
+_CONVERSATION = re.compile(rb'"conversation"(?=\s*:)', re.IGNORECASE)
+_IDENT = re.compile(rb'"([^"\\]*)"|\{\s*"id"\s*:\s*"([^"\\]*)"\s*\}|null')
+"""How a conversation is named: by its id, or by an object of nothing else."""
 
 _ANSWER = msgspec.json.Decoder(_Answer)
 _EVENT = msgspec.json.Decoder(_Event)
@@ -239,6 +244,41 @@ def has_one_meaning(body: bytes) -> bool:
         spelt -= len(_SPELT.findall(inner))
     is_usual = all(name in _NAMES or name.lower() not in _NAMES for name in top)
     return is_usual and not spelt and max(own.values(), default=0) <= 1
+
+
+def conversation_asked(body: bytes) -> str | None:
+    """Return the id of the conversation at the provider that a request goes on with, or None.
+
+    Args:
+        body: As received.
+
+    Raises:
+        ValueError: Readers may take it for different ones.
+
+    Example:
+        >>> conversation_asked(b'{"model": "m", "conversation": {"id": "conv_1"}}')
+        'conv_1'
+        >>> conversation_asked(b'{"model": "m", "metadata": {"conversation": "ours"}}') is None
+        True
+    """
+    if b'"conversation"' not in body.lower():
+        return None
+    try:
+        top = _TOP.decode(body)
+    except _UNREADABLE:
+        return None  # then it names no model either
+    if len(top) > NAMED_MAX:
+        raise ValueError
+    own = len(_CONVERSATION.findall(body))
+    own -= sum(len(_CONVERSATION.findall(bytes(inner))) for inner in top.values())
+    names = [name for name in top if name.lower() == "conversation"]
+    if not names and not own:
+        return None
+    found = _IDENT.fullmatch(bytes(top.get("conversation", b"")))
+    if own != 1 or names != ["conversation"] or found is None:
+        raise ValueError
+    ident = found[1] if found[1] is not None else found[2]
+    return ident.decode() if ident else None
 
 
 def has_many_parts(body: bytes, values_max: int = VALUES_MAX) -> bool:
