@@ -141,6 +141,16 @@ def test_sentences_in_tables_are_not_squeezed_to_a_word_a_line_on_a_telephone(vi
     assert visit(name)["squeezed"] == []
 
 
+def test_paper_says_when_and_not_how_long_ago(open_page):
+    page = open_page("incident")
+    shown = page.locator("main time").first
+    assert shown.evaluate("(one) => getComputedStyle(one, '::after').content") == "none"
+    page.emulate_media(media="print")
+    said = shown.evaluate("(one) => getComputedStyle(one, '::after').content").strip('"')
+    assert said == shown.get_attribute("title")
+    assert shown.evaluate("(one) => getComputedStyle(one).fontSize") == "0px"
+
+
 def test_the_name_of_an_agent_is_not_broken_at_its_hyphens(open_page):
     name = open_page("fleet").get_by_role("link", name=world.AGENT, exact=True)
     assert name.bounding_box()["height"] < 30

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.numbers import calendar_day, day, short_digest
@@ -21,6 +21,7 @@ from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, column
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
+    Link,
     Sentence,
     StatusMark,
     page_moment,
@@ -28,10 +29,10 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import SHAPES, plural
 
-__all__ = ["RECORDS_SHOWN", "AuditFacts", "build_audit"]
+__all__ = ["RECORDS_SHOWN", "AuditFacts", "RecordsWanted", "build_audit"]
 
 RECORDS_SHOWN = 50
-"""Records on the page, newest first; `pilothouse audit list --limit` prints up to a thousand."""
+"""Records on one page, newest first; a link leads to those before them."""
 
 KEYS_SHOWN = 4
 """Fields shown of a record that has none of those below."""
@@ -45,6 +46,39 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsWanted:
+    """Which records were asked for.
+
+    Attributes:
+        kind: Only of this kind; empty for all.
+        agent: Only of this agent; empty for all.
+        before: Only those before this position, or None for the newest.
+    """
+
+    kind: str = ""
+    agent: str = ""
+    before: int | None = None
+
+    def href(self, **changed: str | int) -> str:
+        """Return the address that asks for these records, with something else asked for.
+
+        Args:
+            **changed: What is asked for instead.
+        """
+        said = {"kind": self.kind, "agent": self.agent, **changed}
+        query = urlencode({name: value for name, value in said.items() if value != ""})
+        return f"/audit?{query}" if query else "/audit"
+
+    @property
+    def words(self) -> str:
+        """What was asked for, in words; empty for the newest of all."""
+        parts = [f"only {self.kind}"] if self.kind else []
+        parts += [f"of {self.agent}" if parts else f"only of {self.agent}"] if self.agent else []
+        parts += [f"before record {self.before:,}"] if self.before is not None else []
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFacts:
     """What is known of the log.
 
@@ -54,9 +88,9 @@ class AuditFacts:
         anchors: Size, place and whether it lies under other rights, newest first.
         verified: The newest record of a verification, or None.
         key: The log's public key.
-        records: Newest records.
-        kinds: Kinds that can be asked for.
-        wanted: Kind that was asked for, or empty.
+        records: Those that are shown, newest first.
+        wanted: Which were asked for.
+        has_older: Whether there are more of them before these.
     """
 
     size: int
@@ -65,8 +99,8 @@ class AuditFacts:
     verified: Evidence | None
     key: str
     records: Sequence[AuditRecord]
-    kinds: Sequence[str] = ()
-    wanted: str = ""
+    wanted: RecordsWanted = field(default_factory=RecordsWanted)
+    has_older: bool = False
 
 
 def build_audit(facts: AuditFacts, now: datetime) -> SectionsPage:
@@ -133,23 +167,34 @@ def _action(facts: AuditFacts) -> ActionOffer | None:
 
 
 def _records(facts: AuditFacts, now: datetime) -> Section:
-    narrowed = f"only {facts.wanted}; " if facts.wanted else ""
+    wanted, shown = facts.wanted, len(facts.records)
+    newest = f"newest {shown}" if facts.has_older else f"{shown}"
+    note = f"{wanted.words}: {newest}; the log has {facts.size:,}"
     return Section(
         anchor="records",
         title="Records",
-        note=f"{narrowed}newest {len(facts.records)} of {facts.size:,}",
+        note=shown_text(note) if wanted.words else f"newest {shown} of {facts.size:,}",
         columns=columns("#Record", "When", "Agent", "What", "Who", "Says"),
-        rows=tuple(_record(one, now) for one in facts.records),
+        rows=tuple(_record(one, wanted, now) for one in facts.records),
+        more=tuple(_ways(facts)),
         empty=Empty(
-            missing="No record of this kind."
-            if facts.wanted
+            missing="No such record."
+            if wanted.words
             else "No record yet: the first charter, call or verdict makes one.",
             command="pilothouse audit list",
         ),
     )
 
 
-def _record(one: AuditRecord, now: datetime) -> Row:
+def _ways(facts: AuditFacts) -> Iterator[Link]:
+    """Lead to the records before these, and back to all of them."""
+    if facts.has_older and facts.records:
+        yield Link(text="Older", href=facts.wanted.href(before=facts.records[-1].position))
+    if facts.wanted.words:
+        yield Link(text="Newest of all", href="/audit")
+
+
+def _record(one: AuditRecord, wanted: RecordsWanted, now: datetime) -> Row:
     try:
         whole = json.loads(one.text)
     except ValueError:
@@ -160,9 +205,9 @@ def _record(one: AuditRecord, now: datetime) -> Row:
         anchor=f"record-{one.position}",
         cells=(
             Cell(text=f"{one.position:,}"),
-            Cell(when=moment(one.at, now)),
-            Cell(text=shown_text(one.agent)),
-            Cell(text=shown_text(one.kind), is_code=True, href=f"/audit?kind={quote(one.kind, safe='')}"),
+            Cell(text=moment(one.at, now).absolute),  # an auditor asks when, and not how long ago
+            Cell(text=shown_text(one.agent), href=wanted.href(agent=one.agent) if one.agent else ""),
+            Cell(text=shown_text(one.kind), is_code=True, href=wanted.href(kind=one.kind)),
             Cell(text=foreign_line(actor, chars_max=80)),
             Cell(text=_says(document)),
         ),

@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.numbers import in_unit, interval, percent, short_digest
-from pilothouse.core.verdict.release_verdict import ReleaseVerdict
+from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, Status
 from pilothouse.reports.domain import asked_section, domain_head
 from pilothouse.reports.inputs import inputs_section
@@ -26,7 +26,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import SHAPES, plural
+from pilothouse.reports.words import SHAPES, UNKNOWN, plural
 
 __all__ = ["build_evals"]
 
@@ -202,8 +202,8 @@ def _decisions(releases: Sequence[ReleaseVerdict], now: datetime) -> Section:
                     Cell(text=f"{one.cost.cases:,}"),
                     Cell(text=f"{percent(one.cost.saved_share, 0)} of {one.cost.cases_planned:,}"),
                     Cell(
-                        text=f"${one.cost.spent_usd:,.2f}",
-                        small=f"and {plural(one.cost.unpriced, 'trial')} without a price"
+                        text=_spent(one.cost),
+                        small=f"{plural(one.cost.unpriced, 'trial')} without a price"
                         if one.cost.unpriced
                         else "",
                     ),
@@ -213,6 +213,13 @@ def _decisions(releases: Sequence[ReleaseVerdict], now: datetime) -> Section:
             for one in releases[:DECISIONS_SHOWN]
         ),
     )
+
+
+def _spent(cost: RunCost) -> str:
+    """Write what is known of the money: of trials without a price nothing is, and nothing is not zero."""
+    if not cost.unpriced:
+        return f"${cost.spent_usd:,.2f}"
+    return f"at least ${cost.spent_usd:,.2f}" if cost.spent_usd else UNKNOWN
 
 
 def _newest(evidence: Sequence[Evidence], kind: str) -> Evidence | None:

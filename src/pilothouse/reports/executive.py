@@ -240,8 +240,8 @@ def _conditions(verdict: AgentVerdict) -> list[str]:
             terms = f"waived until {day(one.waiver.until)}: {shown_text(one.waiver.reason)}"
             together.setdefault(terms, []).append(one.requirement)
         elif one.status is Status.AT_RISK:
-            until = f" until {day(one.deciding.lapses_at)}" if one.deciding.lapses_at else ""
-            at_risk.append(f"{one.requirement} is at risk{until}: {one.statement}")
+            counts = f" and counts until {day(one.deciding.lapses_at)}" if one.deciding.lapses_at else ""
+            at_risk.append(f"{one.requirement} is at risk{counts}: {one.statement}")
     waived = [
         f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {terms}"
         for terms, names in together.items()
@@ -329,6 +329,8 @@ def _signatures(asked: Sequence[Asked], names: dict[str, str]) -> list[str]:
     for one in asked:
         name = names.get(one.person, one.person)
         if one.state is SignatureState.SIGNED and one.signed_at is not None:
+            if one.signer not in {None, one.person}:
+                name = f"{names.get(one.signer or '', one.signer)} for {name}"
             until = f" until {day(one.lapses_at)}" if one.lapses_at else ""
             signed.setdefault(f"Signed by {name} on {day(one.signed_at)}{until}", []).append(one.requirement)
         else:

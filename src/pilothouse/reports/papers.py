@@ -44,7 +44,7 @@ def _(page: ReadinessPage) -> tuple[Section, ...]:
         "First lapse": page.next_lapse.absolute if page.next_lapse else "nothing counts yet",
         "Requirements": counts,
     }
-    heads = [f"{gate.title} (ahead)" if gate.decides else gate.title for gate in page.gates]
+    heads = [f"{gate.title} ({gate.place})" if gate.place else gate.title for gate in page.gates]
     total = Row(
         cells=(
             Cell(text="All"),

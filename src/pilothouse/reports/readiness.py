@@ -35,7 +35,7 @@ class GateRow(Frozen):
         mark: The worst of what it asks for.
         counts: How many requirements have which status; those with none are left out.
         blocking: The requirement that decides it.
-        decides: Whether this gate decides the status of the agent now.
+        place: `ahead` for the next one, `decides now` for the one whose status is the agent's where that is another; else empty.
     """
 
     gate: str
@@ -43,7 +43,7 @@ class GateRow(Frozen):
     mark: StatusMark
     counts: tuple[StatusCount, ...]
     blocking: Link
-    decides: bool
+    place: str
 
 
 class GateCell(Frozen):
@@ -119,15 +119,22 @@ def _ids(gate: GateVerdict) -> dict[str, Status]:
     return {name: status for status, names in by_status.items() for name in names}
 
 
-def _gate_row(gate: GateVerdict, *, decides: bool) -> GateRow:
+def _gate_row(gate: GateVerdict, verdict: AgentVerdict) -> GateRow:
     return GateRow(
         gate=gate.gate,
         title=GATE_TITLES.get(gate.gate, gate.gate),
         mark=mark_of(gate.status, gate.reason),
         counts=count_statuses(list(_ids(gate).values())),
         blocking=Link(text=gate.worst, href=f"#{gate.worst}"),
-        decides=decides,
+        place=_place(gate, verdict),
     )
+
+
+def _place(gate: GateVerdict, verdict: AgentVerdict) -> str:
+    """Say which gate lies ahead, and which decides where another one does."""
+    if gate.gate == verdict.next_gate:
+        return "ahead"
+    return "decides now" if gate is verdict.gates[0] else ""
 
 
 def _cell(gate: GateVerdict, members: frozenset[str]) -> GateCell:
@@ -213,7 +220,7 @@ def build_readiness(
         version=short_digest(verdict.version),
         charter=short_digest(verdict.charter_digest),
         next_lapse=moment(verdict.next_lapse_at, now) if verdict.next_lapse_at else None,
-        gates=tuple(_gate_row(gate, decides=index == 0) for index, gate in enumerate(verdict.gates)),
+        gates=tuple(_gate_row(gate, verdict) for gate in verdict.gates),
         domains=tuple(_section(key, verdict, charter, show) for key in keys),
         counts=count_statuses(statuses),
         show=show.value if show else "",

@@ -164,7 +164,7 @@ def build_rollout(
     blocking = blocking_next(verdict, ahead, target)
     asked = tuple(asked_row(charter, one) for one in blocking[:ASKED_MAX])
     due = next_look_at(charter, state, standing.looks)
-    waived = waived_next(verdict, target)
+    waived = waived_next(verdict, ahead, target)
     sentence = rollout_sentence(target, blocking, standing, waived=waived, due=due, now=now)
     mark = mark_of(verdict.status, verdict.reason)
     return RolloutPage(

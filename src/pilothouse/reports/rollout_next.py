@@ -106,16 +106,20 @@ def blocking_next(
     return [by_id[name] for name in _gate(verdict, target).closed]
 
 
-def waived_next(verdict: AgentVerdict, target: PhaseName | None) -> int:
-    """Return how many requirements of the next phase do not hold and are waived.
+def waived_next(
+    verdict: AgentVerdict, ahead: Sequence[RequirementVerdict], target: PhaseName | None
+) -> tuple[datetime, ...]:
+    """Return when the waiver ends of each requirement of the next phase that does not hold and is waived.
 
     Args:
         verdict: The verdict.
+        ahead: Every requirement as that phase asks for it.
         target: The next phase, or None after the last.
     """
     if target is None:
-        return 0
-    return len(_gate(verdict, target).waived)
+        return ()
+    waived = set(_gate(verdict, target).waived)
+    return tuple(one.waiver.until for one in ahead if one.waiver and one.requirement in waived)
 
 
 def _gate(verdict: AgentVerdict, target: PhaseName) -> GateVerdict:
@@ -134,7 +138,7 @@ def rollout_sentence(
     blocking: Sequence[RequirementVerdict],
     standing: Standing,
     *,
-    waived: int,
+    waived: Sequence[datetime],
     due: datetime | None,
     now: datetime,
 ) -> str:
@@ -144,7 +148,7 @@ def rollout_sentence(
         target: The next phase, or None after the last.
         blocking: What stands in the way.
         standing: What the ledger says about its phases.
-        waived: How many requirements of the next phase do not hold and are waived.
+        waived: When each waiver of a requirement of the next phase ends.
         due: When a look may be taken next, or None.
         now: The moment, aware UTC.
     """
@@ -160,10 +164,12 @@ def rollout_sentence(
         return f"{here}: phase {target} still waits for {', '.join(parts)}."
     holds = f"everything that phase {target} asks for holds"
     if waived:
-        times = "once" if waived == 1 else f"{waived} times"
+        times = "once" if len(waived) == 1 else f"{len(waived)} times"
         holds = f"what phase {target} asks for holds or, {times}, is waived"
     if due is not None and due > now:
-        return f"{here}: {holds}; the next look may be taken on {day(due)}."
+        ended = sum(until <= due for until in waived)
+        gone = f", when {plural(ended, 'waiver has', 'waivers have')} ended" if ended else ""
+        return f"{here}: {holds}; the next look may be taken on {day(due)}{gone}."
     return f"{here}: {holds}; it may be requested."
 
 

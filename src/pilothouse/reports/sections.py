@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pilothouse.reports.moments import Moment
 from pilothouse.reports.pictures import Picture
-from pilothouse.reports.view_models import Empty, Frozen, Page, StatusMark
+from pilothouse.reports.view_models import Empty, Frozen, Link, Page, StatusMark
 
 __all__ = [
     "ROWS_MAX",
@@ -111,6 +111,7 @@ class Section(Frozen):
         columns: Heads.
         rows: The table.
         empty: Stands in place of an empty table, or None.
+        more: Where more of the same, or less, is found.
         forms: What can be done.
         style: `open`, or `folded` for detail that few readers need.
     """
@@ -122,6 +123,7 @@ class Section(Frozen):
     columns: tuple[Column, ...] = ()
     rows: tuple[Row, ...] = ()
     empty: Empty | None = None
+    more: tuple[Link, ...] = ()
     forms: tuple[FormOffer, ...] = ()
     style: Literal["open", "folded"] = "open"
 

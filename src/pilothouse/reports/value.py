@@ -171,11 +171,11 @@ def _sentence(numbers: ThreeNumbers, currency: str) -> str:
     if back.high is None:
         return f"Nobody can say yet what it returns; not known: {', '.join(back.unknown)}."
     if back.low > 0:
-        return f"It returns {_money(back, currency)} a year at the present volume."
+        return f"By these estimates it returns {_money(back, currency)} a year at the present volume."
     if back.high <= 0:
         least, most = significant(-back.high), significant(-back.low)
-        return f"At the present volume it costs {currency} {least} to {most} a year more than it returns."
-    return f"At the present volume it may return or cost: {_money(back, currency)} a year."
+        return f"By these estimates it costs {currency} {least} to {most} a year more than it returns, at the present volume."
+    return f"By these estimates it may return or cost: {_money(back, currency)} a year at the present volume."
 
 
 def _ratio(numbers: ThreeNumbers) -> str:

@@ -177,6 +177,33 @@ def test_audit_narrows_to_a_kind_and_says_what_was_verified(reader):
     assert reader.get("/audit?kind=" + "x" * 65).status_code == 422
 
 
+def test_the_money_of_a_gate_with_trials_of_unknown_cost_is_a_least(reader):
+    """The page said $0.00 of a gate none of whose trials had a price."""
+    sections = reader.get(f"{BASE}/evals.json").json()["sections"]
+    decided = next(one for one in sections if one["anchor"] == "decisions")
+    assert [(row["cells"][5]["text"], row["cells"][5]["small"]) for row in decided["rows"]] == [
+        ("at least $1.31", "2 trials without a price")
+    ]
+
+
+def test_an_auditor_walks_through_every_record_and_through_those_of_one_agent(reader):
+    """Only the newest fifty were to be seen, and "newest 3 of 314" stood over three of a kind."""
+    seen, href = [], "/audit"
+    while href:
+        section = reader.get(href.replace("/audit", "/audit.json")).json()["sections"][0]
+        seen += [int(row["cells"][0]["text"].replace(",", "")) for row in section["rows"]]
+        href = next((one["href"] for one in section["more"] if one["text"] == "Older"), "")
+    assert seen == list(range(len(seen)))[::-1]
+    assert len(seen) > 50
+    first = reader.get("/audit.json").json()["sections"][0]
+    assert first["note"] == f"newest 50 of {len(seen)}"
+    assert 'href="/audit?before=' in reader.get("/audit").text
+    narrowed = reader.get(f"/audit.json?agent={world.AGENT}&kind=release").json()["sections"][0]
+    assert narrowed["note"] == f"only release of {world.AGENT}: 1; the log has {len(seen)}"
+    assert [row["cells"][1]["text"] for row in narrowed["rows"]] == ["21 Nov 2026, 06:12 UTC"]
+    assert reader.get("/audit?before=x").status_code == 422
+
+
 def test_nobody_stops_an_agent_without_signing_in(site):
     client = TestClient(site.app, base_url="http://localhost")
     assert 'value="ask-pause"' not in client.get(f"{BASE}/controls").text

@@ -121,6 +121,7 @@ def test_a_long_time_is_told_in_years(months, words):
     )
     page = build_value(world.charter(), world.make_verdict(), numbers, None, world.NOW)
     assert words in page.ratio
+    assert page.sentence.plain == "By these estimates it returns USD 1 to 2 a year at the present volume."
 
 
 def test_a_seal_names_its_day_and_its_person():

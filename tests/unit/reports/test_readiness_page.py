@@ -129,6 +129,21 @@ def test_the_gate_grid_agrees_with_the_gates_of_the_verdict():
         assert gate.status in shown
 
 
+@pytest.mark.parametrize(
+    ("phase", "places"),
+    [
+        ("pilot", {"1": "ahead", "2": "", "3": ""}),
+        ("1", {"1": "decides now", "2": "ahead", "3": ""}),
+        ("2", {"2": "decides now", "3": "ahead", "1": ""}),
+        ("3", {"3": "decides now", "1": "", "2": ""}),
+    ],
+)
+def test_the_gate_that_was_passed_is_not_said_to_lie_ahead(phase, places):
+    """In phase 2 the page called the gate into phase 2 the one ahead."""
+    page = build_readiness(world.make_verdict(phase=phase), world.charter())
+    assert {one.gate: one.place for one in page.gates if one.gate in "123"} == places
+
+
 def test_narrowing_keeps_only_one_status_and_says_which():
     page = build_readiness(world.make_verdict(), world.charter(), show=Status.BREACHED)
     assert page.show == "breached"

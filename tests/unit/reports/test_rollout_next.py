@@ -17,12 +17,24 @@ IN_PHASE_2 = SimpleNamespace(state=SimpleNamespace(phase="2"), waiting_for=None)
 @pytest.mark.parametrize(
     ("waived", "due", "said"),
     [
-        (0, None, "Phase 2: everything that phase 3 asks for holds; it may be requested."),
-        (13, None, "Phase 2: what phase 3 asks for holds or, 13 times, is waived; it may be requested."),
+        ([], None, "Phase 2: everything that phase 3 asks for holds; it may be requested."),
         (
-            1,
+            [NOW + timedelta(days=3)] * 13,
+            None,
+            "Phase 2: what phase 3 asks for holds or, 13 times, is waived; it may be requested.",
+        ),
+        (
+            [NOW + timedelta(days=7)],
             NOW + timedelta(days=6),
             "Phase 2: what phase 3 asks for holds or, once, is waived; the next look may be taken on 5 Dec 2026.",
+        ),
+        (
+            [NOW + timedelta(days=3)] * 2,
+            NOW + timedelta(days=6),
+            (
+                "Phase 2: what phase 3 asks for holds or, 2 times, is waived; "
+                "the next look may be taken on 5 Dec 2026, when 2 waivers have ended."
+            ),
         ),
     ],
 )

@@ -114,7 +114,7 @@ def _print_result(out: Console, result: DemoResult, home: Path | None) -> None:
     out.print(Text("Now, repaired, fallen and promoted", style="bold"))
     out.print(head(page, out, f"{page.phase} · version {page.version} · {page.word}"))
     out.print(_truth(page, out))
-    out.print("What the next phase asks for, by domain:")
+    out.print("What is asked of it, by domain:")
     out.print(_domains(page, out))
     _print_way_on(out, result, home)
 

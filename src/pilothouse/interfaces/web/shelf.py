@@ -5,15 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from starlette.requests import Request
 from starlette.responses import Response
 
+from pilothouse.errors import UsageError
 from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
+from pilothouse.reports.audit import RecordsWanted
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
 __all__ = ["ShelfRoom"]
+
+POSITION_DIGITS_MAX = 18
+"""Digits of a record's number: more are no number that the ledger holds."""
 
 WITH_FORMS = frozenset({"controls", "waivers"})
 """Pages of an agent that are rooms of their own, because forms stand on them."""
@@ -50,7 +56,7 @@ class ShelfRoom:
         agent = "/agents/{agent}"
         pages = [pair(f"{agent}/{name}", of_agent(name)) for name in AGENT_PAGES if name not in WITH_FORMS]
         pages += [
-            pair("/audit", lambda visit: self._desk.audit(kind=word_of(visit.request, "kind"))),
+            pair("/audit", lambda visit: self._desk.audit(_records_wanted(visit.request))),
             pair("/settings", lambda _visit: self._desk.show("settings", None)),
             pair("/tour", lambda visit: self._desk.show("tour", word_of(visit.request, "agent") or None)),
         ]
@@ -58,3 +64,16 @@ class ShelfRoom:
 
     def _is_governed(self, agent: str) -> bool:
         return self._desk.installation.ledger.charter(agent) is not None
+
+
+def _records_wanted(request: Request) -> RecordsWanted:
+    before = word_of(request, "before")
+    if before and not (before.isascii() and before.isdigit() and len(before) <= POSITION_DIGITS_MAX):
+        raise UsageError(
+            "`before` is no number of a record", remedy="Follow the link Older, or leave `before` out."
+        )
+    return RecordsWanted(
+        kind=word_of(request, "kind"),
+        agent=word_of(request, "agent"),
+        before=int(before) if before else None,
+    )

@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 
 from pilothouse.core.evidence.evidence import Evidence
-from pilothouse.reports.audit import RECORDS_SHOWN, AuditFacts, build_audit
+from pilothouse.reports.audit import RECORDS_SHOWN, AuditFacts, RecordsWanted, build_audit
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 from pilothouse.workflows.reports.audit import ANCHORED
@@ -17,15 +17,17 @@ __all__ = ["show_audit"]
 ANCHORS_SHOWN = 10
 
 
-def show_audit(room: BoundaryRoom, now: datetime, *, kind: str = "") -> SectionsPage:
+def show_audit(room: BoundaryRoom, now: datetime, wanted: RecordsWanted) -> SectionsPage:
     """Return the Audit page; it reads, and verifies nothing by itself.
 
     Args:
         room: Installation with audit log.
         now: The moment, aware UTC.
-        kind: Only records of this kind; empty for all.
+        wanted: Which records are asked for.
     """
-    records = room.log.search(agent=None, kind=kind or None, limit=RECORDS_SHOWN)
+    found = room.log.search(
+        agent=wanted.agent or None, kind=wanted.kind or None, limit=RECORDS_SHOWN + 1, before=wanted.before
+    )
     anchors = []
     for decision in room.installation.ledger.decisions("", kind=ANCHORED, limit=ANCHORS_SHOWN):
         document = json.loads(decision.document)
@@ -36,8 +38,9 @@ def show_audit(room: BoundaryRoom, now: datetime, *, kind: str = "") -> Sections
         anchors=tuple(anchors),
         verified=_verified(room),
         key=str(room.log.keys.verifier),
-        records=records,
-        wanted=kind,
+        records=found[:RECORDS_SHOWN],
+        wanted=wanted,
+        has_older=len(found) > RECORDS_SHOWN,
     )
     return build_audit(facts, now)
 

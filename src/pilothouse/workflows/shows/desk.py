@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import UnknownName
+from pilothouse.reports.audit import RecordsWanted
 from pilothouse.reports.waivers import build_waivers
 from pilothouse.workflows.ground.agents import choose_agent
 from pilothouse.workflows.people.signing import waivable_state
@@ -183,13 +184,13 @@ class PageDesk:
         """
         return self._assessed(agent, self.now())
 
-    def audit(self, *, kind: str = "") -> SectionsPage:
+    def audit(self, wanted: RecordsWanted | None = None) -> SectionsPage:
         """Return the Audit page.
 
         Args:
-            kind: Only records of this kind; empty for all.
+            wanted: Which records are asked for; None for the newest of all.
         """
-        return show_audit(self.boundary, self.now(), kind=kind)
+        return show_audit(self.boundary, self.now(), wanted or RecordsWanted())
 
     def run(
         self, agent: str, run: str, *, against: str = "", removed: str = "", case: CaseOffer | None = None

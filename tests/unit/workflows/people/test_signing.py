@@ -19,6 +19,7 @@ from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.reports.signing import build_signing
 from pilothouse.workflows.people import signing
 from pilothouse.workflows.people.signing import is_open, sign, signatures, waivable_state, waive, waivers_of
+from pilothouse.workflows.reports.report import show_executive
 from pilothouse.workflows.verdict.assess import assess
 
 AGENT, NOW = world.AGENT, world.NOW
@@ -254,3 +255,13 @@ def test_the_page_asks_for_a_signature_that_is_open_and_for_none_that_stands(sit
                 sign_as(site, item, person)
     assert not any(is_open(one) for one in signatures(site.ledger, AGENT, NOW))
     assert asked() is None
+
+
+def test_the_executive_sheet_names_who_signed_and_for_whom(site):
+    """It named the person who was asked, also where the substitute had signed."""
+    sign_as(site, "EVAL-5", "kim")
+    sheet = show_executive(site.installation, assess(site.installation, AGENT, NOW, freeze=False))
+    assert any(
+        one.startswith("Signed by K. Adeyemi for S. Ortega on 21 Nov 2026") for one in sheet.signatures
+    )
+    assert not any(one.startswith("Signed by S. Ortega") for one in sheet.signatures)
