@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import longest_first
 import pytest
@@ -35,8 +36,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+class DoctestsWhereOneIs:
+    """Collects no examples where none is: each worker would import and search 800 modules for those of 270."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path: Path) -> Iterator[None]:
+        """Leave out the collector of examples of a file without one."""
+        found = yield
+        if file_path.suffix != ".py" or b">>>" in file_path.read_bytes():
+            return found
+        return [one for one in found if not one.__class__.__module__.endswith("doctest")]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Only who sees the results of all workers measures."""
+    config.pluginmanager.register(DoctestsWhereOneIs())
     if config.getoption("--note-longest") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(longest_first.Noting())
 

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import fftconvolve
 from scipy.special import gammaln, ndtr, stdtrit
-from scipy.stats import binom
 
 from pilothouse.core.statistics.sequential import GateState, spending_bounds
 from pilothouse.core.statistics.tango import tango_z
@@ -126,6 +124,9 @@ def exact(cell: Cell, rules: GateRules) -> tuple[float, float, float]:
     Written apart from the gate: no state, no simulation, its own futility rule. Shares only Tango's statistic
     and the bounds, which have oracles of their own.
     """
+    from scipy.signal import fftconvolve  # half a second, and only this needs it
+    from scipy.stats import binom
+
     sizes = sorted({max(20, -(-cell.cases * j // rules.looks)) for j in range(1, rules.looks + 1)})
     bounds = spending_bounds(tuple(one / cell.cases for one in sizes), rules.spending, rules.alpha)
     better = (cell.flip_rate + cell.difference) / 2

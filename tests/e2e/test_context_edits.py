@@ -8,11 +8,13 @@ import sys
 import time
 
 import httpx
-import openai
 import pytest
+from late_module import LateModule
 from recording_server import AGENT, FACT, MODEL, PAGES, reader_code
 
 from pilothouse.runtime.replay.sandbox import is_closable
+
+openai = LateModule("openai")
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recording")]
 

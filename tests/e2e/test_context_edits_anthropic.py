@@ -7,8 +7,8 @@ import asyncio
 import copy
 import json
 
-import anthropic
 import pytest
+from late_module import LateModule
 from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite
 from tests.stubs.provider_stub import Plan, ProviderStub
 
@@ -16,6 +16,8 @@ from pilothouse.core.evidence.run_log import ContextEdited, ModelRequest
 from pilothouse.runtime.context.edits import ContextEdits, EditPolicy, restore
 from pilothouse.runtime.gateway.policy import AgentPolicy, Pin
 from pilothouse.runtime.runlog.recorder import Recorder
+
+anthropic = LateModule("anthropic")
 
 RUN = "ac" * 16
 PAGE = "the order of the customer is on its way to the house " * 30

@@ -14,8 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-import openai
 import pytest
+from late_module import LateModule
 from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
@@ -35,6 +35,8 @@ from pilothouse.runtime.gateway.policy import Budget, Guard
 from pilothouse.runtime.runlog.call_sink import recorded_call
 from pilothouse.runtime.runlog.recorder import open_recorder
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
+
+openai = LateModule("openai")
 
 RESPONSES = "/v1/responses"
 BODY = {"model": MODEL, "input": "Write a long report.", "background": True}

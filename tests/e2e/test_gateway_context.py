@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 
-import anthropic
-import openai
 import pytest
+from late_module import LateModule
 from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
 from pilothouse.runtime.gateway.policy import AgentPolicy, Pin
+
+anthropic = LateModule("anthropic")
+openai = LateModule("openai")
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 WINDOW = 2_000

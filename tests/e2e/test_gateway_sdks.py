@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 
-import anthropic
-import openai
 import pydantic
 import pytest
+from late_module import LateModule
 from tests.stubs.gateway_site import MODEL, SECRET, GatewaySite
 from tests.stubs.provider_stub import Plan, ProviderStub
+
+anthropic = LateModule("anthropic")
+openai = LateModule("openai")
 
 ASKED = [{"role": "user", "content": "Where is my order?"}]
 

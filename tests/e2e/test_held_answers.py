@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import openai
 import pytest
+from late_module import LateModule
 from started_server import started_server
 from tests.stubs.provider_stub import Plan, ProviderStub
 
@@ -23,6 +23,8 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.settings import load_settings
 from pilothouse.workflows.gateway.keys import add_key, add_provider
+
+openai = LateModule("openai")
 
 pytestmark = pytest.mark.slow
 

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import openai
 import page_site
 import pytest
+from late_module import LateModule
 from moody_intake import MoodyIntake
-from openinference.instrumentation.openai import OpenAIInstrumentor
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -20,6 +19,9 @@ from pilothouse.interfaces.http.otlp import otlp_app
 from pilothouse.lake.node import open_node
 from pilothouse.ports.intake import IntakeAnswer
 from pilothouse.ports.lake import TaskFilter
+
+openai = LateModule("openai")
+openinference = LateModule("openinference.instrumentation.openai")
 
 pytestmark = pytest.mark.slow
 RUNS = 12
@@ -66,7 +68,7 @@ def test_every_span_arrives_and_every_token_counts_once(tmp_path, refusals):
     node = open_node(tmp_path / "lake", SystemClock(), wal_file_bytes=1 << 20)
     intake = MoodyIntake(node, refusals)
     provider = TracerProvider(resource=Resource.create({"service.name": "orders"}))
-    instrumentor = OpenAIInstrumentor()
+    instrumentor = openinference.OpenAIInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
         with page_site.running(otlp_app(intake)) as address:

@@ -13,7 +13,7 @@ import desk_world
 import page_site
 import page_world as world
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import DEFAULT_OPTIONS, Axe
 
 from pilothouse.workflows.reports.show import report_of
 
@@ -63,7 +63,7 @@ PROSE_WIDTH_MIN = 200
 SQUEEZED = """([chars, least]) => [...document.querySelectorAll(".scroll td")]
   .filter((cell) => cell.innerText.length > chars && cell.getBoundingClientRect().width < least)
   .map((cell) => cell.innerText)"""
-COLOURS_ONLY = {"runOnly": ["color-contrast", "link-in-text-block"]}
+COLOURS_ONLY = {**DEFAULT_OPTIONS, "runOnly": ["color-contrast", "link-in-text-block"]}
 """The rules that look at colours: the others have seen the same document in light already."""
 
 

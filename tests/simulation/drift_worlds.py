@@ -30,8 +30,12 @@ def session(rng, shifted):
         return ["search", "update", "update", "notify"]
     tool, calls = "start", []
     while tool != "end" and len(calls) < 30:
-        names, chances = zip(*STEPS[tool], strict=True)
-        tool = str(rng.choice(names, p=chances))
+        drawn, reached = rng.random(), 0.0
+        steps = STEPS[tool]
+        for tool, chance in steps:  # noqa: B007 - where it stops is where the session goes
+            reached += chance
+            if drawn < reached:
+                break
         if tool != "end":
             calls.append(tool)
     return calls
@@ -91,12 +95,15 @@ def vocabulary(rng):
 def texts(rng, world, n, share_new=0.0):
     """Short questions: a few words of their topic among common ones; topics 67-76 are the new ones."""
     topics, common = world
+    topic = np.where(rng.random(n) < share_new, rng.integers(67, 77, n), rng.integers(0, 67, n))
+    own, rest = rng.integers(2, 5, n), rng.integers(5, 11, n)
+    drawn = rng.integers(0, WORDS, (n, 4)).tolist(), rng.integers(0, COMMON, (n, 10)).tolist()
+    order = rng.random((n, 14))
     made = []
-    for _ in range(n):
-        topic = int(rng.integers(67, 77)) if rng.random() < share_new else int(rng.integers(0, 67))
-        own = rng.choice(topics[topic], size=int(rng.integers(2, 5)))
-        rest = rng.choice(common, size=int(rng.integers(5, 11)))
-        made.append(" ".join(rng.permutation(np.concatenate([own, rest]))))
+    for text, (words, others) in enumerate(zip(*drawn, strict=True)):
+        said = [topics[topic[text]][word] for word in words[: own[text]]]
+        said += [common[word] for word in others[: rest[text]]]
+        made.append(" ".join(said[place] for place in order[text, : len(said)].argsort()))
     return made
 
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import numpy as np
-from scipy import stats
+from late_module import LateModule
 
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.verdict.phases import LOOK_LEVEL, LOOKS_MAX
 from pilothouse.core.verdict.requirement import Committed, Floor
 from pilothouse.core.verdict.rules import LEVEL, Proof, assess
 
+stats = LateModule("scipy.stats")
 FLOOR, CASES, RUNS = 0.95, 400, 4_000
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 RULE = Floor(bound=Committed("task_types.x.completion.min"))

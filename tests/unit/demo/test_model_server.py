@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 
-import openai
 import pytest
+from late_module import LateModule
 
 from pilothouse.demo.model_script import Turn
 from pilothouse.demo.model_server import Fault, ModelServer
+
+openai = LateModule("openai")
 
 TOOL = {
     "type": "function",
@@ -126,14 +128,14 @@ def test_a_streamed_response_ends_with_the_whole_response(client):
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault.RATE_LIMITED, openai.RateLimitError),
-        (Fault.SERVER_ERROR, openai.InternalServerError),
-        (Fault.CUT_OFF, ValueError),
+        (Fault.RATE_LIMITED, lambda: openai.RateLimitError),
+        (Fault.SERVER_ERROR, lambda: openai.InternalServerError),
+        (Fault.CUT_OFF, lambda: ValueError),
     ],
 )
 def test_it_fails_as_told_and_then_works_again(server, client, fault, error):
     server.fail_next(fault)
-    with pytest.raises(error):
+    with pytest.raises(error()):
         ask(client)
     assert ask(client).choices[0].message.content
 

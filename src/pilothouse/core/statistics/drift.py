@@ -209,6 +209,8 @@ def _adjust(check: FeatureCheck, p: float | None, alpha: float) -> FeatureCheck:
 
 
 def _is_words(name: str, values: Feature) -> bool:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+        return False
     kinds = {isinstance(value, str) for value in values}
     if len(kinds) > 1:
         raise malformed(name, "a mixture of numbers and words", "one kind")
@@ -236,10 +238,9 @@ def _chi_square(table: Floats) -> tuple[float, float]:
 def _kolmogorov_smirnov(x: Floats, y: Floats) -> tuple[float, float]:
     from scipy import stats  # noqa: PLC0415 - importing scipy.stats costs a second; only this test needs it
 
-    both = np.concatenate([np.sort(x), np.sort(y)])
-    gaps = np.searchsorted(np.sort(x), both, side="right") / len(x) - np.searchsorted(
-        np.sort(y), both, side="right"
-    ) / len(y)
+    x, y = np.sort(x), np.sort(y)
+    both = np.concatenate([x, y])
+    gaps = np.searchsorted(x, both, side="right") / len(x) - np.searchsorted(y, both, side="right") / len(y)
     statistic = float(np.abs(gaps).max())
     effective = len(x) * len(y) / (len(x) + len(y))
     return statistic, float(np.clip(stats.kstwo.sf(statistic, np.round(effective)), 0.0, 1.0))

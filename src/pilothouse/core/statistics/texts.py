@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -205,9 +206,10 @@ def _counts(texts: Sequence[str]) -> csr_array:
             if pair not in pairs:
                 pairs[pair] = zlib.crc32(" ".join(pair).encode()) % _HALF
             hashed.append(pairs[pair])
-        columns, times = np.unique(np.array(hashed, dtype=np.int64), return_counts=True)
-        indices.append(columns)
-        data.append(times.astype(np.float64))
+        times = Counter(hashed)
+        columns = sorted(times)
+        indices.append(np.array(columns, dtype=np.int64))
+        data.append(np.array([times[column] for column in columns], dtype=np.float64))
         ends.append(ends[-1] + len(columns))
     shape = (len(texts), COLUMNS)
     return csr_array((np.concatenate(data), np.concatenate(indices), np.array(ends)), shape=shape)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from scipy import stats
+from late_module import LateModule
 
 from pilothouse.core.evidence.evidence import Basis
 from pilothouse.errors import MalformedRecord, UsageError
@@ -26,6 +26,7 @@ from pilothouse.evals.targets.target import AgentFailed, TargetSpec
 from pilothouse.evals.trial import Reply
 from pilothouse.workflows.gate.compare import compare_runs, imported_evidence, read_side
 
+stats = LateModule("scipy.stats")
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
