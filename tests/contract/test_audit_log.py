@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fresh_ledger import ledger_url
 
 from pilothouse.errors import DigestMismatch, LimitExceeded, MalformedRecord
 from pilothouse.ledger.audit import SqlAuditLog
@@ -32,7 +33,7 @@ class Clock:
 
 @pytest.fixture
 def ledger(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+    with open_ledger(ledger_url(tmp_path)) as opened:
         yield opened
 
 

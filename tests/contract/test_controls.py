@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fresh_ledger import ledger_url
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.controls import SqlControls
@@ -21,7 +22,7 @@ AGENT = "ap-invoice-triage"
 
 @pytest.fixture
 def ledger(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+    with open_ledger(ledger_url(tmp_path)) as opened:
         yield opened
 
 
@@ -113,7 +114,7 @@ def test_the_running_server_learns_of_it_within_two_seconds_from_another_process
     assert isinstance(cache, Controls)
     cache.start()
     try:
-        with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as elsewhere:
+        with open_ledger(ledger_url(tmp_path)) as elsewhere:
             SqlControls(elsewhere.database).pause(pause())
         end = time.monotonic() + 2.0
         while cache.state().pause_of(AGENT) is None and time.monotonic() < end:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fresh_ledger import ledger_url
 
 from pilothouse.errors import Conflict
 from pilothouse.ledger.gateway import SqlGatewayStore
@@ -19,7 +20,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 @pytest.fixture
 def ledger(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+    with open_ledger(ledger_url(tmp_path)) as opened:
         yield opened
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from fresh_ledger import ledger_url
 from postgres_server import fresh_postgres_url, postgres_server
 
 from pilothouse.ledger.leases import SqlWork
@@ -59,7 +60,7 @@ def test_a_sign_of_life_is_no_news_and_hides_none(tmp_path):
 
 
 def test_a_sign_of_life_that_fails_leaves_nothing_behind(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         with pytest.raises(ZeroDivisionError), ledger.database.write_no_news():
             raise ZeroDivisionError
         before = ledger.database.state()

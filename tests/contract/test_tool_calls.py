@@ -7,6 +7,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from fresh_ledger import ledger_url
 from sqlalchemy import select
 from tool_world import HOUR, governed, tool_call
 
@@ -31,7 +32,7 @@ def store(request, tmp_path):
     if request.param == "memory":
         yield MemoryCalls()
         return
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         yield SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
 
 
@@ -96,7 +97,7 @@ def test_of_many_threads_one_begins_a_call(store):
 
 
 def test_a_result_is_kept_encrypted_and_gone_with_its_person(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), FixedClock(NOW))
         store = SqlToolCalls(ledger.database, log.keys.wrapper)
         for call, person in (("c1", "ana"), ("c2", "ben")):
@@ -117,7 +118,7 @@ def test_a_result_is_kept_encrypted_and_gone_with_its_person(tmp_path):
 
 def test_erasing_a_run_forgets_what_its_calls_returned_and_nobody_makes_them_twice(tmp_path, monkeypatch):
     monkeypatch.setattr("pilothouse.ledger.tool_calls.RUNS_AT_ONCE", 2)
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         store = SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
         for call, run in (("c1", "a"), ("c2", "b"), ("c3", "c"), ("c4", "c")):
             begin(store, call=call, run=run * 32)
@@ -143,7 +144,7 @@ def test_a_call_with_an_effect_is_two_commits_and_one_that_never_leaves_is_none(
         return write(database)
 
     tool = governed("external", rate_per_s=0.001, burst=1, attempts=1)
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         store = SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
         monkeypatch.setattr(Database, "write", counted)
         seen = []

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from forked_process import run_command_line
 
 from pilothouse.core.charter.rules.table import RULES
 from pilothouse.interfaces.cli.main import build_cli, run_cli
@@ -20,6 +21,8 @@ from stubs.broken_charters import BROKEN, FOLDER, edited
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXIT = {"E": 2, "Q": 3, "W": 0}
 AS_PROCESS = [broken for broken in BROKEN if RULES[broken.rule].kind.value == "E"][:24]
+REALLY_STARTED = AS_PROCESS[:2]
+"""Two show what only a real start shows; the others are processes that were forked, which cost a sixth."""
 
 
 class StandingClock:
@@ -70,6 +73,10 @@ def process(*arguments, cwd):
     )
 
 
+def forked(*arguments, cwd):
+    return run_command_line(*arguments, cwd=cwd, env={**os.environ, "NO_COLOR": "1"}, timeout=60)
+
+
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.id)
 def test_a_broken_charter_gives_one_message_with_line_and_remedy(agent, pilothouse, broken):
     (agent / "charter.yaml").write_text(broken.text, encoding="utf-8")
@@ -92,7 +99,8 @@ def test_a_broken_charter_gives_one_message_with_line_and_remedy(agent, pilothou
 @pytest.mark.parametrize("broken", AS_PROCESS, ids=lambda broken: broken.id)
 def test_a_broken_charter_given_to_the_process_exits_2_without_a_traceback(agent, broken):
     (agent / "charter.yaml").write_text(broken.text, encoding="utf-8")
-    done = process("check", cwd=agent)
+    start = process if broken in REALLY_STARTED else forked
+    done = start("check", cwd=agent)
     assert done.returncode == 2
     assert done.stderr == ""
     lines = [line for line in done.stdout.splitlines() if line.strip().startswith("charter.yaml:")]

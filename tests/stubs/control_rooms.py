@@ -7,6 +7,7 @@ import shutil
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from fresh_ledger import ledger_url
 from source_tree import ROOT
 
 from pilothouse.connectors.apprise_notifier import AppriseNotifier
@@ -55,8 +56,10 @@ def control_room_at(folder, clock=None):
     (repository / "verifiers" / "erp.py").write_text(
         "def routing_matches(task):\n    return True\n", encoding="utf-8"
     )
-    settings = load_settings({}, home=folder / "home")
-    with open_ledger(settings.ledger_url) as ledger:
+    home = folder / "home"
+    home.mkdir(parents=True)
+    settings = load_settings({}, home=home)
+    with open_ledger(ledger_url(home)) as ledger:
         accept_file(ledger, repository / "ap-invoice-triage.yaml", clock() - timedelta(days=10), actor="test")
         installation = Installation(settings=settings, clock=clock, lake=MemoryLake(), ledger=ledger)
         yield room_over(installation, ledger.database, clock)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
+from fresh_ledger import ledger_url
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
@@ -146,8 +147,9 @@ class Site:
     """An installation with one agent whose tools stand at `/mcp`."""
 
     def __init__(self, home, held):
+        home.mkdir(parents=True, exist_ok=True)
         self.settings = load_settings(home=home)
-        self.ledger = held.enter_context(open_ledger(self.settings.ledger_url))
+        self.ledger = held.enter_context(open_ledger(ledger_url(home)))
         self.store = SqlGatewayStore(self.ledger.database)
         self.run_log = held.enter_context(open_run_log(self.settings))
         self.directory = None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from fresh_ledger import ledger_url
 from permissions_stub import Boundary
 
 from pilothouse.ledger.ledger import open_ledger
@@ -11,7 +12,7 @@ from pilothouse.ledger.ledger import open_ledger
 
 @pytest.fixture
 def database(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         yield ledger.database
 
 

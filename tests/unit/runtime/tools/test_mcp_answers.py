@@ -7,6 +7,7 @@ import asyncio
 import json
 
 import pytest
+from fresh_ledger import ledger_url
 from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED
 from permissions_stub import COMMON, Boundary, call
@@ -49,7 +50,7 @@ def test_content_that_only_repeats_is_told_from_content_that_says_more(content, 
 
 @pytest.mark.parametrize("untrusted", ["show", "hide"])
 def test_words_beside_the_structured_content_taint_or_stay_hidden(tmp_path, untrusted):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         tools = {"erp.find@1": {**FIND, "untrusted": untrusted}}
         desk = Boundary(tmp_path, tools=tools, database=ledger.database).desk
         runtime = ToolRuntime(
@@ -69,7 +70,7 @@ def test_words_beside_the_structured_content_taint_or_stay_hidden(tmp_path, untr
 
 
 def test_a_tool_that_nobody_declared_is_refused_with_one_record(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         world = Boundary(tmp_path, database=ledger.database)
         proxy = McpProxy(
             ToolRuntime(agent="triage", version=None, tools={}, door=Door(), tasks=world.desk), {}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fresh_ledger import ledger_url
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
@@ -72,8 +73,10 @@ class World:
 @pytest.fixture
 def world(tmp_path):
     shutil.copytree(DEMO, tmp_path / "charter")
-    settings = load_settings(home=tmp_path / "home")
-    with open_ledger(settings.ledger_url) as ledger:
+    home = tmp_path / "home"
+    home.mkdir()
+    settings = load_settings(home=home)
+    with open_ledger(ledger_url(home)) as ledger:
         yield World(tmp_path / "charter", ledger, settings)
 
 

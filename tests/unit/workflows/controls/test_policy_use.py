@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fresh_ledger import ledger_url
 
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
@@ -31,7 +32,7 @@ NOW = datetime(2026, 11, 29, tzinfo=UTC)
 def world(tmp_path):
     charter = load_charter(CHARTER, today=NOW.date())
     clock = FixedClock(NOW)
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), clock)
 
         def decide(tool, task_type, days_ago, decision="allow", *, agent=charter.agent, run="r"):

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from fresh_ledger import ledger_url
 
 from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.ledger.leases import SqlWork
@@ -23,7 +24,7 @@ PAUSE = Job(key="INC-1/pause", action="pause", subject="INC-1", document="{}", r
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr(work, "FAILED_SETTLE_PAUSE_S", 0.0)
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         yield SqlWork(ledger.database, lambda: NOW)
 
 
@@ -110,7 +111,7 @@ def test_who_stops_while_a_page_is_being_sent_keeps_the_lease_until_it_is_sent(t
         time.sleep(1.5)
         return Delivery(ok=True, said="sent")
 
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         store = SqlWork(ledger.database, life_s=0.6)
 
         def settle(job, _delivery, lease):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fresh_ledger import ledger_url
 from tool_world import tool_call
 
 from pilothouse.app.tools import tool_runtime_of
@@ -72,7 +73,7 @@ def test_a_paused_tool_and_a_foreign_task_type_are_refused(tmp_path):
         path=str(CHARTER),
         accepted_at=NOW,
     )
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger, ExitStack() as held:
+    with open_ledger(ledger_url(tmp_path)) as ledger, ExitStack() as held:
         runtime = tool_runtime_of(ledger, load_settings(home=tmp_path), record, held)
         tool = runtime.tool("erp.find_po@2")
 

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fresh_ledger import ledger_url
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
@@ -53,7 +54,7 @@ def test_the_commands_name_a_place_and_never_a_secret(tmp_path, monkeypatch):
 
 
 def test_a_credential_that_has_expired_is_not_added(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         store = SqlCredentials(ledger.database)
 
         def add(expires_at):
@@ -73,7 +74,7 @@ def test_a_credential_that_has_expired_is_not_added(tmp_path):
 
 def test_the_store_keeps_so_many_and_records_each_change(tmp_path, monkeypatch):
     monkeypatch.setattr("pilothouse.ledger.credentials.CREDENTIALS_MAX", 2)
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         store = SqlCredentials(ledger.database)
         assert isinstance(store, CredentialStore)
         for name in ("b", "a", "a"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fresh_ledger import ledger_url
 
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ledger.audit import SqlAuditLog
@@ -44,7 +45,7 @@ class BusyLog(SqlAuditLog):
 
 @pytest.fixture
 def room(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         log = BusyLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         accept_file(ledger, CHARTER, NOW - timedelta(days=1), actor="test")
         log.sign()

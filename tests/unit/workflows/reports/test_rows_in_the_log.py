@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from fresh_ledger import ledger_url
 from old_ledger import rows_moved, sqlite_url, steps_to
 from postgres_server import fresh_postgres_url, postgres_server
 
@@ -179,7 +180,7 @@ def fault(kind, seconds):
 
 @pytest.fixture
 def room(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+    with open_ledger(ledger_url(tmp_path)) as ledger:
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         lived(ledger, log)
         yield SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: (AGENT,))
