@@ -89,6 +89,10 @@ class Decider(Protocol):
         """Open a task and return its token, which the model never sees."""
         ...
 
+    def known_run(self, token: str) -> str | None:
+        """Return the run that a token was given for, or None; nothing is recorded, so nothing waits for a disk."""
+        ...
+
     def run_of(self, token: str) -> str:
         """Return the run that a token was given for.
 

@@ -50,6 +50,9 @@ PATTERN_CHARACTERS_MAX = 1_000
 BRANCHES_MAX = 8
 """Bars in a pattern: each may double the ways to match it."""
 
+LENGTHS_MAX = 32
+"""Of a part such as `[0-9]{1,9}`: so many ways more, whatever the text's length. With more it counts as any length."""
+
 POWER_MAX = 4
 """Beyond it no text is short enough: 64 characters are the most for four."""
 
@@ -58,11 +61,11 @@ TOKEN = re.compile(
             | [^\\^$*+?()\[\]{}|])
         (?P<repeat>[*+?]|\{\d{1,4}(?:,\d{0,4})?\})?(?![*+?{])
     | (?P<open>\((?:\?:)?)
-    | (?P<close>\))(?![*+?{])
+    | (?P<close>\))(?P<again>[*+?]|\{\d{1,4}(?:,\d{0,4})?\})?(?![*+?{])
     | (?P<bar>\|)""",
     re.VERBOSE,
 )
-"""One step of a plain pattern: nothing that repeats repeats anything that repeats, and nothing looks back or ahead."""
+"""One step of a plain pattern: nothing that repeats repeats anything that varies, and nothing looks back or ahead."""
 
 FIXED = re.compile(r"\{(\d+)(?:,\1)?\}")
 
@@ -224,19 +227,50 @@ def _power(pattern: str) -> tuple[int, int]:
     end = len(pattern) - (pattern.endswith("$") and not pattern.endswith("\\$"))
     if len(pattern) > PATTERN_CHARACTERS_MAX:
         raise _Slow
-    varying, bars, depth, is_tied = 0, 0, 0, at == 1
+    varying, bars, ways, is_tied = 0, 0, 1, at == 1
+    opened: list[tuple[int, int, int]] = []
     while at < end:
         step = TOKEN.match(pattern, at, end)
         if step is None:
             raise _Slow
         at = step.end()
-        depth += (step["open"] is not None) - (step["close"] is not None)
-        if step["bar"] is not None:
+        if step["open"] is not None:
+            opened.append((varying, bars, ways))
+        elif step["bar"] is not None:
             bars += 1
-            is_tied = is_tied and depth > 0
+            is_tied = is_tied and bool(opened)
+        elif step["close"] is not None:
+            before = opened.pop() if opened else (varying, bars, ways)
+            more = _again(step["again"], varies=(varying, bars, ways) != before)
+            varying, bars = varying + more[0], bars + more[1]
         elif step["repeat"] is not None and not FIXED.fullmatch(step["repeat"]):
-            varying += 1
+            few = _lengths(step["repeat"])
+            varying, ways = (varying + 1, ways) if few is None else (varying, ways * few)
     power = max(1, varying + (not is_tied))
     if power > POWER_MAX or bars > BRANCHES_MAX:
         raise _Slow
-    return power, 1 << bars
+    return power, ways << bars
+
+
+def _lengths(repeat: str) -> int | None:
+    """Return how many lengths a part may have that is repeated so, or None for more than a few."""
+    if repeat == "?":
+        return 2
+    least, comma, most = repeat[1:-1].partition(",")
+    few = int(most) - int(least) + 1 if comma and most else LENGTHS_MAX + 1
+    return few if few <= LENGTHS_MAX else None
+
+
+def _again(repeat: str | None, *, varies: bool) -> tuple[int, int]:
+    """Return what more may vary, and how many more bars there are, where a group is repeated.
+
+    Raises:
+        _Slow: It repeats what varies, so that there are many ways to divide a text among its turns.
+    """
+    if repeat is None:
+        return 0, 0
+    if repeat == "?":
+        return 0, 1
+    if varies:
+        raise _Slow
+    return (0, 0) if FIXED.fullmatch(repeat) else (1, 0)

@@ -104,6 +104,10 @@ class PermissionDesk:
             )
         return self._tasks.open(opening)
 
+    def known_run(self, token: str) -> str | None:
+        """Return the run that a token was given for, or None; nothing is recorded."""
+        return self._tasks.run_of(token)
+
     def run_of(self, token: str) -> str:
         """Return the run that a token was given for.
 

@@ -8,7 +8,7 @@ agree; where they do not, the stricter of them is not enough: the call is denied
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, decide_fact
 from pilothouse.core.charter.systems import Tool
 from pilothouse.errors import CharterInvalid
 from pilothouse.runtime.permissions.cedar_text import COUNT_MAX, ToolText, context_of, tool_text
+from pilothouse.runtime.provenance.values import pattern_problem
 
 __all__ = ["CompiledTool", "EngineDecision", "ExampleRun", "compile_charter", "compile_tool", "run_examples"]
 
@@ -88,7 +89,7 @@ class CompiledTool:
         regions: Regions that it may go to.
 
     Raises:
-        CharterInvalid: Cedar's strict validation refuses the policy.
+        CharterInvalid: Cedar's strict validation refuses the policy, or the pattern of an id may take for ever.
     """
 
     def __init__(
@@ -96,6 +97,14 @@ class CompiledTool:
     ) -> None:
         import cedarpy  # noqa: PLC0415 - 7 MiB for a server whose agents have no tools yet
 
+        wrong = tuple(_pattern_problems(tool))
+        if wrong:
+            raise CharterInvalid(
+                f"an id of {name} has a pattern that cannot be held against every call",
+                remedy="Write it without repeats within repeats, such as ([a-z]+-?)+, and without looking back or ahead.",
+                findings=wrong,
+                subject=name,
+            )
         self.name = name
         self.policy = tool
         self.region = region
@@ -221,12 +230,22 @@ def compile_tool(name: str, tool: Tool, charter: Charter) -> CompiledTool:
     """Compile one tool of a charter.
 
     Raises:
-        CharterInvalid: Cedar's strict validation refuses the policy.
+        CharterInvalid: The policy cannot be enforced; see `CompiledTool`.
     """
     integration = (known(charter.integrations) or {}).get(known(tool.integration) or "")
     region = (known(integration.region) if integration else None) or ANYWHERE
     allowed = known(tool.regions) if tool.regions is not None else _own_regions(charter)
     return CompiledTool(name, tool, region=region, regions=allowed if allowed is not None else (region,))
+
+
+def _pattern_problems(tool: Tool) -> Iterator[str]:
+    """Yield each type with a pattern that cannot be used, and why."""
+    for kind, parts in (("args", known(tool.args) or {}), ("results", tool.results)):
+        for name, part in parts.items():
+            written = known(part.type) or ""
+            problem = pattern_problem(written)
+            if problem is not None:
+                yield f"{kind}.{name}: {written} {problem}"
 
 
 def _own_regions(charter: Charter) -> tuple[str, ...] | None:

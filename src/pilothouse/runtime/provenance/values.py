@@ -7,6 +7,7 @@ as a part of something. The same parser reads the request and the call.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -18,11 +19,25 @@ from string import ascii_uppercase
 from typing import Any
 
 from pilothouse.core.charter.policy_types import NUMERIC, scaled, type_name, type_parameter
+from pilothouse.schemas.weight import ends_soon
 
-__all__ = ["NUMBER", "PIECE_MAX", "ValueType", "clean", "quoted_texts", "read_number", "value_type"]
+__all__ = [
+    "ID_CHARACTERS_USUAL",
+    "NUMBER",
+    "PIECE_MAX",
+    "ValueType",
+    "clean",
+    "pattern_problem",
+    "quoted_texts",
+    "read_number",
+    "value_type",
+]
 
 PIECE_MAX = 200_000
 """Characters of a text that are searched for values; what lies beyond proves nothing."""
+
+ID_CHARACTERS_USUAL = 60
+"""Of an id that has a pattern: as long as this it can be held against it at once, or the pattern is refused."""
 
 VALUES_MAX = 10_000
 """Values of one type found in one text."""
@@ -131,6 +146,35 @@ def value_type(written: str) -> ValueType:
     return ValueType(name, _text, lambda text: frozenset({_squeezed(text), *quoted_texts(text)}))
 
 
+def pattern_problem(written: str) -> str | None:
+    """Return why the pattern of an `id` cannot be used, or None; every call is held against it.
+
+    Args:
+        written: Type as written in a charter.
+
+    Example:
+        >>> pattern_problem("id(INV-[0-9]+)"), pattern_problem("id((a+)+)")
+        (None, 'may take for ever')
+    """
+    pattern = type_parameter(written) if type_name(written) == "id" else None
+    if pattern is None:
+        return None
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"cannot be read ({error.msg})"
+    return (
+        None
+        if ends_soon(_schema_of(pattern), characters=ID_CHARACTERS_USUAL, values=1)
+        else "may take for ever"
+    )
+
+
+def _schema_of(pattern: str) -> str:
+    """Return the JSON Schema that says the same as the pattern of an id, to be weighed."""
+    return json.dumps({"pattern": f"^(?:{pattern})$"})
+
+
 def quoted_texts(text: str) -> frozenset[str]:
     """Return what stands between quotation marks in a clean text.
 
@@ -166,7 +210,14 @@ def _identifier(pattern: str | None) -> ValueType:
     """
     if pattern is not None:
         whole = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
-        return _by_pattern("id", whole, lambda text: text)
+        by_pattern = _by_pattern("id", whole, lambda text: text)
+        schema = _schema_of(pattern)
+
+        def fits(value: Any) -> str | None:
+            is_short = isinstance(value, str) and ends_soon(schema, characters=len(value), values=1)
+            return by_pattern.parse(value) if is_short else None
+
+        return ValueType("id", fits, by_pattern.find)
 
     def find(text: str) -> frozenset[str]:
         return frozenset(

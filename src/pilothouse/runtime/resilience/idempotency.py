@@ -7,7 +7,7 @@ import hashlib
 from enum import StrEnum
 from typing import Any, Literal
 
-from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.digest import INTEGER_EXACT_MAX, canonical_json
 from pilothouse.errors import Conflict
 
 __all__ = ["CallState", "after_crash", "call_key", "check_step"]
@@ -52,9 +52,20 @@ def call_key(run: str, call: str, tool: str, args: dict[str, Any]) -> tuple[str,
         >>> (key, digest) == call_key("r", "c", "pay@1", {"amount": 5.0})
         True
     """
-    canonical = canonical_json(args)
+    canonical = canonical_json(_exact(args))
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     return hashlib.sha256(f"{run}\0{call}\0{tool}\0{digest}".encode()).hexdigest(), digest
+
+
+def _exact(value: Any) -> Any:
+    """Return data in which whole numbers are texts where not every reader of JSON keeps them: ids have nineteen digits."""
+    if isinstance(value, dict):
+        return {key: _exact(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(one) for one in value]
+    if isinstance(value, int) and abs(value) > INTEGER_EXACT_MAX:
+        return {"whole": str(value)}
+    return value
 
 
 def check_step(before: CallState, after: CallState) -> None:

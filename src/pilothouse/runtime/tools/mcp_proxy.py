@@ -25,7 +25,7 @@ from mcp_types import (
 
 from pilothouse import __version__
 from pilothouse.core.charter.tool_names import call_name
-from pilothouse.errors import Denied, ToolError
+from pilothouse.errors import PilothouseError, ToolError
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.span_ids import new_span_id
 from pilothouse.runtime.tools.credentials import CredentialBroker
@@ -175,7 +175,7 @@ class McpProxy:
             The answer as it stands on the wire of the latest revision, whether it is a result or a refusal.
         """
         try:
-            said = self._known(said)
+            said = await self._known(said)
             if shown in UNREAD_TOOLS and self._hides:
                 about = answer_about_unread(self._runtime, shown, dict(args), said.run)
                 return answer_of(await drive_async(about, _no_attempt))
@@ -239,9 +239,16 @@ class McpProxy:
             )
         )
 
+        def stop() -> None:
+            """Refuse what was paused while the server was connected to, which may take many seconds."""
+            for one in self._runtime.door.stops:
+                one.check(call)
+
         async def attempt() -> Any:
             await self._pins.check(tool)
-            answer = await upstream.call(upstream_tool.tool, dict(call.args), on_progress=telling)
+            answer = await upstream.call(
+                upstream_tool.tool, dict(call.args), on_progress=telling, before=stop
+            )
             answer = self._without_secrets(answer)
             answers.append(answer)
             checked.append(data_of(tool, answer))
@@ -282,7 +289,7 @@ class McpProxy:
         clean = self._broker.without(text)
         return answer if clean == text else dict(json.loads(clean))
 
-    def _known(self, said: Said) -> Said:
+    async def _known(self, said: Said) -> Said:
         """Return whose call it is; a task token stands above what the caller says of itself.
 
         Raises:
@@ -299,9 +306,12 @@ class McpProxy:
                 )
             return said
         try:
-            return replace(said, run=self._runtime.tasks.run_of(said.token))
-        except Denied as error:
+            run = self._runtime.tasks.known_run(said.token)
+            if run is None:  # its refusal is put on record, which waits for a disk
+                run = await asyncio.to_thread(self._runtime.tasks.run_of, said.token)
+        except PilothouseError as error:
             raise ToolError(error.message, remedy=error.remedy, kind="permission") from error
+        return replace(said, run=run)
 
 
 async def _no_attempt() -> None:

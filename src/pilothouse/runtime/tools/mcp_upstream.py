@@ -21,6 +21,7 @@ from mcp_types import CONNECTION_CLOSED, CallToolResult, Tool
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
+from pilothouse.errors import ToolError
 from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.mcp_listing import is_plain, listed_tools
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
@@ -83,7 +84,12 @@ class Upstream:
         return found
 
     async def call(
-        self, tool: str, args: dict[str, Any], *, on_progress: ProgressFnT | None = None
+        self,
+        tool: str,
+        args: dict[str, Any],
+        *,
+        on_progress: ProgressFnT | None = None,
+        before: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """Call a tool of the server; when the caller gives up, the server is told. How long it waits is the caller's.
 
@@ -91,6 +97,7 @@ class Upstream:
             tool: Name on the server.
             args: Arguments.
             on_progress: Told how far the server says it is.
+            before: Called when a connection stands and the call is about to leave; may refuse it.
 
         Returns:
             The result as it stands on the wire of the latest revision, whichever the server speaks.
@@ -100,6 +107,7 @@ class Upstream:
         """
 
         async def ask(client: Client) -> dict[str, Any]:
+            before()
             if on_progress is None:
                 result = await self._called_at_once(client, tool, args)
                 if result is not None:
@@ -169,7 +177,7 @@ class Upstream:
         client = self._open or await self._connected()
         try:
             return await ask(client)
-        except TimeoutError:
+        except (TimeoutError, ToolError):  # neither says anything of the connection
             raise
         except Exception as error:
             is_broken = _is_broken(error)

@@ -7,7 +7,7 @@ import copy
 from pathlib import Path
 
 import pytest
-from permissions_stub import IBAN, OTHER, PAY, tool
+from permissions_stub import COMMON, IBAN, OTHER, PAY, tool
 
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
@@ -71,3 +71,10 @@ def test_a_charter_whose_example_fails_on_the_compiled_policy_does_not_load():
 
 def test_strict_validation_refuses_what_cedar_cannot_type():
     assert CompiledTool("bank.pay@3", tool({**PAY, "args": {"a-b c": {"role": "neutral", "type": "text"}}}))
+
+
+def test_a_pattern_that_may_take_for_ever_is_refused_with_its_place():
+    args = {"id": {"role": "neutral", "type": "id((?:[a-z]+-?)+)"}}
+    with pytest.raises(CharterInvalid) as caught:
+        CompiledTool("erp.find@1", tool({**COMMON, "effect": "read", "args": args}))
+    assert caught.value.findings == ("args.id: id((?:[a-z]+-?)+) may take for ever",)

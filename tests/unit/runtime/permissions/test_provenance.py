@@ -9,7 +9,7 @@ from pilothouse.core.charter.policy_types import AMOUNT_MAX
 from pilothouse.core.charter.systems import Argument, ResultField
 from pilothouse.ports.permissions import Segment, TaskOpening
 from pilothouse.runtime.provenance.context import MEMBERS_MAX, TaskContext
-from pilothouse.runtime.provenance.values import PIECE_MAX, clean, quoted_texts, value_type
+from pilothouse.runtime.provenance.values import PIECE_MAX, clean, pattern_problem, quoted_texts, value_type
 
 
 def context(*typed, quoted=()):
@@ -202,3 +202,28 @@ def test_a_comma_that_parts_no_thousands_is_no_number(value):
 @pytest.mark.parametrize("value", ["1e999999", "-1e999999", 10**5000], ids=["up", "down", "whole"])
 def test_a_number_without_end_is_one_that_passes_every_limit(value):
     assert abs(int(value_type("amount(EUR)").parse(value))) == AMOUNT_MAX
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("id((?:[a-z]+-?)+)", "may take for ever"),
+        ("id((a|ab)*)", "may take for ever"),
+        ("id(()", "cannot be read"),
+        ("id(\\p{L}+)", "cannot be read"),
+        ("id(INV-[0-9]+)", None),
+        ("id([A-Z]+-[0-9]+-[a-z]+-[0-9]+)", None),
+        ("id((?:EU|US)-[0-9]{4}(-[a-z])?)", None),
+        ("id", None),
+        ("email", None),
+    ],
+)
+def test_a_pattern_that_every_call_is_held_against_ends(written, why):
+    found = pattern_problem(written)
+    assert found is None if why is None else found.startswith(why)
+
+
+def test_an_id_too_long_to_be_held_against_its_pattern_is_none():
+    kind = value_type("id([A-Z]+-[0-9]+-[a-z]+-[0-9]+)")
+    assert kind.parse("A-1-a-1") == "A-1-a-1"
+    assert kind.parse(f"A-{'1' * 5_000}-a-1") is None

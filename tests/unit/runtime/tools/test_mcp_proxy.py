@@ -15,7 +15,7 @@ from mcp.client.client import Client
 from tool_world import Kept
 
 from pilothouse.core.charter.contract import ToolContract
-from pilothouse.errors import UsageError
+from pilothouse.errors import ToolError, UsageError
 from pilothouse.runtime.tools import mcp_upstream
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.governed import GovernedTool
@@ -169,6 +169,45 @@ def test_a_hanging_server_costs_no_more_than_the_deadline():
     assert error_of(answer)["error"] == "timeout"
     assert took < 6.0
     assert kept.records[0].error.kind == "timeout"
+
+
+def test_a_pause_while_a_server_is_looked_at_stops_the_call():
+    paused = []
+
+    class Switch:
+        def check(self, _call):
+            if paused:
+                raise ToolError("triage is paused", remedy="Stop.", kind="permission")
+
+    async def main():
+        tool = GovernedTool(
+            name="crm.find@1", integration="crm", effect="external", contract=contract(attempts=1), digest=""
+        )
+        store = MemoryCalls()
+        door = Door(stops=(Switch(),), store=store)
+        runtime = ToolRuntime(agent="triage", version=None, tools={tool.name: tool}, door=door)
+        address = UpstreamAddress(name="crm", command=(sys.executable, str(SERVER), "good"))
+        proxy = McpProxy(runtime, {"crm": address}, task_type="po_invoice")
+        looked = proxy._pins.check
+
+        async def look(tool):
+            await looked(tool)
+            paused.append(tool)
+
+        proxy._pins.check = look
+        try:
+            async with Client(proxy.server) as client:
+                stopped = await find(client)
+                paused.clear()
+                proxy._pins.check = looked
+                return stopped, await find(client), store.states
+        finally:
+            await proxy.close()
+
+    stopped, again, states = asyncio.run(main())
+    assert error_of(stopped)["error"] == "permission"
+    assert again.structured_content == {"id": "C1"}
+    assert states == ["failed", "done"]
 
 
 def test_a_server_that_dies_is_started_again():

@@ -581,3 +581,13 @@ def test_a_pattern_that_tries_every_way_ends_the_call_and_not_the_process(make, 
     with pytest.raises(ToolError) as caught:
         make(tool, Script(result), call=tool_call(tool, args))
     assert caught.value.kind == ("invalid_input" if side == "input" else "contract_violation")
+
+
+def test_an_id_of_nineteen_digits_is_an_argument_like_any_other(make):
+    tool = governed("external", input={"type": "object"}, output={}, attempts=1)
+    door = Door(store=MemoryCalls())
+    args = {"channels": [987_654_321_098_765_432]}
+    assert make(tool, Script(OK), door, tool_call(tool, args)) == OK
+    assert make(tool, Script(), door, tool_call(tool, args)) == OK, "the same call is not made twice"
+    with pytest.raises(ToolError, match="other arguments"):
+        make(tool, Script(OK), door, tool_call(tool, {"channels": [987_654_321_098_765_433]}))
