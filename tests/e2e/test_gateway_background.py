@@ -35,6 +35,7 @@ from pilothouse.runtime.gateway.policy import Budget, Guard
 from pilothouse.runtime.runlog.call_sink import recorded_call
 from pilothouse.runtime.runlog.recorder import open_recorder
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
+from pilothouse.workflows.shows.runs import show_run
 
 openai = LateModule("openai")
 
@@ -174,6 +175,8 @@ def test_the_fetch_that_brings_the_end_settles_the_call_once(site, stub, log):
     assert json.loads(asked.body) == BODY
     assert json.loads(answered.body)["status"] == "completed"
     assert answered.usage["reasoning"] == 3_000
+    said = show_run(log, AGENT, call.run, datetime.now(UTC)).model_dump_json()
+    assert said.count("It rained.") == 1, "a promise says nothing"
 
 
 def test_the_official_client_polls_and_its_run_is_replayed_by_its_answer(site, stub, log):

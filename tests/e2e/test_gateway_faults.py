@@ -16,11 +16,14 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask, open_stream
 
 from pilothouse.core.evidence.task import TokenCount
+from pilothouse.interfaces.cli.replay_text import recorded_text
 from pilothouse.ports.controls import ControlState
 from pilothouse.ports.gateway import Spent
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.policy import Budget, Limits
+from pilothouse.runtime.runlog.recorder import open_recorder
+from pilothouse.workflows.shows.runs import show_run
 
 QUICK = Limits(total_s=3.0, stream_total_s=3.0, first_byte_s=0.4, idle_s=0.4, client_s=0.6)
 CHAT = "/v1/chat/completions"
@@ -76,6 +79,27 @@ def test_a_failing_provider_is_asked_again_and_then_its_stand_in(site, stub, spa
     assert spare.seen[0].json == {**BODY, "model": SPARE}
     call = one(site)
     assert [attempt.failure for attempt in call.attempts] == ["status_500", "status_500", ""]
+
+
+def test_who_answered_and_why_stands_in_the_record(stub, spare, tmp_path):
+    stub.plan(*[Plan(status=500)] * 2)
+    policy = pinned(("acme", MODEL), ("spare", SPARE), limits=QUICK)
+    with (
+        open_recorder(tmp_path) as log,
+        GatewaySite({"acme": stub.origin, "spare": spare.origin}, policy, log=log) as site,
+    ):
+        for _ in range(2):
+            ask(site, CHAT, BODY)
+        first, second = (call.run for call in site.wait_for(2))
+        log.flush()
+        answers = [log.read(run).events[-1].event for run in (first, second)]
+        assert [(one.provider, one.model, one.fallback, one.attempts) for one in answers] == [
+            ("spare", SPARE, "status_500", 3),
+            ("acme", MODEL, None, 1),
+        ]
+        said = [show_run(log, AGENT, run, datetime.now(UTC)).model_dump_json() for run in (first, second)]
+        assert [f"{SPARE} stand-in after status_500" in one for one in said] == [True, False]
+        assert "bytes of a stand-in after status_500" in recorded_text(log.read(first))
 
 
 @pytest.mark.parametrize(

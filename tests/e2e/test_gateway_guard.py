@@ -323,3 +323,15 @@ def test_an_answer_that_cannot_be_read_is_not_delivered(encoding, stub):
     with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(None)) as gateway:
         stub.plan(Plan(body=b"\x8b\x02\x80", headers={"content-encoding": encoding}))
         assert ask(gateway, CHAT, BODY).status == 502
+
+
+def test_a_stream_that_came_for_a_stream_that_is_no_true_is_counted_as_unchecked():
+    """As providers read `1` that take it for `true`; what was asked for says nothing of what came."""
+    events = b'data: {"choices": [{"delta": {"content": "not JSON"}}]}\n\ndata: [DONE]\n\n'
+    policy = pinned(("acme", MODEL), guard=Guard(schema=SCHEMA, on_invalid="reject", repairs=0))
+    with ProviderStub() as stub, GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(None)) as site:
+        stub.plan(Plan(body=events, headers={"content-type": "text/event-stream"}), Plan(status=500))
+        for stream in (1, True):
+            ask(site, "/v1/chat/completions", {"model": MODEL, "messages": [], "stream": stream})
+        site.wait_for(2)
+        assert site.gateway.counters["answers_streamed_unchecked"] == 2

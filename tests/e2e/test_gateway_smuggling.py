@@ -145,6 +145,25 @@ def test_a_stand_in_that_is_asked_for_by_its_name_is_reserved_at_its_own_price(s
         assert ask(gateway, CHAT, {**body, "model": SPARE}).error["code"] == "price_unknown"
 
 
+@pytest.mark.parametrize(
+    "maxima",
+    [
+        {"max_output_tokens": 1},
+        {"max_completion_tokens": 30_000, "max_tokens": 1},
+        {"max_tokens": 30_000},
+        {},
+    ],
+)
+def test_a_maximum_that_its_provider_does_not_read_reserves_no_less(maxima, stub):
+    """A chat has no `max_output_tokens`, and of its two maxima one counts: what is reserved is the most that may be written."""
+    policy = pinned(("acme", MODEL), budget=Budget(tokens_per_day=20_000))
+    with GatewaySite({"acme": stub.origin}, policy) as gateway:
+        stub.plan(Plan(body=b'{"usage": {"prompt_tokens": 1, "completion_tokens": 15000}}'))
+        assert ask(gateway, CHAT, {"model": MODEL, "messages": ASKED, "max_tokens": 16_000}).status == 200
+        assert ask(gateway, CHAT, {"model": MODEL, "messages": ASKED, **maxima}).status == 403
+        assert ask(gateway, CHAT, {"model": MODEL, "messages": ASKED, "max_tokens": 1}).status == 200
+
+
 def test_a_count_of_tokens_costs_nothing_and_is_no_call_of_its_run(stub):
     policy = pinned(("anthropic", MODEL), budget=Budget(calls_per_run=1, usd_per_day=Decimal(1)))
     with GatewaySite({"anthropic": stub.origin}, policy, cost_of=lambda *_: 10**12) as gateway:

@@ -333,8 +333,9 @@ def _says(one: LoggedEvent) -> str:
     match one.event:
         case ModelRequest(route=route, body=body):
             text = f"{route}, {size_text(len(body))}"
-        case ModelResponse(status=status, model=model, error=error):
-            text = " ".join(part for part in (f"HTTP {status}", model, error) if part)
+        case ModelResponse(status=status, model=model, fallback=fallback, error=error):
+            stand_in = f"stand-in after {fallback}" if fallback else None
+            text = " ".join(part for part in (f"HTTP {status}", model, stand_in, error) if part)
         case ToolCalled(tool=tool, effect=effect):
             text = f"{tool}, {effect} effect"
         case ToolReturned(error=error):

@@ -142,6 +142,8 @@ class ModelResponse:
         usage: Token counts by class as the provider reported them, or None.
         model: Model that served, as the provider says, or None.
         attempts: Attempts at providers.
+        provider: Who answered, or None.
+        fallback: Why a stand-in answered, or None.
         error: Code of what went wrong (`deadline`, `cancelled`, ...), or None.
     """
 
@@ -154,6 +156,8 @@ class ModelResponse:
     usage: Mapping[str, int] | None = None
     model: str | None = None
     attempts: int = 1
+    provider: str | None = None
+    fallback: str | None = None
     error: str | None = None
 
 

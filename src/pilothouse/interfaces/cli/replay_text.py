@@ -66,7 +66,8 @@ def recorded_text(recorded: RecordedRun) -> str:
         if isinstance(event, ModelRequest):
             detail = f"{event.route} {len(event.body)} bytes"
         elif isinstance(event, ModelResponse):
-            detail = f"{event.status} {event.model or ''} {len(event.body)} bytes"
+            stand_in = f" of a stand-in after {event.fallback}" if event.fallback else ""
+            detail = f"{event.status} {event.model or ''} {len(event.body)} bytes{stand_in}"
         elif isinstance(event, ContextEdited):
             detail = f"{event.policy} took out {plural(len(event.ledger), 'result')}"
         lines.append(

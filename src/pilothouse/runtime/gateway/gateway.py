@@ -232,7 +232,7 @@ class Gateway:
         self._check_owner(call.route.stored_id, call)
         if call.route.names_model:
             _check_readable(call)
-            asked = read_request(call.request)
+            asked = read_request(call.request, call.route.operation)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
             call.is_background = asked.is_background
             _check_background(call)
@@ -276,7 +276,6 @@ class Gateway:
             if call.route.operation is Operation.RESPONSES:
                 exchange.relay.promised = partial(self._promise, call)
             if self._guardian is not None and self._looks_at(call):
-                self.counters["answers_streamed_unchecked"] += call.is_stream
                 exchange.relay.check_whole = partial(self._guardian.check, call, exchange)
             if self._guardian is not None and held is not None:
                 wait_s = min(_number(headers, WAIT_HEADER, 0.0) / 1e3, dog.left_s - 1.0)
@@ -284,6 +283,9 @@ class Gateway:
                 await exchange.relay.send_whole(decided)
             else:
                 await exchange.run()
+                # Some providers stream for a `stream` that is no `true` to us, so what came counts and not what was asked.
+                if exchange.relay.check_whole is not None and call.first_content_s is not None:
+                    self.counters["answers_streamed_unchecked"] += 1
         finally:
             dog.close()
 

@@ -274,11 +274,14 @@ class Meter:
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
         """Return what was spent since the last time, by day and agent."""
         taken: dict[tuple[date, str], Spent] = {}
+        saved: dict[tuple[date, str], Spent] = {}
         while self._unsaved:
             at, more, is_saved = self._unsaved.popleft()
-            self._saved[at] = _plus(self._saved.get(at, _NOTHING), more)
-            if not is_saved:
-                taken[at] = _plus(taken.get(at, _NOTHING), more)
+            into = saved if is_saved else taken
+            into[at] = _plus(into.get(at, _NOTHING), more)
+        for each in (saved, taken):
+            for at, more in each.items():
+                self._saved[at] = _plus(self._saved.get(at, _NOTHING), more)
         return taken
 
     def give_back(self, unsaved: Mapping[tuple[date, str], Spent]) -> None:

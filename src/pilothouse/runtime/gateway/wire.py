@@ -54,6 +54,13 @@ EMBEDDED_MAX = 400_000
 NAMED_MAX = 10_000
 """Names that decide about a call, anywhere in its body, and fields of the body: more are not looked through."""
 
+MAXIMA = {
+    Operation.CHAT: ("max_completion_tokens", "max_tokens"),
+    Operation.RESPONSES: ("max_output_tokens",),
+    Operation.MESSAGES: ("max_tokens",),
+}
+"""How each says the most that it may write; of a chat's two names providers read the one or the other."""
+
 TOKENS_MAX = 1 << 32
 """Tokens beyond this are no count of anything."""
 
@@ -179,35 +186,33 @@ class Stage:
     ERROR = "error"
 
 
-def read_request(body: bytes) -> Asked:
+def read_request(body: bytes, operation: Operation) -> Asked:
     """Read what a request asks for.
 
     Args:
         body: As received.
+        operation: What it is: a maximum of output that is none of its own is read by nobody.
 
     Example:
-        >>> read_request(b'{"model": "m-2026-01-01", "stream": true, "messages": []}').model
+        >>> read_request(b'{"model": "m-2026-01-01", "stream": true, "messages": []}', Operation.CHAT).model
         'm-2026-01-01'
-        >>> read_request(b"not json").model is None
+        >>> read_request(b"not json", Operation.CHAT).model is None
         True
     """
     try:
         head = _HEAD.decode(body)
     except _UNREADABLE:
         return Asked(None, False, None)
-    most = next(
-        (
-            given
-            for given in (head.max_output_tokens, head.max_completion_tokens, head.max_tokens)
-            if isinstance(given, int) and 0 < given < TOKENS_MAX
-        ),
-        None,
-    )
+    most = 0
+    for name in MAXIMA.get(operation, ()):
+        given = getattr(head, name)
+        if isinstance(given, int) and most < given < TOKENS_MAX:
+            most = given
     choices = head.n if isinstance(head.n, int) and head.n > 1 else 1
     return Asked(
         head.model if isinstance(head.model, str) and head.model else None,
         head.stream is True,
-        None if most is None else most * choices,
+        most * choices or None,
         head.background is True,
         head.previous_response_id if isinstance(head.previous_response_id, str) else None,
     )

@@ -137,6 +137,8 @@ class RunLogSink:
             usage=None if call.usage is None else dict(zip(USAGE, _counts(call.usage), strict=True)),
             model=call.served_model,
             attempts=len(call.attempts),
+            provider=call.served_by or None,
+            fallback=None if call.fallback == "none" else call.fallback,
             error=None if call.ending is Ending.DONE else str(call.ending),
         )
         self._log.append(call.run, response, call=call.call_id, at_ns=call.ended_ns or None)

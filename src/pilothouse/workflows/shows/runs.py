@@ -78,12 +78,14 @@ def show_run(
 def _said(recorded: RecordedRun) -> dict[int, str]:
     """Return what the last message of each request and each answer says, by the number of its event."""
     calls = {call.call: call for call in exchanges(recorded)}
+    # Of a call whose answer came later the first answer is a promise, which says nothing.
+    last = {one.call: one.seq for one in recorded.events if isinstance(one.event, ModelResponse)}
     found = {}
     for logged in recorded.events:
         call = calls.get(logged.call)
         if call is not None and isinstance(logged.event, ModelRequest):
             found[logged.seq] = last_said(call.document or {})
-        elif call is not None and isinstance(logged.event, ModelResponse):
+        elif call is not None and last.get(logged.call) == logged.seq:
             found[logged.seq] = _answer(call) or ""
     return found
 
