@@ -99,7 +99,7 @@ class Routing(Section):
 
     Attributes:
         mode: `hold` gives it to a reviewer; `escalate` to a person of the process; `off` to nobody.
-        wrong_auto_per_100: Accepted wrong answers among 100 that no person saw.
+        wrong_auto_per_100: Accepted wrong answers that no person saw, among 100 tasks.
         risk: Probability with which that bound may be missed.
         audit_share: Share of confident answers that a person checks anyway.
         hold_deadline: Longest time an answer may wait.

@@ -199,8 +199,8 @@ TRAFFIC = (
         "Wrong answers that no person saw",
         _R,
         "V",
-        "Wrong answers among audited automatic ones.",
-        noun="audited answers",
+        "Tasks with a wrong answer that no person saw, of those that one chance drew for labels.",
+        noun="labelled tasks",
     ),
     make_kind(
         "inputs.new_cluster", "New kinds of input", _F, "", "Whether traffic is what the baseline saw."

@@ -12,7 +12,7 @@ from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 from pilothouse.core.statistics.quantities import mean_bounds, quantile_bounds
-from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 
 __all__ = [
     "PRICED_CURRENCY",
@@ -27,6 +27,9 @@ PRICED_CURRENCY = "USD"
 """The currency in which model calls are priced."""
 
 LATENCY_QUANTILE = 0.95
+
+_NEVER_S = 1e12
+"""Stands for a time that nobody knows where the longest is asked for: thirty thousand years."""
 
 _MEASURED_PARTS = frozenset({"model"})
 """Parts of a cost that telemetry shows; a part it does not show is unknown, never zero."""
@@ -154,18 +157,31 @@ def unmeasured_costs(charter: Charter, name: str, known_parts: Collection[str] =
 def measure_latency(
     _charter: Charter, _name: str, tasks: Sequence[Task], _outcomes: Sequence[Outcome]
 ) -> Measurement | None:
-    """Bound the 95 % quantile of task times; tasks whose times contradict are left out."""
+    """Bound the 95 % quantile of task times.
+
+    Of a task whose times contradict nobody knows how long it took: for the upper end it took for ever, for the lower no time.
+    Left out, the slow ones would only have to say nothing.
+    """
     timed = sorted((task.duration_ns / 1e9, task.trace_id) for task in tasks if task.duration_ns is not None)
     if not timed:
         return None
     seconds = [pair[0] for pair in timed]
-    bounds = quantile_bounds(seconds, LATENCY_QUANTILE)
+    silent = len(tasks) - len(timed)
+    at_best = quantile_bounds([*[0.0] * silent, *seconds], LATENCY_QUANTILE)
+    at_worst = quantile_bounds([*seconds, *[_NEVER_S] * silent], LATENCY_QUANTILE)
+    low = high = None
+    method = ""
+    if isinstance(at_best, Estimate) and isinstance(at_worst, Estimate):
+        low, method = at_best.low, str(at_best.method)
+        high = None if at_worst.high >= _NEVER_S else at_worst.high
     return Measurement(
         kind="latency",
-        n=len(timed),
+        n=len(tasks),
         value=seconds[math.ceil(LATENCY_QUANTILE * len(seconds)) - 1],
-        low=bounds.low if not isinstance(bounds, NotEnoughEvidence) else None,
-        high=bounds.high if not isinstance(bounds, NotEnoughEvidence) else None,
-        method=str(bounds.method) if not isinstance(bounds, NotEnoughEvidence) else "",
+        low=low,
+        high=high,
+        method=method,
+        detail=f"{silent:,} of {len(tasks):,} tasks do not say how long they took" if silent else "",
         items=tuple(pair[1] for pair in reversed(timed)),
+        counts={"unmeasured": silent} if silent and high is None else {},
     )

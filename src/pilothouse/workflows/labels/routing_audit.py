@@ -34,6 +34,8 @@ class RoutingAudit:
     Attributes:
         alone: Drawn and decided answers that went out alone, in order of their drawing.
         wrong: Those among them that people did not accept.
+        evenly: What one chance would have drawn since the first of them, held answers too: the budget is for each task.
+        wrong_evenly: Those among these that went out alone and that people did not accept.
         alarm: What was said on the day of the last alarm, or None.
         alarmed_on: That day, or None.
         latest: What was said of the last closed day, or None.
@@ -41,6 +43,8 @@ class RoutingAudit:
 
     alone: tuple[ItemRecord, ...]
     wrong: tuple[ItemRecord, ...]
+    evenly: int = 0
+    wrong_evenly: tuple[ItemRecord, ...] = ()
     alarm: AuditReading | None = None
     alarmed_on: date | None = None
     latest: AuditReading | None = None
@@ -75,14 +79,24 @@ def audit_routing(
     alone = tuple(one for one in drawn if _went_alone(one, obeyed))
     audit = ThresholdAudit(budget, 1.0, QUIET_DAYS * len(task_types))
     state, latest, alarm, alarmed_on = audit.start(), None, None, None
+    evenly: list[ItemRecord] = []
     if alone:
+        evenly = evenly_drawn([one for one in drawn if one.item.created_at >= alone[0].item.created_at])
         last = _first_open_day(records, name, version, now)
         for counts in _closed_days(drawn, alone, last):
             state, latest = audit.update(state, counts)
             if latest.alarm:
                 alarm, alarmed_on = latest, counts.day
+    wrong = _not_accepted(alone)
+    missed = {one.item.item_id for one in wrong}
     return RoutingAudit(
-        alone=alone, wrong=_not_accepted(alone), alarm=alarm, alarmed_on=alarmed_on, latest=latest
+        alone=alone,
+        wrong=wrong,
+        evenly=len(evenly),
+        wrong_evenly=tuple(one for one in evenly if one.item.item_id in missed),
+        alarm=alarm,
+        alarmed_on=alarmed_on,
+        latest=latest,
     )
 
 

@@ -147,14 +147,17 @@ def _tasks_per_day(charter: Charter, name: str) -> float:
 
 
 def _audited(audit: RoutingAudit) -> dict[str, object]:
-    detail = f"{len(audit.wrong)} of {len(audit.alone)} audited answers that no person saw before were wrong"
+    detail = (
+        f"{len(audit.wrong)} of {len(audit.alone)} audited answers that no person saw before were wrong; of {audit.evenly} tasks "
+        f"that one chance would have drawn {len(audit.wrong_evenly)} were answered so"
+    )
     if audit.alarmed_on is not None and audit.alarm is not None:
         detail += f"; on {audit.alarmed_on} this broke the budget. {audit.alarm.guarantee}"
     elif audit.latest is not None:
         detail += f"; evidence against the budget {audit.latest.e_value:.2g} of {audit.latest.threshold:.0f}"
     return {
-        "n": len(audit.alone),
-        "good": len(audit.alone) - len(audit.wrong),
+        "n": audit.evenly,
+        "good": audit.evenly - len(audit.wrong_evenly),
         "items": tuple(one.item.trace_id for one in audit.wrong[:ITEMS_NAMED_MAX]),
         "detail": detail,
     }

@@ -17,7 +17,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.value import Outcome
 from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import UNKNOWN, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.effect import relative_change
@@ -29,6 +29,7 @@ from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.phase_log import phase_events
 
 __all__ = ["ROWS_MAX", "Effect", "Sealed", "measure_effect", "read_seals", "seal_outcomes"]
 
@@ -109,6 +110,11 @@ def seal_outcomes(installation: Installation, agent: str, person: str, now: date
         )
     counted = TaskFilter(agent=agent, environment="production", to_ns=unix_ns(now))
     in_time = not installation.lake.tasks(counted, limit=1).tasks  # tasks of a pilot do not count
+    # Agents that name no environment have served all the same since their pilot ended.
+    served = [event.at for event in phase_events(installation.ledger, agent) if event.phase != "pilot"]
+    if served:
+        since = TaskFilter(agent=agent, from_ns=unix_ns(min(served)), to_ns=unix_ns(now))
+        in_time = in_time and not installation.lake.tasks(since, limit=1).tasks
     sealed = Sealed(digest=charter.section_digests["outcomes"], at=now, by=person, in_time=in_time)
     document = {"digest": sealed.digest, "in_time": sealed.in_time}
     installation.ledger.record(
@@ -156,8 +162,11 @@ def measure_effect(installation: Installation, agent: str, name: str, file: Path
     effect = Effect(
         outcome=name, committed=committed, found=found, proven=_proven(found, committed, direction)
     )
-    if isinstance(found, Estimate) and effect.proven is not None:
-        word = "proven" if effect.proven else "proved short of it"
+    if isinstance(found, Estimate):
+        # One that decides nothing is kept too: else who measures again and again would keep the luckiest of all looks.
+        word = {True: "proven", False: "proved short of it", None: "neither proven nor proved short of it"}[
+            effect.proven
+        ]
         detail = (
             f"{name}: {percentage(found.value, signed=True)} {percent_range(found.low, found.high, signed=True)} against the holdout, "
             f"committed {percentage(committed, decimals=0, signed=True)}: {word}."
@@ -282,7 +291,7 @@ def _write(
     scope: Scope,
     now: datetime,
     *,
-    passed: bool,
+    passed: bool | None,
     detail: str,
     n: int = 1,
 ) -> None:
@@ -295,6 +304,7 @@ def _write(
         window_to=now,
         n=n,
         passed=passed,
+        counts={UNKNOWN: 1} if passed is None else {},
         detail=detail,
         source=Source(command=f"pilothouse value show {charter.agent}"),
         recorded_at=now,

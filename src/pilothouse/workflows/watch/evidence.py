@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -192,20 +192,31 @@ def _week(write: RecordWriter, charter: Charter, readings: Sequence[WatchReading
         if not own:
             continue
         end = own[-1].day
-        week = [json.loads(one.document) for one in own if (end - one.day).days < WINDOW.days]
-        n, good = sum(one["n"] for one in week), sum(one["good"] for one in week)
-        versions = [
-            json.loads(one.document)["version"] for one in traffic if one.task_type == name and one.day <= end
+        version, days = _served_by([one for one in traffic if one.task_type == name and one.day <= end])
+        week = [
+            json.loads(one.document)
+            for one in own
+            if (end - one.day).days < WINDOW.days and (days is None or one.day in days)
         ]
+        n, good = sum(one["n"] for one in week), sum(one["good"] for one in week)
         if n:
-            yield write.rate(
-                "override",
-                n,
-                good,
-                end,
-                scope=Scope(task_type=name),
-                version=versions[-1] if versions else None,
-            )
+            yield write.rate("override", n, good, end, scope=Scope(task_type=name), version=version)
+
+
+def _served_by(traffic: Sequence[WatchReading]) -> tuple[str | None, set[date] | None]:
+    """Return the version that serves, and the days that are its own; None where no other served in these weeks.
+
+    Readings count all tasks of a day and are bound to one version, so the day on which it began is nobody's.
+    """
+    told = [(one.day, found["version"]) for one in traffic if (found := json.loads(one.document))["tasks"]]
+    if not told:
+        return None, None
+    version = told[-1][1]
+    others = [day for day, one in told if one != version]
+    if not others:
+        return version, None
+    own = sorted(day for day, _ in told if day > others[-1])
+    return version, set(own[1:])
 
 
 def _further_costs(write: RecordWriter, further: Sequence[FurtherCost]) -> Iterator[Evidence]:

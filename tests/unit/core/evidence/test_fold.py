@@ -183,6 +183,21 @@ def test_a_charter_in_another_currency_gets_no_ends_and_the_reason(tmp_path):
     assert found.counts["other_currency"] == 1
 
 
+def test_slow_tasks_that_do_not_say_how_long_they_took_prove_no_latency():
+    """One task in ten took for ever and said end before start; the 95 % quantile of the others was proved."""
+    quick = [task(number, duration_ns=10**9) for number in range(180)]
+    silent = [task(1_000 + number, duration_ns=None) for number in range(20)]
+    found = po(fold([*quick, *silent]), "latency")
+    assert (found.n, found.low, found.high) == (200, 1.0, None)
+    assert found.detail == "20 of 200 tasks do not say how long they took"
+    assert found.counts == {"unmeasured": 20}
+    few = po(fold([*quick, *silent[:2]]), "latency")
+    assert (few.n, few.low, few.high, few.counts) == (182, 1.0, 1.0, {})
+    slow = [task(number, duration_ns=9 * 10**9) for number in range(100)]
+    both = po(fold([*slow, *silent]), "latency")
+    assert (both.low, both.high) == (9.0, None)
+
+
 def test_latency_needs_59_tasks_for_its_ends_and_leaves_out_contradicting_times():
     few = po(fold([task(number) for number in range(58)]), "latency")
     assert (few.value, few.low, few.high) == (0.5, None, None)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -13,12 +14,14 @@ import numpy as np
 import pytest
 
 from pilothouse.core.evidence.task import CostState, TaskResult, TokenCount
+from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.errors import Denied, MalformedRecord, UnknownName, UsageError
 from pilothouse.reports.value import build_value
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.phase_log import MOVED
 from pilothouse.workflows.reports.outcomes import measure_effect, seal_outcomes
 from pilothouse.workflows.reports.value import count_numbers, show_value
 from pilothouse.workflows.verdict.accept import accept_file
@@ -95,12 +98,45 @@ def test_a_decided_measurement_becomes_evidence(installation, tmp_path, change, 
     assert items[METRIC].status == status
 
 
-def test_an_undecided_measurement_changes_no_verdict(installation, tmp_path):
-    effect = measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.25), NOW)
-    assert effect.proven is None
+def test_an_undecided_measurement_proves_nothing_and_too_few_units_are_none(installation, tmp_path):
     few = measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.5, units=24), NOW)
     assert few.proven is None
     assert installation.ledger.evidence(AGENT) == ()
+    effect = measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.25), NOW)
+    assert effect.proven is None
+    (item,) = [one for one in verdict_of(installation, "DATA-10").items if one.scope.part == METRIC]
+    assert (item.status, item.reason) == ("no_evidence", "insufficient")
+
+
+def test_whoever_measures_again_does_not_keep_the_luckiest_look(installation, tmp_path):
+    """A lucky early week held for 90 days, whatever all later weeks showed, as long as none of them proved the opposite."""
+    early = NOW - timedelta(days=40)
+    measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.5), early)
+    measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.25), NOW)
+    (item,) = [one for one in verdict_of(installation, "DATA-10").items if one.scope.part == METRIC]
+    assert item.status == "no_evidence"
+    assert "neither proven" in item.sentence
+
+
+def test_an_undecided_measurement_ends_no_breach(installation, tmp_path):
+    measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.05), NOW - timedelta(days=40))
+    measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.25), NOW)
+    (item,) = [one for one in verdict_of(installation, "DATA-10").items if one.scope.part == METRIC]
+    assert item.status == "breached"
+
+
+def test_tasks_without_an_environment_count_once_the_pilot_ended(installation):
+    """Else an agent whose spans name no environment could commit to its outcomes when it has them."""
+    began = NOW - timedelta(days=30)
+    event = PhaseEvent(move=PhaseMove.ENTERED, phase="1", at=began, by=("dana",), reason="r")
+    document = json.dumps(event.model_dump(mode="json"))
+    installation.ledger.record(kind=MOVED, agent=AGENT, at=began, actor="dana", document=document)
+    before = int((began - timedelta(days=1)).timestamp()) * 10**9
+    installation.lake.add([example_task(environment=None, start_ns=before, end_ns=before)])
+    assert seal_outcomes(installation, AGENT, "dana", NOW).in_time
+    after = int((began + timedelta(days=1)).timestamp()) * 10**9
+    installation.lake.add([example_task(trace_id="f" * 32, environment=None, start_ns=after, end_ns=after)])
+    assert not seal_outcomes(installation, AGENT, "dana", NOW).in_time
 
 
 @pytest.mark.parametrize(
