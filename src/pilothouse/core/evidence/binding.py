@@ -47,17 +47,28 @@ class Mismatch:
     in_force: str | None
 
 
-def contract_digest(charter: Charter, scope: Scope) -> str | None:
+_PROMISED = {
+    "integration.rate": ("rate_limit",),
+    "integration.freshness": ("freshness",),
+    "drill.fallback": ("fallback",),
+}
+"""What a kind of evidence holds a system to, beside what it is: shown for another limit, nothing is shown for this one."""
+
+
+def contract_digest(charter: Charter, scope: Scope, kind: str = "") -> str | None:
     """Return what a certificate of a tool or an integration is bound to: its contracts, where it is, how we sign in.
 
     Args:
         charter: The charter.
-        scope: Names the tool, or the integration, which stands for all of its tools.
+        scope: Names the tool, or the integration, which stands for all of its tools; or a judge by its part.
+        kind: Kind of evidence: some are bound to a promise of the charter as well.
 
     Returns:
-        SHA-256 over the manifest digests and over hosts, sign-in, environment and region of the integration,
-        lower-case hex; None when the scope names neither.
+        SHA-256 over the manifest digests and over hosts, sign-in, environment and region of the integration, over what the
+        kind holds it to, or over what the charter says of a judge, lower-case hex; None when the scope names none of them.
     """
+    if kind == "judge.card":
+        return _judge_digest(charter, scope.part)
     tools = known(charter.tools) or {}
     if scope.tool is not None:
         chosen = {scope.tool: tools[scope.tool]} if scope.tool in tools else {}
@@ -73,7 +84,18 @@ def contract_digest(charter: Charter, scope: Scope) -> str | None:
         if integration is not None:
             whole = integration.model_dump(mode="json", include={"hosts", "auth", "environment", "region"})
             standing[name] = whole
+            promised = integration.model_dump(mode="json", include=set(_PROMISED.get(kind, ())))
+            standing[name] |= promised
+    if kind == "integration.rate":
+        standing["planned"] = charter.model_dump(mode="json", include={"target_volume": {"per_day"}})
     return hashlib.sha256(canonical_json([manifests, standing]).encode()).hexdigest()
+
+
+def _judge_digest(charter: Charter, name: str | None) -> str | None:
+    """Return what the charter says a judge is: the errors of one model are not those of another under its name."""
+    declared = [judge for judge in known(charter.model.judges) or () if judge.name == name]
+    pins = [judge.model_dump(mode="json", include={"name", "pin"}) for judge in declared]
+    return hashlib.sha256(canonical_json(pins).encode()).hexdigest() if pins else None
 
 
 def binding_in_force(
@@ -116,7 +138,7 @@ def binding_in_force(
         version=in_force.version if Bind.VERSION in binds else None,
         section=signed,
         section_digest=charter.section_digests[signed] if signed else None,
-        contract=contract_digest(charter, scope) if Bind.CONTRACT in binds else None,
+        contract=contract_digest(charter, scope, kind.name) if Bind.CONTRACT in binds else None,
         dataset=dataset,
         person=person if Bind.PERSON in binds else None,
     )

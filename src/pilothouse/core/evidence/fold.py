@@ -35,8 +35,9 @@ from pilothouse.core.evidence.task_measures import (
     measure_latency,
 )
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.work import PRODUCTION
 
-__all__ = ["Window", "fold_volume", "fold_window", "released_versions", "version_in_force"]
+__all__ = ["Window", "fold_volume", "fold_window", "released_versions", "version_in_force", "volume_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,20 +228,31 @@ def fold_volume(
         now: When the fold is made.
         source: What the record says it comes from.
     """
-    target = charter.target_volume.per_day
-    if not isinstance(target, (int, float)) or target <= 0:
-        return None
     chosen = _latest_tasks(
         task for task in tasks if task.agent == charter.agent and window.holds(task.start_ns)
     )
-    done = [
-        task for task in chosen if task.environment == "production" and task.result is TaskResult.COMPLETED
-    ]
-    if not done:
+    done = sum(task.environment == PRODUCTION and task.result is TaskResult.COMPLETED for task in chosen)
+    return volume_of(charter, done, window, now, source=source)
+
+
+def volume_of(
+    charter: Charter, done: int, window: Window, now: datetime, *, source: Source
+) -> Evidence | None:
+    """Return the same where somebody counted already.
+
+    Args:
+        charter: The charter in force.
+        done: Tasks that were completed in production in the window.
+        window: The window.
+        now: When the record is made.
+        source: What the record says it comes from.
+    """
+    target = charter.target_volume.per_day
+    if not isinstance(target, (int, float)) or target <= 0 or not done:
         return None
-    share = len(done) / (target * window.days)
+    share = done / (target * window.days)
     found = Measurement(
-        kind="volume", n=len(done), value=share, low=share, high=share, method="counted, no sampling"
+        kind="volume", n=done, value=share, low=share, high=share, method="counted, no sampling"
     )
     return _Writer(charter=charter, window=window, now=now, source=source).record(found, Scope(), None)
 

@@ -78,7 +78,7 @@ EVALUATION = (
         "release.trajectories", "Golden trajectories", _F, "V", "Whether runs take the steps they should."
     ),
     make_kind(
-        "judge.card", "The judge's card", _F, "", "Whether the judge's errors were measured and are small."
+        "judge.card", "The judge's card", _F, "C", "Whether the judge's errors were measured and are small."
     ),
     make_kind(
         "routing.threshold",

@@ -13,7 +13,11 @@ PEOPLE = (
     make_kind("directory", "The directory entry", _F, "P", "Whether the person is active in the directory."),
     make_kind("duty.reached", "The test page of the duty", _F, "S:raci", "Whether each person was reached."),
     make_kind(
-        "roster", "The roster", _F, "", "Whether minutes and answers suffice, from before the first task."
+        "roster",
+        "The roster",
+        _F,
+        "S:operations",
+        "Whether minutes and answers suffice, from before the first task.",
     ),
     make_kind("review.held", "The review", _F, "", "Whether the review took place and left minutes."),
     make_kind("budget.spent", "The budget", _F, "S:budgets", "Whether spending is inside the budget."),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Basis, Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.fold import Window
@@ -80,7 +81,9 @@ def fold_scores(
     """Fold external scores under the name of a task type's metric into one record of its quality a version.
 
     The newest plain score of a source about a span, or about the whole task, counts; a task is good when all of them are.
-    A number beyond 0 and 1 shows that its source scores on another scale: its 1 may be the worst of five.
+    A number beyond 0 and 1 shows that its source scores on another scale: its 1 may be the worst of five. What a judge of the
+    charter says is no record at all: a judge that errs five times in a hundred would breach a floor that labels of people prove.
+    Labels make quality of its verdicts.
 
     Args:
         charter: The charter in force.
@@ -92,7 +95,10 @@ def fold_scores(
     Returns:
         Records of kind `quality`, marked as imported, by task type and version.
     """
-    metrics = {name: terms.metric for name, terms in charter.task_types.items()}
+    judges = {str(judge.name) for judge in known(charter.model.judges) or ()}
+    metrics = {
+        name: terms.metric for name, terms in charter.task_types.items() if str(terms.metric) not in judges
+    }
     said: dict[str, dict[str, dict[tuple[str, str], Score]]] = {}
     ordered_scores = sorted(scores, key=lambda one: (one.at_ns, one.span_id))
     scaled = {

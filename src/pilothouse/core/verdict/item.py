@@ -223,11 +223,22 @@ def _judge_records(case: _Case, bound: float) -> Ruling:
 
 
 def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> Ruling:
-    """Decide by the newest record; an older breach ends only when a newer record proves the opposite."""
+    """Decide by the newest record; an older breach ends only when a newer record proves the opposite.
+
+    Imported records harm or do nothing: where something was measured, those that harm nothing do not stand before it.
+    """
     voice = case.voice
+    is_measured = any(record.basis is not Basis.IMPORTED for record in matching)
     deciding: list[tuple[Assessment, Evidence]] = []
     for _, alike in groupby(matching, key=lambda record: (record.window_to, record.recorded_at)):
-        assessed = [(case.bench.assess(case.part.rule, bound, record), record) for record in alike]
+        assessed = [
+            (found, record)
+            for record in alike
+            for found in [case.bench.assess(case.part.rule, bound, record)]
+            if found.proof is Proof.BREACHED or record.basis is not Basis.IMPORTED or not is_measured
+        ]
+        if not assessed:
+            continue
         # Of two of one moment neither is newer, so the worse one decides.
         found, record = worst = min(assessed, key=lambda one: _WORST[one[0].proof])
         deciding.append(worst)

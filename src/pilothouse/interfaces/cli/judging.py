@@ -128,6 +128,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             is_fit,
             judge_answers,
         )
+        from pilothouse.workflows.ground.in_force import charter_of
 
         loaded, folder, file = _places(dataset, charter, answers, services)
         known = read_answers(file)
@@ -163,10 +164,17 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         if owner is None:
             hint_console().print("nothing went on record: name the agent with --agent or --charter")
         else:
-            record = card_evidence(
-                card, agent=owner, judge=name, command=f"pilothouse eval judge {name}", at=now, answers=judged
-            )
             with services.open_installation(load_settings(home=home)) as installation:
+                in_force = installation.ledger.charter(owner)
+                record = card_evidence(
+                    card,
+                    agent=owner,
+                    judge=name,
+                    command=f"pilothouse eval judge {name}",
+                    at=now,
+                    answers=judged,
+                    charter=loaded if in_force is None else charter_of(in_force),
+                )
                 installation.ledger.add_evidence((record,))
             hint_console().print(f"on record for {escape(owner)}; see `pilothouse verdict {escape(owner)}`")
         raise typer.Exit(int(ExitStatus.HOLDS if is_fit(card) else ExitStatus.BREACHED))

@@ -13,7 +13,9 @@ from typing import Final
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.admission import FUTURE_MAX
+from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.statistics.judging import JudgeCard, judge_card
 from pilothouse.core.statistics.labels import labels_needed
 from pilothouse.core.statistics.quality import Stratum
@@ -285,7 +287,14 @@ def _saving_words(card: JudgeCard) -> str:
 
 
 def card_evidence(
-    card: JudgeCard, *, agent: str, judge: str, command: str, at: datetime, answers: Sequence[Answer]
+    card: JudgeCard,
+    *,
+    agent: str,
+    judge: str,
+    command: str,
+    at: datetime,
+    answers: Sequence[Answer],
+    charter: Charter | None = None,
 ) -> Evidence:
     """Turn a card into a record; its counts make the same card again, its age is that of the newest label.
 
@@ -296,7 +305,11 @@ def card_evidence(
         command: What made it.
         at: The present moment, aware UTC.
         answers: The labelled answers behind it.
+        charter: The charter that says what the judge is; None where nobody knows, and then it is evidence for none.
     """
+    scope = Scope(part=judge)
+    kind = kind_named("judge.card")
+    declared = Binding() if charter is None else binding_in_force(kind, charter, scope, InForce())
     passed, failed = card.strata
     counted = [one for one in answers if _counts(one, at)]
     labelled_at = [one.at for one in counted if one.at is not None]
@@ -308,8 +321,8 @@ def card_evidence(
     return Evidence(
         kind="judge.card",
         agent=agent,
-        binds=Binding(judge=card.identity),
-        scope=Scope(part=judge),
+        binds=declared.model_copy(update={"judge": card.identity}),
+        scope=scope,
         window_from=min(labelled_at, default=at),
         window_to=max(labelled_at, default=at),
         n=card.n,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.work import work_of
 from pilothouse.ports.lake import Lake, TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.ground.every_agent import for_every_agent
@@ -36,10 +37,11 @@ def look_at_tool_runs(installation: Installation, now: datetime) -> int:
     """
 
     def measure(record: CharterInForce) -> int:
-        called = tasks_with_tools(installation.lake, record.agent, now)
+        charter = charter_of(record)
+        called = work_of(charter, tasks_with_tools(installation.lake, record.agent, now))
         if not called:
             return 0
-        found = measure_tool_errors(installation, charter_of(record), called, now)
+        found = measure_tool_errors(installation, charter, called, now)
         return installation.ledger.add_evidence((*found, *measure_loops(installation, record, called, now)))
 
     return for_every_agent(installation.ledger, measure)

@@ -16,6 +16,7 @@ from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.work import work_of
 from pilothouse.core.statistics.daily import RESPONSE_MIN
 from pilothouse.core.statistics.drawn_labels import stratum_of_labels
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
@@ -90,9 +91,8 @@ def _quality_evidence(
     start: datetime,
     now: datetime,
 ) -> Iterator[Evidence]:
-    tasks = installation.lake.window(
-        TaskFilter(agent=charter.agent, task_type=name, from_ns=unix_ns(start), to_ns=unix_ns(now))
-    )
+    wanted = TaskFilter(agent=charter.agent, task_type=name, from_ns=unix_ns(start), to_ns=unix_ns(now))
+    tasks = work_of(charter, installation.lake.window(wanted))
     version = version_in_force(tasks)
     tasks = [task for task in tasks if task.version_digest == version]
     if not tasks:

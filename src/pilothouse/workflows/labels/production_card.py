@@ -36,5 +36,11 @@ def production_card(
     if not isinstance(card, JudgeCard):
         return None
     return card_evidence(
-        card, agent=charter.agent, judge=metric, command="pilothouse review", at=now, answers=()
+        card,
+        agent=charter.agent,
+        judge=metric,
+        command="pilothouse review",
+        at=now,
+        answers=(),
+        charter=charter,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -19,6 +18,7 @@ from pilothouse.core.evidence.review import (
 )
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
+from pilothouse.core.evidence.work import work_of
 from pilothouse.ports.lake import Lake, TaskFilter
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
@@ -97,7 +97,8 @@ def _draw_day(
     wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(end))
     lucky = [
         task
-        for task in chain.from_iterable(every_page(installation.lake, wanted))
+        for page in every_page(installation.lake, wanted)
+        for task in work_of(charter, page)
         if coin(task.trace_id, salt) < most.get(task.task_type, 0.0)
     ]
     lucky.reverse()  # who came first is asked about first

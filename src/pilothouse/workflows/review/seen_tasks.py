@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.work import work_of
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import every_page
@@ -52,7 +53,8 @@ def seen_between(
     wanted = TaskFilter(agent=charter.agent, from_ns=start_ns, to_ns=unix_ns(until))
     judged = judged_by(charter, installation.lake.scores(from_ns=start_ns, to_ns=unix_ns(now)))
     seen = SeenTasks(first_ns=start_ns)
-    for page in every_page(installation.lake, wanted):
+    for read in every_page(installation.lake, wanted):
+        page = work_of(charter, read)
         outcomes = installation.ledger.outcomes_of([task.trace_id for task in page]) if page else {}
         seen.tasks += len(page)
         seen.first_ns = page[-1].start_ns if page else seen.first_ns

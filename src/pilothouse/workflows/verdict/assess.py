@@ -17,6 +17,7 @@ from pilothouse.core.evidence.fold import (
     fold_window,
     released_versions,
     version_in_force,
+    volume_of,
 )
 from pilothouse.core.evidence.further_cost import with_further_costs
 from pilothouse.core.evidence.outcome import Outcome
@@ -24,24 +25,27 @@ from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.work import PRODUCTION, work_of
 from pilothouse.core.verdict.apart import conclude_addition, counts_apart, summarise_addition
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, RequirementVerdict
-from pilothouse.errors import UsageError
+from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.controls.policy_change import widening_note
 from pilothouse.workflows.controls.stops import stop_notes
 from pilothouse.workflows.ground.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import every_page
 from pilothouse.workflows.ground.phase_log import additions_of, phase_at
 from pilothouse.workflows.integrations.verifiers import verifier_notes
 from pilothouse.workflows.people.signing import waivers_of
 from pilothouse.workflows.traces.set_aside import set_aside_notes
 from pilothouse.workflows.verdict.accept import rejection_note
 from pilothouse.workflows.verdict.docket import decided_items, open_sitting
+from pilothouse.workflows.verdict.elsewhere import tried_elsewhere, tried_notes
 from pilothouse.workflows.verdict.stability import clock_evidence
 
 __all__ = ["Assessment", "assess"]
@@ -225,18 +229,22 @@ class _Traffic:
     """Telemetry of one agent, as far back as any rule looks.
 
     Attributes:
-        tasks: Tasks of the windows and, for types that have vanished from traffic, of their last one.
+        tasks: Tasks of the windows and, for types that have vanished from traffic, of their last one; its work alone.
+        elsewhere: Tasks of the longest window that ran in another environment and count for nothing, by its name.
         outcomes: Their outcomes.
         windows: Window of each task type: the charter's, or the last one in which it had tasks.
         longest: The longest window that ends now.
         volume: Window of the production volume.
+        done: Tasks completed in production in it, where these weeks are more than is read at once; None where `tasks` has them.
     """
 
     tasks: Sequence[Task]
+    elsewhere: Mapping[str, int]
     outcomes: Sequence[Outcome]
     windows: dict[str, Window]
     longest: Window
     volume: Window
+    done: int | None = None
 
     @classmethod
     def load(cls, installation: Installation, charter: Charter, now: datetime) -> _Traffic:
@@ -247,7 +255,15 @@ class _Traffic:
         longest = Window(start=now - max(lengths.values(), default=WINDOW_DEFAULT), end=now)
         volume = Window(start=now - VOLUME_WINDOW, end=now)
         everything = Window(start=min(longest.start, volume.start), end=now)
-        tasks = list(_tasks_in(installation, charter, everything))
+        done: int | None = None
+        try:
+            seen = _tasks_in(installation, charter, everything)
+        except (
+            LimitExceeded
+        ):  # an agent of 40,000 tasks a day; only the volume looks back so far, and counting is enough
+            seen, done = _tasks_in(installation, charter, longest), _completed(installation, charter, volume)
+        tasks = work_of(charter, seen)
+        elsewhere, tried = tried_elsewhere(charter, seen, longest)
         windows = {}
         for name, length in lengths.items():
             window = Window(start=now - length, end=now)
@@ -255,14 +271,22 @@ class _Traffic:
                 last = _last_window(installation, charter, name, length, now)
                 if last is not None:
                     window = last
-                    tasks += _tasks_in(installation, charter, last)
+                    tasks += work_of(charter, _tasks_in(installation, charter, last))
             windows[name] = window
         tasks = list({task.trace_id: task for task in tasks}.values())
         starts = [window.start for window in (longest, volume, *windows.values())]
         outcomes = installation.ledger.outcomes(
             charter.agent, from_ns=unix_ns(min(starts)), to_ns=unix_ns(now)
         )
-        return cls(tasks=tasks, outcomes=outcomes, windows=windows, longest=longest, volume=volume)
+        return cls(
+            tasks=tasks,
+            elsewhere=elsewhere,
+            outcomes=[one for one in outcomes if one.trace_id not in tried],
+            windows=windows,
+            longest=longest,
+            volume=volume,
+            done=done,
+        )
 
     def fold(self, charter: Charter, now: datetime, released: frozenset[str]) -> tuple[Evidence, ...]:
         """Fold each window once; a record of a task type is taken from the window of that type."""
@@ -278,7 +302,11 @@ class _Traffic:
             )
             if record.scope.task_type in names
         ]
-        volume = fold_volume(charter, self.tasks, self.volume, now, source=source)
+        volume = (
+            fold_volume(charter, self.tasks, self.volume, now, source=source)
+            if self.done is None
+            else volume_of(charter, self.done, self.volume, now, source=source)
+        )
         return (*records, *([] if volume is None else [volume]))
 
     def fold_scores(
@@ -303,12 +331,14 @@ class _Traffic:
     def notes(self, installation: Installation, charter: Charter) -> list[str]:
         """Say what limits what telemetry can tell."""
         recent = [task for task in self.tasks if self.longest.holds(task.start_ns)]
+        tried = tried_notes(self.elsewhere)
         if not self.tasks:
-            return [_nothing_arrived(installation, charter)]
+            return tried or [_nothing_arrived(installation, charter)]
         if not recent:
             last = max(task.start_ns for task in self.tasks)
             return [
-                f"No task arrived since {EPOCH + timedelta(microseconds=last // 1_000):%Y-%m-%d %H:%M} UTC."
+                *tried,
+                f"No task arrived since {EPOCH + timedelta(microseconds=last // 1_000):%Y-%m-%d %H:%M} UTC.",
             ]
         silent = sum(task.result is TaskResult.UNKNOWN and not says_done(task) for task in recent)
         if silent:
@@ -316,8 +346,8 @@ class _Traffic:
                 f"{silent:,} of {len(recent):,} tasks say neither how they ended nor what they did; set the span "
                 "attributes `pilothouse.task.result` and `pilothouse.task.claim`."
             )
-            return [note]
-        return []
+            return [*tried, note]
+        return tried
 
 
 def _nothing_arrived(installation: Installation, charter: Charter) -> str:
@@ -337,6 +367,17 @@ def _tasks_in(installation: Installation, charter: Charter, window: Window) -> S
     return installation.lake.window(
         TaskFilter(agent=charter.agent, from_ns=unix_ns(window.start), to_ns=unix_ns(window.end))
     )
+
+
+def _completed(installation: Installation, charter: Charter, window: Window) -> int:
+    wanted = TaskFilter(
+        agent=charter.agent,
+        environment=PRODUCTION,
+        result=TaskResult.COMPLETED.value,
+        from_ns=unix_ns(window.start),
+        to_ns=unix_ns(window.end),
+    )
+    return sum(len(page) for page in every_page(installation.lake, wanted))
 
 
 def _last_window(

@@ -17,6 +17,7 @@ from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.type_day import TypeDay, fold_type_days
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
+from pilothouse.core.evidence.work import work_of
 from pilothouse.ports.feedback import FeedbackKind
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ItemRecord
@@ -181,7 +182,8 @@ class DayReader:
         low, high = unix_ns(start), unix_ns(end)
         installation, agent = self._watch.room.installation, self._charter.agent
         kept = {day: WatchedDay(start=midnight(day)) for day in days}
-        for task in installation.lake.window(TaskFilter(agent=agent, from_ns=low, to_ns=high)):
+        found = installation.lake.window(TaskFilter(agent=agent, from_ns=low, to_ns=high))
+        for task in work_of(self._charter, found):
             one = kept[_day_of(task.start_ns)]
             one.tasks.append(task)
             one.by_type.setdefault(task.task_type, []).append(task)

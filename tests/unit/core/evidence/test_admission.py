@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from evidence_made import V1, V2, load_charter
 
+from pilothouse.core.charter.systems import Freshness, RateLimit
 from pilothouse.core.evidence.admission import admit_evidence, refusal
 from pilothouse.core.evidence.binding import (
     InForce,
@@ -120,6 +121,57 @@ def test_a_certificate_is_bound_to_the_contracts_of_its_tools():
         )
     assert contract_digest(moved, mail) == contract_digest(CHARTER, mail)
     assert contract_digest(CHARTER, Scope()) is None
+
+
+def with_integration(name, **changed):
+    system = CHARTER.integrations[name].model_copy(update=changed)
+    return CHARTER.model_copy(update={"integrations": {**CHARTER.integrations, name: system}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("integration.rate", {"rate_limit": RateLimit(per_s=4)}),
+        ("integration.freshness", {"freshness": Freshness(max_age=timedelta(minutes=1), probe="p")}),
+        ("drill.fallback", {"fallback": "answer from the copy of yesterday"}),
+    ],
+)
+def test_what_was_shown_for_one_promise_is_not_shown_for_another(kind, changed):
+    """A limit that passed at 1,000 a second still passed for 30 days after the charter said 4."""
+    erp = Scope(integration="erp")
+    promised = with_integration("erp", **changed)
+    assert contract_digest(promised, erp, kind) != contract_digest(CHARTER, erp, kind)
+    assert contract_digest(promised, erp, "integration.certificate") == contract_digest(CHARTER, erp)
+    shown = record(
+        kind=kind, scope=erp, n=1, good=None, passed=True,
+        binds=binding_in_force(kind_named(kind), CHARTER, erp, InForce()),
+    )  # fmt: skip
+    expected = binding_in_force(kind_named(kind), promised, erp, InForce())
+    assert first_mismatch(expected, shown, kind_named(kind)).what == "contract"
+
+
+def test_a_limit_that_covered_the_peak_of_a_smaller_plan_covers_no_larger_one():
+    erp = Scope(integration="erp")
+    plan = CHARTER.target_volume.model_copy(update={"per_day": 120_000})
+    larger = CHARTER.model_copy(update={"target_volume": plan})
+    assert contract_digest(larger, erp, "integration.rate") != contract_digest(
+        CHARTER, erp, "integration.rate"
+    )
+    assert contract_digest(larger, erp) == contract_digest(CHARTER, erp)
+
+
+def test_the_card_of_a_judge_is_of_the_model_that_the_charter_pins():
+    (judge,) = CHARTER.model.judges
+    scope, kind = Scope(part=judge.name), "judge.card"
+    pin = judge.pin.model_copy(update={"model": "other-judge-2026-09-09"})
+    models = CHARTER.model.model_copy(update={"judges": (judge.model_copy(update={"pin": pin}),)})
+    other = CHARTER.model_copy(update={"model": models})
+    assert contract_digest(other, scope, kind) != contract_digest(CHARTER, scope, kind)
+    aged = judge.model_copy(update={"card_max_age": timedelta(days=30)})
+    models = CHARTER.model.model_copy(update={"judges": (aged,)})
+    same = CHARTER.model_copy(update={"model": models})
+    assert contract_digest(same, scope, kind) == contract_digest(CHARTER, scope, kind)
+    assert contract_digest(CHARTER, Scope(part="nobody"), kind) is None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import evidence_made
 import pytest
 
+from pilothouse.core.charter.answers import known
 from pilothouse.core.evidence.evidence import Basis
 from pilothouse.core.evidence.fold import Window
 from pilothouse.core.evidence.score import Score, fold_scores
@@ -95,6 +96,17 @@ def test_a_good_answer_of_another_span_does_not_undo_a_bad_one():
     ]
     (record,) = folded([task("a"), task("b")], scores)
     assert (record.n, record.good, record.items) == (2, 1, ("a",))
+
+
+def test_what_a_judge_of_the_charter_says_is_no_quality_without_labels():
+    """A judge of Se 0.95 and Sp 0.90 passes 92 % where 96 % are good: as a record that breached a floor of 95 %."""
+    judge = known(CHARTER.model.judges)[0]
+    terms = CHARTER.task_types[TYPE].model_copy(update={"metric": judge.name})
+    judged = CHARTER.model_copy(update={"task_types": {**CHARTER.task_types, TYPE: terms}})
+    said = [score("a", name=judge.name, label="fail"), score("b", name=judge.name, label="fail")]
+    assert fold_scores(judged, [task("a"), task("b")], said, {TYPE: WINDOW}, NOW) == ()
+    undeclared = judged.model_copy(update={"model": judged.model.model_copy(update={"judges": ()})})
+    assert len(fold_scores(undeclared, [task("a"), task("b")], said, {TYPE: WINDOW}, NOW)) == 1
 
 
 def test_without_scores_there_is_no_record():

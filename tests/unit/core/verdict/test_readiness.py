@@ -96,6 +96,32 @@ def test_among_equals_the_largest_share_of_margin_lost_comes_first_then_the_olde
     assert verdict(two).deciding == "OWN-3"
 
 
+def test_an_imported_record_that_harms_nothing_does_not_stand_before_what_was_measured():
+    """Scores that come in every minute were always newer than labels, so a proved floor was never proved."""
+    (newest,) = [one for one in HELD if one.kind == "quality" and one.scope.task_type == "po_invoice"]
+    measured = newest.model_copy(
+        update={
+            "window_to": newest.window_to - timedelta(hours=1),
+            "recorded_at": newest.window_to - timedelta(hours=1),
+        }
+    )
+    held = [measured if one is newest else one for one in HELD]
+    later = {"window_to": NOW, "recorded_at": NOW, "basis": Basis.IMPORTED}
+    for good, status in (
+        (measured.n, "holds"),
+        (round(0.95 * measured.n), "holds"),
+        (0, "breached"),
+    ):
+        said = measured.model_copy(update={**later, "good": good})
+        items = by_id(verdict([*held, said]))["MON-2"].items
+        (item,) = [one for one in items if one.kind == "quality" and one.scope.task_type == "po_invoice"]
+        assert item.status == status, good
+    at_once = {"window_to": measured.window_to, "recorded_at": measured.recorded_at, "basis": Basis.IMPORTED}
+    thin = measured.model_copy(update={**at_once, "n": 3, "good": 3})
+    items = by_id(verdict([*held, thin]))["MON-2"].items
+    assert [one.status for one in items if one.kind == "quality"] == ["holds"] * 3
+
+
 def test_an_imported_record_proves_nothing_and_can_still_harm():
     imported = replaced(HELD, "canary.trace", basis=Basis.IMPORTED)
     item = by_id(verdict(imported))["MON-6"].deciding

@@ -16,7 +16,7 @@ from pilothouse.core.evidence.evidence import Basis, Evidence, Scope, Source
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.verdict.verdict import Reason, Status
-from pilothouse.errors import CharterInvalid, UsageError
+from pilothouse.errors import CharterInvalid, LimitExceeded, UsageError
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
@@ -160,6 +160,74 @@ def test_the_latest_serving_version_is_judged_and_the_older_one_does_not_count_f
     assert found.verdict.version == "v2"
     assert item(found, "MON-1", task_type="po_invoice", part="rate").n == 20
     assert found.truth[0].said_done == 20
+
+
+def test_easy_tasks_of_a_test_bench_do_not_cover_what_production_does(installation):
+    """2,000 good ones beside 100 of which a third fails proved a floor of 95 %, and a record that agrees with all of them."""
+    add_tasks(installation, 2_000, environment="staging")
+    add_tasks(installation, 67, first=5_000, environment="production")
+    add_tasks(installation, 33, first=6_000, environment="production", result=TaskResult.FAILED, status=None)
+    add_tasks(installation, 30, first=7_000, environment="staging", status=OutcomeStatus.CONTRADICTED)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    rate = item(found, "MON-1", task_type="po_invoice", part="rate")
+    assert (rate.status, rate.n) == (Status.BREACHED, 100)
+    contradicted = item(found, "MON-7", task_type="po_invoice", part="contradicted")
+    assert (contradicted.n, contradicted.value) == (67, 0.0)
+    assert any("'staging' (2,030)" in note for note in found.verdict.notes)
+
+
+def test_a_candidate_that_is_tried_in_staging_is_not_the_version_in_force(installation):
+    """It was judged instead of the one that serves, and its tasks breached EVAL-3 because no gate had seen it yet."""
+    gate = Evidence(
+        kind="release.verdict",
+        agent=AGENT,
+        binds={"version": "v1"},
+        window_from=NOW - DAY,
+        window_to=NOW - DAY,
+        n=1,
+        passed=True,
+        source=Source(command="pilothouse gate"),
+        recorded_at=NOW - DAY,
+    )
+    installation.ledger.add_evidence([gate])
+    add_tasks(installation, 60, environment="production")
+    add_tasks(
+        installation, 3, first=900, at=NOW - HOUR / 2, environment="staging", version_digest="v2", status=None
+    )
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert found.verdict.version == "v1"
+    assert item(found, "EVAL-3", part="traffic").status is Status.HOLDS
+
+
+def test_an_agent_of_more_than_a_million_tasks_in_four_weeks_has_a_verdict(installation, monkeypatch):
+    """40,000 tasks a day are within the plans of the sources; only the volume looks back four weeks, and it is counted."""
+    add_tasks(installation, 200, environment="production")
+    add_tasks(installation, 50, first=3_000, at=NOW - 20 * DAY, environment="production")
+    add_tasks(
+        installation, 9, first=4_000, at=NOW - 20 * DAY, environment="production", result=TaskResult.FAILED
+    )
+    add_tasks(installation, 9, first=5_000, at=NOW - 20 * DAY, environment="staging")
+    whole = assess(installation, AGENT, NOW, freeze=False)
+    window = installation.lake.window
+
+    def weeks(wanted):
+        if wanted.to_ns - wanted.from_ns > 7 * 86_400 * 10**9:
+            raise LimitExceeded(
+                "the window holds more than 1000000 tasks", remedy="Ask for a shorter window."
+            )
+        return window(wanted)
+
+    monkeypatch.setattr(installation.lake, "window", weeks)
+    counted = assess(installation, AGENT, NOW, freeze=False)
+    assert counted.verdict == whole.verdict
+    assert item(counted, "PROD-1", part="volume").n == 250
+
+
+def test_tasks_of_other_environments_alone_are_no_tasks_and_it_is_said_why(installation):
+    add_tasks(installation, 60, environment="prod")
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert {one.status for one in found.verdict.requirements} <= {Status.NO_EVIDENCE, Status.BREACHED}
+    assert any("'prod' (60)" in note and "--environment" in note for note in found.verdict.notes)
 
 
 def test_a_rejected_charter_is_noted_and_the_one_in_force_judges(installation, file):
