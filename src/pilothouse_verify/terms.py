@@ -40,7 +40,8 @@ def life_of(part: Json, item: Json, charter: Json) -> timedelta | None:
     """Return how long evidence counts for an item, None for ever.
 
     Args:
-        part: Part of a rule of the framework, with `fresh`: seconds, a path, or nothing.
+        part: Part of a rule of the framework, with `fresh`: seconds, a path, or nothing; `grace` is the share of it by which
+            evidence counts longer, which older bundles do not have.
         item: The item of the verdict.
         charter: The charter as JSON.
 
@@ -48,15 +49,16 @@ def life_of(part: Json, item: Json, charter: Json) -> timedelta | None:
         LookupError: The charter says nothing there.
 
     Example:
-        >>> life_of({"name": "", "fresh": "reviews.{review}"}, {"scope": {"part": "owner"}}, {"reviews": {"owner": "90d"}}).days
-        90
+        >>> part = {"name": "", "fresh": "reviews.{review}", "grace": 0.25}
+        >>> life_of(part, {"scope": {"part": "owner"}}, {"reviews": {"owner": "90d"}}).days
+        112
     """
-    fresh = part["fresh"]
+    fresh, longer = part["fresh"], 1 + part.get("grace", 0.0)
     if not isinstance(fresh, str):
-        return None if fresh is None else timedelta(seconds=fresh)
+        return None if fresh is None else timedelta(seconds=fresh) * longer
     said = _said(fresh, part, item, charter)
     match = _DURATION.fullmatch(said) if isinstance(said, str) else None
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else timedelta(0)
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) * longer if match else timedelta(0)
 
 
 def _said(path: str, part: Json, item: Json, charter: Json) -> Any:

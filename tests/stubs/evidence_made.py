@@ -38,7 +38,7 @@ def edited_charter(*edits, path=CHARTER):
 
 def life_of(part, slot, charter):
     if isinstance(part.fresh, str):
-        return committed(charter, part.fresh, slot.names)
+        return committed(charter, part.fresh, slot.names) * (1 + part.grace)
     return part.fresh or timedelta(days=90)
 
 

@@ -173,6 +173,7 @@ OWNERSHIP = (
                 rule=Fact(),
                 per=Per.REVIEW,
                 fresh="reviews.{review}",
+                grace=0.25,
                 remedy="pilothouse minutes {review}",
             ),
         ),

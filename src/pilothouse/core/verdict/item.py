@@ -129,8 +129,8 @@ class _Case:
         fresh = self.part.fresh
         if isinstance(fresh, str):
             said = committed(self.bench.charter, fresh, self.slot.names)
-            return said if isinstance(said, timedelta) else timedelta(0)
-        return fresh
+            fresh = said if isinstance(said, timedelta) else timedelta(0)
+        return None if fresh is None else fresh * (1 + self.part.grace)
 
 
 def _direction(rule: Rule) -> bool | None:

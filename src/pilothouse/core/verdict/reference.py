@@ -9,6 +9,7 @@ from datetime import timedelta
 from pilothouse.core.evidence.kind import Form, Kind
 from pilothouse.core.evidence.kinds import KINDS, kind_named
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK, FRAMEWORK_VERSION, GATES, ITEMS
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.requirement import Committed, Fact, Part, Requirement, Zero
 from pilothouse.core.verdict.sentence import rule_in_words
 
@@ -21,7 +22,7 @@ def _life(part: Part) -> str:
     if part.fresh is None:
         return "until an edit"
     if isinstance(part.fresh, str):
-        return f"`{part.fresh}`"
+        return f"`{part.fresh}`" + (f" and {percentage(part.grace, decimals=0)} of it" if part.grace else "")
     hours = part.fresh // timedelta(hours=1)
     return f"{hours} h" if hours <= 24 else f"{part.fresh.days} d"
 

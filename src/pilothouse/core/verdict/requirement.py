@@ -185,6 +185,7 @@ class Part:
         rule: How.
         per: Into how many items it expands.
         fresh: How long evidence counts: a duration, a path in the charter, or None for ever.
+        grace: Share of this by which it counts longer: what recurs may come a little late.
         remedy: Command that produces it; the requirement's when empty.
         cure: Command that ends a breach, where it differs from the remedy.
         sections: Charter sections that are signed, for signatures.
@@ -197,6 +198,7 @@ class Part:
     rule: Rule
     per: Per = Per.AGENT
     fresh: timedelta | str | None
+    grace: float = 0.0
     remedy: str = ""
     cure: str = ""
     sections: tuple[str, ...] = ()

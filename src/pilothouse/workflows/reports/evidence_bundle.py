@@ -190,6 +190,7 @@ def _rules() -> Iterator[Mapping[str, object]]:
                     "rule": _rule(part.rule),
                     "bound": _bound(part.rule),
                     "fresh": part.fresh.total_seconds() if isinstance(part.fresh, timedelta) else part.fresh,
+                    "grace": part.grace,
                 }
                 for part in requirement.parts
             ],

@@ -44,6 +44,6 @@ def tried_notes(elsewhere: Mapping[str, int]) -> list[str]:
     named = ", ".join(f"{foreign_line(name)!r} ({count:,})" for name, count in often)
     note = (
         f"Tasks of other environments count for nothing: {named}. An agent works in `production` and in the environment of "
-        "its pilot; `pilothouse run --environment` names it."
+        "its pilot; `pilothouse run --environment NAME -- COMMAND` names it."
     )
     return [note]

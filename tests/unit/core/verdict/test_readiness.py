@@ -96,6 +96,24 @@ def test_among_equals_the_largest_share_of_margin_lost_comes_first_then_the_olde
     assert verdict(two).deciding == "OWN-3"
 
 
+@pytest.mark.parametrize(
+    ("days", "status"), [(7.0, "at_risk"), (8.74, "at_risk"), (8.75, "no_evidence"), (9.0, "no_evidence")]
+)
+def test_a_review_may_come_a_quarter_of_its_cadence_late(days, status):
+    """It lapsed on the very day on which it was due, which the rule says in its own words that it does not."""
+    held = NOW - timedelta(days=days)
+    late = [
+        one.model_copy(update={"window_from": held, "window_to": held, "recorded_at": held})
+        if (one.kind, one.scope.part) == ("review.held", "quality")
+        else one
+        for one in HELD
+    ]
+    items = by_id(verdict(late, phase="2"))["OWN-9"].items
+    (item,) = [one for one in items if one.scope.part == "quality"]
+    assert item.status == status
+    assert item.lapses_at == held + timedelta(days=8.75)
+
+
 def test_an_imported_record_that_harms_nothing_does_not_stand_before_what_was_measured():
     """Scores that come in every minute were always newer than labels, so a proved floor was never proved."""
     (newest,) = [one for one in HELD if one.kind == "quality" and one.scope.task_type == "po_invoice"]
