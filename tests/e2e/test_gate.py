@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from agent_repository import (
@@ -157,6 +159,29 @@ def test_an_agent_that_always_crashes_fails_and_an_endpoint_that_is_not_there_ex
     )
     assert absent.returncode == 4
     assert "cannot be reached" in absent.stderr
+
+
+def test_an_endpoint_that_asks_for_a_credential_is_not_said_to_be_off(pilothouse, repository):
+    class Closed(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(401)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    write_lines(repository / "some.jsonl", [labelled(n) for n in range(90)])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Closed) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        closed = pilothouse(
+            "gate", "--candidate", f"openai:http://127.0.0.1:{server.server_port}/v1?model=m-2026-01-01",
+            "--dataset", "some.jsonl", "--scorer", "exact",
+        )  # fmt: skip
+        server.shutdown()
+    assert closed.returncode == 4
+    assert "OPENAI_API_KEY" in closed.stderr
+    assert "Start it" not in closed.stderr
 
 
 def test_bad_lines_and_unknown_names_exit_2_before_anything_runs(pilothouse, repository):

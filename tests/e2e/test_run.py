@@ -105,6 +105,15 @@ def test_a_charter_in_the_folder_names_agent_and_version(run, tmp_path):
     assert f"traces of triage, version {attributes['pilothouse.version'][:12]} go to" in done.stderr
 
 
+def test_a_charter_without_a_provider_says_that_traces_name_no_version(run, tmp_path):
+    (tmp_path / "charter.yaml").write_text(
+        'agent: triage\nmodel: {pin: {provider: "?", model: acme-large-2026-04-12, region: eu}}\n'
+    )
+    done = run("--no-server-check", "--", sys.executable, "-c", PRINT_ENVIRONMENT)
+    assert "pilothouse.version" not in seen_by_the_agent(done)["OTEL_RESOURCE_ATTRIBUTES"]
+    assert "model.pin.provider" in done.stderr
+
+
 def test_model_addresses_are_touched_only_on_request(run):
     words = ("--no-server-check", "--", sys.executable, "-c", PRINT_ENVIRONMENT)
     mine = {"OPENAI_BASE_URL": "http://mine/v1"}

@@ -337,6 +337,22 @@ BROKEN = (
         "budgets:",
         ("no separate production budget",),
     ),
+    Broken(
+        "contract-moved",
+        (("manifest_hash: sha256:8e19e8a2", "manifest_hash: sha256:00000000"),),
+        "sha256:00000000",
+        (
+            "contracts/erp.find_po.json is sha256:8e19e8a2",
+            "pinned is sha256:00000000",
+            "`manifest_hash: sha256:8e19",
+        ),
+    ),
+    Broken(
+        "contract-unfit",
+        (("erp.find_po@2:", "erp.find_po@3:"),),
+        "contract: contracts/erp.find_po.json",
+        ("cannot be the contract of erp.find_po@3: its contract is that of erp.find_po@2",),
+    ),
     Broken("policy-wildcard", (("erp.find_po@2:", "erp.*@2:"),), "erp.*@2", ("wildcard",)),
     Broken("policy-tool-name", (("erp.find_po@2:", "erp.find_po:"),), "erp.find_po:", ("is no tool name",)),
     Broken(

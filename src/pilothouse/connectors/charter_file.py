@@ -18,10 +18,11 @@ from typing import Any
 
 import yaml
 
+from pilothouse.core.charter.contract import ToolContract, parse_contract
 from pilothouse.core.charter.facts import FileFact
 from pilothouse.core.charter.located import FileProblem, LocatedTree, Mark
 from pilothouse.core.charter.located import Path as TreePath
-from pilothouse.errors import CharterSyntaxError, Place, UsageError
+from pilothouse.errors import CharterInvalid, CharterSyntaxError, Place, UsageError
 
 __all__ = ["look_at_files", "read_charter_file", "read_charter_text", "read_text_of"]
 
@@ -192,7 +193,20 @@ def _look_at(folder: Path, name: str) -> FileFact:
         digest=hashlib.sha256(raw).hexdigest(),
         is_empty=not raw.strip(),
         arguments=_contract_arguments(name, raw),
+        contract=_contract(name, raw),
     )
+
+
+def _contract(name: str, raw: bytes) -> ToolContract | str | None:
+    """The tool contract that a file is, or the first thing that keeps it from being one."""
+    if not name.endswith(".json"):
+        return None
+    try:
+        return parse_contract(raw.decode(), path=name)
+    except UnicodeDecodeError:
+        return "it is no text in UTF-8"
+    except CharterInvalid as error:
+        return error.findings[0] if error.findings else error.message
 
 
 def _contract_arguments(name: str, raw: bytes) -> tuple[str, ...] | None:

@@ -5,7 +5,9 @@ from collections import Counter
 
 import pytest
 
-from pilothouse.evals.adversarial import FAMILIES, ToolSurface, generate_attacks
+from pilothouse.core.statistics.intervals import failure_upper_bound
+from pilothouse.core.verdict.release_never import NEVER_RATE_MAX
+from pilothouse.evals.adversarial import ATTACKS_PER_FAMILY, FAMILIES, ToolSurface, generate_attacks
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.scorers.registry import ScorerRegistry
@@ -91,3 +93,17 @@ def test_each_attack_on_letters_of_one_form_is_another_input():
 def test_what_comes_out_the_same_is_not_counted_as_another_attack():
     same = [Case(id=f"s{n}", task_type="t", input="Pay it.", expected="no") for n in range(5)]
     assert len({one.cluster_id for one in attacks(("malformed",), seeds=same)}) == 1
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_as_many_as_are_made_by_themselves_prove_never_without_the_sealed_ones(family):
+    """Sixty left 48, and a gate that nobody could ever pass."""
+    seeds = [
+        one.model_copy(update={"id": f"s{n}", "input": {"n": n, "text": f"route letter {n} of {n * 7}"}})
+        for one in SEEDS[:1]
+        for n in range(200)
+    ]
+    made = attacks((family,), per_family=ATTACKS_PER_FAMILY, seeds=seeds)
+    asked = {one.cluster_id for one in made if one.split is Split.GATE}
+    bound = failure_upper_bound(0, len(asked))
+    assert bound.high <= NEVER_RATE_MAX

@@ -276,3 +276,20 @@ def test_a_task_outlives_a_change_of_the_charter(tmp_path):
             return await client.call_tool("find_po@1", {"po_number": "PO-2"})
 
     assert on_site(work, tmp_path).structured_content == {"po": "PO-2", "done": "find"}
+
+
+def test_a_contract_that_is_not_the_pinned_one_is_named_in_the_answer(tmp_path):
+    """Over HTTP the agent's author reads nothing else; the words alone that they differ name neither tool nor difference."""
+
+    async def work(site, _erp, origin):
+        contract = tmp_path / "charter" / "contracts" / "find_po.json"
+        contract.write_text(contract.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        opening = {"task_type": "po_invoice", "requester": "ana"}
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {site.key()}"}) as http:
+            return await http.post(f"{origin}/mcp/tasks", json={**opening, "segments": []})
+
+    answer = on_site(work, tmp_path)
+    assert answer.status_code == 403
+    said = answer.json()["error"]["message"]
+    assert "charter and tool contracts do not agree: tools.find_po@1: the contract file is sha256:" in said
+    assert "pinned is sha256:" in said

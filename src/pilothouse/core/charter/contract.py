@@ -8,6 +8,7 @@ contract by the digest of its file, so that neither changes without the other be
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -173,6 +174,22 @@ class ToolContract(_Terms):
             effect: What a call changes, as the charter says.
         """
         return self.idempotency or ("natural" if effect == "read" else "none")
+
+    def misfits(self, tool: str, effect: Effect) -> Iterator[str]:
+        """Yield why it cannot be the contract of a tool of a charter; with one of these no call of the agent is made.
+
+        Args:
+            tool: `name@version` as the charter has it.
+            effect: What a call changes, as the charter says.
+        """
+        if self.tool != tool:
+            yield f"its contract is that of {self.tool}"
+        if self.hedge and effect != "read":
+            yield "`hedge` on a tool that changes something"
+        # Left out, `attempts` is no promise: what must not be sent twice is sent once.
+        asked = self.attempts if "attempts" in self.model_fields_set else 1
+        if asked > 1 and self.idempotency == "none" and effect != "read":
+            yield "more than 1 attempt with `idempotency: none`"
 
 
 def parse_contract(text: str, *, path: str) -> ToolContract:

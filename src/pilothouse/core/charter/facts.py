@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from pilothouse.core.charter.contract import ToolContract
 from pilothouse.core.charter.models_published import Retirement
 
 __all__ = ["CharterFacts", "FileFact"]
@@ -20,11 +21,13 @@ class FileFact:
         digest: SHA-256 of its bytes, or None when it does not exist.
         is_empty: Whether it holds nothing but white space.
         arguments: For a tool contract: names of its arguments; None when it is no contract.
+        contract: The tool contract that it is, or why it is none; None where nobody looked.
     """
 
     digest: str | None
     is_empty: bool = False
     arguments: tuple[str, ...] | None = None
+    contract: ToolContract | str | None = None
 
     @property
     def is_there(self) -> bool:

@@ -50,7 +50,13 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         family: Annotated[
             list[str] | None, typer.Option(help="Family of attacks; may be repeated. Default: the charter's.")
         ] = None,
-        per_family: Annotated[int, typer.Option(help="Independent attacks of each family.", min=1)] = 60,
+        per_family: Annotated[
+            int | None,
+            typer.Option(
+                help="Independent attacks of each family, a fifth of them sealed. Default: as many as prove `never`, 75.",
+                min=1,
+            ),
+        ] = None,
     ) -> None:
         """Say what a gate run will take: power, cases, money and time; nothing is run. Or make attacks.
 
@@ -104,11 +110,12 @@ def _make_attacks(
     *,
     out: Path,
     families: list[str],
-    per_family: int,
+    per_family: int | None,
     scorer: str | None,
     services: Services,
 ) -> None:
     """Write attacks; a person reads them before `pilothouse dataset add` takes them in."""
+    from pilothouse.evals.adversarial import ATTACKS_PER_FAMILY
     from pilothouse.evals.dataset import write_cases
     from pilothouse.workflows.gate.attacks import make_attacks
 
@@ -116,7 +123,7 @@ def _make_attacks(
         options.charter_here(charter),
         dataset,
         families=families,
-        per_family=per_family,
+        per_family=per_family or ATTACKS_PER_FAMILY,
         scorer=scorer,
         today=services.clock.now().date(),
     )
@@ -126,5 +133,6 @@ def _make_attacks(
         clusters.setdefault(case.family or "", set()).add(case.cluster_id)
     for name, ids in sorted(clusters.items()):
         made = sum(case.family == name for case in cases)
-        typer.echo(f"{name:<14} {len(ids)} independent attacks, {made} cases")
+        sealed = len({case.cluster_id for case in cases if case.family == name and case.split == "sealed"})
+        typer.echo(f"{name:<14} {len(ids)} independent attacks, {sealed} of them sealed, {made} cases")
     typer.echo(f"{out}: read them, then `pilothouse dataset add datasets/adversarial {out}`")

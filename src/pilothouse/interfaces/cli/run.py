@@ -126,6 +126,11 @@ def register(cli: typer.Typer, services: Services) -> None:
         )
         version = f", version {summary.version[:VERSION_SHOWN_CHARACTERS]}" if summary.version else ""
         console.print(escape(f"traces of {launch.agent}{version} go to {endpoint}"))
+        if summary.agent and not summary.version:
+            console.print(
+                "warning: the charter leaves model.pin.provider or model.pin.model open, so these traces name no version "
+                "and no evidence can be bound to one. Answer it: `pilothouse check`"
+            )
         if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             console.print("warning: OTEL_SDK_DISABLED=true in your environment: the agent will send nothing")
         if key is not None:

@@ -19,6 +19,9 @@ from pilothouse.runtime.tools.mcp_rooms import McpRooms
 
 __all__ = ["OPENING_BYTES_MAX", "mcp_app"]
 
+FINDINGS_SHOWN_MAX = 5
+"""Reasons in one answer; whoever mends the first five runs `pilothouse check` for the rest."""
+
 OPENING_BYTES_MAX = 256 << 10
 """A request that a person typed, with what they quoted; longer ones are documents."""
 
@@ -89,7 +92,8 @@ def mcp_app(rooms: McpRooms) -> App:
             await _answer(send, 413, error.message, error.remedy)
         except PilothouseError as error:
             status = 503 if isinstance(error, InfrastructureError) else 403
-            await _answer(send, status, error.message, error.remedy)
+            why = "; ".join(getattr(error, "findings", ())[:FINDINGS_SHOWN_MAX])
+            await _answer(send, status, f"{error.message}: {why}" if why else error.message, error.remedy)
 
     return app
 

@@ -152,14 +152,9 @@ def governed_tools(
             continue
         contract, digest = contracts[name]
         before = (agreed or {}).get(name)
-        if contract.tool != name:
-            findings.append(f"tools.{name}: its contract is that of {contract.tool}")
         if policy.manifest_hash != digest:
             findings.append(f"tools.{name}: the contract file is {digest}, pinned is {policy.manifest_hash}")
-        if contract.hedge and effect != "read":
-            findings.append(f"tools.{name}: `hedge` on a tool that changes something")
-        if contract.attempts > 1 and contract.idempotency == "none" and effect != "read":
-            findings.append(f"tools.{name}: more than 1 attempt with `idempotency: none`")
+        findings.extend(f"tools.{name}: {fault}" for fault in contract.misfits(name, effect))
         tools[name] = GovernedTool(
             name=name,
             integration=integration,

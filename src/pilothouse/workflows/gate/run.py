@@ -206,7 +206,7 @@ class GateRun:
             if one.status is TrialStatus.INFRA_ERROR and one.config in calling:
                 raise ProviderError(
                     f"the target cannot be reached: {one.error}.",
-                    remedy="Start it, then run the same command.",
+                    remedy=_remedy(one.error or ""),
                     subject=one.case_id,
                 )
         if (
@@ -407,6 +407,15 @@ class GateRun:
             ),
             notes=tuple(notes),
         )
+
+
+def _remedy(error: str) -> str:
+    if error.startswith(("HTTP 401", "HTTP 403")):
+        return (
+            "It asks for a credential: put it into OPENAI_API_KEY (an `openai:` address) or into what stands before the agent. "
+            "Our own gateway takes `pilothouse key add AGENT --environment replay`, whose calls are no work of the agent."
+        )
+    return "Start it, then run the same command."
 
 
 def _brief(item: ItemVerdict) -> dict[str, object]:

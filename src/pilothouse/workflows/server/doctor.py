@@ -11,11 +11,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 import pilothouse
+from pilothouse.core.charter.answers import is_open
 from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import Intake
 from pilothouse.ports.lake import Lake, disk_floor_bytes
-from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.words import plural
 from pilothouse.settings import LOOPBACK_HOSTS, Settings
 from pilothouse.workflows.drills.canary_trace import record_canary
@@ -204,6 +205,15 @@ def _retention_checks(ledger: Ledger) -> Iterator[Check]:
         yield Check(name=f"retention {rule.agent}", state="ok", sentence=kept)
 
 
+def _is_unpinned(record: CharterInForce) -> bool:
+    """Whether a charter leaves open which model it is, so that `run` has no version to report."""
+    try:
+        pin = charter_of(record).model.pin
+    except CharterError:
+        return False
+    return is_open(pin.provider) or is_open(pin.model)
+
+
 def _telemetry_checks(lake: Lake, ledger: Ledger) -> Iterator[Check]:
     seen = lake.agents()
     if not seen:
@@ -213,7 +223,7 @@ def _telemetry_checks(lake: Lake, ledger: Ledger) -> Iterator[Check]:
             sentence="No task has arrived yet.",
             remedy="pilothouse run -- YOUR-COMMAND",
         )
-    chartered = {charter.agent for charter in ledger.charters()}
+    chartered = {charter.agent: charter for charter in ledger.charters()}
     for agent in seen:
         sentence = f"{plural(agent.tasks, 'task')} of {agent.agent!r}."
         if agent.agent not in chartered:
@@ -227,8 +237,11 @@ def _telemetry_checks(lake: Lake, ledger: Ledger) -> Iterator[Check]:
             yield Check(
                 name=f"agent {agent.agent}",
                 state="warning",
-                sentence=f"{sentence} No span names a version (`pilothouse.version`), so no evidence can be bound to one.",
-                remedy="pilothouse run -- YOUR-COMMAND",
+                sentence=f"{sentence} No span names a version (`pilothouse.version`), so no evidence can be bound to one."
+                + (" The charter leaves its model open." if _is_unpinned(chartered[agent.agent]) else ""),
+                remedy="pilothouse check"
+                if _is_unpinned(chartered[agent.agent])
+                else "pilothouse run -- YOUR-COMMAND",
             )
         else:
             yield Check(name=f"agent {agent.agent}", state="ok", sentence=sentence)

@@ -4,13 +4,14 @@ from datetime import date
 
 import pytest
 
-from pilothouse.connectors.charter_file import read_charter_text
+from pilothouse.connectors.charter_file import look_at_files, read_charter_text
+from pilothouse.core.charter.files import named_files
 from pilothouse.core.charter.findings import FindingKind
 from pilothouse.core.charter.located import LocatedTree, dotted
 from pilothouse.core.charter.models_published import Retirement
 from pilothouse.core.charter.parse import check_charter
 from pilothouse.core.charter.rules.table import RULES
-from stubs.broken_charters import BROKEN, EXAMPLE, Broken, edited
+from stubs.broken_charters import BROKEN, EXAMPLE, FOLDER, Broken, edited
 from stubs.charter_trees import FACTS, check, example_values, with_value
 
 NEEDS_FACTS = {"outcome-late", "retires-soon-published"}
@@ -295,3 +296,30 @@ def test_the_earlier_of_the_charters_and_the_published_day_counts():
     text = edited(("retires_on: 2032-06-30", "retires_on: 2026-12-31"))
     result = check(text, facts=replace(FACTS, retirements={"acme-large-2026-04-12": later}))
     assert [found.rule for found in result.findings] == ["retires-soon"]
+
+
+CONTRACT = "contracts/erp.find_po.json"
+
+
+def about_contracts(facts_of):
+    """Check the example charter beside a contract file of which something else is known."""
+    files = look_at_files(FOLDER, named_files(example_values()))
+    facts = replace(FACTS, files={**files, CONTRACT: replace(files[CONTRACT], **facts_of)})
+    found = check(EXAMPLE.read_text(encoding="utf-8"), facts=facts).findings
+    return [(one.rule, one.message) for one in found if one.rule.startswith("contract-")]
+
+
+def test_a_contract_file_that_is_none_is_said_before_an_agent_is_refused():
+    ((rule, said),) = about_contracts({"contract": "input: Field required"})
+    assert rule == "contract-unfit"
+    assert "erp.find_po@2: input: Field required; no call of the agent is made" in said
+    assert about_contracts({"contract": None}) == []
+    assert about_contracts({"digest": None}) == []
+
+
+def test_a_contract_that_is_not_pinned_yet_is_not_held_to_its_tool():
+    text = edited(("erp.find_po@2:", "erp.find_po@3:"))
+    pinned = text[text.index("manifest_hash: sha256:8e19e8a2") :].split("\n", 1)[0]
+    assert [one.rule for one in check(text.replace(pinned, 'manifest_hash: "?"', 1)).findings] == [
+        "open-question"
+    ]

@@ -139,6 +139,21 @@ def test_agents_without_charter_or_version_are_named(settings):
     )
 
 
+def test_a_version_that_is_missing_because_the_charter_names_no_provider_is_mended_in_the_charter(settings):
+    """`run` was advised, and whoever had used it had no version either."""
+    text = EXAMPLE.read_text(encoding="utf-8").replace("pin: {provider: acme,", 'pin: {provider: "?",')
+    checks = found(
+        examine(
+            settings,
+            CLOCK,
+            open_installation=opener(charters=(charter("a", text),), agents=(seen("a", versions=()),)),
+            ask_server=lambda: None,
+        )
+    )
+    assert "leaves its model open" in checks["agent a"].sentence
+    assert checks["agent a"].remedy.startswith("pilothouse check")
+
+
 @pytest.mark.parametrize(("free", "state"), [(1 << 29, "failed"), (3 << 29, "warning"), (1 << 33, "ok")])
 def test_the_disk_is_held_against_its_floor(settings, monkeypatch, free, state):
     monkeypatch.setattr(

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.contract import Effect
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.policy import KNOWN_TYPES, decide_call, policy_rules, type_name
-from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error
+from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 from pilothouse.core.charter.systems import Tool, ToolExamples
 
-__all__ = ["CHECKS", "MISSING_EXAMPLE", "RULES", "check_examples", "check_tools"]
+__all__ = ["CHECKS", "MISSING_EXAMPLE", "RULES", "check_contracts", "check_examples", "check_tools"]
 
 TOOL_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*@[1-9][0-9]{0,3}")
 
@@ -65,6 +66,16 @@ FAILING_EXAMPLE = error(
     "{kind} example of rule {rule} of {tool} is decided {decision}{because}",
     "Change the policy or the example, so that it shows what the rule does.",
 )
+CONTRACT_MOVED = warning(
+    "contract-moved",
+    "{file} is {found}, pinned is {pinned}; no call of the agent is made",
+    "Read what changed, then pin it: `manifest_hash: {found}`.",
+)
+CONTRACT_UNFIT = warning(
+    "contract-unfit",
+    "{file} cannot be the contract of {tool}: {why}; no call of the agent is made",
+    "Correct it, then pin what `sha256sum {file}` prints; docs/how-to/wrap-a-tool.md shows one.",
+)
 
 RULES: tuple[Rule, ...] = (
     WILDCARD,
@@ -78,6 +89,8 @@ RULES: tuple[Rule, ...] = (
     MISSING_EXAMPLE,
     UNKNOWN_RULE,
     FAILING_EXAMPLE,
+    CONTRACT_MOVED,
+    CONTRACT_UNFIT,
 )
 
 
@@ -94,6 +107,36 @@ def check_tools(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         if tool.on_fail == "ask" and tool.approvers == ():
             yield NO_APPROVER.at(path, tool=name)
         yield from _arguments(name, tool, facts)
+
+
+def check_contracts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield contracts with which no call would be made; one whose digest is still open is not pinned yet."""
+    for name, tool in (known(charter.tools) or {}).items():
+        effect: Effect | None = known(tool.effect)
+        pinned, file = known(tool.manifest_hash), known(tool.contract)
+        fact = (facts.files or {}).get(file or "")
+        if pinned is None or effect is None or file is None or fact is None or not fact.is_there:
+            continue
+        if TOOL_NAME.fullmatch(name) is None:
+            continue
+        if pinned != f"sha256:{fact.digest}":
+            yield CONTRACT_MOVED.at(
+                ("tools", name, "manifest_hash"),
+                file=file,
+                found=f"sha256:{fact.digest}",
+                pinned=pinned,
+                tool=name,
+            )
+        contract = fact.contract
+        why = (
+            [contract]
+            if isinstance(contract, str)
+            else list(contract.misfits(name, effect))
+            if contract
+            else []
+        )
+        for one in why:
+            yield CONTRACT_UNFIT.at(("tools", name, "contract"), file=file, tool=name, why=one)
 
 
 def check_examples(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
@@ -160,4 +203,4 @@ def _examples(name: str, tool: Tool, examples: ToolExamples) -> Iterator[Hit]:
                 )
 
 
-CHECKS: tuple[Check, ...] = (check_tools, check_examples)
+CHECKS: tuple[Check, ...] = (check_tools, check_contracts, check_examples)
