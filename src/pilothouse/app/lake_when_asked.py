@@ -37,6 +37,10 @@ class LakeWhenAsked:
         """Return tasks that match, newest first."""
         return self._lake().tasks(wanted, limit=limit, before=before)
 
+    def strays(self, wanted: TaskFilter) -> Sequence[str]:
+        """Return what holds a phrase and belongs to no task."""
+        return self._lake().strays(wanted)
+
     def window(self, wanted: TaskFilter) -> Sequence[Task]:
         """Return every task of a window."""
         return self._lake().window(wanted)

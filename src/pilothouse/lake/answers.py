@@ -27,6 +27,10 @@ class LakeAnswers:
         """Return tasks that match, newest first, at most `limit` (1..10,000)."""
         return self._queries.tasks(wanted, limit=limit, before=before)
 
+    def strays(self, wanted: TaskFilter) -> Sequence[str]:
+        """Return what holds `said` within the window and belongs to no task."""
+        return self._queries.strays(wanted)
+
     def window(self, wanted: TaskFilter) -> Sequence[Task]:
         """Return every task of a window (both ends required) for folding, at most 1,000,000."""
         return self._queries.window(wanted)

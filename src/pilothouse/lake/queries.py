@@ -25,10 +25,12 @@ from pilothouse.lake.records import (
 from pilothouse.lake.revisions import current, last_corrected
 from pilothouse.lake.scores import EVALUATION_EVENT, read_score
 from pilothouse.lake.stored_rows import StoredRows
-from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed
+from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed, said_in_spans
 from pilothouse.lake.view import Database, View
 from pilothouse.ports.lake import (
     CANARY_AGENT,
+    STRAY_LOG,
+    STRAYS_MAX,
     AgentSeen,
     Assigned,
     TaskCursor,
@@ -99,6 +101,24 @@ class LakeQueries:
         last = page[-1]
         cursor = TaskCursor(start_ns=last.start_ns, trace_id=last.trace_id, corrected_ns=corrected_ns)
         return TaskPage(tasks=page, next_cursor=cursor)
+
+    def strays(self, wanted: TaskFilter) -> Sequence[str]:
+        """Return what holds `said` within the window and belongs to no task: trace ids, and log records of no trace.
+
+        Args:
+            wanted: Only what it says about `said`, `anywhere`, `in_names` and the window is looked at.
+
+        Returns:
+            At most `STRAYS_MAX` and one more; a log record of no trace is `STRAY_LOG` and its own id.
+        """
+        where, parameters = said_in_spans(wanted)
+        found = self._database.run(
+            narrowed(self._view(), wanted),
+            f"SELECT DISTINCT CASE WHEN trace_id = '' THEN '{STRAY_LOG}' || record_id ELSE trace_id END AS ident FROM spans "  # noqa: S608 - columns are constants, values are bound
+            f"WHERE {where} AND trace_id NOT IN (SELECT trace_id FROM tasks) ORDER BY ident LIMIT {STRAYS_MAX + 1}",
+            parameters,
+        )
+        return tuple(map(str, found.column("ident").to_pylist()))
 
     def window(self, wanted: TaskFilter) -> Sequence[Task]:
         """Return every task of a window (both ends required) for folding, at most 1,000,000."""

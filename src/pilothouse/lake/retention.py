@@ -9,6 +9,7 @@ from typing import Final
 
 from pilothouse.core.evidence.claim import ERASED_CLAIM
 from pilothouse.lake.segments import SegmentTable
+from pilothouse.ports.lake import STRAY_LOG
 from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["DEFAULT_RULE", "Retention"]
@@ -71,6 +72,7 @@ NEVER: Final = 2_900_000
 """A day that no row reaches: the year 9909."""
 
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
+_STRAY: Final = re.compile(rf"{STRAY_LOG}([0-9a-f]{{16}})")
 
 
 class Retention:
@@ -125,7 +127,7 @@ class Retention:
         """Empty the rows of some traces of whatever people wrote, whatever their age.
 
         Args:
-            traces: Trace ids; anything else is passed over.
+            traces: Trace ids, and names of log records that belong to no trace; anything else is passed over.
 
         Returns:
             Rows of both tables that were emptied; what was there before is vacuumed within a day.
@@ -140,6 +142,11 @@ class Retention:
                 (self._tasks, FORGOTTEN_TASK, HELD_IN_TASK),
             ):
                 emptied += table.empty(values, NEVER, f"{who} AND {held}")
+        strays = [found[1] for found in map(_STRAY.fullmatch, traces) if found]
+        for start in range(0, len(strays), TRACES_AT_ONCE):
+            named = ", ".join(_quoted(one) for one in strays[start : start + TRACES_AT_ONCE])
+            condition = f"trace_id = '' AND record_id IN ({named}) AND {HELD_IN_SPAN}"
+            emptied += self._spans.empty(FORGOTTEN_SPAN, NEVER, condition)
         return emptied
 
     def _take(self, what: str, before_day: int, who: str) -> int:

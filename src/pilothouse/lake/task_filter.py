@@ -13,7 +13,7 @@ from pilothouse.lake.view import View
 from pilothouse.ports.lake import CANARY_AGENT, SAID_SPAN_MAX_NS, TaskFilter
 from pilothouse.ports.planted import SHADOW
 
-__all__ = ["SPAN_AFTER_NS", "SPAN_BEFORE_NS", "condition", "narrowed"]
+__all__ = ["SPAN_AFTER_NS", "SPAN_BEFORE_NS", "condition", "narrowed", "said_in_spans"]
 
 SPAN_BEFORE_NS = 300 * 1_000_000_000
 """A span may begin before its task by the difference of two clocks."""
@@ -91,6 +91,35 @@ def condition(wanted: TaskFilter) -> tuple[str, list[Any]]:
     return " AND ".join(clauses), values
 
 
+def said_in_spans(wanted: TaskFilter) -> tuple[str, list[Any]]:
+    """Return the condition of spans in whose whole texts a phrase stands, with its values.
+
+    The spans of a task begin with it or later, and files are pruned by that.
+
+    Args:
+        wanted: What is looked for, and when.
+
+    Raises:
+        UsageError: The window is open, or longer than can be looked through.
+    """
+    if wanted.from_ns is None or wanted.to_ns is None or wanted.to_ns - wanted.from_ns > SAID_SPAN_MAX_NS:
+        raise UsageError(
+            "whole texts are looked through in at most 7 days at once", remedy="Add `since:7d` to the query."
+        )
+    phrase = (wanted.said or "").lower()
+    is_said, said = _is_said(phrase)
+    texts: tuple[str, ...] = ("input", "output")
+    named: tuple[str, ...] = ("user_id",)
+    if wanted.in_names:
+        texts, named = NAMES, ()
+    elif wanted.anywhere:
+        texts, named = EVERY_TEXT, ("user_id", "conversation_id")
+    found = [is_said.format(one) for one in texts] + [f"lower({one}) = ?" for one in named]
+    values: list[Any] = [wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS]
+    values += [*(said * len(texts)), *([phrase] * len(named))]
+    return f"start_ns >= ? AND start_ns < ? AND ({' OR '.join(found)})", values
+
+
 def narrowed(view: View, wanted: TaskFilter) -> View:
     """Return the view without the files of spans that a search in whole texts need not open.
 
@@ -133,28 +162,10 @@ def _add_amounts(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> N
 
 
 def _add_said(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
-    """Look through whole texts; the spans of a task begin with it or later, and files are pruned by that."""
-    if wanted.said is None:
-        return
-    if wanted.from_ns is None or wanted.to_ns is None or wanted.to_ns - wanted.from_ns > SAID_SPAN_MAX_NS:
-        raise UsageError(
-            "whole texts are looked through in at most 7 days at once", remedy="Add `since:7d` to the query."
-        )
-    phrase = wanted.said.lower()
-    is_said, said = _is_said(phrase)
-    texts: tuple[str, ...] = ("input", "output")
-    named: tuple[str, ...] = ("user_id",)
-    if wanted.in_names:
-        texts, named = NAMES, ()
-    elif wanted.anywhere:
-        texts, named = EVERY_TEXT, ("user_id", "conversation_id")
-    found = [is_said.format(one) for one in texts] + [f"lower({one}) = ?" for one in named]
-    clauses.append(
-        "trace_id IN (SELECT trace_id FROM spans WHERE start_ns >= ? AND start_ns < ? "  # noqa: S608 - columns are constants
-        f"AND ({' OR '.join(found)}))"
-    )
-    values += [wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS]
-    values += [*(said * len(texts)), *([phrase] * len(named))]
+    if wanted.said is not None:
+        where, said = said_in_spans(wanted)
+        clauses.append(f"trace_id IN (SELECT trace_id FROM spans WHERE {where})")  # noqa: S608 - columns are constants
+        values += said
 
 
 def _add_held(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:

@@ -15,6 +15,8 @@ __all__ = [
     "CANARY_AGENT",
     "OVERFLOW_AGENT",
     "SAID_SPAN_MAX_NS",
+    "STRAYS_MAX",
+    "STRAY_LOG",
     "AgentSeen",
     "Assigned",
     "Lake",
@@ -36,6 +38,12 @@ CANARY_AGENT = "pilothouse-canary"
 
 OVERFLOW_AGENT = "__overflow__"
 """Stands for every agent that an ingest key named after the first thousand of a day; no charter may name it."""
+
+STRAY_LOG = "log:"
+"""Begins the name of a log record that belongs to no trace."""
+
+STRAYS_MAX = 10_000
+"""Traces without a task, and log records without a trace, in one answer: as many as one erasure empties."""
 
 SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
 """Whole texts are looked through for at most a week: an answer within seconds at 5 million spans."""
@@ -264,6 +272,17 @@ class Lake(Protocol):
 
     def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
         """Return tasks that match, newest first, at most `limit` (1..10,000)."""
+        ...
+
+    def strays(self, wanted: TaskFilter) -> Sequence[str]:
+        """Return what holds `said` within the window and belongs to no task: trace ids, and log records of no trace.
+
+        Args:
+            wanted: Only what it says about `said`, `anywhere`, `in_names` and the window is looked at.
+
+        Returns:
+            At most `STRAYS_MAX` and one more; a log record of no trace is `STRAY_LOG` and its own id.
+        """
         ...
 
     def window(self, wanted: TaskFilter) -> Sequence[Task]:

@@ -258,7 +258,11 @@ def _show_erased(done: dict[str, Any], journal: Path) -> None:
     told = "the running server empties them within a minute"
     if done["telemetry"] is not None:
         told = f"{done['telemetry']:,} rows emptied; the files of before are deleted within a day"
-    typer.echo(f"telemetry: {len(done['traces']):,} traces, {told if done['traces'] else 'nothing to do'}")
+    strays = done["records"]
+    beside = f" and {strays:,} log records of no trace" if strays else ""
+    typer.echo(
+        f"telemetry: {len(done['traces']) - strays:,} traces{beside}, {told if done['traces'] else 'nothing to do'}"
+    )
     if done["named"]:
         typer.echo(
             f"  in {done['named']:,} of them it is part of the name of a tool, a model, a service or a kind of error: "

@@ -24,7 +24,7 @@ from pilothouse.evals.journal_erasure import JournalEraser
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore, Edge, Example
 from pilothouse.ports.feedback import Feedback, FeedbackStore
-from pilothouse.ports.lake import Lake
+from pilothouse.ports.lake import STRAY_LOG, Lake
 from pilothouse.ports.ledger import OUTCOME_IDS_MAX, Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.curation.corrections_week import CorrectionsWeek, corrections_week
@@ -216,6 +216,7 @@ class CurationDesk:
             `rows` by table, `cases` removed, `answers` to them removed, `trials` forgotten (None where no journal is),
             `exported` rows removed by folder, `gone` folders of exports that hold the subject and are not where they were
             written, `untraced` folders of exports whose rows were changed by hand, `traces` of the subject, how many of them are
+            log `records` of no trace, how many are
             `named` by it (in the name of a tool, a model or what else is counted by, which stays), whether that list `is_cut`, rows of `telemetry` that were emptied (None while a running server will do so), recorded `runs`
             whose key was destroyed, `results` of calls, kept for their repetition, that were forgotten, `outcomes` that lose
             the words of claim and finding with their tasks, files `set_aside` that held the subject and are gone, those
@@ -261,6 +262,7 @@ class CurationDesk:
             "trials": forgotten_trials,
             **from_exports,
             "traces": traces,
+            "records": sum(one.startswith(STRAY_LOG) for one in traces),
             "named": len(said.named),
             "is_cut": said.is_cut or len(reviewed) >= TRACES_MAX,
             "telemetry": forgotten.rows,

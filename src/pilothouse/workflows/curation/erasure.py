@@ -60,10 +60,11 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """The tasks in which a subject stands.
+    """The tasks, and what belongs to none, in which a subject stands.
 
     Attributes:
-        traces: Their trace ids, the newest first, at most `TRACES_MAX`.
+        traces: Their trace ids, the newest first, at most `TRACES_MAX`; among them traces that are no task, and log records
+            of no trace by names of their own.
         named: Those in which it is part of a name that is counted by, a tool's or a model's, which stays.
         is_cut: Whether there may be more.
     """
@@ -111,6 +112,7 @@ def _add_saying(lake: Lake, wanted: TaskFilter, found: dict[str, None]) -> None:
     from_ns, to_ns = wanted.from_ns or 0, wanted.to_ns or 0
     try:
         _add_found(lake, wanted, found)
+        found |= dict.fromkeys(lake.strays(wanted))
     except LimitExceeded:
         if to_ns - from_ns <= LOOKED_AT_ONCE_MIN_NS:
             raise

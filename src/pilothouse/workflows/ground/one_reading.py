@@ -43,6 +43,10 @@ class OneReading:
         """Return tasks that match, newest first."""
         return self._lake.tasks(wanted, limit=limit, before=before)
 
+    def strays(self, wanted: TaskFilter) -> Sequence[str]:
+        """Return what holds a phrase and belongs to no task."""
+        return self._lake.strays(wanted)
+
     def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
         """Return one trace."""
         return self._lake.trace(trace_id, limit=limit)
