@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UnknownName
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -47,7 +48,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if not found:
             typer.echo("Nothing waits.")
         for one in found:
-            typer.echo(
+            say(
                 f"{one.id[:12]}  {one.agent}  {_visible(one.tool)}  for {_visible(one.requester) or 'nobody named'}  "
                 f"until {one.expires_at:%H:%M:%S} UTC  ({_visible(', '.join(one.failed))})"
             )
@@ -64,22 +65,22 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(_document(found), ensure_ascii=False))
             return
-        typer.echo(
+        say(
             f"{_visible(found.tool)} ({found.effect}), asked by {found.agent} "
             f"for {_visible(found.requester) or 'nobody named'}"
         )
-        typer.echo(
+        say(
             f"  task type {_visible(found.task_type)}, run {_visible(found.run)}, state {found.state}, needs {found.needs}"
         )
         for one in found.arguments:
             mark = "!" if one.name in found.failed else " "
             source = f", seen in {_visible(one.source)}" if one.source else ""
-            typer.echo(
+            say(
                 f" {mark} {_visible(one.name)} = {_visible(one.value)}\n     {one.role}; from {', '.join(one.origins)}{source}"
             )
         if found.tainted:
             typer.echo("  The model had read something untrusted before.")
-        typer.echo(f"  $ pilothouse approve allow {found.id[:12]} --as PERSON")
+        say(f"  $ pilothouse approve allow {found.id[:12]} --as PERSON")
 
     @group.command("allow")
     def allow(ident: Ident, *, person: Person, reason: Reason = "", home: Home = None) -> None:
@@ -102,9 +103,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
             return
         if not found:
-            typer.echo(f"Nobody has answered for {agent} yet.")
+            say(f"Nobody has answered for {agent} yet.")
         for one in found:
-            typer.echo(
+            say(
                 f"{one.actor}: {one.answered} answers, {one.allowed} agreed, median {one.median_s:.0f} s, "
                 f"{one.under_3_s} within 3 s; known-bad calls refused {one.caught} of {one.canaries}"
             )
@@ -128,7 +129,7 @@ def _answer(
     with services.open_boundary(load_settings(home=home)) as room:
         done = room.approvals.vote(ident, actor=person, allows=allows, reason=reason)
     if done.is_canary:
-        typer.echo(
+        say(
             "This call was made by nobody: it measures how carefully questions are read. "
             + ("It should have been refused." if allows else "It was rightly refused.")
         )
@@ -138,7 +139,7 @@ def _answer(
         "rejected": "The call is refused, until",
         "pending": "One more person must agree, until",
     }
-    typer.echo(f"{done.tool}: {done.state}. {words.get(done.state, '')} {done.expires_at:%H:%M:%S} UTC.")
+    say(f"{done.tool}: {done.state}. {words.get(done.state, '')} {done.expires_at:%H:%M:%S} UTC.")
 
 
 def _document(one: Approval) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -62,15 +63,15 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo("  $ pilothouse verdict AGENT --charter charter.yaml")
         else:
             word = "verified" if check.holds else "TAMPERED"
-            typer.echo(
+            say(
                 f"{word}: {plural(check.records, 'record')} against {plural(check.checkpoints, 'checkpoint')}; "
                 f"payloads that match: {check.payloads:,}, erased: {check.erased:,}"
             )
-            typer.echo(
+            say(
                 f"  prices, outcomes, questions, labels, pauses, faults, keys and providers as the log has them: {check.rows:,}"
             )
             for problem in check.problems:
-                typer.echo(f"  ✗ {problem}")
+                say(f"  ✗ {problem}")
             if not check.holds:
                 typer.echo(
                     "  Keep this ledger as it is. A backup can be held against the last checkpoint outside:"
@@ -80,7 +81,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 typer.echo("  No anchor: whoever may write the ledger may rewrite it whole.")
                 typer.echo("  $ pilothouse audit anchor FOLDER-UNDER-OTHER-RIGHTS --outside")
             else:
-                typer.echo(f"  anchored to record {check.anchored:,}")
+                say(f"  anchored to record {check.anchored:,}")
         if not check.holds:
             raise typer.Exit(ExitStatus.BREACHED)
         raise typer.Exit(ExitStatus.HOLDS if check.records else ExitStatus.NOT_ENOUGH_EVIDENCE)
@@ -95,7 +96,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     def key(*, home: Home = None) -> None:
         """Print the public key of the log; give it to auditors by another way than the log itself."""
         with services.open_boundary(load_settings(home=home)) as room:
-            typer.echo(str(room.log.keys.verifier))
+            say(str(room.log.keys.verifier))
 
     @group.command("anchor")
     def anchor(
@@ -113,7 +114,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             signed, path = anchor_log(
                 room, folder, outside=outside, actor=command_line_actor(), now=services.clock.now()
             )
-        typer.echo(f"{signed.size:,} records anchored in {path}")
+        say(f"{signed.size:,} records anchored in {path}")
 
     @group.command("prove")
     def prove(
@@ -155,14 +156,12 @@ def register(cli: typer.Typer, services: Services) -> None:
             found = room.log.search(agent=agent, kind=kind, limit=limit)
         if as_json:  # each as it is signed, all in one document
             records_text = ",\n".join(record.text for record in found)
-            typer.echo(f"[{records_text}]")
+            say(f"[{records_text}]")
             return
         for record in found:
-            typer.echo(
-                f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  {record.kind}"
-            )
+            say(f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  {record.kind}")
         if not found:
-            typer.echo(
+            say(
                 "No record yet: the first charter, call or verdict makes one."
                 if agent is None and kind is None
                 else "No record of that agent or kind. `pilothouse audit list` shows the newest of all."
@@ -177,8 +176,8 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         with services.open_boundary(load_settings(home=home)) as room:
             signed = export_bundle(room, target)
-        typer.echo(f"{signed.size:,} records in {target}")
-        typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
+        say(f"{signed.size:,} records in {target}")
+        say(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
 
     @group.command("erase")
     def erase(
@@ -191,6 +190,6 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             position = room.log.erase(person, actor=command_line_actor(), reason=reason)
         if position is None:
-            typer.echo(f"The log keeps nothing that belongs to {person}.")
+            say(f"The log keeps nothing that belongs to {person}.")
         else:
-            typer.echo(f"The payloads of {person} cannot be read any more; record {position:,} says so.")
+            say(f"The payloads of {person} cannot be read any more; record {position:,} says so.")

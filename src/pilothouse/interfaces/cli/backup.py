@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.consoles import hint_console, say
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         rows = ", ".join(f"{count:,} {name}" for name, count in sorted(manifest.rows.items()))
         what = f"{len(manifest.files):,} files, {manifest.size_bytes / (1 << 20):,.1f} MiB"
         rows = ", ".join(filter(None, (rows, f"{manifest.runs:,} recorded runs" if manifest.runs else "")))
-        typer.echo(f"{'Whole' if check else 'Copied'}: {what}; {rows or 'no telemetry'}.")
+        say(f"{'Whole' if check else 'Copied'}: {what}; {rows or 'no telemetry'}.")
         hints = hint_console()
         before = f"acknowledged before {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC"
         if manifest.ledger.endswith(".pgdump"):

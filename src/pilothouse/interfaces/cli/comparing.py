@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.consoles import hint_console, say
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -100,8 +100,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             installation.ledger.add_evidence(records)
         missing = sum(one.value is None for one in run.scores)
         for one in records:
-            typer.echo(f"{one.scope.label}: {one.good} of {one.n} good ({run.harness}, {run.scorer})")
-        typer.echo(f"{len(run.scores)} scores read, {missing} without a value")
+            say(f"{one.scope.label}: {one.good} of {one.n} good ({run.harness}, {run.scorer})")
+        say(f"{len(run.scores)} scores read, {missing} without a value")
         hint_console().print(
             f"{len(records)} imported records for {escape(agent)}: they can show harm and prove nothing"
         )

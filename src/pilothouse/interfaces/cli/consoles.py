@@ -7,12 +7,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["hint_console", "print_table", "result_console"]
+__all__ = ["hint_console", "print_table", "result_console", "say"]
 
 PIPED_COLUMNS = 400
 """Width of a table in a pipe or a file, where nothing wraps: enough for every row, so that no cell is cut."""
@@ -53,6 +54,18 @@ def print_table(table: Table) -> None:
     for column in table.columns:
         column.overflow = "fold"
     result_console(wrap=_has_width()).print(table)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line or a few as they are, without colours and without wrapping; documents go through `typer.echo`.
+
+    Args:
+        text: What is said; characters that a reader cannot see become marks.
+        err: Whether it is a hint, which a pipe does not carry on.
+    """
+    from pilothouse.reports.foreign import visible  # as above
+
+    typer.echo(visible(text), err=err)
 
 
 def hint_console() -> Console:

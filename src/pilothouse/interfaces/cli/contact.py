@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import print_table
+from pilothouse.interfaces.cli.consoles import print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -63,7 +63,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         for agent, gone in found.items():
             said = f"gone: {', '.join(gone)}" if gone else "everybody of the charter is active"
-            typer.echo(f"{agent}: {said}")
+            say(f"{agent}: {said}")
         if not found:
             typer.echo("No charter is in force, so there is nobody to look for.")
 
@@ -100,7 +100,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
                 now=services.clock.now(),
             )
             shown = room.notifier.masked(done.url)
-        typer.echo(
+        say(
             f"{person} is reached by {done.channel} at {shown} ({done.zone}). Try it: `pilothouse contact test {person}`."
         )
 
@@ -137,7 +137,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
             count = remove_contact(
                 room, person, channel=channel, actor=command_line_actor(), now=services.clock.now()
             )
-        typer.echo(f"{count} address{'es' if count != 1 else ''} of {person} forgotten.")
+        say(f"{count} address{'es' if count != 1 else ''} of {person} forgotten.")
 
     @contact.command("test")
     def test(person: Person, *, home: Home = None) -> None:
@@ -147,6 +147,6 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
         with services.open_control_room(load_settings(home=home)) as room:
             found = try_contact(room, person, now=services.clock.now())
         for channel, refused in found.items():
-            typer.echo(f"{channel}: {f'not taken: {refused}' if refused else 'taken'}")
+            say(f"{channel}: {f'not taken: {refused}' if refused else 'taken'}")
         if any(found.values()):
             raise typer.Exit(1)

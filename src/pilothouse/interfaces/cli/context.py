@@ -13,6 +13,7 @@ import typer
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.asking_live import live_key
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -68,16 +69,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(asdict(report), default=str))
         else:
-            typer.echo(
+            say(
                 f"{report.inputs} inputs of {agent} in {days} days: {report.cut} read short, {report.unknown} without a reported size, "
                 f"{report.edited} shortened by the charter's edits"
             )
             if report.error_share is not None:
-                typer.echo(
+                say(
                     f"  estimate from the second call on: within {percentage(report.error_share)} for 95 % of inputs"
                 )
             for run in report.runs:
-                typer.echo(f"  read short in run {run}; look: pilothouse replay {run[:12]} --show")
+                say(f"  read short in run {run}; look: pilothouse replay {run[:12]} --show")
             if kept is None:
                 typer.echo("  no provider reported a size, so nothing is kept as evidence")
         if report.cut:
@@ -100,7 +101,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.gateway.context_recall import recall_result
 
         with services.open_run_log(load_settings(home=home)) as log:
-            typer.echo(recall_result(log, ident, start=start, end=end))
+            say(recall_result(log, ident, start=start, end=end))
 
 
 def _ask_for_planted(
@@ -143,11 +144,11 @@ def _ask_for_planted(
     if as_json:
         typer.echo(json.dumps({**asdict(report), "passed": report.passed}, default=str))
     else:
-        typer.echo(
+        say(
             f"{report.found} of {report.asked} planted sentences survive the longest inputs of {agent}; {report.refused} were refused aloud"
         )
         for one in report.lost[:LOST_SHOWN_MAX]:
-            typer.echo(f"  lost: {one}")
+            say(f"  lost: {one}")
     if kept is None:
         raise typer.Exit(int(ExitStatus.NOT_ENOUGH_EVIDENCE))
     if not report.passed:

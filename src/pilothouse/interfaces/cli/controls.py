@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -153,4 +154,7 @@ def command_line_actor() -> str:
 
 
 def _tell(line: str, record: dict[str, object], *, as_json: bool) -> None:
-    typer.echo(json.dumps(record, ensure_ascii=False) if as_json else line)
+    if as_json:
+        typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        say(line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import print_table
+from pilothouse.interfaces.cli.consoles import print_table, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -77,7 +77,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps(_record(kept, now), indent=2))
         else:
             whom = f"sent to {kept.host} only" if kept.host else "given to programs that the server starts"
-            typer.echo(f"{kept.name} is read from {_place(kept)}, and {whom}.")
+            say(f"{kept.name} is read from {_place(kept)}, and {whom}.")
 
     @group.command("list")
     def show(*, home: Home = None, as_json: AsJson = False) -> None:
@@ -114,7 +114,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         with services.open_credentials(load_settings(home=home)) as store:
             remove_credential(store, name, actor=ACTOR, now=services.clock.now())
-        typer.echo(f"{name} is forgotten.")
+        say(f"{name} is forgotten.")
 
 
 def _place(credential: Credential) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -53,23 +54,19 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps(record))
             return
         manifest = made.dataset.manifest
-        typer.echo(
+        say(
             f"{manifest.name} {manifest.version}: {len(made.dataset.cases):,} cases, {len(made.added):,} of them new"
         )
         if made.repeated:
-            typer.echo(f"  {len(made.repeated):,} left out: a case has nearly the same input already")
+            say(f"  {len(made.repeated):,} left out: a case has nearly the same input already")
         if made.leaks:
-            typer.echo(f"  {len(made.leaks):,} left out: another split has nearly the same input")
+            say(f"  {len(made.leaks):,} left out: another split has nearly the same input")
         if made.reopened:
-            typer.echo(
-                f"  {len(made.reopened):,} taken out: the rubric has changed, and they are asked again"
-            )
+            say(f"  {len(made.reopened):,} taken out: the rubric has changed, and they are asked again")
         if made.overruled:
-            typer.echo(
-                f"  {len(made.overruled):,} taken out: the answer they rest on does not stand any more"
-            )
+            say(f"  {len(made.overruled):,} taken out: the answer they rest on does not stand any more")
         for week, count in made.by_week.items():
-            typer.echo(f"  {week}  {count:,} trusted labels")
+            say(f"  {week}  {count:,} trusted labels")
 
     @group.command("few-shot")
     def few_shot(
@@ -99,7 +96,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             }
             typer.echo(json.dumps(record))
             return
-        typer.echo(
+        say(
             f"library {made.version[:12]}: {made.examples:,} examples; {made.leaking:,} left out because a case is "
             f"nearly the same ({len(made.beside)} datasets looked at)"
         )
@@ -168,7 +165,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Write chat JSON lines of 500 to 2,000 answers; refuses below, and leaves personal data out."""
         with services.open_curation(load_settings(home=home)) as curation:
             made = curation.export(agent, out, consent, layout=layout)
-        typer.echo(
+        say(
             f"{out}: {made.train:,} rows to train, {made.validation:,} to validate; "
             f"{made.personal:,} left out for personal data, {made.leaking or 0:,} as nearly cases that judge, "
             f"{made.repeated:,} as nearly another"
@@ -206,9 +203,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
             return
         for one in edges:
-            typer.echo(f"{one.parent} -> {one.child}  {one.at:%Y-%m-%d %H:%M} UTC")
+            say(f"{one.parent} -> {one.child}  {one.at:%Y-%m-%d %H:%M} UTC")
         if not edges:
-            typer.echo(f"Nothing was made from {name}, and it from nothing.")
+            say(f"Nothing was made from {name}, and it from nothing.")
 
     @cli.command("erase")
     def erase(
@@ -240,19 +237,19 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 def _show_erased(done: dict[str, Any], journal: Path) -> None:
     for table, count in done["rows"].items():
-        typer.echo(f"{table.replace('_', ' ')}: {count:,} erased")
-    typer.echo(f"datasets: {done['cases']:,} cases and {done['answers']:,} answers to cases removed")
-    typer.echo(
+        say(f"{table.replace('_', ' ')}: {count:,} erased")
+    say(f"datasets: {done['cases']:,} cases and {done['answers']:,} answers to cases removed")
+    say(
         f"trials: no journal is at {journal}"
         if done["trials"] is None
         else f"trials in {journal}: {done['trials']:,} forgotten"
     )
     for folder, count in done["exported"].items():
-        typer.echo(f"{folder}: {count:,} training rows removed; a model tuned on them must be tuned again")
+        say(f"{folder}: {count:,} training rows removed; a model tuned on them must be tuned again")
     for folder in done["gone"]:
-        typer.echo(f"  an export held this and is not at {folder} any more: find it and remove the rows")
+        say(f"  an export held this and is not at {folder} any more: find it and remove the rows")
     for folder in done["untraced"]:
-        typer.echo(
+        say(
             f"  {folder} held this, and its rows were changed since: only those that say it went; export the rest again"
         )
     told = "the running server empties them within a minute"
@@ -260,11 +257,11 @@ def _show_erased(done: dict[str, Any], journal: Path) -> None:
         told = f"{done['telemetry']:,} rows emptied; the files of before are deleted within a day"
     strays = done["records"]
     beside = f" and {strays:,} log records of no trace" if strays else ""
-    typer.echo(
+    say(
         f"telemetry: {len(done['traces']) - strays:,} traces{beside}, {told if done['traces'] else 'nothing to do'}"
     )
     if done["named"]:
-        typer.echo(
+        say(
             f"  in {done['named']:,} of them it is part of the name of a tool, a model, a service or a kind of error: "
             "such names stay, for verdicts count by them, until the spans and tasks go"
         )
@@ -272,14 +269,14 @@ def _show_erased(done: dict[str, Any], journal: Path) -> None:
         typer.echo(
             "  that is as many as one erasure looks for, and there may be more: when they are empty, run it again"
         )
-    typer.echo(f"recorded runs: {done['runs']:,} can no longer be read")
-    typer.echo(f"results of calls, kept for their repetition: {done['results']:,} forgotten")
-    typer.echo(f"outcomes: {done['outcomes']:,} keep their status and lose the words of claim and finding")
-    typer.echo(f"requests and logs that were set aside: {len(done['set_aside']):,} held this and are deleted")
+    say(f"recorded runs: {done['runs']:,} can no longer be read")
+    say(f"results of calls, kept for their repetition: {done['results']:,} forgotten")
+    say(f"outcomes: {done['outcomes']:,} keep their status and lose the words of claim and finding")
+    say(f"requests and logs that were set aside: {len(done['set_aside']):,} held this and are deleted")
     for path in done["unread"]:
-        typer.echo(f"  {path} is set aside and cannot be looked through: delete it if this may stand in it")
+        say(f"  {path} is set aside and cannot be looked through: delete it if this may stand in it")
     for table, count in done["left"].items():
-        typer.echo(
+        say(
             f"  {table.replace('_', ' ')}: {count:,} rows hold this and stay; an erasure does not change them"
         )
     typer.echo(
@@ -310,12 +307,12 @@ def _show_lift(lift: Lift, *, as_json: bool) -> None:
         }
         typer.echo(json.dumps(record))
         return
-    typer.echo(
+    say(
         f"{lift.good_with:,} of {lift.n:,} good with examples, {lift.good_without:,} without"
         + (f"; {lift.unscored:,} without a score" if lift.unscored else "")
     )
     if isinstance(found, NotEnoughEvidence):
-        typer.echo(f"no lift can be stated: {found.reason}. {found.remedy}")
+        say(f"no lift can be stated: {found.reason}. {found.remedy}")
         return
-    typer.echo(f"lift {100 * found.value:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]")
+    say(f"lift {100 * found.value:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]")
     typer.echo("  on record for DATA-2: pilothouse verdict", err=True)

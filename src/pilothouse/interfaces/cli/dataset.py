@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.consoles import hint_console, say
 from pilothouse.interfaces.cli.dataset_tail import add_tail
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
@@ -44,7 +44,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.gate.datasets import add_cases
 
         dataset = add_cases(path, files or [], owner=owner, population=population)
-        typer.echo(
+        say(
             f"{dataset.manifest.name} {dataset.manifest.version}: {len(dataset.cases)} cases, {dataset.digest[:12]}"
         )
 
@@ -122,8 +122,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             ("expectation changed (scored again, nothing runs)", found.expectation_changed),
         ):
             more = f" and {len(ids) - IDS_SHOWN_MAX} more" if len(ids) > IDS_SHOWN_MAX else ""
-            typer.echo(f"{len(ids):>6} {words}{': ' + ', '.join(ids[:IDS_SHOWN_MAX]) + more if ids else ''}")
-        typer.echo(
+            say(f"{len(ids):>6} {words}{': ' + ', '.join(ids[:IDS_SHOWN_MAX]) + more if ids else ''}")
+        say(
             f"{percentage(found.kept_share):>7} of the earlier inputs are kept; under 95 % a baseline runs again"
         )
 
@@ -142,4 +142,4 @@ def register(cli: typer.Typer, services: Services) -> None:
         cases = split_cases(dataset, dev_share=dev, sealed_share=sealed, seed=seed)
         write_dataset(path, dataset.manifest, cases)
         counts = summarize_dataset(load_dataset(path)).by_split
-        typer.echo(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+        say(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))

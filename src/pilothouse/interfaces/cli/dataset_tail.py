@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.core.verdict.numbers import percentage
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -54,10 +55,10 @@ def add_tail(group: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps(_record(found, week), ensure_ascii=False))
             return
         for line in (*_lines(found, is_kept=bool(kept)), *_week(week)):
-            typer.echo(line)
+            say(line)
         if offer is not None:
-            typer.echo(f"{offer}: {offered} inputs; give each an expectation and a label, then")
-            typer.echo(f"  pilothouse dataset add FOLDER {offer}")
+            say(f"{offer}: {offered} inputs; give each an expectation and a label, then")
+            say(f"  pilothouse dataset add FOLDER {offer}")
 
 
 def _record(found: InputAnalysis, week: WeekOfInputs) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.drill_all import register_all
 from pilothouse.interfaces.cli.drill_options import AgentOption, Step, Wait, Who
 from pilothouse.interfaces.cli.drill_outages import register_outages
@@ -190,7 +191,7 @@ def _fault(group: typer.Typer, services: Services, name: str, text: str) -> None
 
 
 def _tell(line: str) -> None:
-    typer.echo(f"  {line}", err=True)
+    say(f"  {line}", err=True)
 
 
 def _show(done: DrillResult, *, as_json: bool) -> None:
@@ -203,8 +204,8 @@ def _show(done: DrillResult, *, as_json: bool) -> None:
         }
         typer.echo(json.dumps(record, ensure_ascii=False))
     else:
-        typer.echo(f"Drill {done.name} {'passed' if done.passed else 'FAILED'}: {done.sentence}")
+        say(f"Drill {done.name} {'passed' if done.passed else 'FAILED'}: {done.sentence}")
         for number in done.incidents:
-            typer.echo(f"  `pilothouse incident show {number}` shows the timeline.")
+            say(f"  `pilothouse incident show {number}` shows the timeline.")
     if not done.passed:
         raise typer.Exit(1)

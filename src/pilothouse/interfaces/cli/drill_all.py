@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.drill_options import AgentOption, Command, Runs, Wait
 from pilothouse.interfaces.cli.drill_outages import hold_outage
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -78,7 +79,7 @@ def register_all(group: typer.Typer, services: Services, *, tell: Callable[[str]
             typer.echo(json.dumps(records, ensure_ascii=False))
         else:
             for one in found:
-                typer.echo(f"{'✓' if one.passed else '✗ FAILED'} {one.name}: {one.sentence}")
-            typer.echo(drilled(found))
+                say(f"{'✓' if one.passed else '✗ FAILED'} {one.name}: {one.sentence}")
+            say(drilled(found))
         if not all(one.passed for one in found):
             raise typer.Exit(1)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from pilothouse.errors import ExitStatus
 from pilothouse.interfaces.cli import comparing, golden, judging, planning
 from pilothouse.interfaces.cli import gate_options as options
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -87,4 +88,4 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps([{"name": one.name, "package": one.package} for one in found], indent=2))
             return
         for one in found:
-            typer.echo(f"{one.name:<18} {one.package}")
+            say(f"{one.name:<18} {one.package}")

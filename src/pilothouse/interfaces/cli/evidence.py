@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, print_table
+from pilothouse.interfaces.cli.consoles import hint_console, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -82,7 +82,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             mine = [one for one in asked if charter and asked_of(charter, one, signer)]
             if not as_json and charter:
                 for section in dict.fromkeys(one.section for one in mine):
-                    typer.echo(f"{item}: {mine[0].asks}\n\n{section_text(charter, section)}\n", err=True)
+                    say(f"{item}: {mine[0].asks}\n\n{section_text(charter, section)}\n", err=True)
             if not yes:
                 _confirm(f"Sign this as {_name(charter, signer)}?")
             done = sign(
@@ -102,7 +102,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         for one in after:
             until = f" until {one.lapses_at:%d %b %Y}" if one.lapses_at else " for this text"
-            typer.echo(f"{_name(charter, signer)} signed {item} ({one.scope.label}){until}")
+            say(f"{_name(charter, signer)} signed {item} ({one.scope.label}){until}")
 
     @group.command("waive")
     def waive_item(
@@ -142,10 +142,11 @@ def register(cli: typer.Typer, services: Services) -> None:
                     until=end_of_waiver(_day(until), now),
                     now=now,
                 )
-                typer.echo(
-                    waiver.model_dump_json()
-                    if as_json
-                    else f"waived: {item} until {waiver.until:%d %b %Y} by {_name(found.charter, waiver.signer)}; "
+                if as_json:
+                    typer.echo(waiver.model_dump_json())
+                    continue
+                say(
+                    f"waived: {item} until {waiver.until:%d %b %Y} by {_name(found.charter, waiver.signer)}; "
                     "its status stays what it is"
                 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.options import Home
 from pilothouse.settings import load_settings
 
@@ -28,7 +29,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("key")
     def key(home: Home = None) -> None:
         """Print the key with which servers send feedback and make the tokens of single tasks."""
-        typer.echo(services.feedback_key(load_settings(home=home)))
+        say(services.feedback_key(load_settings(home=home)))
 
     @group.command("list")
     def list_feedback(
@@ -56,6 +57,6 @@ def register(cli: typer.Typer, services: Services) -> None:
         for one in said:
             value = "" if one.value is None else f" {one.value:+.0f}"
             text = "".join(sign if sign.isprintable() else " " for sign in one.text)[:120]
-            typer.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.trace_id}  {one.kind.value}{value}  {text}")
+            say(f"{one.at:%Y-%m-%d %H:%M}  {one.trace_id}  {one.kind.value}{value}  {text}")
         if not said:
             typer.echo("Nobody said anything yet.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.core.verdict.numbers import percentage
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -39,7 +40,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps(_record(found), ensure_ascii=False))
             return
         for line in _lines(found):
-            typer.echo(line)
+            say(line)
 
     @group.command("own")
     def own(
@@ -52,7 +53,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Say who sees to a gap: explains the term, reviews its cases."""
         with services.open_gaps(load_settings(home=home)) as room:
             room.own(agent, term, person, actor=command_line_actor())
-        typer.echo(f"{person} sees to {term!r}")
+        say(f"{person} sees to {term!r}")
 
     @group.command("casebook")
     def casebook(
@@ -70,7 +71,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(text, nl=False)
             return
         out.write_text(text, encoding="utf-8")
-        typer.echo(f"{out}: written")
+        say(f"{out}: written")
 
 
 def _record(audit: GapAudit) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -52,5 +53,5 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             case = golden_case(installation.lake, trace, by=by, at=now, ignore=ignore or ())
         kept = keep_golden(folder, case)
         steps = " → ".join(step.tool for step in case.trajectory.steps) if case.trajectory else ""
-        typer.echo(f"{case.id}: {steps}")
-        typer.echo(f"{kept.manifest.name} {kept.manifest.version}: {len(kept.cases)} golden runs")
+        say(f"{case.id}: {steps}")
+        say(f"{kept.manifest.name} {kept.manifest.version}: {len(kept.cases)} golden runs")

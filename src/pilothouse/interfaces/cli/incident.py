@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import print_table, result_console
+from pilothouse.interfaces.cli.consoles import print_table, result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -80,7 +80,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         with services.open_control_room(load_settings(home=home)) as room:
             done = move(room, number, to, person=person, text=text, now=services.clock.now())
-        typer.echo(f"{done.name} is {done.state.value}. {_next_line(done)}")
+        say(f"{done.name} is {done.state.value}. {_next_line(done)}")
 
     @group.command("acknowledge")
     def acknowledge(number: Number, *, person: Who = "", text: Text = "", home: Home = None) -> None:
@@ -102,7 +102,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         with services.open_control_room(load_settings(home=home)) as room:
             done = hand_over(room, number, to, person=person, now=services.clock.now())
-        typer.echo(f"{done.name} is with {done.acknowledged_by}.")
+        say(f"{done.name} is with {done.acknowledged_by}.")
 
     @group.command("mitigate")
     def mitigate(number: Number, *, person: Who = "", text: Text = "", home: Home = None) -> None:
@@ -145,7 +145,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         }
         with services.open_control_room(load_settings(home=home)) as room:
             done = review(room, number, answers, person=person, now=services.clock.now())
-        typer.echo(f"{done.name} is reviewed. {_next_line(done)}")
+        say(f"{done.name} is reviewed. {_next_line(done)}")
 
 
 def _record(incident: Incident) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
     from rich.table import Table
 
     if not found:
-        typer.echo("No incident yet." if everything else "No incident is open. `--all` shows the past.")
+        say("No incident yet." if everything else "No incident is open. `--all` shows the past.")
         return
     console = result_console(wrap=True)
     rows = [

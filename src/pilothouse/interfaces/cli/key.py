@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pilothouse.errors import UsageError, nearest_name
-from pilothouse.interfaces.cli.consoles import print_table
+from pilothouse.interfaces.cli.consoles import print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -82,8 +82,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         noted = read_server(settings.home)
         base = f"{noted.url if noted else f'http://{settings.host}:{settings.port}'}/gw"
-        typer.echo(made.key)
-        typer.echo(
+        say(made.key)
+        say(
             f"This is {agent}'s key until {made.kept.expires_at:%Y-%m-%d}; it is shown only now. Give it to the agent:\n"
             f"  OPENAI_BASE_URL={base}/v1     OPENAI_API_KEY={made.key[:12]}…\n"
             f"  ANTHROPIC_BASE_URL={base}     ANTHROPIC_API_KEY={made.key[:12]}…",
@@ -92,7 +92,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_installation(settings) as installation:
             governed = {one.agent for one in installation.ledger.charters()}
         if agent not in governed:
-            typer.echo(_ungoverned(agent, governed, made.kept.prefix), err=True)
+            say(_ungoverned(agent, governed, made.kept.prefix), err=True)
 
     @group.command("list")
     def show(*, home: Home = None, as_json: AsJson = False) -> None:
@@ -122,9 +122,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(_record(key), indent=2))
         else:
-            typer.echo(
-                f"Key {key.prefix} of {key.agent} is revoked since {key.revoked_at:%Y-%m-%d %H:%M} UTC."
-            )
+            say(f"Key {key.prefix} of {key.agent} is revoked since {key.revoked_at:%Y-%m-%d %H:%M} UTC.")
 
 
 def _show_table(keys: Any, services: Services) -> None:

@@ -62,7 +62,7 @@ from pilothouse.interfaces.cli import (
     verdict,
     watch,
 )
-from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.consoles import hint_console, say
 from pilothouse.interfaces.cli.files import file_error
 from pilothouse.interfaces.cli.help_page import CONTEXT
 from pilothouse.interfaces.cli.late import late_group
@@ -118,7 +118,7 @@ def build_cli(services: Services) -> typer.Typer:
         version: bool = typer.Option(False, "--version", help="Print the version and exit."),
     ) -> None:
         if version:
-            typer.echo(pilothouse.__version__)
+            say(pilothouse.__version__)
             raise typer.Exit
 
     return cli

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.core.verdict.numbers import day
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -78,4 +79,4 @@ def register(cli: typer.Typer, services: Services) -> None:
             else:
                 late = "OVERDUE since" if one.due_at < now else "next by"
                 said = f"held on {day(one.held_at)}; {late} {day(one.due_at)}"
-            typer.echo(f"{one.kind:<12} {said}")
+            say(f"{one.kind:<12} {said}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -130,9 +130,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             addition = _found(installation, chosen, said)
             done = approve_phase(installation, chosen, person, services.clock.now(), addition=addition)
         if done.waiting_for:
-            typer.echo(f"Approved by {', '.join(done.approved_by)}; waits for {', '.join(done.waiting_for)}.")
+            say(f"Approved by {', '.join(done.approved_by)}; waits for {', '.join(done.waiting_for)}.")
         else:
-            typer.echo(
+            say(
                 f"{_whose(chosen, addition)} is in phase {done.target}, approved by {', '.join(done.approved_by)}."
             )
 
@@ -167,7 +167,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 addition=addition,
             )
         where = "the pilot" if event.phase == "pilot" else f"phase {event.phase}"
-        typer.echo(f"{_whose(chosen, addition)} is in {where}.")
+        say(f"{_whose(chosen, addition)} is in {where}.")
 
     @group.command("expand")
     def expand(

@@ -10,6 +10,7 @@ import typer
 
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli import gate_options as options
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -134,5 +135,5 @@ def _make_attacks(
     for name, ids in sorted(clusters.items()):
         made = sum(case.family == name for case in cases)
         sealed = len({case.cluster_id for case in cases if case.family == name and case.split == "sealed"})
-        typer.echo(f"{name:<14} {len(ids)} independent attacks, {sealed} of them sealed, {made} cases")
-    typer.echo(f"{out}: read them, then `pilothouse dataset add datasets/adversarial {out}`")
+        say(f"{name:<14} {len(ids)} independent attacks, {sealed} of them sealed, {made} cases")
+    say(f"{out}: read them, then `pilothouse dataset add datasets/adversarial {out}`")

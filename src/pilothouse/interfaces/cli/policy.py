@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import ExitStatus, UnknownName, UsageError
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -73,7 +74,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(None if waiting is None else asdict(waiting), default=str))
         elif waiting is None:
-            typer.echo(f"Everything that the charter of {chosen} lets its tools do is in force.")
+            say(f"Everything that the charter of {chosen} lets its tools do is in force.")
         else:
             _print_widening(waiting)
         is_open = waiting is not None and not waiting.is_settled
@@ -114,19 +115,19 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo("No charter is in force: `pilothouse verdict AGENT --charter charter.yaml`.")
         else:
             for one in checks:
-                typer.echo(one.agent)
+                say(one.agent)
                 _print_test(one.test)
                 _print_use(one)
                 if one.calls:
-                    typer.echo(f"  {one.past} of {one.calls} tool calls without a decision on record")
+                    say(f"  {one.past} of {one.calls} tool calls without a decision on record")
                 if one.unlinked:
-                    typer.echo(
+                    say(
                         f"  {one.unlinked} cannot be told: tasks were opened at /mcp/tasks without their trace; send its id as `run`"
                     )
                 if one.past and not one.is_bypassed:
                     typer.echo("    no call asks the boundary, so nothing is known of what it would stop")
                 if one.past:
-                    typer.echo(
+                    say(
                         "    Mark the tools with @pilothouse.tool, or let the agent reach them by `pilothouse mcp proxy`; "
                         f"the calls: `pilothouse traces --agent {one.agent}`."
                     )
@@ -197,20 +198,18 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps(document, ensure_ascii=False))
             return
         words = {"allow": "allowed", "ask": "asked about", "deny": "denied"}[document["decision"]]
-        typer.echo(
-            f"{document['tool']} was {words} for task type {document['task_type']} (run {document['run']})"
-        )
+        say(f"{document['tool']} was {words} for task type {document['task_type']} (run {document['run']})")
         for name, origins in document["origins"].items():
             mark = "✗" if name in document["failed"] else "✓"
-            typer.echo(f"  {mark} {name}: from {', '.join(origins)}")
+            say(f"  {mark} {name}: from {', '.join(origins)}")
         for rule in document["failed"]:
             if rule not in document["origins"]:
-                typer.echo(f"  ✗ {rule}")
+                say(f"  ✗ {rule}")
         if document["tainted"]:
             typer.echo("  The model had read something untrusted before: what leaves needs a trusted origin.")
         if document["approval"]:
-            typer.echo(f"  approval {document['approval'][:12]}")
-        typer.echo(f"  policy {document['policy'][:19]}, charter {document['charter'][:19]}")
+            say(f"  approval {document['approval'][:12]}")
+        say(f"  policy {document['policy'][:19]}, charter {document['charter'][:19]}")
 
 
 def _unused_document(found: PolicyCheck) -> dict[str, object]:
@@ -225,59 +224,55 @@ def _unused_document(found: PolicyCheck) -> dict[str, object]:
 def _print_unused(found: PolicyCheck) -> None:
     unused = found.unused
     for tool, task_type in unused.permissions:
-        typer.echo(f"{tool}  {task_type}")
+        say(f"{tool}  {task_type}")
     kept = f"`pilothouse policy unused {found.agent} --keep --as PERSON --reason WHY`"
     if not unused.permissions:
-        typer.echo(f"Every permission was used since {unused.since:%Y-%m-%d}.")
+        say(f"Every permission was used since {unused.since:%Y-%m-%d}.")
     elif found.unused_reviewed is None:
-        typer.echo(
+        say(
             f"No call of {found.agent} was decided since {unused.since:%Y-%m-%d}, so this says nothing about what it "
             f"needs. Let it call its tools through the boundary first, or: {kept}"
         )
     elif not found.unused_reviewed:
-        typer.echo(
-            f"Nobody used them since {unused.since:%Y-%m-%d}. Take them out of the charter, or: {kept}"
-        )
+        say(f"Nobody used them since {unused.since:%Y-%m-%d}. Take them out of the charter, or: {kept}")
 
 
 def _print_use(check: PolicyCheck) -> None:
     unused = check.unused
     if check.unused_reviewed is None:
-        typer.echo(
+        say(
             f"  no call was decided since {unused.since:%Y-%m-%d}, so nothing is known about unused permissions"
         )
         return
     reviewed = " (reviewed)" if unused.permissions and check.unused_reviewed else ""
-    typer.echo(f"  {len(unused.permissions)} permissions unused since {unused.since:%Y-%m-%d}{reviewed}")
+    say(f"  {len(unused.permissions)} permissions unused since {unused.since:%Y-%m-%d}{reviewed}")
     if not check.unused_reviewed:
-        typer.echo(f"  $ pilothouse policy unused {check.agent}")
+        say(f"  $ pilothouse policy unused {check.agent}")
 
 
 def _print_widening(waiting: Widening) -> None:
-    typer.echo(f"Charter {waiting.number} of {waiting.agent} lets tools do more than before:")
+    say(f"Charter {waiting.number} of {waiting.agent} lets tools do more than before:")
     for path in waiting.wider:
-        typer.echo(f"  {path}")
+        say(f"  {path}")
     agreed = ", ".join(waiting.agreed) or "nobody yet"
     if waiting.is_settled:
-        typer.echo(f"{agreed} agreed: it holds from the next start of the agent, and at /mcp within seconds.")
+        say(f"{agreed} agreed: it holds from the next start of the agent, and at /mcp within seconds.")
         return
     others = [one for one in waiting.may_agree if one not in waiting.agreed]
-    typer.echo(
+    say(
         f"Until two persons agree, those tools keep their rules and new ones are not there. Agreed: {agreed}."
     )
-    typer.echo(f"  $ pilothouse policy agree {waiting.agent} --as {others[0] if others else 'PERSON'}")
+    say(f"  $ pilothouse policy agree {waiting.agent} --as {others[0] if others else 'PERSON'}")
 
 
 def _print_test(result: PolicyTest) -> None:
     failing = [run for run in result.runs if not run.passed]
     for run in failing:
-        typer.echo(f"  ✗ {run.tool}: {run.kind} example of rule {run.rule} is decided {run.decision}")
+        say(f"  ✗ {run.tool}: {run.kind} example of rule {run.rule} is decided {run.decision}")
     for one in result.survivors:
-        typer.echo(
-            f"  ✗ {one.tool}: rule {one.rule} is proven by no example ({one.weakened}). Add {one.remedy}."
-        )
+        say(f"  ✗ {one.tool}: rule {one.rule} is proven by no example ({one.weakened}). Add {one.remedy}.")
     noticed = result.mutants - len(result.survivors)
-    typer.echo(
+    say(
         f"  {len(result.runs) - len(failing)} of {len(result.runs)} examples hold; "
         f"{noticed} of {result.mutants} weakened rules turn one red"
     )

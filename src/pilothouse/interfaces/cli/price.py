@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import print_table
+from pilothouse.interfaces.cli.consoles import print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -71,7 +71,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 )
                 prices = _prices(provider, model, given=given, since=first_day, source=source, now=now)
                 added = installation.ledger.add_prices(prices, at=now, actor=command_line_actor())
-                typer.echo(f"{added} added; tasks that arrive from now on are priced with them.", err=True)
+                say(f"{added} added; tasks that arrive from now on are priced with them.", err=True)
             _show(installation.ledger.prices(), as_json=as_json)
             if provider is None and not as_json:
                 from pilothouse.workflows.gateway.without_price import models_without_price
@@ -128,7 +128,7 @@ def _show_missing(missing: Sequence[tuple[str, str]]) -> None:
 
     for names in missing:
         provider, model = (shlex.quote(visible(name)) for name in names)
-        typer.echo(f"No price: pilothouse price {provider} {model} --input USD --output USD --source PAGE")
+        say(f"No price: pilothouse price {provider} {model} --input USD --output USD --source PAGE")
 
 
 def _show(prices: Sequence[Price], *, as_json: bool) -> None:

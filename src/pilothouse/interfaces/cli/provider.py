@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pilothouse.errors import UnknownName
-from pilothouse.interfaces.cli.consoles import print_table
+from pilothouse.interfaces.cli.consoles import print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -72,7 +72,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(_record(provider), indent=2))
         else:
-            typer.echo(
+            say(
                 f"{provider.name} is at {provider.url} ({provider.protocol.value}), credential from {_credential(provider)}."
             )
 
@@ -111,7 +111,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     [one.name for one in store.providers()],
                     remedy="List them: `pilothouse provider list`.",
                 )
-        typer.echo(f"{name} is forgotten.")
+        say(f"{name} is forgotten.")
 
 
 def _credential(provider: Provider) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import ExitStatus
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -41,24 +42,24 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps({"set_aside": set_aside, **asdict(found)}))
         else:
             for one in damaged:
-                typer.echo(f"{one.table}  {one.day}  {one.rows:,} rows  {one.path}")
-                typer.echo(f"  {one.fault}")
+                say(f"{one.table}  {one.day}  {one.rows:,} rows  {one.path}")
+                say(f"  {one.fault}")
             rows = sum(one.rows for one in damaged)
             if not damaged:
                 typer.echo("Every file of telemetry can be read.")
                 if found.unsealed:
-                    typer.echo(
+                    say(
                         f"  Of {found.unsealed:,} of them nobody noted what was written: only what cannot be read is found there."
                     )
                 else:
                     typer.echo("  Each is what was written.")
             elif set_aside:
-                typer.echo(
+                say(
                     f"{len(damaged):,} files with {rows:,} rows set aside in {settings.lake_folder / 'quarantine'}; "
                     "verdicts say which days they miss."
                 )
             else:
-                typer.echo(f"{len(damaged):,} files with {rows:,} rows are damaged. Stop the server, then:")
+                say(f"{len(damaged):,} files with {rows:,} rows are damaged. Stop the server, then:")
                 typer.echo("  $ pilothouse repair --set-aside")
         if damaged and not set_aside:
             raise typer.Exit(int(ExitStatus.INFRASTRUCTURE))

@@ -12,6 +12,7 @@ import typer
 
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.asking_live import live_key
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.settings import Settings, load_settings
 
@@ -176,7 +177,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         else:
             from pilothouse.interfaces.cli.replay_text import reports_text
 
-            typer.echo(reports_text(reports))
+            say(reports_text(reports))
         asked = [one for each in reports for one in each.comparisons]
         if asked and all(one.has_failed for one in asked):
             raise typer.Exit(int(ExitStatus.INFRASTRUCTURE))
@@ -229,7 +230,10 @@ def _list(services: Services, settings: Settings, agent: str | None, *, as_json:
 
     with services.open_run_log(settings) as log:
         runs = log.runs(agent=agent, limit=RUNS_LISTED)
-    typer.echo(json.dumps([asdict(each) for each in runs]) if as_json else list_text(runs))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in runs]))
+    else:
+        say(list_text(runs))
 
 
 def _show(services: Services, settings: Settings, run: str, *, as_json: bool) -> None:
@@ -238,7 +242,7 @@ def _show(services: Services, settings: Settings, run: str, *, as_json: bool) ->
     with services.open_run_log(settings) as log:
         recorded = log.read(run)
     if not as_json:
-        typer.echo(recorded_text(recorded))
+        say(recorded_text(recorded))
         return
     events: list[dict[str, Any]] = [{**asdict(each), "kind": each.event.kind} for each in recorded.events]
     document = {"summary": asdict(recorded.summary), "damage": recorded.damage, "events": events}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.consoles import say
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
@@ -65,7 +66,7 @@ def make_case(
         owner = known(charter.raci.benchmarks.accountable) or ""
         kept = keep_case(made, dataset, desk.store, agent=charter.agent, owner=owner, now=now)
     version = kept.dataset.manifest.version if kept.dataset is not None else ""
-    typer.echo(
+    say(
         f"{kept.case.id} is a case of {dataset.name} {version}, {kept.waited.total_seconds() / HOUR_S:.1f} h after "
         f"the run; {len(kept.fixtures)} tool results are kept beside it"
     )
@@ -73,7 +74,7 @@ def make_case(
         typer.echo(
             "Its model calls were replayed, not the agent's code: with --exec it counts as reproduced."
         )
-    typer.echo(f"It is asked from the next gate on: pilothouse gate --candidate TARGET --dataset {dataset}")
+    say(f"It is asked from the next gate on: pilothouse gate --candidate TARGET --dataset {dataset}")
 
 
 def _answer(file: Path | None) -> Any:

@@ -13,6 +13,7 @@ import typer
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.asking_live import live_key
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.reports.words import plural
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def replay_since(
     if as_json:
         typer.echo(json.dumps({**_fields(report), "pairs": len(report.pairs)}, default=str))
     else:
-        typer.echo(_text(report))
+        say(_text(report))
     if to is not None:
         versions = Versions()
         with services.open_installation(settings) as installation:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -59,7 +59,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             record_spending(installation, found)
             written = None if out is None else write_executive(installation, page, out)
         if written is not None:
-            typer.echo(f"{page.word}: {out}\n  sha256 {written}, recorded in the audit log")
+            say(f"{page.word}: {out}\n  sha256 {written}, recorded in the audit log")
         elif as_json:
             typer.echo(page_json(page))
         else:
@@ -137,8 +137,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             found = judged(room.installation, agent, freeze=True)
             done = export_evidence(room, found, target)
-        typer.echo(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
-        typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
+        say(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
+        say(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
 
     @group.command("residency")
     def residency(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
@@ -187,4 +187,4 @@ def _show_residency(seen: Residency) -> None:
             console.print(f"    {gap}", markup=False)
     if not seen.controls:
         console.print("The charter names no regulation.")
-    typer.echo(f"  $ pilothouse verdict {seen.agent} --full", err=True)
+    say(f"  $ pilothouse verdict {seen.agent} --full", err=True)

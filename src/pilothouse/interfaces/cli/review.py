@@ -13,7 +13,7 @@ import click
 import typer
 
 from pilothouse.core.verdict.numbers import day
-from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, result_console, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -93,7 +93,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Give an item to one person; a substitute gets it when that person is away."""
         with services.open_workbench(load_settings(home=home)) as bench:
             record = bench.assign(item, to, actor=command_line_actor())
-        typer.echo(
+        say(
             f"{record.item.item_id}: {to or 'everybody'} may answer it, due {record.item.due_at:%Y-%m-%d %H:%M} UTC"
         )
 
@@ -149,11 +149,11 @@ def _print_counts(bench: Workbench, *, as_json: bool) -> None:
     for one in counts:
         due = f", next due {day(one.next_due)}, {one.next_due:%H:%M} UTC" if one.next_due else ""
         late = f", {one.overdue:,} late" if one.overdue else ""
-        typer.echo(f"{one.agent}  {one.source.value}: {one.waiting:,} wait{late}{due}")
+        say(f"{one.agent}  {one.source.value}: {one.waiting:,} wait{late}{due}")
     if not counts:
         typer.echo("Nothing waits for review.")
     for load in loads:
-        typer.echo(f"{load.agent}  {' '.join(load_in_words(load))}")
+        say(f"{load.agent}  {' '.join(load_in_words(load))}")
     if counts:
         hint_console().print("  review them: pilothouse review --as PERSON, or the page /review")
 

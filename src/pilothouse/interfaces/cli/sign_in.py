@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.consoles import say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.settings import load_settings
 
@@ -42,8 +43,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps({"identity": visitor.identity, "name": visitor.name, "link": link}))
             return
-        typer.echo(link)
-        typer.echo(
+        say(link)
+        say(
             f"  signs in {visitor.name} ({visitor.identity}), once, within 15 minutes; hand it to nobody else",
             err=True,
         )

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pilothouse.core.evidence.task import CostState
 from pilothouse.errors import ExitStatus, UnknownName, UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, result_console, say
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _show_report(report: ImportReport, *, as_json: bool) -> None:
             plural(report.requests, "request"),
             plural(report.files, "file"),
         )
-        typer.echo("{} in {} from {} imported.".format(*counts))
+        say("{} in {} from {} imported.".format(*counts))
     console = hint_console()
     for fault in report.faults:
         console.print(Text(f"{fault.place}: {fault.reason}"))

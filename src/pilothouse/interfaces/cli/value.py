@@ -11,7 +11,7 @@ import typer
 
 from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.errors import ExitStatus
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -69,7 +69,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             chosen = choose_agent(installation, agent)
             sealed = seal_outcomes(installation, chosen, person, services.clock.now())
         late = "" if sealed.in_time else " Tasks had counted in production already, so DATA-9 does not hold."
-        typer.echo(f"Sealed the outcomes of {chosen} ({sealed.digest[:12]}).{late}")
+        say(f"Sealed the outcomes of {chosen} ({sealed.digest[:12]}).{late}")
         raise typer.Exit(int(ExitStatus.HOLDS if sealed.in_time else ExitStatus.BREACHED))
 
     @group.command("measure")

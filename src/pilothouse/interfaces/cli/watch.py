@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -68,11 +68,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(asdict(done), default=str))
         else:
-            typer.echo(
+            say(
                 f"Counted {done.days} finished days, opened {done.opened} incidents, wrote {done.evidence} records of "
                 "evidence."
             )
             if done.missed:
-                typer.echo(
-                    f"! {missed_sentence(done.missed)} `pilothouse watch status` keeps them for eight weeks."
-                )
+                say(f"! {missed_sentence(done.missed)} `pilothouse watch status` keeps them for eight weeks.")

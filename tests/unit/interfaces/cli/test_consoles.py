@@ -6,9 +6,10 @@ from __future__ import annotations
 import io
 import sys
 
+import pytest
 from rich.table import Table
 
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import result_console, say
 
 MODEL = "acme-large-with-a-long-name-2026-09-30"
 
@@ -34,3 +35,11 @@ def test_what_a_terminal_would_obey_is_a_mark(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
     result_console().print("key \x1b[31mred\x1b]0;pwn\x07 \u202eyap \ud800\nnext")
     assert out.getvalue() == "key ⟨U+001B⟩[31mred⟨U+001B⟩]0;pwn⟨U+0007⟩ ⟨U+202E⟩yap ⟨U+D800⟩\nnext\n"
+
+
+@pytest.mark.parametrize("err", [False, True])
+def test_a_line_with_a_hostile_name_is_said_with_marks(err, capsys):
+    """A reason of a pause and a name of an agent went to the terminal as they were."""
+    say("ap\x1b[2J\u202e is paused\n  by sam", err=err)
+    written = capsys.readouterr()
+    assert (written.err if err else written.out) == "ap⟨U+001B⟩[2J⟨U+202E⟩ is paused\n  by sam\n"
