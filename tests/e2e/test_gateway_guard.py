@@ -335,3 +335,42 @@ def test_a_stream_that_came_for_a_stream_that_is_no_true_is_counted_as_unchecked
             ask(site, "/v1/chat/completions", {"model": MODEL, "messages": [], "stream": stream})
         site.wait_for(2)
         assert site.gateway.counters["answers_streamed_unchecked"] == 2
+
+
+def choices(*texts):
+    said = [
+        {"index": at, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        for at, text in enumerate(texts)
+    ]
+    return Plan(body=json.dumps({"model": MODEL, "choices": said}).encode())
+
+
+VALID, BROKEN = '{"place": "Hamburg"}', '{"place": 7}'
+
+
+@pytest.mark.parametrize("texts", [(VALID, BROKEN), (BROKEN, VALID), (VALID, VALID, "no JSON")])
+def test_every_choice_of_an_answer_is_checked(texts, stub):
+    """The agent may take any of them; the first one alone was looked at."""
+    with site(stub, None, on_invalid="reject", repairs=0) as gateway:
+        stub.plan(choices(*texts), choices(VALID, VALID))
+        refused = ask(gateway, CHAT, {**BODY, "n": len(texts)})
+        assert (refused.status, refused.error["code"]) == (502, "output_invalid")
+        assert "choice" in refused.error["message"]
+        assert ask(gateway, CHAT, {**BODY, "n": 2}).status == 200
+
+
+def test_several_choices_are_as_sure_as_the_least_sure_of_them(stub, ledger):
+    policy = pinned(("acme", MODEL), confidence=ConfidenceRule(field="sure", threshold=0.8))
+    stub._plans.clear()
+    with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(SqlHolds(ledger.database))) as gateway:
+        stub.plan(
+            choices('{"sure": 0.9}', '{"sure": 0.1}'),
+            choices('{"sure": 0.9}', "nothing"),
+            choices('{"sure": 0.9}', '{"sure": 0.85}'),
+        )
+        held = [
+            "x-pilothouse-held" in ask(gateway, CHAT, {**BODY, "n": 2, "user": str(at)}).headers
+            for at in range(3)
+        ]
+        assert held == [True, True, False]
+        assert [call.confidence for call in gateway.wait_for(3)] == [0.1, None, 0.85]

@@ -18,7 +18,7 @@ from pilothouse.ports.holds import Holds
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.holding import HoldDesk
-from pilothouse.runtime.gateway.messages import FinalAnswer, final_answer
+from pilothouse.runtime.gateway.messages import FinalAnswer, final_answers
 from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
@@ -78,30 +78,39 @@ class Guardian:
             Refused: The answer is invalid or held by nobody, and may not be delivered.
         """
         # What cannot be read is not known to be valid or sure.
-        answer = final_answer(inflate(whole.body, whole.encoding) or b"", call.route.operation)
-        if answer.calls_tools:
+        answers = final_answers(inflate(whole.body, whole.encoding) or b"", call.route.operation)
+        finals = [one for one in answers if not one.calls_tools]
+        if not finals:
             return whole
         if call.policy.guard is not None:
-            whole, answer = await self._check_schema(call, call.policy.guard, exchange, whole, answer)
+            whole, finals = await self._check_schema(call, call.policy.guard, exchange, whole, finals)
         if call.hold_id is None and call.policy.confidence is not None:
-            whole = await self._check_confidence(call, call.policy.confidence, whole, answer)
+            whole = await self._check_confidence(call, call.policy.confidence, whole, finals)
         if call.checked and call.hold_id is None:
             self._count_delivered(call)
         return whole
 
     async def _check_schema(
-        self, call: Call, guard: Guard, exchange: Exchange, whole: Whole, answer: FinalAnswer
-    ) -> tuple[Whole, FinalAnswer]:
+        self, call: Call, guard: Guard, exchange: Exchange, whole: Whole, finals: list[FinalAnswer]
+    ) -> tuple[Whole, list[FinalAnswer]]:
         call.checked = True
-        problem = await self._schema_problem(guard.schema, answer)
+        problem, answer = await self._first_problem(guard.schema, finals)
         while problem and call.repairs < guard.repairs:
             call.repairs += 1
             again = await self._repair(call, exchange, answer, problem)
             if again is None:
                 break
-            whole, answer = again
-            problem = await self._schema_problem(guard.schema, answer)
-        return await self._decide(call, guard, whole, answer, problem), answer
+            whole, finals = again
+            problem, answer = await self._first_problem(guard.schema, finals)
+        return await self._decide(call, guard, whole, answer, problem), finals
+
+    async def _first_problem(self, schema: str, finals: list[FinalAnswer]) -> tuple[str, FinalAnswer]:
+        """Return what is wrong with the first of several choices that breaks the schema, or nothing and the first one."""
+        for number, answer in enumerate(finals, 1):
+            problem = await self._schema_problem(schema, answer)
+            if problem:
+                return f"choice {number}: {problem}" if len(finals) > 1 else problem, answer
+        return "", finals[0]
 
     async def _schema_problem(self, schema: str, answer: FinalAnswer) -> str:
         """Return what is wrong with an answer, with its JSON path, or empty."""
@@ -112,10 +121,14 @@ class Guardian:
         return await self._processes.problem(schema, answer.text)
 
     async def _check_confidence(
-        self, call: Call, rule: ConfidenceRule, whole: Whole, answer: FinalAnswer
+        self, call: Call, rule: ConfidenceRule, whole: Whole, finals: list[FinalAnswer]
     ) -> Whole:
-        """Hold an answer whose confidence is under the threshold, is not said, or has no valid threshold to be held to."""
-        call.confidence = stated_confidence(answer, rule.field)
+        """Hold an answer whose confidence is under the threshold, is not said, or has no valid threshold to be held to.
+
+        Of several choices the least sure one counts: nobody knows which the agent takes.
+        """
+        stated = [(stated_confidence(one, rule.field), one) for one in finals]
+        call.confidence, answer = min(stated, key=lambda each: -1.0 if each[0] is None else each[0])
         if call.confidence is None:
             doubt = f"says no confidence in {rule.field!r}"
         elif rule.threshold is None:
@@ -156,7 +169,7 @@ class Guardian:
 
     async def _repair(
         self, call: Call, exchange: Exchange, answer: FinalAnswer, problem: str
-    ) -> tuple[Whole, FinalAnswer] | None:
+    ) -> tuple[Whole, list[FinalAnswer]] | None:
         body = _asking_again(call, answer, problem)
         again = None if body is None else await exchange.ask_again(body)
         plain = None if again is None else inflate(again.body, again.encoding)
@@ -168,7 +181,7 @@ class Guardian:
         if said.model is not None and said.model != call.served_model:
             return None  # the answer of a model that nobody looked at mends nothing
         call.sent = body
-        return again, final_answer(plain, call.route.operation)
+        return again, final_answers(plain, call.route.operation)
 
     async def _decide(
         self, call: Call, guard: Guard, whole: Whole, answer: FinalAnswer, problem: str

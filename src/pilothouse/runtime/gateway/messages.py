@@ -15,6 +15,7 @@ __all__ = [
     "CHARACTERS_PER_TOKEN",
     "FinalAnswer",
     "final_answer",
+    "final_answers",
     "question_asked",
     "spoken_input",
     "spoken_output",
@@ -193,7 +194,7 @@ def written_tokens(body: bytes, operation: Operation) -> int:
 
 
 def final_answer(body: bytes, operation: Operation) -> FinalAnswer:
-    """Read a whole answer of a model.
+    """Read a whole answer of a model, of several choices the first.
 
     Args:
         body: Of the answer, without content encoding.
@@ -203,18 +204,34 @@ def final_answer(body: bytes, operation: Operation) -> FinalAnswer:
         >>> final_answer(b'{"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}', Operation.CHAT).text
         'hi'
     """
+    return final_answers(body, operation)[0]
+
+
+def final_answers(body: bytes, operation: Operation) -> list[FinalAnswer]:
+    """Read every choice of a whole answer of a model; one at least.
+
+    Args:
+        body: Of the answer, without content encoding.
+        operation: What was asked for.
+    """
     answer = _decoded(body)
-    if operation is Operation.CHAT:
-        choices = answer.get("choices")
-        first = choices[0] if isinstance(choices, list) and choices else {}
-        message = first.get("message") if isinstance(first, Mapping) else None
-        if not isinstance(message, Mapping):
-            return FinalAnswer("", calls_tools=False, is_whole=False)
-        return FinalAnswer(
-            _text(message.get("content")),
-            calls_tools=bool(message.get("tool_calls") or message.get("function_call")),
-            is_whole=first.get("finish_reason") == "stop",
-        )
+    if operation is not Operation.CHAT:
+        return [_only_answer(answer, operation)]
+    return [_choice(one) for one in _list(answer.get("choices")) or [None]]
+
+
+def _choice(choice: Any) -> FinalAnswer:
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    if not isinstance(message, Mapping):
+        return FinalAnswer("", calls_tools=False, is_whole=False)
+    return FinalAnswer(
+        _text(message.get("content")),
+        calls_tools=bool(message.get("tool_calls") or message.get("function_call")),
+        is_whole=choice.get("finish_reason") == "stop",
+    )
+
+
+def _only_answer(answer: Mapping[str, Any], operation: Operation) -> FinalAnswer:
     if operation is Operation.MESSAGES:
         blocks = [block for block in _list(answer.get("content")) if isinstance(block, Mapping)]
         return FinalAnswer(
