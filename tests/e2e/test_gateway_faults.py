@@ -482,3 +482,19 @@ def test_a_stream_of_endless_pieces_keeps_few_sizes_that_still_add_up(alone, stu
     sizes = [size for size, _ in call.chunks]
     assert len(sizes) == 3
     assert sum(sizes) == len(call.response) == len(answer.body)
+
+
+def test_who_was_not_asked_uses_up_no_attempt(stub, spare):
+    """A client that wants one attempt gets it from the stand-in while the pin fails too often to be asked."""
+    stub._plans.clear()
+    spare._plans.clear()
+    policy = pinned(("acme", MODEL), ("spare", SPARE), limits=QUICK)
+    with GatewaySite({"acme": stub.origin, "spare": spare.origin}, policy) as site:
+        stub.plan(*[Plan(status=500)] * 40)
+        for _ in range(12):
+            assert ask(site, CHAT, BODY).status == 200
+        seen = len(stub.seen)
+        answer = ask(site, CHAT, BODY, {"x-pilothouse-attempts": "1"})
+        assert (answer.status, answer.headers.get("x-pilothouse-fallback")) == (200, "breaker_open")
+        assert len(stub.seen) == seen
+    stub._plans.clear()

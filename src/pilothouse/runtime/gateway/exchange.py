@@ -77,7 +77,7 @@ class Exchange:
         self._upstream = upstream
         self._headers = headers
         self._dog = dog
-        self._attempts = attempts
+        self._attempts = self._left = attempts
         self._chance = chance
         self.relay = Relay(call, caller, dog)
         self._began = self._since = time.monotonic()
@@ -141,14 +141,14 @@ class Exchange:
         failure: Failure | None = None
         for index, member in enumerate(self._chain):
             tries, is_last = 0, index == len(self._chain) - 1
-            while len(self._call.attempts) < self._attempts:
+            while self._left > 0:
                 if index and failure is not None and self._call.fallback == "none":
                     self._call.fallback = failure.reason
                 failure = await self._try_one(member, is_last=is_last)
                 if failure is None or failure.is_final:
                     return failure
                 tries += 1
-                if len(self._call.attempts) >= self._attempts:
+                if self._left <= 0:
                     return failure
                 pause = pause_before_next(
                     failure,
@@ -178,12 +178,13 @@ class Exchange:
         permit = member.breaker.admit(time.monotonic())
         if not isinstance(permit, Permit) and is_last:
             # Nobody else can answer, so it is asked all the same, but only once: no retries in an outage.
-            self._attempts, permit = len(self._call.attempts), _UNPERMITTED
+            self._attempts, self._left, permit = len(self._call.attempts), 1, _UNPERMITTED
         if not isinstance(permit, Permit):
             self._end(attempt, "breaker_open")
             return Failure(
                 "breaker_open", detail=f"{member.provider.name} fails too often; it is not asked now"
             )
+        self._left -= 1  # who was not asked has used up none
         answer: UpstreamAnswer | None = None
         outcome = Settled.SILENT
         try:
