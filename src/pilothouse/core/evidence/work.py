@@ -1,21 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tasks are an agent's work: those of production and of its pilot. What ran elsewhere was tried, and proves nothing."""
+"""Which tasks say how an agent works: those of production and of its pilot, and of the last weeks; others prove nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import Task
 
-__all__ = ["PRODUCTION", "work_environments", "work_of"]
+__all__ = ["PRODUCTION", "WINDOW_DEFAULT", "WINDOW_MAX", "window_of", "work_environments", "work_of"]
 
 PRODUCTION: Final = "production"
 
+WINDOW_DEFAULT: Final = timedelta(days=7)
+"""Window of a task type whose `sampling.window` is an open question."""
+
+WINDOW_MAX: Final = timedelta(days=28)
+"""The longest window that a verdict looks at: in a year's a month in which half of the tasks fail hardly shows."""
+
 _PILOT: Final = "pilot"
 """Where a pilot runs whose charter does not say where."""
+
+
+def window_of(charter: Charter, name: str) -> timedelta:
+    """Return how far back a verdict looks at the tasks of a type: what the charter says, `WINDOW_MAX` at most.
+
+    Args:
+        charter: The charter in force.
+        name: A declared task type.
+    """
+    return min(known(charter.task_types[name].sampling.window) or WINDOW_DEFAULT, WINDOW_MAX)
 
 
 def work_environments(charter: Charter) -> frozenset[str | None]:

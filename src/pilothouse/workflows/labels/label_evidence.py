@@ -9,14 +9,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.core.evidence.work import work_of
+from pilothouse.core.evidence.work import window_of, work_of
 from pilothouse.core.statistics.daily import RESPONSE_MIN
 from pilothouse.core.statistics.drawn_labels import stratum_of_labels
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
@@ -76,10 +75,10 @@ def label_evidence(
     """
     yield from _queue_evidence(queue, charter, now)
     yield from routing_evidence(installation.ledger, queue, charter, now)
-    for name, terms in charter.task_types.items():
+    for name in charter.task_types:
         if not quality_is_outcome(charter, name):
-            window = known(terms.sampling.window) or WINDOW_DEFAULT
-            yield from _quality_evidence(installation, queue, charter, name, start=now - window, now=now)
+            start = now - window_of(charter, name)
+            yield from _quality_evidence(installation, queue, charter, name, start=start, now=now)
 
 
 def _quality_evidence(

@@ -25,7 +25,7 @@ from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.core.evidence.work import PRODUCTION, work_of
+from pilothouse.core.evidence.work import PRODUCTION, WINDOW_DEFAULT, WINDOW_MAX, window_of, work_of
 from pilothouse.core.verdict.apart import conclude_addition, counts_apart, summarise_addition
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
@@ -49,9 +49,6 @@ from pilothouse.workflows.verdict.elsewhere import tried_elsewhere, tried_notes
 from pilothouse.workflows.verdict.stability import clock_evidence
 
 __all__ = ["Assessment", "assess"]
-
-WINDOW_DEFAULT = timedelta(days=7)
-"""Window of a task type whose `sampling.window` is an open question."""
 
 VOLUME_WINDOW = timedelta(days=28)
 """Window of the production volume, as the framework asks (PROD-1)."""
@@ -248,10 +245,7 @@ class _Traffic:
 
     @classmethod
     def load(cls, installation: Installation, charter: Charter, now: datetime) -> _Traffic:
-        lengths = {
-            name: known(declared.sampling.window) or WINDOW_DEFAULT
-            for name, declared in charter.task_types.items()
-        }
+        lengths = {name: window_of(charter, name) for name in charter.task_types}
         longest = Window(start=now - max(lengths.values(), default=WINDOW_DEFAULT), end=now)
         volume = Window(start=now - VOLUME_WINDOW, end=now)
         everything = Window(start=min(longest.start, volume.start), end=now)
@@ -334,6 +328,7 @@ class _Traffic:
         tried = tried_notes(self.elsewhere)
         if not self.tasks:
             return tried or [_nothing_arrived(installation, charter)]
+        tried += _long_windows(charter)
         if not recent:
             last = max(task.start_ns for task in self.tasks)
             return [
@@ -348,6 +343,19 @@ class _Traffic:
             )
             return [*tried, note]
         return tried
+
+
+def _long_windows(charter: Charter) -> list[str]:
+    names = [
+        name
+        for name, terms in charter.task_types.items()
+        if (known(terms.sampling.window) or WINDOW_MAX) > WINDOW_MAX
+    ]
+    if not names:
+        return []
+    return [
+        f"`sampling.window` of {', '.join(names)} is longer than {WINDOW_MAX.days} days; the last {WINDOW_MAX.days} count."
+    ]
 
 
 def _nothing_arrived(installation: Installation, charter: Charter) -> str:

@@ -169,7 +169,7 @@ def _observe(
         tasks=tasks,
         volume_share=_volume_share(charter, tasks, day, before),
         complete_share=_complete_share(installation.ledger, start, end),
-        pauses=tuple(_pauses(verdicts)),
+        pauses=tuple(_pauses(verdicts, start)),
         resets=tuple({(reset.reason, reset.text): reset for reset in resets}.values())[:50],
     )
 
@@ -237,8 +237,9 @@ def _resets_of_verdicts(verdicts: Sequence[AgentVerdict]) -> Iterator[Reset]:
                 yield Reset(reason="unplanned_model_change", text=requirement.deciding.sentence[:500])
 
 
-def _pauses(verdicts: Sequence[AgentVerdict]) -> Iterator[str]:
-    if not verdicts:
+def _pauses(verdicts: Sequence[AgentVerdict], start: datetime) -> Iterator[str]:
+    # What has not changed is frozen once a day, so an older verdict says that nobody judged, and nothing of this day.
+    if not verdicts or verdicts[0].as_of < start - LATE:
         yield "No verdict was given on this day."
         return
     newest = verdicts[0]

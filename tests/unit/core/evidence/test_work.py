@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from evidence_made import load_charter
 
 from pilothouse.core.charter.answers import OPEN
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.work import work_environments, work_of
+from pilothouse.core.evidence.work import window_of, work_environments, work_of
 
 CHARTER = load_charter()
 
@@ -40,3 +42,13 @@ def test_tasks_of_other_environments_are_left_out_in_their_order():
         for n, name in enumerate(names)
     ]
     assert [task.environment for task in work_of(CHARTER, tasks)] == ["production", None, "pilot"]
+
+
+@pytest.mark.parametrize(("said", "days"), [("7d", 7), ("28d", 28), ("29d", 28), ("365d", 28), (None, 7)])
+def test_a_verdict_looks_back_four_weeks_at_most(said, days):
+    terms = CHARTER.task_types["po_invoice"]
+    window = OPEN if said is None else timedelta(days=int(said[:-1]))
+    sampling = terms.sampling.model_copy(update={"window": window})
+    types = {**CHARTER.task_types, "po_invoice": terms.model_copy(update={"sampling": sampling})}
+    charter = CHARTER.model_copy(update={"task_types": types})
+    assert window_of(charter, "po_invoice") == timedelta(days=days)

@@ -12,6 +12,7 @@ import pytest
 from evidence_made import V1, everything_holds
 
 from pilothouse.core.charter.answers import known
+from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove
 from pilothouse.core.verdict.stability import DayRecord
@@ -329,6 +330,19 @@ def test_a_day_whose_record_is_on_its_way_ends_no_pause(bare, past_midnight, pau
     assert (clock.stable_days, clock.paused_days) == ((15, 14) if paused else (0, 15))
     record = clock_evidence(bare.ledger, charter, today + past_midnight)
     assert (record is None) is (not paused)
+
+
+def test_a_verdict_of_last_week_says_nothing_of_days_on_which_nobody_judged(ready):
+    """The server that judges was down while tasks went on to arrive: these days counted by the verdict before them."""
+    today = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    assess(ready, AGENT, today - timedelta(days=8, minutes=30), freeze=True)
+    keep_days(ready, NOW)
+    found = {(today - midnight(row.day)).days: row.pauses for row in read_days(ready.ledger, AGENT)}
+    assert "No verdict was given on this day." not in found[9]
+    assert "No verdict was given on this day." not in found[8], (
+        "half an hour before it, and frozen once a day"
+    )
+    assert all(found[back] == ("No verdict was given on this day.",) for back in range(7, 0, -1))
 
 
 def test_a_day_that_was_written_in_time_counts_at_once(bare):

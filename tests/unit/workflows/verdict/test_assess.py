@@ -223,6 +223,20 @@ def test_an_agent_of_more_than_a_million_tasks_in_four_weeks_has_a_verdict(insta
     assert item(counted, "PROD-1", part="volume").n == 250
 
 
+def test_a_window_of_a_year_does_not_drown_the_month_that_failed(installation, file):
+    """Whoever lengthens the window after a bad month had a floor proved by the good ones before it."""
+    text = file.read_text(encoding="utf-8").replace("window: 7d}", "window: 365d}")
+    file.write_text(text, encoding="utf-8")
+    accept_file(installation.ledger, file, NOW - HOUR, actor="test")
+    add_tasks(installation, 2_000, at=NOW - 60 * DAY)
+    add_tasks(installation, 60, first=5_000, at=NOW - 2 * DAY)
+    add_tasks(installation, 40, first=6_000, at=NOW - DAY, result=TaskResult.FAILED, status=None)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    rate = item(found, "MON-1", task_type="po_invoice", part="rate")
+    assert (rate.status, rate.n) == (Status.BREACHED, 100)
+    assert any("longer than 28 days" in note for note in found.verdict.notes)
+
+
 def test_tasks_of_other_environments_alone_are_no_tasks_and_it_is_said_why(installation):
     add_tasks(installation, 60, environment="prod")
     found = assess(installation, AGENT, NOW, freeze=False)
