@@ -16,6 +16,7 @@ from pilothouse.core.verdict.numbers import apart, calendar_day, days_long, perc
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.ground.every_agent import Faults
+from pilothouse.workflows.ground.phase_log import phase_at
 from pilothouse.workflows.review.label_rates import BURST
 from pilothouse.workflows.watch.context import CONTEXT
 from pilothouse.workflows.watch.further_cost import FurtherCost
@@ -84,7 +85,7 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
     traffic = [one for one in readings if one.detector == "traffic"]
     yield from _drops(write, status.detectors, traffic)
     yield from _delays(write, charter, status.detectors, now)
-    yield from _week(write, charter, readings)
+    yield from _week(write, charter, readings, _of_the_phase(watch, charter, now))
     for row in status.detectors:
         if _is_armed_cost(row) and row.counted_to is not None:
             detail = f"armed on {row.n:,} windows, at most {row.false_alarms_per_year:.2g} alerts a year: {row.note}"
@@ -174,19 +175,36 @@ def _is_armed_cost(row: DetectorStatus) -> bool:
     return row.metric == COST and row.n > 0
 
 
-def _week(write: RecordWriter, charter: Charter, readings: Sequence[WatchReading]) -> Iterator[Evidence]:
-    """Uptime of the agent and replaced answers of each task type, over the last seven counted days."""
-    minutes = served = 0
+def _of_the_phase(watch: WatchRoom, charter: Charter, now: datetime) -> Sequence[WatchReading]:
+    """Return the traffic since phase 1 began, whole days; none in another phase.
+
+    Uptime is a criterion of leaving phase 1, over all of it: by its last week alone an outage of days was forgotten in time.
+    """
+    state = phase_at(watch.room.installation.ledger, charter.agent, now)
+    if state.phase != "1" or state.since is None:
+        return ()
+    first = state.since.date() + timedelta(days=1)
+    return watch.room.watch.readings(charter.agent, since=first, detector="traffic")
+
+
+def _week(
+    write: RecordWriter,
+    charter: Charter,
+    readings: Sequence[WatchReading],
+    of_the_phase: Sequence[WatchReading] = (),
+) -> Iterator[Evidence]:
+    """Uptime of the agent and replaced answers of each task type, over the last seven counted days; uptime of phase 1 over it."""
     traffic = [one for one in readings if one.detector == "traffic"]
     if traffic:
         end = traffic[-1].day
-        for one in traffic:
-            if (end - one.day).days < WINDOW.days:
-                document = json.loads(one.document)
-                minutes += document["minutes"]
-                served += document["served"]
+        counted = [one for one in traffic if (end - one.day).days < WINDOW.days]
+        since = min((one.day for one in of_the_phase), default=end)
+        if since <= counted[0].day:
+            counted = list(of_the_phase)
+        documents = [json.loads(one.document) for one in counted]
+        minutes, served = (sum(one[key] for one in documents) for key in ("minutes", "served"))
         if minutes:
-            yield write.rate("uptime", minutes, served, end)
+            yield write.rate("uptime", minutes, served, end, since=min(one.day for one in counted))
     for name in charter.task_types:
         own = [one for one in readings if one.detector == "override" and one.task_type == name]
         if not own:

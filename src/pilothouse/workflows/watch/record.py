@@ -65,9 +65,11 @@ class RecordWriter:
         *,
         scope: Scope | None = None,
         version: str | None = None,
+        since: date | None = None,
     ) -> Evidence:
-        """Return cases and the good ones among them."""
-        return self._record(kind, scope, version, end, n=n, good=good)
+        """Return cases and the good ones among them, of the last seven days or since a day."""
+        window = {} if since is None else {"window_from": midnight(since)}
+        return self._record(kind, scope, version, end, n=n, good=good, **window)
 
     def amount(
         self, kind: str, money: Money, detail: str, *, n: int, end: date, scope: Scope, counts: dict[str, int]

@@ -61,3 +61,28 @@ def overrides(versions, good=100):
 def test_replaced_answers_of_one_version_are_none_of_another(versions, record):
     """Six good days of the version before made the first day of a bad one pass; and the other way round."""
     assert overrides(versions) == record
+
+
+def uptimes(days_without, *, in_phase):
+    """The record of uptime after 28 days, of which some were without service; `in_phase` of them are of phase 1."""
+    readings = []
+    for back in range(28, 0, -1):
+        served = 0 if back in days_without else 1_440
+        traffic = {"tasks": 9, "version": "a", "minutes": 1_440, "served": served}
+        readings.append(reading((NOW - timedelta(days=back)).date(), "traffic", traffic))
+    charter = load_charter(CHARTER, today=NOW.date())
+    phase = readings[len(readings) - in_phase :] if in_phase else ()
+    found = _week(RecordWriter(charter, NOW), charter, readings, phase)
+    (record,) = [one for one in found if one.kind == "uptime"]
+    return record
+
+
+@pytest.mark.parametrize(
+    ("without", "in_phase", "days", "lost"),
+    [((9, 10), 0, 7, 0), ((9, 10), 28, 28, 2), ((20,), 12, 12, 0), ((2,), 28, 28, 1), ((2,), 3, 7, 1)],
+)
+def test_uptime_of_phase_1_is_that_of_all_of_it(without, in_phase, days, lost):
+    """Two days without service were forgotten a week later, and phase 1 was left with 92.9 % of uptime."""
+    record = uptimes(without, in_phase=in_phase)
+    assert (record.n, record.n - record.good) == (1_440 * days, 1_440 * lost)
+    assert (record.window_to - record.window_from).days == days
