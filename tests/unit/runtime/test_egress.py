@@ -47,6 +47,9 @@ for name, host, port in json.loads(sys.argv[1]):
     of(name, lambda: open_(f"http://{host}:{port}/", timeout=5).read().decode())
     of(name + " asyncio", lambda: asyncio.run(later(host, port)))
 of("datagram", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.3", 9)))
+of("reverse name", lambda: socket.gethostbyaddr("secret.paste.example"))
+of("reverse address", lambda: socket.getnameinfo(("127.0.0.5", 9), 0))
+of("own name", lambda: socket.getfqdn() and "in")
 print(json.dumps(said))
 """
 
@@ -107,18 +110,22 @@ def test_what_is_not_declared_is_refused_before_anything_is_sent_and_put_on_reco
         ("name", "paste.example", 443),
     )
     assert (said["inside"], said["inside asyncio"]) == ("hello", "in")
-    for name in ("outside", "outside asyncio", "other port", "name", "name asyncio", "datagram"):
+    assert said["own name"] == "in"
+    refused = ("outside", "outside asyncio", "other port", "name", "name asyncio", "datagram")
+    for name in (*refused, "reverse name", "reverse address"):
         assert (said[name]["error"], said[name]["side_effect"]) == ("permission", "none"), name
     assert f"127.0.0.2:{outside}" in said["outside"]["detail"]
     ledger = MemoryLedger()
     (tmp_path / REFUSALS_FOLDER / "odd.json").write_text("[]")
-    assert take_refusals(tmp_path, ledger, NOW) == 4, "once for each destination"
+    assert take_refusals(tmp_path, ledger, NOW) == 6, "once for each destination"
     assert take_refusals(tmp_path, ledger, NOW) == 0
     assert refused_destinations(ledger, "orders", NOW - timedelta(days=1)) == {
         f"127.0.0.2:{outside}": 1,
         f"127.0.0.4:{outside}": 1,
         "127.0.0.3:9": 1,
         "paste.example": 1,
+        "secret.paste.example": 1,
+        "127.0.0.5": 1,
     }
     assert refused_destinations(ledger, "orders", NOW + timedelta(days=1)) == {}
 

@@ -33,6 +33,7 @@ from pilothouse.runtime.permissions.looking import (
 from pilothouse.runtime.permissions.open_tasks import OpenTasks, task_type_of, token_digest
 from pilothouse.runtime.permissions.remedies import remedy_for
 from pilothouse.runtime.provenance.context import TaskContext
+from pilothouse.runtime.provenance.hiding import FillingRoom
 
 __all__ = ["APPROVAL_LIFE_S", "PermissionDesk", "PolicyInForce"]
 
@@ -176,7 +177,8 @@ class PermissionDesk:
         context = self.context(call.run)
         if context is None or not len(context.hidden):
             return call
-        parts = {name: context.hidden.filled(value) for name, value in call.args.items()}
+        room = FillingRoom()
+        parts = {name: context.hidden.filled(value, room) for name, value in call.args.items()}
         unread = frozenset(name for name, (_, held) in parts.items() if held)
         return replace(call, args={name: one for name, (one, _) in parts.items()}, unread=unread)
 

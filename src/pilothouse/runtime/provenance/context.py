@@ -30,6 +30,9 @@ LEAVES_MAX = 20_000
 FIELD_TEXT_MAX = 1_000_000
 """Characters of untrusted fields kept to tell an approver where a value stood; more proves nothing anyway."""
 
+FIELD_ROOM_MIN = 20
+"""Characters that even an empty text is counted as."""
+
 DEPTH_MAX = 32
 """Levels of a result that are labelled; deeper ones taint and prove nothing."""
 
@@ -236,9 +239,7 @@ class TaskContext:
         elif origin == "handle":
             self._add(self._handles, value)
         if not _is_trusted(label) and isinstance(value, str) and self._field_room > 0:
-            text = clean(value[: self._field_room])
-            self._field_room -= len(text)
-            self._fields.append((f"{tool} (hidden)", text))
+            self._keep_text(f"{tool} (hidden)", value)
 
     def _reveal(self, source: str) -> None:
         self.tainted = True
@@ -296,9 +297,13 @@ class TaskContext:
             return
         self.tainted = True
         if isinstance(leaf, str) and self._field_room > 0:
-            text = clean(leaf[: self._field_room])
-            self._field_room -= len(text)
-            self._fields.append((path, text))
+            self._keep_text(path, leaf)
+
+    def _keep_text(self, path: str, leaf: str) -> None:
+        """Keep a foreign text; each takes some room, or a million empty ones would be kept."""
+        text = clean(leaf[: self._field_room])
+        self._field_room -= len(text) + FIELD_ROOM_MIN
+        self._fields.append((path, text))
 
 
 def _canonical(argument: Argument, value: Any) -> str | None:

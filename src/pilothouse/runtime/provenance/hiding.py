@@ -20,7 +20,7 @@ from pilothouse.core.charter.policy_types import NUMERIC, type_name, type_parame
 from pilothouse.errors import ToolError
 from pilothouse.runtime.provenance.values import NUMBER, PIECE_MAX, clean, value_type
 
-__all__ = ["HIDDEN_MAX", "TELLS_LITTLE", "HiddenFields", "How", "tells_little"]
+__all__ = ["HIDDEN_MAX", "TELLS_LITTLE", "FillingRoom", "HiddenFields", "How", "tells_little"]
 
 HIDDEN_MAX = 20_000
 """Hidden values of one task; a result with more of them is refused as too large to look at."""
@@ -29,7 +29,8 @@ FOUND_MAX = 50
 """Values that one `extract` returns."""
 
 FILLED_CHARACTERS_MAX = 2 * 1024 * 1024
-"""Of a text with its hidden values in it: twice what an argument may have, so that its size is judged there and memory is not spent."""
+"""Of all texts of a call with hidden values in them: twice what arguments may have, so that their size is judged there and
+memory is not spent."""
 
 SHORT_MAX = 64
 """Characters of a value that may be shown because of its type."""
@@ -59,6 +60,14 @@ def tells_little(written: str, value: Any, values: Sequence[str] | None = None) 
         return values is not None and value in values
     poor = kind in TELLS_LITTLE or (kind == "id" and "(" in written)
     return poor and len(str(value)) <= SHORT_MAX and value_type(written).parse(value) is not None
+
+
+class FillingRoom:
+    """How many characters a call may still get for the names in it."""
+
+    def __init__(self) -> None:
+        """Begin with all of them."""
+        self.left = FILLED_CHARACTERS_MAX
 
 
 class HiddenFields:
@@ -95,24 +104,26 @@ class HiddenFields:
         self._values.append((source, value))
         return f"[[hidden {len(self._values)}: {source}]]"
 
-    def filled(self, value: Any) -> tuple[Any, bool]:
+    def filled(self, value: Any, room: FillingRoom | None = None) -> tuple[Any, bool]:
         """Return a value with every name replaced by what it stands for, and whether there was one.
 
         Args:
             value: Plain data, tuples included. What was put in is not looked through again.
+            room: What the other arguments of the call have left; that of a call when None.
 
         Raises:
             ToolError: A name stands for nothing in this task.
         """
+        room = room or FillingRoom()
         if isinstance(value, str):
-            return self._filled_text(value)
+            return self._filled_text(value, room)
         if isinstance(value, dict):
-            parts = {key: self.filled(one) for key, one in value.items()}
+            parts = {key: self.filled(one, room) for key, one in value.items()}
             if not any(held for _, held in parts.values()):
                 return value, False
             return {key: one for key, (one, _) in parts.items()}, True
         if isinstance(value, list | tuple):
-            members = [self.filled(one) for one in value]
+            members = [self.filled(one, room) for one in value]
             if not any(held for _, held in members):
                 return value, False
             return type(value)(one for one, _ in members), True
@@ -149,7 +160,12 @@ class HiddenFields:
             "contains": lambda text: wanted in text,
         }
         test = tests[how]
-        return [name for name in names if test(clean(_as_text(self._named(name)[1])).casefold().strip())]
+        known: dict[int, bool] = {}  # a name may stand there a thousand times, and a value may be a megabyte
+        for name in names:
+            number = self._number(name)
+            if number not in known:
+                known[number] = test(clean(_as_text(self._values[number - 1][1])).casefold().strip())
+        return [name for name in names if known[self._number(name)]]
 
     def extract(self, name: str, written: str) -> list[Any]:
         """Return the values of one type that stand in a hidden value; numbers in their order.
@@ -198,6 +214,9 @@ class HiddenFields:
         return self.keep("made of hidden values", str(made)[:PIECE_MAX])
 
     def _named(self, name: str) -> tuple[str, Any]:
+        return self._values[self._number(name) - 1]
+
+    def _number(self, name: str) -> int:
         match = HIDDEN.fullmatch(name.strip())
         number = int(match[1]) if match else 0
         if not 1 <= number <= len(self._values):
@@ -206,20 +225,20 @@ class HiddenFields:
                 remedy="Use a name exactly as a result of this task gave it: `[[hidden 3: …]]`.",
                 kind="invalid_input",
             )
-        return self._values[number - 1]
+        return number
 
-    def _filled_text(self, text: str) -> tuple[Any, bool]:
+    def _filled_text(self, text: str, room: FillingRoom) -> tuple[Any, bool]:
         if "[[hidden " not in text:
             return text, False
         if HIDDEN.fullmatch(text.strip()):
             return self._named(text)[1], True
-        pieces, left = [], FILLED_CHARACTERS_MAX
+        pieces = []
         for piece in self._pieces(text):
             pieces.append(piece)
-            left -= len(piece)
-            if left < 0:
+            room.left -= len(piece)
+            if room.left < 0:
                 raise ToolError(
-                    f"with what its hidden values stand for, this text is longer than {FILLED_CHARACTERS_MAX} characters",
+                    f"with what its hidden values stand for, this call is longer than {FILLED_CHARACTERS_MAX} characters",
                     remedy="Pass fewer of them on at once.",
                     kind="invalid_input",
                 )

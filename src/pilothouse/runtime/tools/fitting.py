@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -22,6 +23,9 @@ __all__ = ["ARGUMENTS_BYTES_MAX", "accepted_age_s", "check_arguments", "problem_
 ARGUMENTS_BYTES_MAX = 1024 * 1024
 """Arguments that a model wrote are small."""
 
+
+FOREIGN_KEY_CHARACTERS_MAX = 24
+"""Of a key that the contract does not name: a word that helps to find it, and no sentence."""
 
 NUMBER_MAX = sys.float_info.max
 """The largest number that every reader of JSON reads as one."""
@@ -97,8 +101,7 @@ def accepted_age_s(
     if problem is None:
         problem = yield from problem_of(tool.results, result)
     if problem is not None:
-        # A key that is no name stands in quotes, and may be anybody's words.
-        where = problem.split(":")[0].split("['")[0]
+        where = _known_place(problem.split(":")[0], tool.contract.output)
         raise ToolError(
             f"{tool.name}: its answer breaks the contract at {where}",
             remedy="Do not guess what it was; the owner of the integration is told.",
@@ -109,6 +112,20 @@ def accepted_age_s(
     if tool.contract.freshness is None:
         return None
     return check_freshness(tool.contract.freshness, result, tool=tool.name, now=now())
+
+
+def _known_place(path: str, schema: dict[str, Any]) -> str:
+    """Return a path as far as a schema names its steps, and one word more: a key may be anybody's sentence, and an agent reads it."""
+    names, kept = json.dumps(schema), []
+    for step in path.split("."):
+        name, _, quoted = step.partition("['")
+        name = name.partition("[")[0]
+        is_named = name == "$" or f'"{name}"' in names
+        if is_named or len(name) <= FOREIGN_KEY_CHARACTERS_MAX:
+            kept.append(step.partition("['")[0])
+        if quoted or not is_named:
+            break
+    return ".".join(kept)
 
 
 def _flaw(value: Any, most: int) -> str | None:

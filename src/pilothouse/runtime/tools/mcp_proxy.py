@@ -218,7 +218,6 @@ class McpProxy:
         upstream_tool = tool.contract.upstream
         assert upstream_tool is not None  # noqa: S101 - only such tools are kept
         upstream = self._upstreams[upstream_tool.server]
-        telling = self._telling(tool, on_progress)
         answers: list[dict[str, Any]] = []
         checked: list[Any] = []
         span_id = new_span_id()
@@ -238,6 +237,8 @@ class McpProxy:
                 contract=tool.digest,
             )
         )
+
+        telling = self._telling(tool, call, on_progress)
 
         def stop() -> None:
             """Refuse what was paused while the server was connected to, which may take many seconds."""
@@ -268,15 +269,21 @@ class McpProxy:
         beside = {"content": answer["content"]}
         return answer if presenter.shown(call, beside) is beside else answer_of(shown)
 
-    def _telling(self, tool: GovernedTool, on_progress: ProgressFnT | None) -> ProgressFnT | None:
-        """Return what is told how far a call is: numbers, and a server's own words only without secrets and not where they hide."""
-        if on_progress is None or (self._broker is None and not tool.hides):
-            return on_progress
-        broker, hides = self._broker, tool.hides
+    def _telling(
+        self, tool: GovernedTool, call: ToolCall, on_progress: ProgressFnT | None
+    ) -> ProgressFnT | None:
+        """Return what is told how far a call is: numbers, and a server's own words labelled, without secrets, and not where they hide."""
+        if on_progress is None:
+            return None
+        broker, presenter = self._broker, self._runtime.door.presenter
 
         async def tell(progress: float, total: float | None, message: str | None) -> None:
-            if message is not None:
-                message = None if hides else message if broker is None else broker.without(message)
+            if message is not None and tool.hides:
+                message = None
+            if message:
+                message = message if broker is None else broker.without(message)
+                if presenter is not None:
+                    presenter.shown(call, {"progress": message})
             await on_progress(progress, total, message)
 
         return tell

@@ -43,8 +43,10 @@ def plain(value: Any, _depth: int = 0) -> Any:
         return {str(key): plain(part, _depth + 1) for key, part in value.items()}
     if isinstance(value, Enum):
         return plain(value.value, _depth + 1)
-    if isinstance(value, str | int | float):
-        return kind.__mro__[-2](value)
+    if isinstance(value, str):  # what it is, whatever a class of the agent's says that it reads like
+        return str.__str__(value)
+    if isinstance(value, int | float):
+        return int.__int__(value) if isinstance(value, int) else float.__float__(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal | UUID | PurePath):

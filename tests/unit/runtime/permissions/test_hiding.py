@@ -184,6 +184,16 @@ def test_no_hidden_text_takes_for_ever(text):
     assert time.process_time() - began_s < 2
 
 
+def test_names_that_stand_there_often_cost_neither_time_nor_memory():
+    hidden = HiddenFields(lambda _source: None)
+    name, began_s = hidden.keep("mail.find@1 body", "ä" * 300_000), time.process_time()
+    often = [name, "[[hidden 1: by another word]]"] * 500
+    assert hidden.matching(often, "contains", "ä") == often
+    with pytest.raises(ToolError, match="this call is longer"):
+        hidden.filled({"to": [f"to {name}"] * 1_000})
+    assert time.process_time() - began_s < 2
+
+
 @pytest.mark.parametrize("name", ["[[hidden 99: x]]", "mail", "[[hidden 0: x]]"])
 def test_a_name_that_stands_for_nothing_is_refused(mail, name):
     find(mail)

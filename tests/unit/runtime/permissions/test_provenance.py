@@ -8,7 +8,7 @@ import pytest
 from pilothouse.core.charter.policy_types import AMOUNT_MAX
 from pilothouse.core.charter.systems import Argument, ResultField
 from pilothouse.ports.permissions import Segment, TaskOpening
-from pilothouse.runtime.provenance.context import MEMBERS_MAX, TaskContext
+from pilothouse.runtime.provenance.context import FIELD_ROOM_MIN, FIELD_TEXT_MAX, MEMBERS_MAX, TaskContext
 from pilothouse.runtime.provenance.values import PIECE_MAX, clean, pattern_problem, quoted_texts, value_type
 
 
@@ -227,3 +227,10 @@ def test_an_id_too_long_to_be_held_against_its_pattern_is_none():
     kind = value_type("id([A-Z]+-[0-9]+-[a-z]+-[0-9]+)")
     assert kind.parse("A-1-a-1") == "A-1-a-1"
     assert kind.parse(f"A-{'1' * 5_000}-a-1") is None
+
+
+def test_a_million_empty_fields_are_not_kept():
+    task = context()
+    task.observe("mail.find@1", {"lines": [""] * 100_000}, {})
+    assert len(task._fields) <= FIELD_TEXT_MAX / FIELD_ROOM_MIN + 1
+    assert task.tainted

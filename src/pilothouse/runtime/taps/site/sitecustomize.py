@@ -350,6 +350,13 @@ def _bar(settings):
             name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
             if not fits(name, None) and not _is_address(socket, name):
                 refuse(name, None)
+        elif event in ("socket.gethostbyaddr", "socket.getnameinfo"):
+            # Whoever answers for a name, or for a range of addresses, hears what is asked for.
+            host = args[0] if event == "socket.gethostbyaddr" else args[0][0]
+            name = host.decode() if isinstance(host, bytes) else str(host)
+            is_ours = name == socket.gethostname() or any(fits(one, None) for one in resolved.get(name, ()))
+            if not fits(name, None) and not is_ours:
+                refuse(name, None)
 
     socket.getaddrinfo = getaddrinfo
     sys.addaudithook(audit)
