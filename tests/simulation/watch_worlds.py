@@ -11,7 +11,7 @@ import pickle
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from pilothouse.ports.lake import AgentSeen, TaskFilter, TaskPage
 from pilothouse.settings import load_settings
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import PAGE_TASKS
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.review.label_sampling import draw_for_labels
 from pilothouse.workflows.watch.quality import QualityState
@@ -69,6 +70,9 @@ def charter_text(labels_per_day: int = 20, capacity: int = 60) -> str:
             f"minutes_per_day: {2 * capacity}, minutes_per_item: 1.0",
         )
     )
+
+
+FOREVER_NS = 2**62
 
 
 class DayLake:
@@ -108,9 +112,11 @@ class DayLake:
         ]
 
     def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: object = None):
-        del before
-        found = self.days[max(self.days)]
-        return TaskPage(tasks=tuple(found[-1 : -limit - 1 : -1]), next_cursor=None)
+        assert before is None, "no window of a simulation is longer than a page"
+        whole = replace(wanted, from_ns=wanted.from_ns or 0, to_ns=wanted.to_ns or FOREVER_NS)
+        found = self.window(whole)[::-1]
+        assert len(found) <= limit or limit < PAGE_TASKS, "whoever reads every page would miss the older ones"
+        return TaskPage(tasks=tuple(found[:limit]), next_cursor=None)
 
     def strays(self, wanted: TaskFilter):
         del wanted
