@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pilothouse.app import SystemClock, command_tree, examine_installation, open_installation
 from pilothouse.app.people import open_curation
 from pilothouse.app.repair import repair_lake
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.lake.node import open_node
 from pilothouse.lake.segments import SegmentTable
@@ -24,6 +25,7 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
+from pilothouse.testing import FixedClock
 from pilothouse.workflows.traces.set_aside import set_aside_notes
 
 FILES = 3
@@ -159,6 +161,29 @@ def test_nothing_is_set_aside_under_a_server_and_a_kill_in_between_is_made_good(
             repair_lake(settings, take_out=True, actor="dana")
     assert len(repair_lake(settings, take_out=True, actor="dana").damaged) == 1
     assert tasks_in(settings) == FILES - 1
+
+
+def test_sealed_tasks_are_rebuilt_with_what_came_late_on_record_and_not_under_a_server(settings):
+    assert typed(settings, "repair", "--rebuild").output == "0 tasks say something else now.\n"
+    days_ago = FixedClock(SystemClock().now() - timedelta(days=4))
+    late, *spans = run_spans(77, start=unix_ns(days_ago.now()) - 60 * 10**9)
+    node = open_node(
+        settings.lake_folder, days_ago, grace_s=0.0, elapsed_s=lambda: days_ago.now().timestamp()
+    )
+    for hours, sent in ((0, spans), (60, [late])):
+        days_ago.advance(timedelta(hours=hours))
+        body = request(sent).SerializeToString()
+        node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
+        node.settle()
+    assert typed(settings, "repair", "--rebuild").exit_code != 0
+    node.stop(drain=True)
+    assert json.loads(typed(settings, "repair", "--rebuild", "--json").output) == {"rebuilt": 1}
+    assert typed(settings, "repair", "--rebuild").output == "0 tasks say something else now.\n"
+    with open_ledger(settings.ledger_url) as ledger:
+        (decision,) = ledger.decisions("pilothouse", kind="telemetry.rebuilt")
+        assert json.loads(decision.document) == {"traces": [f"{77:032x}"]}
+    with open_installation(settings) as opened:
+        assert opened.lake.trace(f"{77:032x}").task.spans == 4
 
 
 def test_an_erasure_names_what_was_set_aside_since_nobody_can_look_through_it(settings):

@@ -23,7 +23,7 @@ from pilothouse.app.people import (
     open_workbench,
     serve_examples,
 )
-from pilothouse.app.repair import repair_lake
+from pilothouse.app.repair import rebuild_tasks, repair_lake
 from pilothouse.app.replay import replay
 from pilothouse.app.runs import open_run_log
 from pilothouse.app.serving import serve
@@ -165,6 +165,7 @@ def command_tree() -> typer.Typer:
             examine=examine_installation,
             back_up=back_up_installation,
             repair=repair_lake,
+            rebuild_tasks=rebuild_tasks,
             demo_parts=demo_parts,
             prepare_demo=prepare_demo,
             run_mcp_proxy=run_mcp_proxy,

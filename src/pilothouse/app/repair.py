@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock
+from pilothouse.core.charter.digest import canonical_json
 
 if TYPE_CHECKING:
     from pilothouse.lake.repair import LakeLook
     from pilothouse.settings import Settings
     from pilothouse.workflows.server.checkup import Check
 
-__all__ = ["lake_checks", "repair_lake"]
+__all__ = ["lake_checks", "rebuild_tasks", "repair_lake"]
+
+REBUILT = "telemetry.rebuilt"
+
+TRACES_AT_ONCE = 100
+"""Trace ids of one decision, so that its record fits into the audit log as it is."""
 
 
 def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> LakeLook:
@@ -39,6 +45,33 @@ def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> LakeLook:
                 ),
             )
     return found
+
+
+def rebuild_tasks(settings: Settings, *, actor: str) -> int:
+    """Fold the sealed tasks again of which spans came later, on record before it is done; return how many say something else now.
+
+    Args:
+        settings: Values in force.
+        actor: Who asked.
+    """
+    from pilothouse.lake.node import open_node
+    from pilothouse.ledger.ledger import open_ledger
+
+    if not settings.lake_folder.is_dir():
+        return 0
+    clock = SystemClock()
+    node = open_node(settings.lake_folder, clock)
+    try:
+        late = node.late_tasks()
+        with open_ledger(settings.ledger_url) as ledger:
+            for start in range(0, len(late), TRACES_AT_ONCE):
+                document = canonical_json({"traces": list(late[start : start + TRACES_AT_ONCE])})
+                ledger.record(
+                    kind=REBUILT, agent="pilothouse", at=clock.now(), actor=actor, document=document
+                )
+        return node.rebuild(late)
+    finally:
+        node.stop(drain=True)
 
 
 def lake_checks(settings: Settings) -> Iterator[Check]:

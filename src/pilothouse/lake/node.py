@@ -33,7 +33,7 @@ from pilothouse.lake.view import Database
 from pilothouse.lake.waiting import Waiting
 from pilothouse.lake.wal import FILE_BYTES, Wal
 from pilothouse.lake.wal_record import WalRecord, read_folder
-from pilothouse.lake.writer import CORRECTED_AT_ONCE, MERGE_LOOK_S, LakeWriter
+from pilothouse.lake.writer import CORRECTED_AT_ONCE, MERGE_LOOK_S, REBUILT, LakeWriter
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 from pilothouse.ports.lake import LakeHealth
@@ -268,10 +268,33 @@ class LakeNode(LakeAnswers):
             StorageUnavailable: The tables could not be written.
         """
         ids = self._tables.ask(partial(self._writer.to_price, since_ns), raises=True) or []
+        return self._refold(self._writer.refold, ids)
+
+    def late_tasks(self) -> tuple[str, ...]:
+        """Return the sealed tasks of which spans came later, which their rows do not tell of.
+
+        Raises:
+            LimitExceeded: The lake holds more spans than one query looks through in its time.
+            StorageUnavailable: The tables could not be read.
+        """
+        return tuple(self._tables.ask(self._writer.late_tasks, raises=True) or ())
+
+    def rebuild(self, trace_ids: Sequence[str]) -> int:
+        """Fold sealed tasks again with everything that is stored of them; return how many say something else now.
+
+        Args:
+            trace_ids: What `late_tasks` returned.
+
+        Raises:
+            StorageUnavailable: The tables could not be written.
+        """
+        return self._refold(partial(self._writer.refold, reason=REBUILT), trace_ids)
+
+    def _refold(self, work: Callable[[Sequence[str]], int], ids: Sequence[str]) -> int:
         corrected = 0
         for start in range(0, len(ids), CORRECTED_AT_ONCE):  # between two of these requests are taken
             some = ids[start : start + CORRECTED_AT_ONCE]
-            corrected += self._tables.ask(partial(self._writer.reprice, some), raises=True) or 0
+            corrected += self._tables.ask(partial(work, some), raises=True) or 0
         return corrected
 
     # Lake

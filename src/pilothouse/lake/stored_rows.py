@@ -176,6 +176,22 @@ class StoredRows:
         )
         return [str(ident) for ident in table.column("trace_id").to_pylist()]
 
+    def late_tasks(self, sealed_ns: int) -> list[str]:
+        """Return the ids of the tasks of which more spans are stored than were folded, by id.
+
+        Args:
+            sealed_ns: Only tasks whose row was written before, Unix nanoseconds.
+        """
+        view = self._view()
+        table = self._database.run(
+            view,
+            f", {current(view)} SELECT trace_id FROM current JOIN (SELECT trace_id, "  # noqa: S608 - constants
+            "count(DISTINCT (span_id, record_id)) AS stored FROM spans WHERE record = 'span' GROUP BY trace_id) "
+            "USING (trace_id) WHERE stored > spans AND closed_ns < ? ORDER BY trace_id",
+            [sealed_ns],
+        )
+        return [str(ident) for ident in table.column("trace_id").to_pylist()]
+
     def _core(self, where: str, parameters: list[Any], view: View | None = None) -> list[CoreSpan]:
         fields = ", ".join(CoreSpan._fields)
         table = self._database.run(

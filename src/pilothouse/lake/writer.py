@@ -36,7 +36,7 @@ from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.lake import OVERFLOW_AGENT
 from pilothouse.ports.upkeep import Removed, RetentionRule
 
-__all__ = ["CORRECTED_AT_ONCE", "MERGE_LOOK_S", "LakeWriter"]
+__all__ = ["CORRECTED_AT_ONCE", "MERGE_LOOK_S", "REBUILT", "LakeWriter"]
 
 SEGMENT_ROWS = 16_384
 """Rows after which a segment is committed; small enough for memory, large enough to compress."""
@@ -86,6 +86,12 @@ One that is younger had none then, unless its trace goes on with a root of its o
 
 SEALED_NS = 48 * 3_600 * 1_000_000_000
 """After this a task stays as it is: what comes later is stored and counted. Verdicts and counted days rest on it by then."""
+
+REPRICED = "reprice"
+"""Why a task is folded again when a model has got a price."""
+
+REBUILT = "rebuild"
+"""Why it is when a person asks for it, with what came after it was sealed."""
 
 
 class LakeWriter:
@@ -328,15 +334,21 @@ class LakeWriter:
         """
         return self._stored_rows.trace_ids_to_price(since_ns, self._prices)
 
-    def reprice(self, trace_ids: Sequence[str]) -> int:
+    def late_tasks(self) -> list[str]:
+        """Return the sealed tasks of which more is stored than stands in their row."""
+        self.flush()
+        return self._stored_rows.late_tasks(self._clock.now_ns() - SEALED_NS)
+
+    def refold(self, trace_ids: Sequence[str], *, reason: str = REPRICED) -> int:
         """Fold the tasks of some traces again with the prices that are known now; return how many were corrected.
 
         Args:
             trace_ids: At most `CORRECTED_AT_ONCE`.
+            reason: `REPRICED` leaves out what came too late for them.
         """
         rows = self._corrections(
             [
-                Closing(trace_id=ident, spans=(), has_root=True, reason="reprice", is_known=True)
+                Closing(trace_id=ident, spans=(), has_root=True, reason=reason, is_known=True)
                 for ident in trace_ids
             ],
             self._clock.now_ns(),
@@ -464,9 +476,12 @@ class LakeWriter:
             spans = (*stored.get(closing.trace_id, ()), *closing.spans)
             if not has_work(spans):
                 continue
+            earlier = current.get(closing.trace_id)
+            if closing.reason == REPRICED and earlier is not None:  # a price is never late, a span may be
+                last_ns = earlier.last_received_ns
+                spans = tuple(one for one in spans if one.record != "span" or one.received_ns <= last_ns)
             has_root = any(span.parent_span_id is None and span.record == "span" for span in spans)
             row = _row(spans, closing.reason, now_ns, has_root=has_root)
-            earlier = current.get(closing.trace_id)
             if earlier is not None:
                 if same_task(row, earlier):
                     continue
@@ -474,7 +489,7 @@ class LakeWriter:
                     # Spans of it are past their retention: what is left says less than the row does.
                     self._counters.add("late_after_retention")
                     continue
-                self._counters.add("repriced" if closing.reason == "reprice" else "late")
+                self._counters.add("repriced" if closing.reason == REPRICED else "late")
                 row = row._replace(revision=earlier.revision + 1, day=earlier.day)
             rows.append(row)
         return rows

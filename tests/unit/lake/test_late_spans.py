@@ -2,12 +2,14 @@
 """What comes late corrects its task for two days, and only files that may hold something of its trace are read for it."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from otlp_bodies import PROTOBUF, START_NS, request, run_spans
 
 from pilothouse.lake import agent_names
 from pilothouse.lake.node import open_node
+from pilothouse.lake.prices import Price
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.testing import FixedClock
@@ -61,6 +63,45 @@ def test_after_two_days_a_task_stays_as_it_is_and_what_comes_is_stored_and_count
     assert sealed == task
     assert node.trace(task.trace_id).spans_total == 4
     assert (counters(node)["late"], counters(node)["late_after_seal"]) == (1, 1)
+    assert node.health().gap == 0
+
+
+def sealed_with_a_late_failure(node, clock):
+    first, second, *rest = run_spans(1)
+    send(node, [first, *rest])
+    clock.advance(timedelta(hours=50))
+    send(node, [{**second, "status": 2}])
+    (task,) = node.tasks(TaskFilter()).tasks
+    assert (task.spans, task.tool_errors, counters(node)["late_after_seal"]) == (3, 0, 1)
+    return task
+
+
+def test_a_price_that_comes_later_brings_no_late_span_into_a_sealed_task(opened, clock, monkeypatch):
+    node = opened()
+    task = sealed_with_a_late_failure(node, clock)
+    price = Price(
+        price_id="p", input=Decimal(1), output=Decimal(1), cache_read=Decimal(1), cache_creation=Decimal(1),
+        reasoning=Decimal(1),
+    )  # fmt: skip
+    monkeypatch.setattr(node._writer, "_prices", lambda _provider, _model, _at: price)
+    assert node.reprice(since_ns=0) == 1
+    (priced,) = node.tasks(TaskFilter()).tasks
+    assert priced.cost_usd > 0
+    assert (priced.spans, priced.tool_errors) == (task.spans, task.tool_errors)
+
+
+def test_a_sealed_task_is_rebuilt_when_a_person_asks_and_only_then(opened, clock):
+    node = opened()
+    task = sealed_with_a_late_failure(node, clock)
+    send(node, run_spans(2, start=START_NS + 40 * DAY_NS))
+    late = run_spans(3, start=START_NS + 40 * DAY_NS)
+    send(node, late[1:])
+    assert node.late_tasks() == (task.trace_id,)
+    assert node.rebuild(node.late_tasks()) == 1
+    rebuilt = node.trace(task.trace_id).task
+    assert (rebuilt.spans, rebuilt.tool_errors, rebuilt.revision) == (4, 1, task.revision + 1)
+    assert node.late_tasks() == ()
+    assert node.rebuild([task.trace_id]) == 0
     assert node.health().gap == 0
 
 

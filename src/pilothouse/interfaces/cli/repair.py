@@ -31,11 +31,24 @@ def register(cli: typer.Typer, services: Services) -> None:
             bool,
             typer.Option("--set-aside", help="Take damaged files out; the server must be stopped."),
         ] = False,
+        rebuild: Annotated[
+            bool,
+            typer.Option(
+                "--rebuild",
+                help="Fold tasks again whose spans came two days late, so that they say it; the server must be stopped.",
+            ),
+        ] = False,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
         """Read every file of telemetry and name those that are damaged; with --set-aside take them out, on record."""
         settings = load_settings(home=home)
+        if rebuild:
+            tasks = services.rebuild_tasks(settings, actor=command_line_actor())
+            typer.echo(
+                json.dumps({"rebuilt": tasks}) if as_json else f"{tasks:,} tasks say something else now."
+            )
+            return
         found = services.repair(settings, take_out=set_aside, actor=command_line_actor())
         damaged = found.damaged
         if as_json:

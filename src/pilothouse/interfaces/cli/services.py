@@ -92,6 +92,14 @@ class Repair(Protocol):
         ...
 
 
+class Rebuild(Protocol):
+    """Folds sealed tasks again of which spans came later."""
+
+    def __call__(self, settings: Settings, *, actor: str) -> int:
+        """Return how many say something else now."""
+        ...
+
+
 class BackUp(Protocol):
     """Copies an installation to a new folder."""
 
@@ -123,6 +131,7 @@ class Services:
         examine: Look at the installation.
         back_up: Copy the installation to a new folder.
         repair: Find damaged files of the lake, and set them aside.
+        rebuild_tasks: Fold sealed tasks again of which spans came later.
         demo_parts: What the demo needs of us.
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
         run_mcp_proxy: Stand between an agent and its MCP servers until the agent goes.
@@ -151,6 +160,7 @@ class Services:
     examine: Callable[[Settings], Checkup]
     back_up: BackUp
     repair: Repair
+    rebuild_tasks: Rebuild
     demo_parts: Callable[[], DemoParts]
     prepare_demo: Callable[[Settings], Settings]
     run_mcp_proxy: Callable[[McpRequest], None]
