@@ -164,7 +164,9 @@ class TypeJudge:
             pairs = results if arm is baseline else gathered.results(self.cases[: self.seen], arm)
             look = self._difference(pairs, name, words, is_last=is_last)
             kept = sum(bool(one.baseline) for one in pairs) / max(len(pairs), 1)
-            self.items.append(look.item if kept >= KEPT_SHARE_MIN else _not_comparable(look.item, kept))
+            self.items.append(
+                look.item if kept >= KEPT_SHARE_MIN else _not_comparable(look.item, kept, arm.version)
+            )
             open_items += not look.is_over
         sizes = [size for size in self.looks if size < self.seen] + [self.seen, len(self.cases)]
         floor = judge_floor(results, self.rules, critical=level_critical(sizes, self.rules), is_last=is_last)
@@ -343,12 +345,14 @@ def _missing(rules: GateRules, requirement: str, rule: str, sentence: str) -> It
     )
 
 
-def _not_comparable(item: ItemVerdict, kept: float) -> ItemVerdict:
+def _not_comparable(item: ItemVerdict, kept: float, version: str) -> ItemVerdict:
     return item.model_copy(
         update={
             "status": Status.NO_EVIDENCE,
             "reason": Reason.MISSING,
-            "sentence": f"the other side has {percentage(kept, decimals=0)} of the cases, at least {percentage(KEPT_SHARE_MIN, decimals=0)} are needed",
+            "sentence": f"the other side has {percentage(kept, decimals=0)} of the cases, at least {percentage(KEPT_SHARE_MIN, decimals=0)} are needed: "
+            f"run it once with --candidate-version {version} --complete",
             "remedy": "give the other side as an address, so that it can run",
+            "n_needed": None,  # more cases of this side would decide nothing
         }
     )

@@ -103,11 +103,16 @@ class GateRun:
                 baseline_repeats=self.baseline.repeats if self.baseline is not None else 1,
                 is_judged=self.book.is_judged(self.selection.ordinary.get(name, ())),
                 is_partly_judged=self.book.is_partly_judged(self.selection.ordinary.get(name, ())),
-                goes_on=self.request.complete,
+                goes_on=self.request.complete or self.is_first,
                 trust=self._trust_in_type(name),
             )
             for name, rules in self.policy.rules.items()
         ]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the candidate becomes the anchor: each later version is held against its trials, so all cases are run."""
+        return self.baseline is None and self.anchor_version is None and self.policy.agent is not None
 
     def _trust_in_type(self, name: str) -> JudgeTrust | None:
         """What is on record about the one judge behind the scores of a task type."""

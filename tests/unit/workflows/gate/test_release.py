@@ -465,6 +465,47 @@ def test_a_baseline_whose_trials_lie_elsewhere_is_no_reason_to_compare_with_noth
         world(candidate=lambda n: {"output": 2 * n, "claim": 3}, baseline="current", floor=0.5, deadline_s=30)
 
 
+def test_the_first_release_of_an_agent_is_run_whole_because_later_ones_are_held_against_it(world, tmp_path):
+    """It stopped once its floor was proved, and from then on no version could ever be decided."""
+    run, _, first = world(candidate=right, floor=0.5, agent="a")
+    assert first.cost.cases == N
+    ledger = MemoryLedger()
+    ledger.add_evidence(release_evidence(run, first, agent="a"))
+    _, _, without_agent = world(candidate=lambda n: {"output": 2 * n, "claim": 1}, floor=0.5)
+    assert without_agent.cost.cases < N, "what goes on no record is no anchor"
+    request = GateRequest(
+        candidate=outputs(tmp_path / "second.jsonl", lambda n: {"output": 2 * n, "claim": 2}),
+        dataset=tmp_path / "cases.jsonl",
+        journal=tmp_path / "j.db",
+        agent="a",
+        floor=0.5,
+    )
+    with Journal(request.journal) as journal:
+        second = asyncio.run(open_gate(request, journal=journal, now=NOW, ledger=ledger).measure())
+    assert item(second, "not_eroded").status is Status.HOLDS
+    assert second.status is Status.HOLDS
+
+
+def test_an_anchor_with_a_part_of_the_cases_says_how_it_gets_the_rest(world, tmp_path):
+    run, _, first = world(candidate=right, floor=0.5)
+    assert first.cost.cases < N
+    ledger = MemoryLedger()
+    ledger.add_evidence(release_evidence(run, first, agent="a"))
+    request = GateRequest(
+        candidate=outputs(tmp_path / "second.jsonl", lambda n: {"output": 2 * n, "claim": 2}),
+        dataset=tmp_path / "cases.jsonl",
+        journal=tmp_path / "j.db",
+        agent="a",
+        floor=0.5,
+    )
+    with Journal(request.journal) as journal:
+        second = asyncio.run(open_gate(request, journal=journal, now=NOW, ledger=ledger).measure())
+    found = item(second, "not_eroded")
+    assert found.status is Status.NO_EVIDENCE
+    assert f"--candidate-version {first.candidate} --complete" in found.sentence
+    assert found.n_needed is None
+
+
 def test_an_anchor_whose_trials_lie_elsewhere_is_said(world, tmp_path):
     ledger = MemoryLedger()
     run, _, verdict = world(candidate=right, floor=0.5, complete=True)
