@@ -190,3 +190,25 @@ def test_the_page_of_controls_renews_itself_when_somebody_else_stops_the_agent(w
         page.locator(".verdict", has_text="Paused").wait_for()
     finally:
         resume_agent(room, world.AGENT, **words)
+
+
+def test_what_was_typed_and_where_one_stood_outlive_a_page_that_renews_itself(walk, filled_site):
+    """Who had typed a reason and gone on to the button lost both when somebody else did something."""
+    site, _ = filled_site
+    room = site.desk.control_room
+    reader, writer = walk(), walk("sam")
+    reader.goto(f"{reader.base}{BASE}/controls")
+    reader.locator(".do a").first.focus()
+    writer.goto(f"{writer.base}{BASE}/controls?do=pause")
+    writer.get_by_label("Why, one sentence").first.fill("the ERP posts twice")
+    writer.get_by_role("button", name=f"Pause {world.AGENT} now").focus()
+    words = {"tool": "erp.route@1", "reason": "elsewhere", "actor": "kim", "now": site.clock.now()}
+    pause_agent(room, world.AGENT, **words)
+    try:
+        reader.get_by_text("elsewhere").first.wait_for()
+        assert reader.evaluate("document.activeElement.closest('.do') !== null")
+        writer.wait_for_timeout(1_000)
+        assert writer.get_by_label("Why, one sentence").first.input_value() == "the ERP posts twice"
+        assert writer.evaluate("document.activeElement.textContent") == f"Pause {world.AGENT} now"
+    finally:
+        resume_agent(room, world.AGENT, **words)

@@ -8,16 +8,28 @@ const fetched = async (href) => {
   return answer.ok ? parsed(answer) : null;
 };
 
-// Show the page as it is now, unless somebody is writing in it.
+// What somebody has typed or chosen and not yet sent.
+const isTouched = (field) => field.options
+  ? field.selectedIndex !== Math.max(0, [...field.options].findIndex((one) => one.defaultSelected))
+  : field.checked !== field.defaultChecked || field.value !== field.defaultValue;
+
+// The same place in another copy of the page: the link or button that says the same and leads to the same.
+const again = (place) => [...main().querySelectorAll(place.tagName)].find((one) =>
+  one.textContent === place.textContent && one.getAttribute("href") === place.getAttribute("href"));
+
+// Show the page as it is now, unless somebody is writing in it or has written; who was somewhere in it stays there.
 export const renew = async (copyable) => {
   if (main().querySelector("form :is(input, select, textarea):focus")) return;
+  if ([...main().querySelectorAll("form :is(input, select, textarea)")].some(isTouched)) return;
+  const place = main().contains(document.activeElement) && document.activeElement;
   const { press } = document.activeElement.dataset;
   const fresh = await fetched(location.href);
   if (!fresh) { location.reload(); return; }
   main().replaceChildren(...fresh.getElementById("main").children);
   document.querySelector(".foot").replaceWith(fresh.querySelector(".foot"));
   copyable(main());
-  if (press) main().querySelector(`[data-press="${press}"]`)?.focus();
+  const there = press ? main().querySelector(`[data-press="${press}"]`) : place && again(place);
+  there?.focus({ preventScroll: true });
 };
 
 // Put the unfolded row in the place of the folded one; a page that cannot be fetched is opened instead.
