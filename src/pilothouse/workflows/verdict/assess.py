@@ -45,7 +45,7 @@ from pilothouse.workflows.people.signing import waivers_of
 from pilothouse.workflows.traces.set_aside import set_aside_notes
 from pilothouse.workflows.verdict.accept import rejection_note
 from pilothouse.workflows.verdict.docket import decided_items, open_sitting
-from pilothouse.workflows.verdict.elsewhere import tried_elsewhere, tried_notes
+from pilothouse.workflows.verdict.elsewhere import beside_notes, tried_elsewhere, tried_notes
 from pilothouse.workflows.verdict.stability import clock_evidence
 
 __all__ = ["Assessment", "assess"]
@@ -162,6 +162,7 @@ def assess(
         *verdict.notes,
         *(_apart_note(one) for one in additions),
         *traffic.notes(installation, charter),
+        *beside_notes(traffic.tasks, version, traffic.longest),
         *verifier_notes(record, charter, traffic.outcomes),
         *notes,
     )

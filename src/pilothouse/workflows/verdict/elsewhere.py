@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks that ran where nothing counts, and what a verdict says of them: whoever named an environment otherwise must know."""
+"""Tasks that a verdict does not speak of, and what it says of them: of other environments, and of versions that serve beside."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.fold import Window
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import work_environments
+from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.ground.agents import NAMES_SHOWN_MAX
 
-__all__ = ["tried_elsewhere", "tried_notes"]
+__all__ = ["beside_notes", "tried_elsewhere", "tried_notes"]
+
+BESIDE = timedelta(days=1)
+"""How long ago another version may have served beside the one that is judged, to be named: a change-over takes hours."""
 
 
 def tried_elsewhere(
@@ -47,3 +53,30 @@ def tried_notes(elsewhere: Mapping[str, int]) -> list[str]:
         "its pilot; `pilothouse run --environment NAME -- COMMAND` names it."
     )
     return [note]
+
+
+def beside_notes(tasks: Sequence[Task], version: str | None, window: Window) -> list[str]:
+    """Return which versions served beside the one that is judged; nothing where it took over from them.
+
+    A verdict speaks of the version that served last. Where two serve at once, say 90 and 10 % of the traffic, it is one of them,
+    and whoever reads it must know how much it leaves out.
+
+    Args:
+        tasks: Tasks of the agent.
+        version: The version that is judged.
+        window: The window that ends now.
+    """
+    since = unix_ns(window.end - BESIDE)
+    lately = [task for task in tasks if since <= task.start_ns < window.end_ns]
+    began = min((task.start_ns for task in lately if task.version_digest == version), default=None)
+    if began is None:
+        return []
+    served = Counter(task.version_digest for task in lately if task.start_ns > began)
+    own = served.pop(version, 0) + 1
+    if not served:
+        return []
+    others = ", ".join(
+        f"{short_digest(name)} ({count:,})" for name, count in served.most_common(NAMES_SHOWN_MAX)
+    )
+    spoken = f"this verdict speaks of {short_digest(version)} ({own:,} tasks of the last day)"
+    return [f"Versions serve side by side: {spoken} and not of {others}."]

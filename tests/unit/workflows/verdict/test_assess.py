@@ -237,6 +237,27 @@ def test_a_window_of_a_year_does_not_drown_the_month_that_failed(installation, f
     assert any("longer than 28 days" in note for note in found.verdict.notes)
 
 
+def test_a_version_that_does_most_of_the_work_beside_the_judged_one_is_named(installation):
+    """A tenth of good tasks, the last among them, is judged; nine tenths of which half fail were in no word of it."""
+    add_tasks(installation, 100, at=NOW - 2 * HOUR, version_digest="a" * 64)
+    add_tasks(installation, 450, first=1_000, version_digest="b" * 64)
+    add_tasks(installation, 450, first=2_000, version_digest="b" * 64, result=TaskResult.FAILED, status=None)
+    add_tasks(installation, 20, first=5_000, at=NOW - HOUR / 2, version_digest="a" * 64)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert found.verdict.version == "a" * 64
+    assert [note for note in found.verdict.notes if "side by side" in note] == [
+        "Versions serve side by side: this verdict speaks of aaaaaaa (120 tasks of the last day) and not of bbbbbbb (900)."
+    ]
+
+
+def test_a_version_that_was_replaced_serves_beside_none(installation):
+    add_tasks(installation, 100, at=NOW - 2 * HOUR, version_digest="a" * 64)
+    add_tasks(installation, 10, first=1_000, version_digest="b" * 64)
+    add_tasks(installation, 5, first=2_000, at=NOW - 3 * DAY, version_digest="b" * 64)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert not any("side by side" in note for note in found.verdict.notes)
+
+
 def test_tasks_of_other_environments_alone_are_no_tasks_and_it_is_said_why(installation):
     add_tasks(installation, 60, environment="prod")
     found = assess(installation, AGENT, NOW, freeze=False)
