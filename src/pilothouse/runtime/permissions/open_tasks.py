@@ -21,6 +21,9 @@ __all__ = ["TASKS_CLOSED_MAX", "TASKS_OPEN_MAX", "OpenTasks", "task_type_of", "t
 TASKS_OPEN_MAX = 10_000
 """Open tasks of one process; the one not used for longest is closed, and its effects are denied from then on."""
 
+TASKS_TEXTS_MAX = 1_000
+"""Tasks whose foreign texts are kept, up to a megabyte each: those used last. Of others a value that stood in one is the model's word."""
+
 TASKS_CLOSED_MAX = 100_000
 """Runs of closed tasks that are remembered, about 20 MB: one that comes back has read what nobody remembers."""
 
@@ -59,6 +62,7 @@ class OpenTasks:
         _ALL.add(self)
         self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
         self._closed: OrderedDict[str, None] = OrderedDict()
+        self._recent: OrderedDict[str, None] = OrderedDict()
         self._tokens: dict[str, str] = {}
         self._token_of: dict[str, str] = {}
         """By run, the digest of its token: both go when the task goes."""
@@ -121,11 +125,23 @@ class OpenTasks:
                 found = TaskContext(opening, tainted=is_back)
                 self._keep(call.run, found)
             self._tasks.move_to_end(call.run)
+            self._use(call.run)
             return found
+
+    def _use(self, run: str) -> None:
+        """Note that a task is used, and forget the texts of the one that is not among the last any more."""
+        self._recent[run] = None
+        self._recent.move_to_end(run)
+        if len(self._recent) > TASKS_TEXTS_MAX:
+            old, _ = self._recent.popitem(last=False)
+            forgotten = self._tasks.get(old)
+            if forgotten is not None:
+                forgotten.forget_texts()
 
     def _keep(self, run: str, context: TaskContext) -> None:
         """Keep an open task, and close the one not used for longest, with its token, when there are too many."""
         self._tasks[run] = context
+        self._use(run)
         while len(self._tasks) > TASKS_OPEN_MAX:
             old, _ = self._tasks.popitem(last=False)
             self._tokens.pop(self._token_of.pop(old, ""), None)

@@ -299,6 +299,11 @@ class TaskContext:
         if isinstance(leaf, str) and self._field_room > 0:
             self._keep_text(path, leaf)
 
+    def forget_texts(self) -> None:
+        """Forget where foreign values stood; what they made of the task stays."""
+        self._fields = []
+        self._field_room = FIELD_TEXT_MAX
+
     def _keep_text(self, path: str, leaf: str) -> None:
         """Keep a foreign text; each takes some room, or a million empty ones would be kept."""
         text = clean(leaf[: self._field_room])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import OrderedDict, deque
@@ -16,6 +17,9 @@ __all__ = ["RUNS_KEPT_MAX", "LoopWatch"]
 
 RUNS_KEPT_MAX = 10_000
 """Runs that are remembered; the one not used for longest is forgotten first."""
+
+ARGS_CHARACTERS_MAX = 200
+"""Of arguments that are remembered as they are; of longer ones a digest is, for a run has a hundred and one may be a megabyte."""
 
 _text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 """Made once: the function of the module makes an encoder for each call."""
@@ -48,6 +52,8 @@ class LoopWatch:
         if call.run == NO_RUN:
             return
         args = _text(call.args)
+        if len(args) > ARGS_CHARACTERS_MAX:
+            args = hashlib.sha256(args.encode()).hexdigest()
         with self._lock:
             steps = self._runs.get(call.run)
             if steps is None:

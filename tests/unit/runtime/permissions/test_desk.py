@@ -421,3 +421,15 @@ def test_a_task_that_is_at_work_is_not_the_one_that_is_closed(boundary, monkeypa
         boundary.desk.decide(call("erp.find@1", effect="read", run=number * 32, number="7"))
         boundary.desk.decide(call("erp.find@1", effect="read", number="7"))
     assert boundary.desk.decide(call(recipient=IBAN, amount=120.5)).decision == "allow"
+
+
+def test_texts_of_tasks_that_are_not_used_are_not_kept(monkeypatch):
+    monkeypatch.setattr(open_tasks, "TASKS_TEXTS_MAX", 3)
+    tasks = open_tasks.OpenTasks()
+    for number in range(9):
+        task = tasks.context_of(call("mail.find@1", run=f"{number:032x}"))
+        task.observe("mail.find@1", {"body": "x" * 10_000}, {})
+        tasks.context_of(call("mail.find@1", run="f" * 32)).observe("mail.find@1", {"body": "y"}, {})
+    kept = [run for run, task in tasks._tasks.items() if task._fields]
+    assert kept == [f"{number:032x}" for number in (7, 8)] + ["f" * 32]
+    assert all(task.tainted for task in tasks._tasks.values())

@@ -622,3 +622,13 @@ def test_a_text_is_judged_by_what_it_is_and_not_by_how_it_reads():
 
     assert plain({"to": Kind("eve@evil.example")}) == {"to": "eve@evil.example"}
     assert type(plain(Kind("x"))) is str
+
+
+def test_what_is_remembered_of_long_arguments_is_short_and_tells_them_apart():
+    tool = governed(input={"type": "object"}, output={})
+    watch = LoopWatch()
+    for number in range(50):
+        watch.before(
+            tool_call(tool, {"text": f"{'x' * 10_000}{number}"}, span_id=f"{number:016x}"), polling=False
+        )
+    assert sum(len(step.args) for steps in watch._runs.values() for step in steps) < 5_000
