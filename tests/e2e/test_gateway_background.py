@@ -295,6 +295,30 @@ def test_an_answer_is_fetched_from_the_stand_in_that_has_it(is_elsewhere, stub, 
         assert [one.method for one in stub.seen[seen:]] == ["POST", "POST"]
 
 
+def test_an_answer_is_fetched_where_it_is_although_the_charter_names_another_provider_by_now(
+    stub, log, ledger
+):
+    stub._plans.clear()
+    with ProviderStub() as spare:
+        site = opened(stub, log, ledger, pinned(("spare", SPARE)), providers={"spare": spare.origin})
+        asked = {**BODY, "model": SPARE}
+        spare.plan(*[Plan(body=response("queued").body.replace(MODEL.encode(), SPARE.encode()))] * 2)
+        spare.plan(Plan(body=response("completed", USAGE).body.replace(MODEL.encode(), SPARE.encode())))
+        with site:
+            ask(site, RESPONSES, asked)
+            begun(site)
+            site.policies[AGENT] = pinned(("acme", MODEL))
+            assert fetch(site)[1]["status"] == "queued"
+            providers, site.providers = site.providers, {"acme": site.providers["acme"]}
+            seen = len(stub.seen)
+            assert fetch(site)[0] == 503
+            assert len(stub.seen) == seen, "who does not have it would say that there is no such answer"
+            site.providers = providers
+            assert fetch(site)[1]["status"] == "completed"
+            (call,) = of_models(site, 1)
+        assert (call.usage, call.served_by) == (USED, "spare")
+
+
 def test_a_deletion_ends_the_waiting(site, stub):
     stub.plan(response("in_progress"), Plan(body=b'{"id": "resp_1", "deleted": true}'))
     ask(site, RESPONSES, BODY)

@@ -15,6 +15,7 @@ from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.policy import Guard, Limits
 from pilothouse.runtime.gateway.spans import SpanSink
+from pilothouse.runtime.runlog.recorder import open_recorder
 
 MESSAGES = "/v1/messages"
 CHAT = "/v1/chat/completions"
@@ -164,6 +165,26 @@ class Lake:
         for resource in json.loads(body)["resourceSpans"]:
             self.spans += resource["scopeSpans"][0]["spans"]
         raise ConnectionError("it is enough that they were sent")
+
+
+def test_the_backend_that_served_stands_in_record_and_span(stub, tmp_path):
+    stub._plans.clear()
+    body = {"model": MODEL, "system_fingerprint": "fp_7", "choices": [], "usage": {"prompt_tokens": 1}}
+    stub.plan(Plan(body=json.dumps(body).encode()))
+    with (
+        open_recorder(tmp_path) as log,
+        GatewaySite({"acme": stub.origin}, pinned(("acme", MODEL)), log=log) as site,
+    ):
+        ask(site, CHAT, BODY)
+        (call,) = site.wait_for(1)
+        log.flush()
+        assert log.read(call.run).events[-1].event.fingerprint == "fp_7"
+    lake = Lake()
+    sink = SpanSink(lake)
+    sink.keep(call)
+    with pytest.raises(ConnectionError):
+        sink.flush()
+    assert "fp_7" in str(lake.spans[0]["attributes"])
 
 
 def test_what_spent_tokens_is_a_call_of_its_own_in_the_trace(site, stub):

@@ -144,6 +144,7 @@ class ModelResponse:
         attempts: Attempts at providers.
         provider: Who answered, or None.
         fallback: Why a stand-in answered, or None.
+        fingerprint: Configuration of the backend that served, as the provider says, or None.
         error: Code of what went wrong (`deadline`, `cancelled`, ...), or None.
     """
 
@@ -158,6 +159,7 @@ class ModelResponse:
     attempts: int = 1
     provider: str | None = None
     fallback: str | None = None
+    fingerprint: str | None = None
     error: str | None = None
 
 

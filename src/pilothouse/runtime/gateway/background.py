@@ -93,8 +93,8 @@ class BackgroundCalls:
         self._hand_over(call, promise)
         return None if before is None else self._call(before, call.key, b"")
 
-    async def find(self, fetch: Call) -> Promise | None:
-        """Return the promise that a request about a stored response is about; it is set in the request, too.
+    async def find(self, fetch: Call) -> None:
+        """Set in a request about a stored response the promise that it is about.
 
         Args:
             fetch: The request.
@@ -103,16 +103,15 @@ class BackgroundCalls:
             Refused: Another agent waits for that answer.
         """
         if self._promises is None or fetch.route.stored_id is None:
-            return None
+            return
         try:
             found = await asyncio.to_thread(self._promises.find, fetch.route.stored_id)
         except PilothouseError:
             self._counters["promises_unread"] += 1
-            return None
+            return
         fetch.promise = next((one for one in found if one.agent == fetch.key.agent), None)
         if found and fetch.promise is None:
             raise Refused(NO_SUCH_RESPONSE)
-        return fetch.promise
 
     async def ended_by(self, call: Call, caller: Caller) -> Call | None:
         """Return the call that is over with this one: itself, or the one whose answer it fetched; None where that still waits.

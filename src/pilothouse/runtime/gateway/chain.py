@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.core.charter.rules.model import is_exact_model
-from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.ports.gateway import Promise, Provider, WireProtocol
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.member import Member
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
@@ -55,6 +55,8 @@ class ChainBuilder:
             Refused: The model is not exact or not allowed, or nobody may answer.
         """
         directory = self._directory()
+        if call.promise is not None:
+            return [self._keeper(call, call.promise, directory.providers.get(call.promise.provider))]
         if directory is not self._of or len(self._found) > CHAINS_REMEMBERED_MAX:
             self._of, self._found = directory, {}
         asked = (call.key.prefix, call.model, call.route.path)
@@ -66,6 +68,27 @@ class ChainBuilder:
         found = self._find(call, directory.providers)
         self._found[asked] = (call.policy, call.route, found)
         return found
+
+    def _keeper(self, call: Call, promise: Promise, provider: Provider | None) -> Member:
+        """Return who has an answer that came later, be it a stand-in, or one that the charter no longer names.
+
+        Raises:
+            Refused: It may not be asked any more.
+        """
+        named = (
+            pin for pin in call.policy.chain if (pin.provider, pin.model) == (promise.provider, promise.model)
+        )
+        pin = next(named, Pin(provider=promise.provider, model=promise.model))
+        problem = _unusable(pin, provider, call, is_first=True)
+        if provider is None or problem:
+            raise Refused(
+                Refusal(
+                    RefusalCode.UPSTREAM_UNAVAILABLE,
+                    f"the answer is where it was asked for, and {problem}",
+                    "Look at the providers: `pilothouse provider list`.",
+                )
+            )
+        return Member(pin, provider, self._breaker(pin), is_asked=True)
 
     def _check_model(self, call: Call) -> None:
         """Check that the model that is asked for is exact, and allowed by key and charter.

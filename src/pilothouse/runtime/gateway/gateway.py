@@ -239,12 +239,9 @@ class Gateway:
             self._check_owner(asked.continues, call)
             if call.route.operation in KEPT_BY_PROVIDERS:
                 await self._conversations.check(call)
-        waiting = None if call.route.stored_id is None else await self._background.find(call)
-        if waiting is not None:  # whoever took it has its answer, be it a stand-in
-            call.model = waiting.model
+        if call.route.stored_id is not None:
+            await self._background.find(call)
         chain, upstream = self._answering(call)
-        if waiting is not None:
-            chain = [one for one in chain if one.provider.name == waiting.provider][:1] or chain[:1]
         if call.route.names_model:
             self.context.admit(call, chain[0].pin)
             if len(chain) > 1:

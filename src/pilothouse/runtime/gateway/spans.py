@@ -158,7 +158,10 @@ class SpanSink:
                 (call.proposal or spoken_output(call.plain, call.route.operation))[:CONTENT_CHARACTERS_MAX],
             )
             parent = call.parent if call.identity == "traceparent" else self._note_run(call, resource, said)
-            groups.setdefault(resource, []).extend((_span(call, parent, said), *_lost(call, parent)))
+            group = groups.setdefault(resource, [])
+            group.append(_span(call, parent, said))
+            if call.attempts[-1].spent is not None or len(call.attempts) > 1:
+                group.extend(_lost(call, parent))
         for run, open_run in self._over(everything=everything):
             groups.setdefault(open_run.resource, []).append(_root(run, open_run))
         if groups:
@@ -259,6 +262,8 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
         attributes.append(_text("gen_ai.response.model", call.served_model))
     if call.answer_id is not None:
         attributes.append(_text("gen_ai.response.id", call.answer_id))
+    if call.fingerprint is not None:
+        attributes.append(_text("openai.response.system_fingerprint", call.fingerprint))
     if call.fallback != "none":
         attributes.append(_text("pilothouse.gateway.fallback", call.fallback))
     if call.first_content_s is not None:

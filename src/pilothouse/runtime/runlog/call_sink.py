@@ -139,6 +139,7 @@ class RunLogSink:
             attempts=len(call.attempts),
             provider=call.served_by or None,
             fallback=None if call.fallback == "none" else call.fallback,
+            fingerprint=call.fingerprint,
             error=None if call.ending is Ending.DONE else str(call.ending),
         )
         self._log.append(call.run, response, call=call.call_id, at_ns=call.ended_ns or None)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.ports.gateway import VirtualKey, WireProtocol
+from pilothouse.ports.gateway import Spent, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.meter import DAY_NS, PICO, Meter
 from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Pin
@@ -17,7 +18,7 @@ from pilothouse.runtime.gateway.refusal import Refused
 from pilothouse.runtime.gateway.routes import find_place
 
 AGENT = "triage"
-ROUTE = find_place("POST", "/v1/chat/completions", says_anthropic=False).route
+ROUTE = find_place("POST", "/gw/v1/chat/completions", says_anthropic=False).route
 MONDAY, TUESDAY = date(2026, 11, 16), date(2026, 11, 17)
 MIDNIGHT_NS = int(datetime(2026, 11, 17, tzinfo=UTC).timestamp()) * 10**9
 
@@ -28,9 +29,8 @@ def price(provider, model, tokens, at_ns):
     return tokens.total * PICO if provider == "acme" else None
 
 
-def spend(meter, budget, *, at_ns, by="acme", tokens=10):
-    """Make one call of some tokens."""
-    call = Call(
+def asked(budget, *, at_ns=MIDNIGHT_NS, tokens=10):
+    return Call(
         run="r" * 32,
         route=ROUTE,
         key=VirtualKey(
@@ -46,6 +46,11 @@ def spend(meter, budget, *, at_ns, by="acme", tokens=10):
         output_max=tokens,
         began_ns=at_ns,
     )
+
+
+def spend(meter, budget, *, at_ns, by="acme", tokens=10):
+    """Make one call of some tokens."""
+    call = asked(budget, at_ns=at_ns, tokens=tokens)
     meter.reserve(call, call.policy.chain[0])
     call.attempts.append(Attempt(by, "m", at_ns, status=200))
     call.usage, call.served_by, call.ending = TokenCount(output=tokens), by, Ending.DONE
@@ -87,3 +92,57 @@ def test_a_stand_in_without_a_price_uses_up_what_was_reserved_for_the_pin():
         spend(meter, budget, at_ns=MIDNIGHT_NS, by="spare")
     (spent,) = meter.take_unsaved().values()
     assert (spent.usd_pico, spent.calls, spent.estimated) == (20 * PICO, 2, 2)
+
+
+def lost(meter, budget, *attempts):
+    """Reserve for a call of which these attempts gave no answer: provider, tokens, whether they were counted."""
+    call = asked(budget)
+    meter.reserve(call, call.policy.chain[0])
+    for by, tokens, is_counted in attempts:
+        spent = TokenCount(output=tokens)
+        call.attempts.append(Attempt(by, "m", MIDNIGHT_NS, failure="cut", spent=spent, is_counted=is_counted))
+    return call
+
+
+def answered(call, by="acme", tokens=10):
+    call.attempts.append(Attempt(by, "m", MIDNIGHT_NS, status=200))
+    call.usage, call.served_by, call.ending = TokenCount(output=tokens), by, Ending.DONE
+    return call
+
+
+def test_attempts_without_an_answer_count_each_at_its_own_price():
+    meter, budget = Meter(price), Budget(usd_per_day=Decimal(100))
+    call = answered(lost(meter, budget, ("acme", 7, True)))
+    meter.settle(call)
+    assert call.cost_pico == 17 * PICO
+    call = answered(lost(meter, budget, ("acme", 5, False)))
+    meter.settle(call)
+    assert call.cost_pico is None, "an estimate is no cost"
+    call = answered(lost(meter, budget, ("nobody-knows", 5, True)))
+    meter.settle(call)
+    assert call.cost_pico is None, "nor is a price that nobody has said"
+    (spent,) = meter.take_unsaved().values()
+    assert (spent.tokens, spent.calls, spent.estimated) == (17 + 15 + 15, 3, 2)
+    assert spent.usd_pico == (17 + 15 + 10 + 10) * PICO, "where it has none, what was reserved for the call"
+    with pytest.raises(Refused, match=r"52\.0000 of 60 USD"):
+        lost(meter, Budget(usd_per_day=Decimal(60)))
+
+
+def test_what_is_handed_over_stands_in_the_ledger_and_what_was_lost_before_does_not():
+    meter, budget = Meter(price), Budget(usd_per_day=Decimal(100))
+    call = answered(lost(meter, budget, ("acme", 7, True)))
+    held = meter.reserved(call)
+    assert (held.day, held.tokens, held.usd_pico) == (TUESDAY, 10, 10 * PICO)
+    meter.hand_over(call)
+    meter.settle(call)
+    assert meter.reserved(call) is None
+    unsaved = meter.take_unsaved()
+    assert unsaved == {(TUESDAY, AGENT): Spent(usd_pico=7 * PICO, tokens=7)}
+    charged = Spent(usd_pico=10 * PICO, tokens=10, calls=1, estimated=1)
+    both = Spent(usd_pico=17 * PICO, tokens=17, calls=1, estimated=1)
+    meter.learn(TUESDAY, {AGENT: both})
+    with pytest.raises(Refused, match=r"17\.0000 of 20 USD"):
+        lost(meter, Budget(usd_per_day=Decimal(20)))
+    meter.learn(TUESDAY, {AGENT: replace(both, usd_pico=both.usd_pico + charged.usd_pico)})
+    with pytest.raises(Refused, match=r"27\.0000 of 30 USD"):
+        lost(meter, Budget(usd_per_day=Decimal(30)))
