@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock
-from pilothouse.core.charter.digest import canonical_json
 
 if TYPE_CHECKING:
     from pilothouse.lake.repair import LakeLook
@@ -54,6 +53,7 @@ def rebuild_tasks(settings: Settings, *, actor: str) -> int:
         settings: Values in force.
         actor: Who asked.
     """
+    from pilothouse.core.charter.digest import canonical_json
     from pilothouse.lake.node import open_node
     from pilothouse.ledger.ledger import open_ledger
 

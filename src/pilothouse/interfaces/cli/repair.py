@@ -45,9 +45,10 @@ def register(cli: typer.Typer, services: Services) -> None:
         settings = load_settings(home=home)
         if rebuild:
             tasks = services.rebuild_tasks(settings, actor=command_line_actor())
-            typer.echo(
-                json.dumps({"rebuilt": tasks}) if as_json else f"{tasks:,} tasks say something else now."
-            )
+            if as_json:
+                typer.echo(json.dumps({"rebuilt": tasks}))
+            else:
+                say(f"{tasks:,} tasks say something else now.")
             return
         found = services.repair(settings, take_out=set_aside, actor=command_line_actor())
         damaged = found.damaged

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.shows.desk import PageDesk
     from pilothouse.workflows.watch.room import WatchRoom
 
-__all__ = ["BackUp", "McpRequest", "Repair", "ServeRequest", "ServerRole", "Services"]
+__all__ = ["BackUp", "McpRequest", "Rebuild", "Repair", "ServeRequest", "ServerRole", "Services"]
 
 
 class ServerRole(StrEnum):
