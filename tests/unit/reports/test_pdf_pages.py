@@ -18,12 +18,15 @@ from pdf_text import pdf_text
 from rich.console import Console
 from starlette.testclient import TestClient
 
+from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.readiness import build_readiness
 from pilothouse.reports.terminal import render_verdict
 from pilothouse.reports.terminal_sprint import render_sprint
 from pilothouse.reports.view_models import page_json
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
+from pilothouse.workflows.reports.report import show_executive
 from pilothouse.workflows.reports.sprint import show_sprint
+from pilothouse.workflows.verdict.assess import assess
 
 BASE = f"/agents/{world.AGENT}"
 ON_PAPER = {
@@ -170,3 +173,15 @@ def test_a_page_that_is_handed_on_names_its_file_and_every_such_address_answers(
     for path in ON_PAPER.values():
         assert f'<a href="{path}.pdf">PDF</a>' in client.get(path).text
     assert ".pdf" not in client.get(f"{BASE}/agent").text
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_the_executive_sheet_says_above_everything_else_that_the_agent_is_stopped(site, count):
+    """It stood on the last sheet, under the survey of the sector."""
+    place = site.installation
+    page = show_executive(place, assess(place, world.AGENT, world.NOW, freeze=False))
+    notes = ("ap-x is paused.", "Counts apart: mail.", "The third note.")[:count]
+    text = pdf_text(render_pdf(page.model_copy(update={"notices": notes}))).replace("\u200b", "")
+    assert all(text.index(note) < text.index("Five domains") for note in notes[:2])
+    assert all(text.index(note) > text.index("Further limits of this judgement") for note in notes[2:])
+    assert ("Further limits" in text) is (count == 3)
