@@ -156,10 +156,13 @@ def register(cli: typer.Typer, services: Services) -> None:
             found = room.log.search(agent=agent, kind=kind, limit=limit)
         if as_json:  # each as it is signed, all in one document
             records_text = ",\n".join(record.text for record in found)
-            say(f"[{records_text}]")
+            typer.echo("[" + records_text + "]")
             return
         for record in found:
-            say(f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  {record.kind}")
+            say(
+                f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  "
+                f"{record.kind}{_by(record.text)}"
+            )
         if not found:
             say(
                 "No record yet: the first charter, call or verdict makes one."
@@ -193,3 +196,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             say(f"The log keeps nothing that belongs to {person}.")
         else:
             say(f"The payloads of {person} cannot be read any more; record {position:,} says so.")
+
+
+def _by(text: str) -> str:
+    """Return who acted, as the record says it; empty for one that names nobody."""
+    actor = json.loads(text).get("actor", "")
+    return f"  by {actor}" if actor else ""

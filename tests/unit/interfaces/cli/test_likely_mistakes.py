@@ -59,6 +59,19 @@ def test_a_log_with_records_is_not_called_empty(run, agent, words):
     assert said == "No record of that agent or kind. `pilothouse audit list` shows the newest of all.\n"
 
 
+def test_the_list_of_records_names_who_acted(run, agent):
+    actors = {one["actor"] for one in json.loads(run("audit", "list", agent, "--json").output)}
+    lines = run("audit", "list", agent).output.splitlines()
+    assert {line.rpartition("  by ")[2] for line in lines} == actors
+
+
+def test_records_as_json_are_the_signed_text_with_what_nobody_sees(run, agent):
+    assert run("pause", agent, "--reason", "ev\u202eil").exit_code == 0
+    assert "ev\u202eil" in run("audit", "list", agent, "--json").output
+    assert "ev⟨U+202E⟩il" not in run("audit", "list", agent, "--json").output
+    assert "ev\u202eil" not in run("pause", agent, "--reason", "again").output
+
+
 def test_records_as_json_are_one_document_also_when_there_is_none(run, agent):
     records = json.loads(run("audit", "list", agent, "--json").output)
     assert {one["agent"] for one in records} == {agent}
