@@ -105,6 +105,6 @@ def test_progress_holds_no_secret_and_no_word_of_what_is_hidden():
     for broker, hides in ((Broker(), False), (Broker(), True), (None, True), (None, False)):
         tool.hides = hides
         proxy = McpProxy(ToolRuntime(agent="t", version=None, tools={}, door=Door()), {}, broker=broker)
-        asyncio.run(proxy._telling(tool, keep)(1, 2, "half s3cret"))
+        asyncio.run(proxy._telling(tool, None, keep)(1, 2, "half s3cret"))
     assert [one[2] for one in told] == ["half [credential a]", None, None, "half s3cret"]
-    assert proxy._telling(tool, None) is None
+    assert proxy._telling(tool, None, None) is None

@@ -232,7 +232,7 @@ def test_where_people_stay_silent_the_rest_may_be_anything(site, silent, answer)
     unverified = {
         name: terms.model_copy(update={"verifier": None}) for name, terms in charter.task_types.items()
     }
-    for day in range(6, -1, -1):
+    for day in range(3, -1, -1):
         draw(site, NOW - timedelta(days=day))
     for n, record in enumerate(drawn(site)):
         nobody_knows = n % 20 < 20 * silent
