@@ -12,12 +12,17 @@ import re
 import shutil
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from forked_process import run_command_line
 from started_server import started_server
 from tests.stubs.provider_stub import Plan, ProviderStub
+
+from pilothouse.ledger.gateway import SqlGatewayStore
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports.gateway import Spent
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +106,47 @@ def test_the_page_of_a_streamed_call_says_when_the_first_words_came(tmp_path):
                 )
     assert found is not None
     assert float(found[1]) >= (300 if found[2] == "ms" else 0.3)
+
+
+def test_a_background_answer_outlives_the_process_that_was_asked(tmp_path):
+    """Killed without a word; another one on the same folder is asked for the answer, and has the whole call."""
+    home = tmp_path / "home"
+    promised = {"id": "resp_7", "object": "response", "model": MODEL, "status": "queued", "output": []}
+    used = {"input_tokens": 900, "output_tokens": 5_000}
+    answered = {**promised, "status": "completed", "usage": used}
+    with ProviderStub() as stub:
+        stub.plan(*(Plan(body=json.dumps(one).encode()) for one in (promised, promised, answered)))
+        pilothouse(home, "provider", "add", "acme", stub.origin, "--credential-env", "ACME_KEY")
+        key = json.loads(pilothouse(home, "key", "add", "plain", "--json"))["key"]
+        gateway = (*GRPC, "--home", str(home), "--role", "gateway")
+        with started_server(*gateway, kill=True, ACME_KEY=SECRET) as first:
+            body = {"model": MODEL, "input": "Write a report.", "background": True}
+            run = call(f"{first}/gw/v1/responses", key, body)[0]
+            time.sleep(0.5)  # the run log gathers for a twentieth of a second
+        estimated = spent(home)
+        assert (estimated.calls, estimated.estimated) == (1, 1)
+        assert estimated.tokens > 0
+        with started_server(*gateway, ACME_KEY=SECRET) as second:
+            fetched = [call(f"{second}/gw/v1/responses/resp_7", key)[1]["status"] for _ in range(2)]
+    assert fetched == ["queued", "completed"]
+    assert spent(home) == Spent(tokens=5_900, calls=1, estimated=1, usd_pico=estimated.usd_pico), "no price"
+    shown = pilothouse(home, "replay", run, "--show")
+    assert [line.split()[4] for line in shown.splitlines()[2:]] == [
+        "run.open", "model.request", "model.response", "model.response",
+    ]  # fmt: skip
+
+
+def spent(home):
+    with open_ledger(f"sqlite:///{home / 'ledger.sqlite'}") as ledger:
+        return SqlGatewayStore(ledger.database).spent(datetime.now(UTC).date())["plain"]
+
+
+def call(url, key, body=None):
+    """Return the run and the answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return answer.headers["x-pilothouse-run"], json.loads(answer.read())
 
 
 def page_of(url):
