@@ -92,12 +92,20 @@ def register(cli: typer.Typer, services: Services) -> None:
             page = opened.lake.tasks(wanted, limit=limit)
             known = tuple(seen.agent for seen in opened.lake.agents()) if not page.tasks else ()
             outcomes = opened.ledger.outcomes_of([task.trace_id for task in page.tasks])
-        if agent is not None and known and agent not in known:
+            is_governed = agent is not None and opened.ledger.charter(agent) is not None
+        if is_governed and agent not in known and not page.tasks:
+            hint_console().print(
+                f"No task of {agent} has arrived. Start it with `pilothouse run -- COMMAND`; where it sends no telemetry of its "
+                f"own, give it a key that makes some of its model calls: `pilothouse key add {agent}`."
+            )
+        elif agent is not None and known and agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to see all.")
         if as_json:
             typer.echo(json.dumps({"tasks": [task_record(task) for task in page.tasks]}, ensure_ascii=False))
             return
         if not page.tasks:
+            if is_governed and agent not in known:
+                return
             if known:
                 hint_console().print("No task matches.")
                 return

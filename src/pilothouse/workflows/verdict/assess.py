@@ -364,7 +364,8 @@ def _nothing_arrived(installation: Installation, charter: Charter) -> str:
     if others:
         return (
             f"No task of {charter.agent!r} has arrived; telemetry came from {', '.join(others)}. Is the name in the "
-            "spans (`gen_ai.agent.name` or `pilothouse.agent`) that of the charter?"
+            "spans (`gen_ai.agent.name` or `pilothouse.agent`) that of the charter? An agent that sends none of its own "
+            f"needs a key that makes them: `pilothouse key add {charter.agent}`."
         )
     return (
         f"No task of {charter.agent!r} has arrived. Start `pilothouse up`, then the agent with "

@@ -149,6 +149,28 @@ def test_calls_past_the_permissions_say_how_calls_come_to_pass_them(run, agent, 
     )
 
 
+def test_an_agent_of_which_nothing_arrived_is_known_and_told_which_key_makes_spans(run, agent, tmp_path):
+    """`run` gives a key without spans, and an agent in another language was said not to exist."""
+    span = {
+        "traceId": "a" * 32,
+        "spanId": "b" * 16,
+        "name": "invoke_agent other",
+        "startTimeUnixNano": str(time.time_ns() - 10**9),
+        "endTimeUnixNano": str(time.time_ns()),
+        "attributes": [{"key": "pilothouse.agent", "value": {"stringValue": "other"}}],
+    }
+    (tmp_path / "traces.json").write_text(
+        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}), encoding="utf-8"
+    )
+    assert run("import", "traces.json").exit_code == 0
+    done = run("traces", "--agent", agent)
+    assert done.exit_code == 0
+    assert f"pilothouse key add {agent}" in " ".join(done.output.split())
+    assert isinstance(run("traces", "--agent", "nobody").exception, UnknownName)
+    assert json.loads(run("traces", "--agent", agent, "--json").stdout) == {"tasks": []}
+    assert f"pilothouse key add {agent}" in " ".join(run("verdict", agent).output.split())
+
+
 def test_a_key_of_an_agent_without_a_charter_says_what_it_lacks(run, agent):
     assert "No charter" not in run("key", "add", agent).output
     said = run("key", "add", agent[:-1]).output
