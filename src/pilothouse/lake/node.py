@@ -347,9 +347,11 @@ class LakeNode(LakeAnswers):
             return "more is waiting than can be taken in now"
         if self._writer.uncommitted_s > UNCOMMITTED_S_MAX:
             return "the lake could not be written for minutes; look at the disk"
-        if not self._disk.has_room:
-            return "the disk is at its floor of free space"
-        return ""
+        try:
+            has_room = self._disk.has_room
+        except OSError as error:  # somebody moved or deleted it: what is sent again later is not lost
+            return f"the data folder cannot be looked at ({error.strerror}); look at the disk"
+        return "" if has_room else "the disk is at its floor of free space"
 
     def _append(
         self, wal: Wal, checked: Checked, *, body: bytes, source: str, receipt: Receipt

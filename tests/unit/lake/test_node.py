@@ -364,6 +364,20 @@ def test_a_stopped_node_asks_senders_to_come_again(opened):
     assert send(node, run_spans()).answer is IntakeAnswer.BUSY
 
 
+def test_a_data_folder_that_is_gone_asks_senders_to_come_again(opened, monkeypatch):
+    """An exception was answered with 500, after which exporters drop what they hold."""
+    node = opened()
+
+    def gone(_):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", gone)
+    monkeypatch.setattr(disk_room, "CHECK_S", -1.0)
+    receipt = send(node, run_spans(1))
+    assert receipt.answer is IntakeAnswer.BUSY
+    assert "the data folder cannot be looked at (No such file or directory)" in receipt.reason
+
+
 def test_below_the_disk_floor_nothing_is_accepted_but_reading_goes_on(opened, monkeypatch):
     node = opened()
     send(node, run_spans(1))
