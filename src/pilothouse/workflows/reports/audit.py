@@ -150,10 +150,7 @@ def anchor_log(
     path = folder.absolute() / f"{room.log.keys.origin.replace('/', '-')}-{checkpoint.size:012}.checkpoint"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8") as file:
-            file.write(checkpoint.note)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_anchor(path, checkpoint.note)
     except OSError as error:
         raise StorageUnavailable(
             f"the anchor {path} cannot be written ({error.strerror})",
@@ -168,6 +165,28 @@ def anchor_log(
         document=canonical_json({"size": checkpoint.size, "path": str(path), "outside": outside}),
     )
     return checkpoint, path
+
+
+def _write_anchor(path: Path, note: str) -> None:
+    """Write an anchor and its name to the disk; one that is there is never opened for writing, since a full disk would empty it.
+
+    Raises:
+        OSError: It cannot be written, or another text has its name.
+    """
+    if not path.exists() or path.read_text("utf-8", "replace") != note:
+        with path.open("x", encoding="utf-8") as file:
+            try:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                path.unlink(missing_ok=True)  # half an anchor would be in the way of the next try
+                raise
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:

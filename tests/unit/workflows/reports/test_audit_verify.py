@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import insert
 import pilothouse
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.audit_rows import ENTRIES_ALONE
@@ -207,6 +209,30 @@ def test_each_kind_that_only_the_log_has_is_known():
         for kind in re.findall(r'book\.note\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8"))
     }
     assert made | noted | {ROWS_CHANGED} == ENTRIES_ALONE | {"subject.erased"}
+
+
+def test_a_full_disk_leaves_an_anchor_as_it_was_and_half_a_one_nowhere(room, tmp_path, monkeypatch):
+    sign = room.log.sign
+    first, path = anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+    monkeypatch.setattr(room.log, "sign", lambda: first)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StorageUnavailable, match="No space left"):
+            anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+        monkeypatch.setattr(room.log, "sign", sign)
+        with pytest.raises(StorageUnavailable, match="No space left"):
+            anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+    assert [one.read_bytes() for one in (tmp_path / "anchors").iterdir()] == [before]
+    path.write_text("another's")
+    monkeypatch.setattr(room.log, "sign", lambda: first)
+    with pytest.raises(StorageUnavailable, match="File exists"):
+        anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+    assert path.read_text() == "another's"
 
 
 def test_an_anchor_that_cannot_be_read_is_a_finding_and_ends_no_verification(room, tmp_path):
