@@ -83,7 +83,24 @@ def clean(text: str) -> str:
     if text.isascii():  # its own form, and without signs that nobody sees
         return text
     folded = unicodedata.normalize("NFKC", text)
-    return "".join(sign for sign in folded if unicodedata.category(sign) not in ("Cf", "Co", "Cn"))
+    return "".join(sign for sign in folded if unicodedata.category(sign) not in _UNSEEN)
+
+
+_UNSEEN = ("Cf", "Co", "Cn")
+"""Categories of characters that nobody sees, and of those that are none."""
+
+
+def _seen_whole(value: Any) -> str | None:
+    """Return a value in the form it is compared in, or None where a tool would be given more of it than is compared.
+
+    Blanks around it are everybody's. A character that nobody sees names another account to whoever keeps it, and the end of a
+    line begins another field.
+    """
+    if not isinstance(value, str):
+        return None
+    if not value.isascii() and any(unicodedata.category(sign) in _UNSEEN for sign in value):
+        return None
+    return clean(value).strip(" ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +213,8 @@ def _found(pattern: re.Pattern[str], text: str, read: Callable[[re.Match[str]], 
 
 def _by_pattern(name: str, pattern: re.Pattern[str], read: Callable[[str], str | None]) -> ValueType:
     def parse(value: Any) -> str | None:
-        text = clean(value).strip() if isinstance(value, str) else ""
-        return read(text) if pattern.fullmatch(text) else None
+        text = _seen_whole(value)
+        return read(text) if text and pattern.fullmatch(text) else None
 
     return ValueType(name, parse, lambda text: frozenset(_found(pattern, text, lambda match: read(match[0]))))
 
@@ -229,7 +246,7 @@ def _identifier(pattern: str | None) -> ValueType:
     def parse(value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, str | int):
             return None
-        text = clean(str(value)).strip()
+        text = _seen_whole(str(value))
         return text if text and not any(sign.isspace() for sign in text) else None
 
     return ValueType("id", parse, find)
@@ -256,9 +273,9 @@ def _iban(text: str) -> str | None:
 
 def _host(value: Any) -> str | None:
     """A host in the form the network knows: look-alike letters become visible as `xn--`."""
-    text = clean(value).strip().casefold().rstrip(".") if isinstance(value, str) else ""
+    text = (_seen_whole(value) or "").casefold().rstrip(".")
     name, _, port = text.partition(":")
-    if not name or "." not in name or any(sign in name for sign in "/@?# "):
+    if "." not in name or any(sign in "/@?#" or sign.isspace() for sign in text):
         return None
     try:
         ascii_name = name.encode("idna").decode()
@@ -268,8 +285,7 @@ def _host(value: Any) -> str | None:
 
 
 def _url(value: Any) -> str | None:
-    text = clean(value).strip() if isinstance(value, str) else ""
-    match = URL.fullmatch(text)
+    match = URL.fullmatch(_seen_whole(value) or "")
     return None if match is None else _joined(match, (match[1] or "").lower())
 
 
@@ -302,7 +318,7 @@ def _number(written: str, value: Any) -> str | None:
 
 
 def read_number(value: Any) -> Decimal | None:
-    """Return a number as it is written, or None; commas part thousands and nothing else, or two readers read two numbers.
+    """Return a number as it is written, or None; commas part thousands, and nothing else does, or two readers read two numbers.
 
     Example:
         >>> read_number("1,250.50"), read_number("1.250,50")
@@ -311,7 +327,7 @@ def read_number(value: Any) -> Decimal | None:
     if isinstance(value, int):
         return Decimal(value)
     text = str(value).strip()
-    if "," in text and not GROUPED.fullmatch(text):
+    if ("," in text and not GROUPED.fullmatch(text)) or "_" in text or not text.isascii():
         return None
     try:
         return Decimal(text.replace(",", ""))

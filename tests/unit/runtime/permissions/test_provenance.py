@@ -234,3 +234,32 @@ def test_a_million_empty_fields_are_not_kept():
     task.observe("mail.find@1", {"lines": [""] * 100_000}, {})
     assert len(task._fields) <= FIELD_TEXT_MAX / FIELD_ROOM_MIN + 1
     assert task.tainted
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("email", "ana@example.com"),
+        ("id(acct-[0-9]+)", "acct-1"),
+        ("id", "acct-1"),
+        ("iban", "DE89370400440532013000"),
+        ("url_host", "example.com"),
+        ("url", "https://example.com/a"),
+        ("date", "2026-12-01"),
+    ],
+)
+def test_a_tool_is_given_no_more_than_was_compared(written, value):
+    kind = value_type(written)
+    assert kind.parse(f" {value} ") is not None
+    middle = len(value) // 2
+    for more in ("\n", "\r\n", "\t", "\x0b", "\u2028"):
+        assert kind.parse(value + more) is None
+        assert kind.parse(more + value) is None
+    for unseen in ("\u200b", "\u202e", "\u2060", "\U000e0041", "\ufeff", "\ue000"):
+        assert kind.parse(value[:middle] + unseen + value[middle:]) is None
+        assert kind.parse(value + unseen) is None
+
+
+@pytest.mark.parametrize("value", ["1_000", "1__0.5", "\u0661\u0662", "12\u066b5"])
+def test_a_number_that_two_readers_read_otherwise_is_none(value):
+    assert value_type("amount(EUR)").parse(value) is None
