@@ -151,7 +151,7 @@ def test_the_reviewer_answers_what_waits_or_reads_that_nothing_does(walker, addr
 def test_the_ciso_narrows_the_record_and_is_told_how_to_verify_it_alone(walker, address):
     page = walker(None)
     page.goto(f"{address}/audit")
-    page.locator("#records td a").first.click()
+    page.locator("#records td a[href*='kind=']").first.click()
     page.wait_for_url(re.compile(r"/audit\?kind="))
     assert "pilothouse-verify audit.zip" in page.locator("#offline").inner_text()
     shoot(page, "ciso-record")
