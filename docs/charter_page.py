@@ -96,7 +96,9 @@ def section(title: str, model: type[BaseModel]) -> list[str]:
         words = type_words(field.annotation, field.metadata)
         lines.append(f"| `{key}` | {words} | {optional}{about.get(name) or COMMON.get(name, '')} |")
         if model is Charter and name == "target_volume":
-            lines.append("| `task_defaults` | mapping | optional. What every task type shares, merged key by key. |")
+            lines.append(
+                "| `task_defaults` | mapping | optional. What every task type shares, merged key by key. |"
+            )
     return [*lines, ""]
 
 
@@ -114,7 +116,9 @@ def rules() -> list[str]:
         lines += [f"## {title}", "", "| rule | kind | message | remedy |", "|---|---|---|---|"]
         for rule in group:
             remedy = rule.remedy.replace("{{", "{").replace("}}", "}")
-            lines.append(f"| `{rule.id}` | {KINDS[rule.kind.value]} | {cell(rule.message)} | {cell(remedy)} |")
+            lines.append(
+                f"| `{rule.id}` | {KINDS[rule.kind.value]} | {cell(rule.message)} | {cell(remedy)} |"
+            )
         lines.append("")
     return lines
 
@@ -136,7 +140,9 @@ def type_words(annotation: Any, metadata: Any = ()) -> str:
     arms = [arm for arm in get_args(annotation) if arm not in (type(None), Literal["?"])]
     if get_origin(annotation) is Union or "UnionType" in type(annotation).__name__:
         words = list(dict.fromkeys(type_words(arm) for arm in arms))
-        if type(None) in get_args(annotation) and any(isinstance(part, Word) and part.meaning is None for part in metadata):
+        if type(None) in get_args(annotation) and any(
+            isinstance(part, Word) and part.meaning is None for part in metadata
+        ):
             words.append("`none`")
         return " or ".join(words)
     if get_origin(annotation) is Literal:
@@ -173,7 +179,12 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
     found = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", part, flags=re.MULTILINE)
     inherited: dict[str, str] = {}
     for base in model.__mro__[1:]:
-        if isinstance(base, type) and issubclass(base, BaseModel) and base is not BaseModel and base is not model:
+        if (
+            isinstance(base, type)
+            and issubclass(base, BaseModel)
+            and base is not BaseModel
+            and base is not model
+        ):
             inherited = {**meanings(base), **inherited}
     return {**inherited, **{name: cell(" ".join(words.split())) for name, words in found}}
 
@@ -185,7 +196,11 @@ def first_sentence(model: type[BaseModel]) -> str:
 
 def default_words(default: Any) -> str:
     """Say the default where it is a plain value."""
-    return f", `{default}` without it" if isinstance(default, (str, int, float)) and not isinstance(default, bool) else ""
+    return (
+        f", `{default}` without it"
+        if isinstance(default, (str, int, float)) and not isinstance(default, bool)
+        else ""
+    )
 
 
 def cell(text: str) -> str:

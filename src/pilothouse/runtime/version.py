@@ -25,6 +25,22 @@ SOURCE_FILES_MAX = 2_000
 FILES_AT_ONCE = 500
 """Changed files that one git process names; their paths fit on its command line."""
 
+CODE_ENDINGS = (
+    b".py",
+    b".js",
+    b".ts",
+    b".mjs",
+    b".go",
+    b".java",
+    b".kt",
+    b".cs",
+    b".rb",
+    b".rs",
+    b".php",
+    b".ipynb",
+)
+"""How the names of files of code end; a charter's folder without any lies apart from its agent."""
+
 OPEN_QUESTION = "?"
 GIT_TIMEOUT_S = 10.0
 
@@ -79,29 +95,43 @@ def code_revision(folder: Path, *, apart: Iterable[str] = ()) -> str:
         apart: Files and folders in it that are about the agent and no part of it; relative. Python files in them count.
 
     Returns:
-        `tree:<digest>` of the files that git knows and of new Python files, or `files:<digest>` of the Python files
-        where there is no git, or none that it knows.
+        `tree:<digest>` of the files that git knows and of new Python files, in the agent's folder, or in the whole
+        repository where that folder has no code: a charter that lies apart from its code. `files:<digest>` of the Python
+        files where there is no git, or none that it knows.
     """
-    listed = _git(folder, "ls-files", "--stage", "-z", "--", ".")
-    if not listed:
+    blobs = _contents(folder)
+    left_out = [os.fsencode(one) for one in apart]
+    if not any(path.endswith(CODE_ENDINGS) for path in blobs) and not _python_files(folder):
+        top, below = (_git(folder, "rev-parse", f"--show-{name}") for name in ("toplevel", "prefix"))
+        if top and below is not None:
+            left_out = [below.rstrip(b"\n") + one for one in left_out]
+            blobs = _contents(Path(os.fsdecode(top.rstrip(b"\n")))) or blobs
+    if not blobs:
         return f"files:{_files_digest(folder)}"
+    seen = hashlib.sha256()
+    for path in sorted(blobs):
+        if path.endswith(b".py") or not any(path == one or path.startswith(one + b"/") for one in left_out):
+            seen.update(path + b"\0" + blobs[path] + b"\n")
+    return f"tree:{seen.hexdigest()}"
+
+
+def _contents(folder: Path) -> dict[bytes, bytes]:
+    """Return what git would call the present content of each file of a folder that it knows, and of each new Python file."""
+    listed = _git(folder, "ls-files", "--stage", "-z", "--", ".") or b""
     blobs = {
         path: entry.split()[1]
         for entry, _, path in (row.partition(b"\t") for row in listed.split(b"\0"))
         if path
     }
+    if not blobs:
+        return {}
     changed = (_git(folder, "ls-files", "--modified", "-z", "--", ".") or b"").split(b"\0")
     new = (_git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py") or b"").split(b"\0")
     touched = [one for one in dict.fromkeys((*changed, *new[:SOURCE_FILES_MAX])) if one]
     for path in touched:
         blobs.pop(path, None)
     blobs.update(_blobs(folder, [path for path in touched if (folder / os.fsdecode(path)).is_file()]))
-    left_out = [os.fsencode(one) for one in apart]
-    seen = hashlib.sha256()
-    for path in sorted(blobs):
-        if path.endswith(b".py") or not any(path == one or path.startswith(one + b"/") for one in left_out):
-            seen.update(path + b"\0" + blobs[path] + b"\n")
-    return f"tree:{seen.hexdigest()}"
+    return blobs
 
 
 def _about_the_agent(document: Mapping[str, Any], charter: str) -> tuple[str, ...]:
@@ -149,14 +179,17 @@ def _file_digest(path: Path) -> str:
 def _files_digest(folder: Path) -> str:
     """Digest of the Python files of a folder, by name and content."""
     seen = hashlib.sha256()
-    files = sorted(
-        path
-        for path in folder.rglob("*.py")
-        if not any(part.startswith(".") for part in path.parts[len(folder.parts) :])
-    )
-    for path in files[:SOURCE_FILES_MAX]:
+    for path in _python_files(folder)[:SOURCE_FILES_MAX]:
         seen.update(f"{path.relative_to(folder)}\0{_file_digest(path)}\n".encode())
     return seen.hexdigest()
+
+
+def _python_files(folder: Path) -> list[Path]:
+    """Return the Python files of a folder in order, without what is hidden, such as an environment."""
+    depth = len(folder.parts)
+    return sorted(
+        path for path in folder.rglob("*.py") if not any(part.startswith(".") for part in path.parts[depth:])
+    )
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

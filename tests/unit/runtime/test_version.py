@@ -163,6 +163,31 @@ def test_a_charter_with_strange_parts_still_has_a_version(repository):
     assert version(repository) not in {before, None}
 
 
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_charter_that_lies_apart_from_its_code_is_of_another_version_when_that_changes(
+    repository, is_committed
+):
+    apart = repository / "pilot"
+    write(apart / "charter.yaml", CHARTER)
+    write(apart / "notes.md")
+    if is_committed:
+        git(repository, "add", ".")
+    before = version(apart)
+    write(apart / "charter.yaml", "title: Other\n")
+    assert version(apart) == before
+    write(repository / "bot.py", "# other\n")
+    changed = version(apart)
+    assert changed not in {before, None}
+    git(repository, "add", "bot.py")
+    git(repository, "commit", "-q", "-m", "other")
+    assert version(apart) == changed
+    write(apart / "own.py", "# from here on its code is here\n")
+    git(repository, "add", ".")
+    own = version(apart)
+    write(repository / "bot.py", "# the work of a colleague\n")
+    assert version(apart) == own
+
+
 def test_a_folder_of_which_git_knows_nothing_is_named_by_its_files(repository):
     (repository / ".gitignore").write_text("apart/\n")
     write(repository / "apart/bot.py", "print(1)\n")
