@@ -37,8 +37,15 @@ def started(*words, **named):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_signals,  # noqa: PLW1509 - it only sets how signals are taken
         **named,
     )
+
+
+def _hear_signals():
+    """Take signals as what a terminal starts does; what a shell starts in the background ignores them, and so do its children."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def interrupt(process):

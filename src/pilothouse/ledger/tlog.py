@@ -39,8 +39,8 @@ class Tree:
 
     Example:
         >>> tree = Tree([leaf_hash(b"a"), leaf_hash(b"b"), leaf_hash(b"c")])
-        >>> proof = tree.inclusion(2, 3)
-        >>> verify_inclusion(leaf_hash(b"c"), 2, 3, proof, tree.root())
+        >>> (left,) = tree.inclusion(2, 3)
+        >>> node_hash(left, leaf_hash(b"c")) == tree.root()
         True
     """
 
