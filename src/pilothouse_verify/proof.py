@@ -139,14 +139,13 @@ def hold_against(
     if other.size == note.size:
         return ("" if other.root == note.root else f"{anchor} shows another log of the same size"), ""
     path = proofs.get(other.size)
+    if path is None and other.size > note.size:
+        return "", f"{anchor} is of a later log, {other.size:,} records: hold it against a newer one of these"
     if path is None:
-        wanted = f"`pilothouse audit prove --since {anchor}`"
-        if other.size > note.size:
-            return (
-                "",
-                f"{anchor} is of a later log, {other.size:,} records: hold it against a newer one of these",
-            )
-        return "", f"nothing shows that the log goes on from {anchor}: ask for what {wanted} prints"
+        return "", (
+            f"nothing shows that this log goes on from {anchor}: "
+            "ask for a proof that `pilothouse audit prove` made with `--since` and that file"
+        )
     if consistency_roots(other.size, note.size, other.root, path) != (other.root, note.root):
         return f"the log of {note.size:,} records does not go on from that of {anchor}", ""
     return "", ""

@@ -123,23 +123,24 @@ def register(cli: typer.Typer, services: Services) -> None:
         since: Annotated[
             Path | None,
             typer.Option(
-                help="An earlier checkpoint: prove that the log is the same one, with records after it."
+                help="An earlier checkpoint: that the log goes on from it, or that the record was in it then."
             ),
         ] = None,
         home: Home = None,
     ) -> None:
-        """Print a proof that `pilothouse-verify` checks: one record is in the signed log, or the log goes on from a checkpoint."""
+        """Print a proof that `pilothouse-verify` checks: a record is in the signed log, or the log goes on from a checkpoint."""
         from pilothouse.workflows.reports.log_proofs import prove_growth, prove_record
 
-        if (position is None) == (since is None):
-            raise UsageError(
-                "what is to be proved: one record or the growth of the log?",
-                remedy="Name one: `pilothouse audit prove NUMBER` or `pilothouse audit prove --since CHECKPOINT`.",
-            )
         with services.open_boundary(load_settings(home=home)) as room:
-            text = (
-                prove_record(room, position) if position is not None else prove_growth(room, since or Path())
-            )
+            if position is not None:
+                text = prove_record(room, position, earlier=since)
+            elif since is not None:
+                text = prove_growth(room, since)
+            else:
+                raise UsageError(
+                    "what is to be proved: one record or the growth of the log?",
+                    remedy="Name one: `pilothouse audit prove NUMBER` or `pilothouse audit prove --since CHECKPOINT`.",
+                )
         typer.echo(text, nl=False)
 
     @group.command("list")

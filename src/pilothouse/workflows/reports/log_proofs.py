@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pilothouse.errors import DigestMismatch, UnknownName, UsageError
-from pilothouse.ledger.checkpoint import open_note
+from pilothouse.ledger.checkpoint import Checkpoint, open_note
 from pilothouse.ledger.tlog import Tree
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 from pilothouse.workflows.reports.audit import ANCHORED, read_note
@@ -20,30 +20,37 @@ SIZES_MAX = 365
 """Anchored states that a bundle proves itself to extend, newest first: one a day for a year, some 2 KB each."""
 
 
-def prove_record(room: BoundaryRoom, position: int) -> str:
-    """Return one record with the proof that it is in the log as it is signed now.
+def prove_record(room: BoundaryRoom, position: int, *, earlier: Path | None = None) -> str:
+    """Return one record with the proof that it is in the log as it is signed now, or as it was signed before.
 
     Args:
         room: Installation with its audit log.
         position: Number of the record, from 0.
+        earlier: File with the checkpoint that it is proved under; a new one when None.
 
     Returns:
         The lines of a C2SP tlog-proof, an empty line, and the record.
 
     Raises:
-        UnknownName: The log has no such record.
+        UnknownName: The log has no such record, or had none then.
+        UsageError: The file is no checkpoint of this log.
+        DigestMismatch: The log is not the one that was signed then.
     """
-    signed = room.log.sign()
-    if position >= signed.size:
+    if earlier is None:
+        signed = room.log.sign()
+        tree, note, size = room.log.tree(), signed.note, signed.size
+    else:
+        tree, note = room.log.tree(), read_note(earlier)
+        size = _standing(room, tree, earlier, note).size
+    if position >= size:
         raise UnknownName(
-            f"no record {position}; the log has {signed.size:,}",
+            f"no record {position}; the log {'has' if earlier is None else 'had'} {size:,}",
             remedy="List them: `pilothouse audit list`.",
             subject=str(position),
         )
-    path = room.log.tree().inclusion(position, signed.size)
     record = room.log.records(start=position, limit=1)[0]
-    lines = ("c2sp.org/tlog-proof@v1", f"index {position}", *_encoded(path))
-    return "\n".join((*lines, "", signed.note, record.text, ""))
+    lines = ("c2sp.org/tlog-proof@v1", f"index {position}", *_encoded(tree.inclusion(position, size)))
+    return "\n".join((*lines, "", note, record.text, ""))
 
 
 def prove_growth(room: BoundaryRoom, earlier: Path) -> str:
@@ -60,23 +67,28 @@ def prove_growth(room: BoundaryRoom, earlier: Path) -> str:
         UsageError: The file is no checkpoint of this log.
         DigestMismatch: The log is not the one that was signed then.
     """
-    checkpoint = open_note(read_note(earlier), room.log.keys.verifier)
+    signed, tree = room.log.sign(), room.log.tree()
+    old = _standing(room, tree, earlier, read_note(earlier)).size
+    return "\n".join((f"old {old}", *_encoded(tree.consistency(old, signed.size)), "", signed.note))
+
+
+def _standing(room: BoundaryRoom, tree: Tree, path: Path, note: str) -> Checkpoint:
+    """Return an earlier checkpoint that the log still begins with."""
+    checkpoint = open_note(note, room.log.keys.verifier)
     if checkpoint.origin != room.log.keys.origin or not checkpoint.size:
         raise UsageError(
-            f"{earlier} is of "
+            f"{path} is of "
             + ("an empty log, which every log extends" if not checkpoint.size else checkpoint.origin),
             remedy="Name a checkpoint of this log: `pilothouse audit anchor FOLDER` writes one.",
-            subject=str(earlier),
+            subject=str(path),
         )
-    signed, tree = room.log.sign(), room.log.tree()
-    if checkpoint.size > signed.size or tree.root(checkpoint.size) != checkpoint.root:
+    if checkpoint.size > len(tree) or tree.root(checkpoint.size) != checkpoint.root:
         raise DigestMismatch(
-            f"the log does not begin with the {checkpoint.size:,} records of {earlier}",
-            remedy=f"See what is wrong: `pilothouse audit verify --against {earlier}`.",
-            subject=str(earlier),
+            f"the log does not begin with the {checkpoint.size:,} records of {path}",
+            remedy=f"See what is wrong: `pilothouse audit verify --against {path}`.",
+            subject=str(path),
         )
-    path = tree.consistency(checkpoint.size, signed.size)
-    return "\n".join((f"old {checkpoint.size}", *_encoded(path), "", signed.note))
+    return checkpoint
 
 
 def proven_sizes(room: BoundaryRoom, tree: Tree, size: int) -> dict[str, list[str]]:

@@ -89,6 +89,14 @@ def test_a_log_proves_that_it_goes_on_from_an_anchor(room, grown, tmp_path, caps
     )
 
 
+def test_a_record_proves_that_it_was_in_the_log_that_was_anchored(room, grown, tmp_path):
+    for position in range(5):
+        path = written(tmp_path, prove_record(room, position, earlier=grown))
+        assert checked(room, path, grown) == ([], [])
+    with pytest.raises(UnknownName, match="no record 5; the log had 5"):
+        prove_record(room, 5, earlier=grown)
+
+
 def test_what_is_lacking_to_believe_a_proof_is_said(room, grown, tmp_path):
     path = written(tmp_path, prove_growth(room, grown))
     assert checked(room, path)[1] == ["give the checkpoint of 5 records that you have with --checkpoint"]
@@ -97,7 +105,7 @@ def test_what_is_lacking_to_believe_a_proof_is_said(room, grown, tmp_path):
     record = written(tmp_path, prove_record(room, 2))
     assert checked(room, record)[1][0].startswith("no anchor")
     # An older anchor is not the state in which the record stands, and only the growth between them joins the two.
-    assert "audit prove --since" in checked(room, record, grown)[1][0]
+    assert "with `--since` and that file" in checked(room, record, grown)[1][0]
 
 
 def test_a_log_that_was_written_anew_does_not_go_on_from_the_anchor(room, grown, tmp_path):
