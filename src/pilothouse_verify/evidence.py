@@ -7,14 +7,13 @@ import hashlib
 import io
 import json
 import zipfile
-from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pilothouse_verify.bundle import UNREADABLE
 from pilothouse_verify.canonical import canonical
 from pilothouse_verify.note import parse_key, parse_note
-from pilothouse_verify.proof import hold_against
+from pilothouse_verify.proof import decoded_path, hold_against
 from pilothouse_verify.recompute import recompute
 from pilothouse_verify.tree import inclusion_root
 
@@ -145,21 +144,17 @@ def _check_proof(
         result.problems.append(f"the checkpoint is not signed by {believed.name}")
         return
     text = str(proof["record"])
-    path = [b64decode(node, validate=True) for node in proof["path"]]
+    path = decoded_path(proof["path"])
     if inclusion_root(text.encode(), int(proof["position"]), note.size, path) != note.root:
         result.problems.append("the record of this bundle is not in the signed log")
     record = json.loads(text)
     digest = hashlib.sha256(files["manifest.json"]).hexdigest()
     if record.get("kind") != "evidence.exported" or record.get("document", {}).get("manifest") != digest:
         result.problems.append("the signed record is not that of this manifest")
-    grown = {
-        int(size): [b64decode(node, validate=True) for node in nodes]
-        for size, nodes in proof.get("extends", {}).items()
-    }
-    for anchor in anchors:
-        problem, lack = hold_against(note, anchor, believed, grown)
-        result.problems.extend([problem] if problem else [])
-        result.missing.extend([lack] if lack else [])
+    grown = {int(size): decoded_path(nodes) for size, nodes in proof.get("extends", {}).items()}
+    problems, missing = hold_against(note, anchors, believed, grown)
+    result.problems.extend(problems)
+    result.missing.extend(missing)
 
 
 def _check_verdict(files: dict[str, bytes], manifest: dict[str, object], result: EvidenceResult) -> None:

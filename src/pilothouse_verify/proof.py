@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
 from pilothouse_verify.tree import consistency_roots, inclusion_root
 
-__all__ = ["ProofResult", "check_proof", "hold_against", "is_proof"]
+__all__ = ["ProofResult", "check_proof", "decoded_path", "hold_against", "is_proof"]
 
 RECORD_HEAD, GROWTH_HEAD = "c2sp.org/tlog-proof@v1", "old "
 
@@ -77,7 +78,13 @@ def check_proof(path: Path, *, key: str | None, anchors: tuple[Path, ...]) -> Pr
             _check_growth(head.split("\n"), note, believed, anchors, result)
         else:
             _check_record(head.split("\n"), note, record.removesuffix("\n"), result)
-            _check_anchors(note, believed, anchors, result)
+            problems, missing = hold_against(note, anchors, believed, {})
+            result.problems.extend(problems)
+            result.missing.extend(missing)
+            if not anchors:
+                result.missing.append(
+                    "no anchor: give a checkpoint from outside with --checkpoint to rule out a fork"
+                )
     except ValueError:
         result.problems.append("the proof is not written as one")
     return result
@@ -87,7 +94,7 @@ def _check_record(lines: list[str], note: Note, record: str, result: ProofResult
     word, _, number = lines[1].partition(" ") if len(lines) > 1 else ("", "", "")
     if word != "index" or not (number.isascii() and number.isdigit()):
         raise ValueError("no index")
-    path = [b64decode(line, validate=True) for line in lines[2:]]
+    path = decoded_path(lines[2:])
     if inclusion_root(record.encode(), int(number), note.size, path) != note.root:
         result.problems.append(f"this record is not record {int(number):,} of the signed log")
     result.summary = f"record {int(number):,} is in the log of {note.size:,} records"
@@ -100,57 +107,63 @@ def _check_growth(
     if not (number.isascii() and number.isdigit()):
         raise ValueError("no size")
     old = int(number)
-    proofs = {old: [b64decode(line, validate=True) for line in lines[1:]]}
-    held = [hold_against(note, anchor, key, proofs) for anchor in anchors]
-    result.problems.extend(problem for problem, _ in held if problem)
-    result.missing.extend(lack for _, lack in held if lack)
-    if not any(size == old for size in map(_size_of, anchors)):
+    problems, missing = hold_against(note, anchors, key, {old: decoded_path(lines[1:])})
+    result.problems.extend(problems)
+    result.missing.extend(missing)
+    if not any(other is not None and other.size == old for other in map(_note_of, anchors)):
         result.missing.append(f"give the checkpoint of {old:,} records that you have with --checkpoint")
     result.summary = f"the log of {note.size:,} records goes on from that of {old:,}"
 
 
-def _check_anchors(note: Note, key: PublicKey | None, anchors: tuple[Path, ...], result: ProofResult) -> None:
-    for problem, lack in (hold_against(note, anchor, key, {}) for anchor in anchors):
-        result.problems.extend([problem] if problem else [])
-        result.missing.extend([lack] if lack else [])
-    if not anchors:
-        result.missing.append(
-            "no anchor: give a checkpoint from outside with --checkpoint to rule out a fork"
-        )
+def decoded_path(lines: Iterable[str]) -> list[bytes]:
+    """Return the nodes of a proof.
+
+    Args:
+        lines: Each in base64.
+
+    Raises:
+        ValueError: One is not.
+    """
+    return [b64decode(line, validate=True) for line in lines]
 
 
 def hold_against(
-    note: Note, anchor: Path, key: PublicKey | None, proofs: dict[int, list[bytes]]
-) -> tuple[str, str]:
-    """Return what is wrong between a checkpoint and one that came another way, and what is lacking to say so.
+    note: Note, anchors: Iterable[Path], key: PublicKey | None, proofs: Mapping[int, list[bytes]]
+) -> tuple[list[str], list[str]]:
+    """Return what is wrong between a checkpoint and those that came another way, and what is lacking to say so.
 
     Args:
         note: The checkpoint.
-        anchor: File with the other one.
+        anchors: Files with the others.
         key: Key of the log, or None when nobody gave it.
         proofs: By size, the proofs that the checkpoint's log goes on from the one of that size.
 
     Returns:
-        The problem and what is lacking, each empty where there is none.
+        The problems, and what is lacking.
     """
-    other = parse_note(anchor.read_text(encoding="utf-8", errors="replace"))
-    if other is None or other.origin != note.origin or (key is not None and not other.is_signed_by(key)):
-        return f"{anchor} is no checkpoint of {note.origin}", ""
-    if other.size == note.size:
-        return ("" if other.root == note.root else f"{anchor} shows another log of the same size"), ""
-    path = proofs.get(other.size)
-    if path is None and other.size > note.size:
-        return "", f"{anchor} is of a later log, {other.size:,} records: hold it against a newer one of these"
-    if path is None:
-        return "", (
-            f"nothing shows that this log goes on from {anchor}: "
-            "ask for a proof that `pilothouse audit prove` made with `--since` and that file"
-        )
-    if consistency_roots(other.size, note.size, other.root, path) != (other.root, note.root):
-        return f"the log of {note.size:,} records does not go on from that of {anchor}", ""
-    return "", ""
+    problems, missing = [], []
+    for anchor in anchors:
+        other = _note_of(anchor)
+        if other is None or other.origin != note.origin or (key is not None and not other.is_signed_by(key)):
+            problems.append(f"{anchor} is no checkpoint of {note.origin}")
+        elif other.size == note.size:
+            if other.root != note.root:
+                problems.append(f"{anchor} shows another log of the same size")
+        elif other.size in proofs:
+            roots = consistency_roots(other.size, note.size, other.root, proofs[other.size])
+            if roots != (other.root, note.root):
+                problems.append(f"the log of {note.size:,} records does not go on from that of {anchor}")
+        elif other.size > note.size:
+            missing.append(
+                f"{anchor} is of a later log, {other.size:,} records: hold it against a newer one of these"
+            )
+        else:
+            missing.append(
+                f"nothing shows that this log goes on from {anchor}: "
+                "ask for a proof that `pilothouse audit prove` made with `--since` and that file"
+            )
+    return problems, missing
 
 
-def _size_of(anchor: Path) -> int | None:
-    note = parse_note(anchor.read_text(encoding="utf-8", errors="replace"))
-    return None if note is None else note.size
+def _note_of(anchor: Path) -> Note | None:
+    return parse_note(anchor.read_text(encoding="utf-8", errors="replace"))

@@ -28,7 +28,7 @@ from pilothouse.ledger.tlog import Tree, leaf_hash
 from pilothouse.ports.ledger import Decision
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 
-__all__ = ["ANCHORED", "LogCheck", "anchor_log", "export_bundle", "read_note", "verify_log"]
+__all__ = ["ANCHORED", "LogCheck", "anchor_log", "export_bundle", "held_against", "read_note", "verify_log"]
 
 ANCHORED = "audit.anchored"
 ERASED = "subject.erased"
@@ -103,10 +103,10 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
     records = _readable(texts, problems)
     tree = Tree(leaf_hash(text.encode()) for _, text in texts)
     for one in stored:
-        problems.extend(_held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
+        problems.extend(held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
     anchored, outside = _anchored(room, anchors, tree, problems)
     for path in against:
-        found = _held_against(room, tree, read_note(path), str(path))
+        found = held_against(room, tree, read_note(path), str(path))
         problems.extend(found)
         if not found:
             anchored = outside = max(anchored or 0, open_note(read_note(path), None).size)
@@ -254,8 +254,15 @@ def read_note(path: Path) -> str:
         ) from error
 
 
-def _held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[str]:
-    """What is wrong between the records and one checkpoint."""
+def held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[str]:
+    """Return what is wrong between the records and one checkpoint.
+
+    Args:
+        room: Installation with its audit log.
+        tree: The whole log.
+        note: Text of the checkpoint.
+        name: What it is called in words.
+    """
     try:
         checkpoint = open_note(note, room.log.keys.verifier)
     except (MalformedRecord, DigestMismatch) as error:
@@ -285,7 +292,7 @@ def _anchored(
         except UsageError as error:  # who may write there must not be able to end the verification
             problems.append(error.message)
             continue
-        found = _held_against(room, tree, note, f"anchor {path}")
+        found = held_against(room, tree, note, f"anchor {path}")
         problems.extend(found)
         if not found:
             size = open_note(note, None).size

@@ -12,7 +12,7 @@ from pilothouse.errors import DigestMismatch, UnknownName, UsageError
 from pilothouse.ledger.checkpoint import Checkpoint, open_note
 from pilothouse.ledger.tlog import Tree
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
-from pilothouse.workflows.reports.audit import ANCHORED, read_note
+from pilothouse.workflows.reports.audit import ANCHORED, held_against, read_note
 
 __all__ = ["prove_growth", "prove_record", "proven_sizes"]
 
@@ -75,14 +75,13 @@ def prove_growth(room: BoundaryRoom, earlier: Path) -> str:
 def _standing(room: BoundaryRoom, tree: Tree, path: Path, note: str) -> Checkpoint:
     """Return an earlier checkpoint that the log still begins with."""
     checkpoint = open_note(note, room.log.keys.verifier)
-    if checkpoint.origin != room.log.keys.origin or not checkpoint.size:
+    if not checkpoint.size:
         raise UsageError(
-            f"{path} is of "
-            + ("an empty log, which every log extends" if not checkpoint.size else checkpoint.origin),
-            remedy="Name a checkpoint of this log: `pilothouse audit anchor FOLDER` writes one.",
+            f"{path} is of an empty log, which every log extends",
+            remedy="Name a later one: `pilothouse audit anchor FOLDER` writes it.",
             subject=str(path),
         )
-    if checkpoint.size > len(tree) or tree.root(checkpoint.size) != checkpoint.root:
+    if held_against(room, tree, note, str(path)):
         raise DigestMismatch(
             f"the log does not begin with the {checkpoint.size:,} records of {path}",
             remedy=f"See what is wrong: `pilothouse audit verify --against {path}`.",

@@ -20,6 +20,7 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import UNKNOWN, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.work import PRODUCTION
 from pilothouse.core.statistics.effect import relative_change
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.verdict.expansion import people_in_role
@@ -108,7 +109,7 @@ def seal_outcomes(installation: Installation, agent: str, person: str, now: date
             remedy="Answer them, then `pilothouse check`.",
             subject=agent,
         )
-    counted = TaskFilter(agent=agent, environment="production", to_ns=unix_ns(now))
+    counted = TaskFilter(agent=agent, environment=PRODUCTION, to_ns=unix_ns(now))
     in_time = not installation.lake.tasks(counted, limit=1).tasks  # tasks of a pilot do not count
     # Agents that name no environment have served all the same since their pilot ended.
     served = [event.at for event in phase_events(installation.ledger, agent) if event.phase != "pilot"]

@@ -253,9 +253,8 @@ class _Traffic:
         done: int | None = None
         try:
             seen = _tasks_in(installation, charter, everything)
-        except (
-            LimitExceeded
-        ):  # an agent of 40,000 tasks a day; only the volume looks back so far, and counting is enough
+        except LimitExceeded:
+            # An agent of 40,000 tasks a day: only the volume looks back so far, and for that counting is enough.
             seen, done = _tasks_in(installation, charter, longest), _completed(installation, charter, volume)
         tasks = work_of(charter, seen)
         elsewhere, tried = tried_elsewhere(charter, seen, longest)

@@ -14,6 +14,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
+from pilothouse.core.evidence.work import PRODUCTION
 from pilothouse.core.verdict.addition import explained
 from pilothouse.core.verdict.phases import PhaseMove
 from pilothouse.core.verdict.stability import DayRecord, Reset, StabilityClock, StabilityTerms, fold_clock
@@ -177,7 +178,7 @@ def _observe(
 def _completed(installation: Installation, charter: Charter, start: datetime, end: datetime) -> int:
     wanted = TaskFilter(
         agent=charter.agent,
-        environment="production",
+        environment=PRODUCTION,
         result=TaskResult.COMPLETED.value,
         from_ns=unix_ns(start),
         to_ns=unix_ns(end),
