@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import page_world as world
 import pytest
-from fresh_ledger import ledger_url
+from home_in_force import home_in_force
 from otlp_bodies import PROTOBUF, request, run_spans
 from review_world import QUESTION
 
@@ -23,7 +23,6 @@ from pilothouse.lake.node import open_node
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.ledger import DECISIONS_MAX
-from pilothouse.settings import load_settings
 from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.curation.erasure import ask_to_empty, carry_out_erasures
 from pilothouse.workflows.reports.audit import anchor_log, verify_log
@@ -35,16 +34,7 @@ NOW_NS = time.time_ns() // 1_000 * 1_000 - 3_600 * 10**9
 
 @pytest.fixture
 def settings(tmp_path):
-    found = load_settings({}, home=tmp_path / "home")
-    found.home.mkdir()
-    with open_ledger(ledger_url(found.home)) as ledger:
-        ledger.accept_charter(
-            agent=AGENT,
-            digest="c" * 64,
-            text=world.charter_text(),
-            path="charter.yaml",
-            at=SystemClock().now(),
-        )
+    found = home_in_force(tmp_path / "home")
     with open_intake(found) as intake:
         for trace, who in ((1, SUBJECT), (2, "K-4711-9999")):
             spans = run_spans(trace, start=NOW_NS)

@@ -7,16 +7,14 @@ import time
 
 import page_world as world
 import pytest
-from fresh_ledger import ledger_url
+from home_in_force import home_in_force
 from otlp_bodies import PROTOBUF, request, run_spans
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
-from pilothouse.app.opening import SystemClock, open_intake
+from pilothouse.app.opening import open_intake
 from pilothouse.app.people import open_curation
-from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
-from pilothouse.settings import load_settings
 
 AGENT, SUBJECT = world.AGENT, "Kim.4711@customer.example"
 NOW_NS = time.time_ns() // 1_000 * 1_000
@@ -52,16 +50,7 @@ def sent(name, number):
 
 @pytest.fixture
 def settings(tmp_path):
-    found = load_settings({}, home=tmp_path / "home")
-    found.home.mkdir()
-    with open_ledger(ledger_url(found.home)) as ledger:
-        ledger.accept_charter(
-            agent=AGENT,
-            digest="c" * 64,
-            text=world.charter_text(),
-            path="charter.yaml",
-            at=SystemClock().now(),
-        )
+    found = home_in_force(tmp_path / "home")
     with open_intake(found) as intake:
         for number, name in enumerate(TRACES, start=1):
             intake.accept(

@@ -10,6 +10,7 @@ import time
 import page_world as world
 import pytest
 from fresh_ledger import ledger_url
+from home_in_force import home_in_force
 from otlp_bodies import PROTOBUF, request, run_spans
 from typer.testing import CliRunner
 
@@ -27,7 +28,6 @@ from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
-from pilothouse.settings import load_settings
 from pilothouse.testing import MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.curation.erasure import carry_out_erasures, traces_saying
 from pilothouse.workflows.reports.audit import verify_log
@@ -60,16 +60,8 @@ def spans_of(name, number):
 
 @pytest.fixture
 def settings(tmp_path):
-    found = load_settings({}, home=tmp_path / "home")
-    found.home.mkdir()
+    found = home_in_force(tmp_path / "home")
     with open_ledger(ledger_url(found.home)) as ledger:
-        ledger.accept_charter(
-            agent=AGENT,
-            digest="c" * 64,
-            text=world.charter_text(),
-            path="charter.yaml",
-            at=SystemClock().now(),
-        )
         ledger.save_outcomes(
             [outcome("claim", json.dumps({"paid": SUBJECT})), outcome("other", '{"paid": "somebody"}')]
         )
