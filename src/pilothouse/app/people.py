@@ -185,7 +185,7 @@ def feedback_key(settings: Settings) -> str:
     Raises:
         StorageUnavailable: The file is empty.
     """
-    from pilothouse.ledger.audit_keys import made_once
+    from pilothouse.durable_file import made_once
 
     path = settings.feedback_key_file
     path.parent.mkdir(parents=True, exist_ok=True)

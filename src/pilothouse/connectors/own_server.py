@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilothouse.durable_file import replace_file
+
 __all__ = ["ServerAddress", "ask_health", "forget_server", "note_server", "read_server"]
 
 FILE_NAME = "server.json"
@@ -38,10 +40,7 @@ def note_server(home: Path, url: str) -> None:
         home: Data folder.
         url: Base address.
     """
-    path = home / FILE_NAME
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
-    temporary.replace(path)
+    replace_file(home / FILE_NAME, json.dumps({"url": url, "pid": os.getpid()}).encode())
 
 
 def forget_server(home: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pilothouse.durable_file import replace_file
 from pilothouse.errors import MalformedRecord, Place
 from pilothouse.evals.case import canonical_digest
 
@@ -191,10 +192,8 @@ def _joined(known: Answer, changed: Answer) -> Answer:
 
 def _write(path: Path, answers: Iterable[Answer]) -> None:
     """Replace a file of answers at once, so that a killed session loses no earlier label."""
-    fresh = path.with_suffix(".new")
     rows = (one.model_dump(mode="json", exclude_defaults=True) for one in answers)
-    fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    fresh.replace(path)
+    replace_file(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
 
 
 def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Answer, ...]:

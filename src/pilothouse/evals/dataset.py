@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pilothouse.durable_file import replace_file
 from pilothouse.errors import DigestMismatch, MalformedRecord, Place, UsageError
 from pilothouse.evals.case import Case, canonical_digest
 
@@ -230,7 +231,7 @@ def write_dataset(path: Path, manifest: Manifest, cases: Sequence[Case]) -> Data
     for old in path.glob("*.jsonl"):
         if old.name != CASES:
             old.unlink()
-    _replace(path / MANIFEST, _toml(settled))
+    replace_file(path / MANIFEST, _toml(settled).encode())
     return Dataset(path=path, manifest=settled, cases=tuple(cases))
 
 
@@ -241,7 +242,7 @@ def write_cases(path: Path, cases: Iterable[Case]) -> None:
         path: File to write; an earlier one is replaced.
         cases: Cases in the order they should stand in.
     """
-    _replace(path, "".join(_line(case) for case in cases))
+    replace_file(path, "".join(_line(case) for case in cases).encode())
 
 
 def diff_datasets(before: Sequence[Case], after: Sequence[Case]) -> DatasetDiff:
@@ -334,13 +335,6 @@ def read_manifest(path: Path) -> Manifest:
         remedy=f"Correct it, or remove it and publish the cases anew: `pilothouse dataset add {path.parent}`.",
         place=Place(str(path)),
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
 
 
 def _line(case: Case) -> str:

@@ -8,7 +8,6 @@ dropped and counted, and the next `check` raises.
 
 from __future__ import annotations
 
-import os
 import queue
 import sqlite3
 import threading
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pilothouse.durable_file import replace_file
 from pilothouse.errors import InfrastructureError, StorageFull, StorageUnavailable
 
 __all__ = ["GroupWriter"]
@@ -169,14 +169,8 @@ class GroupWriter:
 def _write_blob(folder: Path, digest: str, body: bytes) -> None:
     folder.mkdir(exist_ok=True)
     path = folder / digest
-    if path.exists():
-        return
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    if not path.exists():
+        replace_file(path, body)
 
 
 def _may_pass(error: Exception) -> bool:

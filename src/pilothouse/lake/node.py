@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
+from pilothouse.durable_file import replace_file
 from pilothouse.errors import PilothouseError
 from pilothouse.lake.answers import LakeAnswers
 from pilothouse.lake.assembler import GRACE_S
@@ -24,7 +25,6 @@ from pilothouse.lake.door import Checked, check_request
 from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.node_clock import NodeClock, boot_s
 from pilothouse.lake.otlp_request import ParsedRequest
-from pilothouse.lake.parquet_files import sync
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.quota import Quota, Quotas
@@ -461,9 +461,5 @@ def _node_id(folder: Path) -> str:
     if known:
         return known
     made = secrets.token_hex(4)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(made)
-    sync(fresh)  # the log of requests stands under this name: it must not outlive it
-    fresh.replace(path)
-    sync(folder)
+    replace_file(path, made.encode())  # the log of requests stands under this name: it must not outlive it
     return made

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pilothouse.durable_file import fsync_path
 from pilothouse.lake.columns import DICTIONARY_COLUMNS
 from pilothouse.lake.data_files import day_text
 
-__all__ = ["GROUP_ROWS", "STATISTICS", "new_path", "sync", "write_merged", "write_segment"]
+__all__ = ["GROUP_ROWS", "STATISTICS", "new_path", "write_merged", "write_segment"]
 
 STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq", "revision", "record")
 """Columns with minimum and maximum in the file and in the log, which queries prune by: of a file in which only spans stand not
@@ -52,7 +52,7 @@ def new_path(table: Path, day: int) -> Path:
     folder = table / f"day={day_text(day)}"
     if not folder.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        sync(table)
+        fsync_path(table)
     return folder / f"part-{time.time_ns():020d}-{secrets.token_hex(6)}.parquet"
 
 
@@ -67,8 +67,8 @@ def write_segment(rows: pa.Table, path: Path) -> dict[str, Any]:
         Their statistics, as the Delta log holds them.
     """
     pq.write_table(rows, path, compression="lz4", **_options(rows.schema, max(1, rows.num_rows)))
-    sync(path)
-    sync(path.parent)
+    fsync_path(path)
+    fsync_path(path.parent)
     return _statistics(rows)
 
 
@@ -95,22 +95,9 @@ def write_merged(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pat
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    sync(path)
-    sync(path.parent)
+    fsync_path(path)
+    fsync_path(path.parent)
     return _joined(told)
-
-
-def sync(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk when this returns.
-
-    Args:
-        path: The file or folder.
-    """
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _options(schema: pa.Schema, traces: int) -> dict[str, Any]:

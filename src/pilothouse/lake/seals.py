@@ -8,11 +8,12 @@ takes leaves a file about which nothing is known, as those of an earlier release
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+
+from pilothouse.durable_file import replace_file
 
 __all__ = ["SEALS_FILE", "Seals"]
 
@@ -87,12 +88,8 @@ class Seals:
         kept = {name: digest for name, digest in known.items() if name in named}
         if len(kept) == len(known):
             return
-        draft = self._folder / f"{SEALS_FILE}.draft"
-        with draft.open("w", encoding="ascii") as file:
-            file.writelines(f"{name} {digest}\n" for name, digest in kept.items())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._folder / SEALS_FILE)
+        lines = "".join(f"{name} {digest}\n" for name, digest in kept.items())
+        replace_file(self._folder / SEALS_FILE, lines.encode("ascii"))
         self._known = kept
 
     def _read(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ from deltalake import (
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from pilothouse.durable_file import fsync_path
 from pilothouse.errors import StorageUnavailable
 from pilothouse.lake.data_files import DataFile, add_action, day_text, list_files, remove_action
 from pilothouse.lake.merging import packed, plan_merge, read_batches
@@ -35,7 +36,6 @@ from pilothouse.lake.parquet_files import (
     MERGED_LEVEL,
     STATISTICS,
     new_path,
-    sync,
     write_merged,
     write_segment,
 )
@@ -335,8 +335,8 @@ class SegmentTable:
             # What was rewritten is there until it is vacuumed. Which file became which is not told, of which day it is.
             broken = {path.parent.name for path in map(Path, before - now) if self.seals.is_broken(path)}
             for path in map(Path, sorted(now - before)):
-                sync(path)
-                sync(path.parent)
+                fsync_path(path)
+                fsync_path(path.parent)
                 self.seals.note(path, is_sound=path.parent.name not in broken)
             self._sync_log()
         except (DeltaError, OSError) as error:
@@ -435,8 +435,8 @@ class SegmentTable:
         for number in range(first, version + 1):
             entry = log / f"{number:020d}.json"
             if entry.exists():
-                sync(entry)
-        sync(log)
+                fsync_path(entry)
+        fsync_path(log)
         self._synced_version = version
 
 

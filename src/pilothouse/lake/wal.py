@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from pilothouse.durable_file import fsync_path
 from pilothouse.errors import StorageUnavailable
 from pilothouse.lake.wal_record import WalRecord
 
@@ -84,7 +85,7 @@ class Wal:
             folder.parent,
             folder.parent.parent,
         ):  # a file is there when every name that leads to it is
-            _sync_folder(above)
+            fsync_path(above)
         for path in sorted(folder.glob("*.wal")):
             # Files of an earlier life are trimmed once everything up to `next_seq` is committed.
             self._last_seq_of[path] = next_seq - 1
@@ -210,7 +211,7 @@ class Wal:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             os.posix_fallocate(self._file, 0, max(self._file_bytes, size))
             self._opened_at = time.monotonic()
-            _sync_folder(self._folder)
+            fsync_path(self._folder)
         return self._file
 
     def _rest(self) -> None:
@@ -232,14 +233,6 @@ class Wal:
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, self._written)
         self._close_file()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write(file: int, parts: list[bytes]) -> None:

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from pilothouse.durable_file import made_once
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.checkpoint import VerifierKey, verifier_key_of
 
-__all__ = ["AuditKeys", "load_keys", "made_once"]
+__all__ = ["AuditKeys", "load_keys"]
 
 SIGNER_FILE, WRAPPER_FILE, NAME_FILE = "audit-signer.key", "audit-wrapper.key", "audit-origin.txt"
 KEY_BYTES = 32
@@ -64,37 +65,3 @@ def load_keys(folder: Path) -> AuditKeys:
             remedy="Restore that folder from a backup, or look at its rights: `pilothouse doctor`.",
             subject=str(folder),
         ) from error
-
-
-def made_once(path: Path, fresh: bytes) -> bytes:
-    """Return the content of a secret file; whoever comes first writes it, and it is whole or not there.
-
-    Args:
-        path: The file; only this user may read it.
-        fresh: What is written where there is none.
-    """
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(handle, fresh)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-        _sync_folder(path.parent)
-    return path.read_bytes()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the names of a folder on disk: without a key that only its name was lost of, everything under it is lost."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

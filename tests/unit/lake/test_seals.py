@@ -82,7 +82,7 @@ def test_lines_of_files_that_are_gone_go_and_no_other(table, tmp_path, monkeypat
     assert kept[0::2] == ["/".join(Path(file.path).parts[-2:])]
     table.vacuum()
     assert found(tmp_path) == ([], 0)
-    assert not list((tmp_path / "tasks").glob("*.draft"))
+    assert not list((tmp_path / "tasks").glob("*.new"))
     assert stored(tmp_path / "tasks").num_rows == 3
 
 

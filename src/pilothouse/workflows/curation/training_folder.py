@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.core.evidence.spellings import says, spellings
+from pilothouse.durable_file import replace_file
 from pilothouse.errors import Conflict
 
 __all__ = [
@@ -160,9 +161,7 @@ def erase_from_export(folder: Path, items: Collection[str], subject: str) -> Era
     elif removed:
         # Whoever changed the rows changed them by hand, so the provenance says nothing of them before or after.
         for name in FILES:
-            fresh = _file(folder, name).with_suffix(_NEW)
-            fresh.write_bytes(_body(kept[name]))
-            fresh.replace(_file(folder, name))
+            replace_file(_file(folder, name), _body(kept[name]))
     return Erased(rows=removed, is_traced=is_traced)
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.durable_file import fsync_path
 from pilothouse.errors import DigestMismatch, MalformedRecord, StorageUnavailable, UsageError
 from pilothouse.ledger.audit import StoredCheckpoint
 from pilothouse.ledger.audit_rows import Entries
@@ -182,11 +183,7 @@ def _write_anchor(path: Path, note: str) -> None:
             except OSError:
                 path.unlink(missing_ok=True)  # half an anchor would be in the way of the next try
                 raise
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    fsync_path(path.parent)
 
 
 def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 import pilothouse
+from pilothouse.durable_file import replace_file
 from pilothouse.errors import Conflict, DigestMismatch, StorageUnavailable, UsageError
 from pilothouse.settings import Settings
 
@@ -122,7 +123,7 @@ def back_up(
             ledger=ledger,
             files=files,
         )
-        _write_synced(target / MANIFEST, manifest.model_dump_json(indent=1).encode())
+        replace_file(target / MANIFEST, manifest.model_dump_json(indent=1).encode())
     except OSError as error:
         raise _failed(target, error) from error
     return manifest
@@ -191,13 +192,6 @@ def _described(path: Path, target: Path, *, sync: bool = True) -> BackedUpFile:
         if sync:
             os.fsync(file.fileno())
     return BackedUpFile(path=path.relative_to(target).as_posix(), size_bytes=size, sha256=digest.hexdigest())
-
-
-def _write_synced(path: Path, body: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _failed(target: Path, error: OSError) -> StorageUnavailable:

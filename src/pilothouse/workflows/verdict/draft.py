@@ -8,6 +8,7 @@ from pathlib import Path
 from pilothouse.connectors.repository import read_repository
 from pilothouse.core.charter.draft import Draft, draft_text
 from pilothouse.core.charter.draft_name import agent_of
+from pilothouse.durable_file import replace_file
 from pilothouse.errors import UsageError
 
 __all__ = ["draft_charter", "write_draft"]
@@ -44,7 +45,7 @@ def write_draft(draft: Draft, target: Path, *, force: bool) -> None:
     content = draft.text.encode()
     try:
         if force:
-            _replace(target, content)
+            replace_file(target, content)
         else:
             with target.open("xb") as file:
                 file.write(content)
@@ -60,14 +61,3 @@ def write_draft(draft: Draft, target: Path, *, force: bool) -> None:
             remedy="Give a file in a folder that you may write to with --out.",
             subject=str(target),
         ) from failed
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Put content in the place of a file, which is there until the new one is whole."""
-    fresh = target.with_name(f".{target.name}.new")
-    try:
-        fresh.write_bytes(content)
-        fresh.replace(target)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
