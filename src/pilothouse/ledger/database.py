@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, text
 
 from pilothouse.interruption import unbroken
 from pilothouse.ledger.engine import WRITE_OPTION
+from pilothouse.ledger.migrate import refuse_other_revision
 from pilothouse.ledger.translation import translated
 
 __all__ = ["Database"]
@@ -44,6 +45,7 @@ class Database:
         """Open a transaction that writes: on disk when the block ends, or nothing of it happened."""
         writing = self.engine.execution_options(**{WRITE_OPTION: True})
         with unbroken(), translated(self.subject), writing.begin() as connection:
+            refuse_other_revision(connection, self.subject)
             yield connection
 
     @property
@@ -61,6 +63,7 @@ class Database:
         with unbroken(), translated(self.subject), self._watching:
             watcher = self._own_connection().execution_options(**{WRITE_OPTION: True})
             with watcher.begin():
+                refuse_other_revision(watcher, self.subject)
                 yield watcher
 
     def state(self) -> str:

@@ -30,6 +30,11 @@ _LOCKED = (
 _DAMAGED = ("malformed", "not a database")
 _READ_ONLY = ("readonly", "read-only")
 
+_FULL_CODES = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "53100"})
+_LOCKED_CODES = frozenset({"55P03", "40001", "40P01"})
+"""What the driver names an error by, where it does: a server may speak the language of its country, and SQLite, which cannot
+make room for the index of its log on a full disk, only says that the disk has an error."""
+
 
 @contextmanager
 def translated(subject: str) -> Iterator[None]:
@@ -66,13 +71,14 @@ def translated(subject: str) -> Iterator[None]:
 def _translate(error: SQLAlchemyError, subject: str) -> Conflict | InfrastructureError:
     cause = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
     text = cause.lower()
-    if any(sign in text for sign in _FULL):
+    code = _code(error)
+    if code in _FULL_CODES or any(sign in text for sign in _FULL):
         return StorageFull(
             f"no room left for the ledger {subject!r}; nothing was written",
             remedy="Free space there and repeat; `pilothouse doctor` shows how much is left.",
             subject=subject,
         )
-    if any(sign in text for sign in _LOCKED):
+    if code in _LOCKED_CODES or any(sign in text for sign in _LOCKED):
         return Conflict(
             f"another process kept the ledger {subject!r} locked for too long; nothing was written",
             remedy="Repeat it, that is safe; `pilothouse doctor` shows who else is running.",
@@ -90,8 +96,21 @@ def _translate(error: SQLAlchemyError, subject: str) -> Conflict | Infrastructur
             remedy="Give this user write permission to the file and its folder, or set PILOTHOUSE_HOME.",
             subject=subject,
         )
+    if subject.startswith("postgresql:"):
+        return StorageUnavailable(
+            f"the ledger {subject!r} cannot be read or written ({' '.join(cause.split())})",
+            remedy="See that the server runs and takes another connection. What was being written when a connection "
+            "was lost may be there: look before you repeat it.",
+            subject=subject,
+        )
     return StorageUnavailable(
         f"the ledger {subject!r} cannot be read or written ({cause})",
         remedy="Check the folder and its permissions with `pilothouse doctor`; a retry is safe.",
         subject=subject,
     )
+
+
+def _code(error: SQLAlchemyError) -> str:
+    """Return what the driver names an error by, or nothing."""
+    found = error.orig if isinstance(error, DBAPIError) else None
+    return str(getattr(found, "sqlite_errorname", None) or getattr(found, "sqlstate", None) or "")

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 from alembic import op
@@ -15,14 +16,21 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from old_ledger import sqlite_url, steps_to
+from postgres_server import fresh_postgres_url, postgres_server
 from sqlalchemy import create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger import migrate as migration
+from pilothouse.ledger.group_commit import GroupCommit
+from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tables import METADATA, TABLES
+
+__all__ = ["postgres_server"]
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -94,6 +102,37 @@ def test_a_newer_ledger_is_refused_with_a_remedy_and_left_alone(file):
     raw = sqlite3.connect(file)
     assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
     raw.close()
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_who_has_a_ledger_open_that_another_release_takes_further_writes_nothing_more(file, request, where):
+    url = f"sqlite:///{file}" if where == "sqlite" else fresh_postgres_url(request)
+
+    def note(ledger):
+        return ledger.record(kind="test", agent="a", at=NOW, actor="x", document="{}")
+
+    def take_to(revision):
+        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+        engine.dispose()
+
+    with open_ledger(url) as ledger:
+        assert note(ledger) == 1
+        take_to("9999")
+        for write in (
+            lambda: note(ledger),
+            lambda: SqlWork(ledger.database).acquire("worker", "me"),
+            lambda: GroupCommit(ledger.database).run(lambda _: None),
+        ):
+            with pytest.raises(
+                StorageUnavailable, match=f"revision 9999 now.*knows {migration.HEAD}"
+            ) as caught:
+                write()
+            assert "start it again" in caught.value.remedy
+        assert [one.sequence for one in ledger.decisions("a")] == [1], "what is there can be read"
+        take_to(migration.HEAD)
+        assert note(ledger) == 2
 
 
 def test_a_new_ledger_that_fails_half_way_leaves_no_table_behind(file):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -106,13 +107,13 @@ def back_up(
         )
     if not settings.home.is_dir():
         raise UsageError(f"there is no data folder {settings.home}", remedy="Name it with --home FOLDER.")
-    target.mkdir(parents=True, exist_ok=True)
-    # The ledger first: an erasure that is carried out in between is then asked for in the copy, and done again at its start.
-    ledger = copy_ledger(target)
-    rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
-    # The runs last: a trace of the copy then has its recorded run, as far as that was written.
-    runs = copy_runs(settings.runs_folder, target / "runs")
     try:
+        target.mkdir(parents=True, exist_ok=True)
+        # The ledger first: an erasure that is carried out in between is then asked for in the copy, and done again at its start.
+        ledger = copy_ledger(target)
+        rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
+        # The runs last: a trace of the copy then has its recorded run, as far as that was written.
+        runs = copy_runs(settings.runs_folder, target / "runs")
         _copy_keys(settings, target)
         files = tuple(_described(path, target) for path in _files(target))
         manifest = Manifest(
@@ -125,7 +126,11 @@ def back_up(
         )
         replace_file(target / MANIFEST, manifest.model_dump_json(indent=1).encode())
     except OSError as error:
+        _empty(target)
         raise _failed(target, error) from error
+    except BaseException:
+        _empty(target)  # a copy of every night that fails would fill the disk that it failed for
+        raise
     return manifest
 
 
@@ -176,6 +181,15 @@ def _copy_keys(settings: Settings, target: Path) -> None:
             handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(path.read_bytes())
+
+
+def _empty(target: Path) -> None:
+    """Take away what there is of a copy that was not finished, so that the next try finds its folder and its room."""
+    for path in target.iterdir() if target.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _files(target: Path) -> list[Path]:
