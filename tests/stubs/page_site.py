@@ -30,6 +30,7 @@ from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.interfaces.web.waivers import WaiverRoom
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.curation import SqlCuration
+from pilothouse.ledger.incidents import SqlIncidents
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.sessions import SqlSessions
@@ -200,7 +201,15 @@ def people_site(
             )
         lake = memory.lake if has_tasks else world.PageLake()
         controls = SqlControls(ledger.database)
-        installation = replace(memory, ledger=ledger, clock=clock, lake=lake, controls=controls)
+        installation = replace(
+            memory,
+            ledger=ledger,
+            clock=clock,
+            lake=lake,
+            controls=controls,
+            incidents=SqlIncidents(ledger.database),
+            reviews=SqlReviewQueue(ledger.database),
+        )
         sign_in = SignIn(
             SqlSessions(ledger.database),
             Directory(ledger),

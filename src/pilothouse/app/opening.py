@@ -71,7 +71,9 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
     from pilothouse.app.lake_when_asked import LakeWhenAsked
     from pilothouse.ledger.controls import SqlControls
     from pilothouse.ledger.dockets import SqlDockets
+    from pilothouse.ledger.incidents import SqlIncidents
     from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.ground.installation import Installation
 
     clock = SystemClock()
@@ -86,6 +88,8 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
                     ledger=ledger,
                     dockets=SqlDockets(ledger.database, deciding_code),
                     controls=SqlControls(ledger.database),
+                    incidents=SqlIncidents(ledger.database),
+                    reviews=SqlReviewQueue(ledger.database),
                 ),
                 ledger,
             )

@@ -50,7 +50,9 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.lake.quota import Quota
     from pilothouse.ledger.controls import SqlControls
     from pilothouse.ledger.dockets import SqlDockets
+    from pilothouse.ledger.incidents import SqlIncidents
     from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.gateway.price_list import PriceList
     from pilothouse.workflows.ground.installation import Installation
 
@@ -70,6 +72,8 @@ def serve(request: ServeRequest) -> None:
                 ledger=ledger,
                 dockets=dockets,
                 controls=SqlControls(ledger.database),
+                incidents=SqlIncidents(ledger.database),
+                reviews=SqlReviewQueue(ledger.database),
             )
             room = control_room(installation, ledger)
             with (

@@ -19,6 +19,7 @@ from pilothouse.reports.moments import Moment, at_ns, moment
 from pilothouse.reports.next_step import next_step
 from pilothouse.reports.pictures import Strip
 from pilothouse.reports.stable_days import clock_strip, clock_words
+from pilothouse.reports.task_cost import TaskCost, task_cost
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -32,6 +33,14 @@ from pilothouse.reports.view_models import (
     mark_of,
     page_moment,
     shown_text,
+)
+from pilothouse.reports.waiting_work import (
+    NOT_READ,
+    WaitingWork,
+    incidents_of,
+    reviews_of,
+    take_first,
+    waiting_words,
 )
 from pilothouse.reports.words import UNKNOWN, phase_words, plural
 
@@ -58,6 +67,7 @@ class Governed:
         problem: Why there is no verdict, or empty.
         stopped: What keeps it from serving, in a word, or empty.
         clock: Its stability clock, or None while its terms are open questions.
+        work: Incidents and answers that wait for people.
     """
 
     agent: str
@@ -66,6 +76,7 @@ class Governed:
     clock: StabilityClock | None = None
     problem: str = ""
     stopped: str = ""
+    work: WaitingWork = NOT_READ
 
 
 class FleetRow(Frozen):
@@ -74,6 +85,9 @@ class FleetRow(Frozen):
     Attributes:
         agent: Name with the link to its page.
         mark: Status.
+        word: The word of its verdict, as the executive sheet says it, or empty.
+        incidents: Those that are open, with the link to where they are taken; empty without a charter.
+        reviews: Answers that are owed, with the link to the queue; empty without a charter.
         phase: Phase, or empty for an agent without a charter.
         deciding: The requirement that decides, or None.
         sentence: What decides it, or what is missing.
@@ -83,6 +97,7 @@ class FleetRow(Frozen):
         days: The last days of that clock, or None while there are none.
         value: Status of its value against what was committed, or None without a verdict.
         value_text: Why, in a few words.
+        cost: What a task costs, or None without a charter.
         tasks: Tasks seen.
         last: The latest task, or None.
         judged: When it was judged, or None.
@@ -90,6 +105,9 @@ class FleetRow(Frozen):
 
     agent: Link
     mark: StatusMark
+    word: str
+    incidents: Link
+    reviews: Link
     phase: str
     deciding: Link | None
     sentence: str
@@ -99,6 +117,7 @@ class FleetRow(Frozen):
     days: Strip | None
     value: StatusMark | None
     value_text: str
+    cost: TaskCost | None
     tasks: Quantity
     last: Moment | None
     judged: Moment | None
@@ -129,6 +148,9 @@ def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
         mark=mark_of(verdict.status, verdict.reason)
         if verdict
         else mark_of(Status.NO_EVIDENCE, Reason.STALE),
+        word=verdict.word if verdict else "",
+        incidents=incidents_of(one.work),
+        reviews=reviews_of(one.work, now),
         phase=phase_words(verdict.phase, one.stopped)
         if verdict
         else ", ".join(filter(None, (UNKNOWN, one.stopped))),
@@ -142,6 +164,7 @@ def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
         days=clock_strip(one.clock) if one.clock and one.clock.strip else None,
         value=mark_of(value.status, value.reason) if value else None,
         value_text=shown_text(value.deciding.sentence) if value else "",
+        cost=task_cost(verdict, one.charter),
         tasks=count_of(seen.tasks if seen else 0),
         last=moment(at_ns(seen.last_ns), now) if seen else None,
         judged=moment(verdict.as_of, now) if verdict else None,
@@ -152,6 +175,9 @@ def _without_charter(seen: AgentSeen, now: datetime) -> FleetRow:
     return FleetRow(
         agent=Link(text=foreign_line(seen.agent, chars_max=80), href=f"{_base(seen.agent)}/tasks"),
         mark=mark_of(Status.NO_EVIDENCE, Reason.MISSING),
+        word="",
+        incidents=Link(text=""),
+        reviews=Link(text=""),
         phase="",
         deciding=None,
         sentence="It sends tasks, and no charter says what must hold.",
@@ -161,6 +187,7 @@ def _without_charter(seen: AgentSeen, now: datetime) -> FleetRow:
         days=None,
         value=None,
         value_text="",
+        cost=None,
         tasks=count_of(seen.tasks),
         last=moment(at_ns(seen.last_ns), now),
         judged=None,
@@ -184,12 +211,15 @@ def _sentence(rows: Sequence[FleetRow]) -> str:
 
 
 def _action(rows: Sequence[FleetRow], governed: Sequence[Governed], step_of: StepOf) -> ActionOffer | None:
-    """Offer the next step of the worst agent; None while every one holds."""
+    """Ask for the gravest incident in nobody's hands, else for the next step of the worst agent; None while every one holds."""
     if not rows:
         return ActionOffer(
             label="Draft a charter from your agent's repository.",
             command="pilothouse init PATH-TO-YOUR-AGENT",
         )
+    taken = take_first(incident for one in governed for incident in one.work.incidents or ())
+    if taken is not None:
+        return taken
     worst = rows[0]
     if worst.mark.status is Status.HOLDS:
         return None
@@ -236,7 +266,15 @@ def build_fleet(
     names = {one.agent for one in governed}
     rows = [_governed(one, by_name.get(one.agent), now) for one in governed]
     rows += [_without_charter(one, now) for one in seen if one.agent not in names]
-    rows.sort(key=lambda row: (_RANK[row.mark.status], row.judged is None, row.agent.text))
+    active = {one.agent for one in governed if one.work.incidents}
+    rows.sort(
+        key=lambda row: (
+            _RANK[row.mark.status],
+            row.agent.text not in active,
+            row.judged is None,
+            row.agent.text,
+        )
+    )
     said = list(notices)
     if len(rows) > AGENTS_MAX:
         said.append(f"{AGENTS_MAX} of {len(rows):,} agents are shown, worst first.")
@@ -247,7 +285,9 @@ def build_fleet(
         heading="Fleet",
         as_of=page_moment(now),
         mark=worst,
-        sentence=Sentence(plain=_sentence(rows)),
+        sentence=Sentence(
+            plain=" ".join(filter(None, (_sentence(rows), waiting_words([one.work for one in governed]))))
+        ),
         action=_action(rows, governed, step),
         notices=tuple(said),
         rows=tuple(rows[:AGENTS_MAX]),

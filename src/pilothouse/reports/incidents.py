@@ -21,6 +21,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
+from pilothouse.reports.waiting_work import alone_first
 from pilothouse.reports.words import SHAPES, plural
 
 __all__ = [
@@ -54,6 +55,8 @@ _ASKS = {
 }
 HAND_OVER = "hand-over"
 """What the form that gives an incident to somebody else posts in the place of a state."""
+
+_CUT = "Every open incident is here, and the newest of the others; `pilothouse incident list --all` has older ones."
 
 TRACES_SHOWN_MAX = 10
 """Worst first; the rest stands in the JSON of `pilothouse incident show --json`."""
@@ -153,16 +156,21 @@ def _who(incident: Incident, names: Mapping[str, str]) -> str:
 
 
 def build_incidents(
-    incidents: Sequence[Incident], now: datetime, *, names: Mapping[str, Mapping[str, str]] | None = None
+    incidents: Sequence[Incident],
+    now: datetime,
+    *,
+    names: Mapping[str, Mapping[str, str]] | None = None,
+    is_cut: bool = False,
 ) -> IncidentsPage:
     """Build the list.
 
     Args:
-        incidents: Newest first.
+        incidents: Every active one, and the newest of the others.
         now: The moment.
         names: Agent id → person id → name; a person without one is shown by the id.
+        is_cut: Whether older ones that are over may be left out.
     """
-    ordered = sorted(incidents, key=lambda one: (not one.is_active, one.severity, -one.number))
+    ordered = alone_first(incidents)
     active = [one for one in ordered if one.is_active]
     alone = [one for one in active if one.state is IncidentState.OPEN]
     plain = (
@@ -202,6 +210,7 @@ def build_incidents(
         as_of=page_moment(now),
         sentence=Sentence(plain=plain),
         action=action,
+        notices=(_CUT,) if is_cut else (),
         rows=rows,
         empty=None if rows else missing,
     )

@@ -15,6 +15,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, St
 from pilothouse.reports.fleet import VALUE
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.stable_days import clock_words
+from pilothouse.reports.task_cost import TaskCost, task_cost
 from pilothouse.reports.view_models import (
     Empty,
     Frozen,
@@ -26,6 +27,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
+from pilothouse.reports.waiting_work import NOT_READ, WaitingWork, incidents_of, reviews_of, waiting_words
 from pilothouse.reports.words import phase_words, plural
 
 __all__ = ["CAPABILITIES", "CapabilityCell", "Holding", "PortfolioPage", "PortfolioRow", "build_portfolio"]
@@ -52,6 +54,7 @@ class Holding:
         clock: Its stability clock, or None while its terms are open questions.
         problem: Why there is no verdict, or empty.
         stopped: What keeps it from serving, in a word, or empty.
+        work: Incidents and answers that wait for people.
     """
 
     agent: str
@@ -60,6 +63,7 @@ class Holding:
     clock: StabilityClock | None
     problem: str = ""
     stopped: str = ""
+    work: WaitingWork = NOT_READ
 
 
 class CapabilityCell(Frozen):
@@ -88,6 +92,9 @@ class PortfolioRow(Frozen):
         mark: Status.
         word: The word of its verdict, or empty.
         stage: Its phase.
+        incidents: Those that are open.
+        reviews: Answers that are owed.
+        cost: What a task costs.
         worst: What decides, in a few words.
         worst_link: The requirement with the link to it, or None.
         owner: Who answers for it, or empty.
@@ -102,6 +109,9 @@ class PortfolioRow(Frozen):
     mark: StatusMark
     word: str
     stage: str
+    incidents: Link
+    reviews: Link
+    cost: TaskCost
     worst: str
     worst_link: Link | None
     owner: str
@@ -147,7 +157,9 @@ def build_portfolio(
         heading="Portfolio",
         as_of=page_moment(now),
         mark=worst,
-        sentence=Sentence(plain=_sentence(rows)),
+        sentence=Sentence(
+            plain=" ".join(filter(None, (_sentence(rows), waiting_words([one.work for one in holdings]))))
+        ),
         notices=notices,
         rows=tuple(rows),
         empty=None
@@ -177,6 +189,9 @@ def _row(one: Holding, now: datetime) -> PortfolioRow:
         mark=mark_of(verdict.status, verdict.reason) if verdict else mark_of(Status.NO_EVIDENCE),
         word=verdict.word if verdict else "",
         stage=phase_words(verdict.phase, one.stopped) if verdict else one.stopped,
+        incidents=incidents_of(one.work),
+        reviews=reviews_of(one.work, now),
+        cost=task_cost(verdict, one.charter),
         worst=worst.statement if worst else shown_text(one.problem),
         worst_link=Link(text=worst.requirement, href=f"/agents/{one.agent}/readiness#{worst.requirement}")
         if worst

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -10,10 +11,13 @@ import page_site
 import page_world as world
 import pytest
 from control_rooms import room_over
+from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from pilothouse.interfaces.web.incidents import IncidentRoom
+from pilothouse.core.action.incident import IncidentState
+from pilothouse.interfaces.web.incidents import LIST_MAX, IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
+from pilothouse.ledger.incidents import _columns, incidents
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.reports.show import Shows
 
@@ -123,3 +127,16 @@ def test_who_has_it_in_hand_gives_it_to_another_who_is_paged(client, room, site)
     assert "hands it to kim" in json.loads(page.document)["body"]
     assert "hands it to kim" in client.get("/incidents/1").text
     assert client.post(address, data=give, headers=SAME).status_code == 422, "kim has it already"
+
+
+def test_an_open_incident_is_listed_however_many_came_after_it(client, room):
+    first = fire(room)
+    database = room.incidents._database
+    with database.write() as connection:
+        for number in range(2, LIST_MAX + 2):
+            over = dataclasses.replace(first, number=number, state=IncidentState.RESOLVED, group=f"g{number}")
+            connection.execute(insert(incidents).values(number=number, **_columns(over)))
+    listed = client.get("/incidents").text
+    assert "1 incident open, 1 of them in nobody&#39;s hands." in listed
+    assert "Every open incident is here, and the newest of the others" in listed
+    assert client.get("/incidents.json").json()["rows"][0]["name"] == "INC-1"

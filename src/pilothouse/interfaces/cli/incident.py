@@ -50,12 +50,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """List incidents, newest first; without --all those that still need somebody."""
+        from pilothouse.ports.incidents import INCIDENTS_MAX
+
         with services.open_control_room(load_settings(home=home)) as room:
-            found = room.incidents.incidents(agent=agent, active=not everything)
+            found = room.incidents.incidents(agent=agent, active=not everything, limit=INCIDENTS_MAX)
         if as_json:
             typer.echo(json.dumps([_record(one) for one in found], ensure_ascii=False, indent=2))
         else:
             _show_list(found, everything=everything)
+        if len(found) == INCIDENTS_MAX:
+            say(f"The newest {INCIDENTS_MAX:,} are listed; `--agent` lists those of one agent.", err=True)
 
     @group.command("show")
     def show(number: Number, *, home: Home = None, as_json: AsJson = False) -> None:

@@ -15,7 +15,7 @@ from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.incidents import HAND_OVER, build_incident, build_incidents
 from pilothouse.workflows.ground.control_room import ControlRoom
-from pilothouse.workflows.incidents.incidents import hand_over, move, names_by_agent, view
+from pilothouse.workflows.incidents.incidents import hand_over, move, names_by_agent, view, with_active
 
 __all__ = ["IncidentRoom"]
 
@@ -42,9 +42,10 @@ class IncidentRoom:
         """Return the two pages, their JSON and PDF, and the form."""
 
         def show_list(visit: Visit) -> Response:
-            found = self._room.incidents.incidents(limit=LIST_MAX)
+            newest = self._room.incidents.incidents(limit=LIST_MAX)
+            found = with_active(newest, self._room)
             names = names_by_agent(self._room, (one.agent for one in found))
-            page = build_incidents(found, self._minute(), names=names)
+            page = build_incidents(found, self._minute(), names=names, is_cut=len(newest) == LIST_MAX)
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 
         def show(visit: Visit) -> Response:

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from pilothouse.ports.clock import Clock
     from pilothouse.ports.controls import ControlStore
     from pilothouse.ports.dockets import Dockets
+    from pilothouse.ports.incidents import IncidentStore
     from pilothouse.ports.lake import Lake
     from pilothouse.ports.ledger import Ledger
+    from pilothouse.ports.review import ReviewQueue
     from pilothouse.settings import Settings
 
 __all__ = ["Installation"]
@@ -28,6 +30,8 @@ class Installation:
         ledger: Decisions.
         dockets: Items that were decided before, or None where every verdict decides all of them anew.
         controls: What is paused and rolled back, or None where nothing can be.
+        incidents: Incidents, or None where nobody can look them up.
+        reviews: What people are asked, or None where nobody can look it up.
     """
 
     settings: Settings
@@ -36,3 +40,5 @@ class Installation:
     ledger: Ledger
     dockets: Dockets | None = None
     controls: ControlStore | None = None
+    incidents: IncidentStore | None = None
+    reviews: ReviewQueue | None = None

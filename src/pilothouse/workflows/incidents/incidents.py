@@ -16,7 +16,7 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import CharterInvalid, Conflict, Denied, UnknownName, UsageError
-from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.incidents import INCIDENTS_MAX, IncidentChange
 from pilothouse.ports.work import WorkChange
 from pilothouse.reports.domain import shown_names
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -34,6 +34,7 @@ __all__ = [
     "names_by_agent",
     "review",
     "view",
+    "with_active",
 ]
 
 REVIEW_FIELDS = ("cause", "impact", "action", "complaint", "case")
@@ -105,6 +106,18 @@ def view(room: ControlRoom, number: int) -> IncidentView:
     record = room.installation.ledger.charter(incident.agent)
     handlers = incident_handlers(charter_of(record)) if record else {}
     return IncidentView(incident=incident, events=room.incidents.events(number), handlers=handlers)
+
+
+def with_active(newest: Sequence[Incident], room: ControlRoom) -> tuple[Incident, ...]:
+    """Return incidents with every active one that is older than they are: what is open is never past the end of a list.
+
+    Args:
+        newest: The newest ones, of all agents.
+        room: Opened parts.
+    """
+    known = {one.number for one in newest}
+    active = room.incidents.incidents(active=True, limit=INCIDENTS_MAX)
+    return (*newest, *(one for one in active if one.number not in known))
 
 
 def names_by_agent(room: ControlRoom, agents: Iterable[str]) -> dict[str, dict[str, str]]:

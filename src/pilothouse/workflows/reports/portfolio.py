@@ -15,6 +15,7 @@ from pilothouse.workflows.controls.stops import controls_of
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.reports.show import young_verdict
+from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.verdict.assess import assess
 from pilothouse.workflows.verdict.stability import read_clock
 
@@ -29,9 +30,11 @@ def show_portfolio(installation: Installation, now: datetime) -> PortfolioPage:
         now: The moment, aware UTC.
     """
     stopped = controls_of(installation).stopped_word
+    records = installation.ledger.charters()
+    waiting = waiting_by_agent(installation, [one.agent for one in records], now)
     holdings = [
-        replace(_holding(installation, one, now), stopped=stopped(one.agent))
-        for one in installation.ledger.charters()
+        replace(_holding(installation, one, now), stopped=stopped(one.agent), work=waiting(one.agent))
+        for one in records
     ]
     return build_portfolio(holdings, now)
 

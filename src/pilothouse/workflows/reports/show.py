@@ -31,6 +31,7 @@ from pilothouse.workflows.controls.stops import controls_of
 from pilothouse.workflows.ground.background import TickState
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.traces.reconcile import gap_alerts
 from pilothouse.workflows.verdict.assess import Assessment
 from pilothouse.workflows.verdict.kept_pages import MINUTE, WINDOW, Judge, KeptPages, Make, unfrozen
@@ -123,9 +124,11 @@ class Shows:
             seen = ()
             notices.append(f"Telemetry did not answer: {error.message}.")
         stopped = controls_of(self._installation).stopped_word
+        records = self._installation.ledger.charters()
+        waiting = waiting_by_agent(self._installation, [record.agent for record in records], now)
         governed = [
-            replace(self._governed(record, now), stopped=stopped(record.agent))
-            for record in self._installation.ledger.charters()
+            replace(self._governed(record, now), stopped=stopped(record.agent), work=waiting(record.agent))
+            for record in records
         ]
         return build_fleet(governed, seen, now, notices=tuple(notices), step=self._step)
 
