@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 
 from pilothouse.interruption import unbroken
 from pilothouse.ledger.engine import WRITE_OPTION
-from pilothouse.ledger.migrate import refuse_other_revision
+from pilothouse.ledger.revision import refuse_other_revision
 from pilothouse.ledger.translation import translated
 
 __all__ = ["Database"]

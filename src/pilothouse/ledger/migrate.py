@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlalchemy import (
     Column,
     Connection,
@@ -19,13 +17,9 @@ from sqlalchemy import (
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.engine import WRITE_OPTION
+from pilothouse.ledger.revision import HEAD, MIGRATIONS
 
-__all__ = ["HEAD", "migrate", "refuse_other_revision"]
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-HEAD = max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
-"""Newest revision; a test holds the numbers of the files and the chain inside them together."""
+__all__ = ["HEAD", "MIGRATIONS", "migrate"]
 
 _REVISION = Table(
     "alembic_version",
@@ -60,29 +54,6 @@ def migrate(engine: Engine, subject: str) -> None:
         current = _revision(connection)
         if current != HEAD:
             _upgrade(connection, current, subject)
-
-
-def refuse_other_revision(connection: Connection, subject: str) -> None:
-    """Refuse to write into a ledger that another release brought up to date while this process had it open.
-
-    A step may bring an index, a salt or an entry in the log that goes with each row: rows that come without are not found by
-    verdicts, or look like somebody's who wrote past the log.
-
-    Args:
-        connection: A transaction that writes, so that nobody changes the tables before its end.
-        subject: The file, as messages name it.
-
-    Raises:
-        StorageUnavailable: The tables are not those that this program knows.
-    """
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if found != HEAD:
-        raise StorageUnavailable(
-            f"the ledger {subject!r} is at revision {found} now and this process, which had it open, knows {HEAD}; "
-            "nothing was written",
-            remedy="Stop this process and start it again with the release that brought the ledger there.",
-            subject=subject,
-        )
 
 
 def _revision(connection: Connection) -> str | None:
