@@ -371,6 +371,38 @@ def test_an_answer_in_parts_and_a_tool_that_takes_plain_text_are_read():
         {"tools": [{"type": "mcp", "server_label": "crm", "server_url": "https://crm.example"}]},
         {"mcp_servers": [{"type": "url", "url": "https://crm.example"}]},
         {"tools": [{"type": "mcp"}], "seed": 2**60},
+        {"input": [{"type": "additional_tools", "role": "developer", "tools": [{"type": "mcp"}]}]},
+        {
+            "input": [
+                {"type": "tool_search_output", "tools": [{"type": "mcp", "connector_id": "connector_gmail"}]}
+            ]
+        },
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "tool_addition",
+                            "tool": {"type": "tool_definition", "definition": {"type": "mcp_toolset"}},
+                        }
+                    ],
+                }
+            ]
+        },
+        {
+            "tools": [
+                {
+                    "type": "shell",
+                    "environment": {
+                        "type": "container_auto",
+                        "network_policy": {"type": "allowlist", "allowed_domains": ["crm.example"]},
+                    },
+                }
+            ]
+        },
+        {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "network_policy": {}}}]},
+        {"tools": [{"type": "telephone_20270101", "number": "112"}]},
     ],
 )
 def test_a_provider_that_would_call_others_by_itself_is_not_asked_live(given):
@@ -391,11 +423,36 @@ def test_a_provider_that_would_call_others_by_itself_is_not_asked_live(given):
         ("/v1/responses", b'{"model": "m", "conversation": {"id": "conv_1"}}'),
         ("/v1/responses", b'{"tools": [{"type": "m\\u0063p"}], "seed": 1, "seed": 2}'),
         ("/v1/responses", b'{"Conversation": "c", "seed": 1, "seed": 2}'),
+        ("/v1/messages", b'{"thread": {"type": "continue", "previous_message_id": "msg_1"}}'),
+        ("/v1/messages", b'{"container": "container_1"}'),
+        ("/v1/messages", b'{"container": {"id": "container_1", "skills": []}}'),
+        ("/v1/responses", b'{"prompt": {"id": "pmpt_1"}}'),
+        ("/v1/responses", b'{"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}'),
+        ("/v1/responses", b'{"tools": [{"type": "shell", "environment": {"type": "container_reference"}}]}'),
     ],
 )
 def test_what_stays_behind_at_a_provider_is_not_asked_live(route, body):
     status, _, told = asyncio.run(LiveModel("http://127.0.0.1:1/gw", None).ask(route, {}, body))
     assert (status, "replay_blocked" in told.decode()) == (422, True)
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"name": "look_up", "input_schema": {"type": "object", "properties": {"server_url": {}}}},
+        {"type": "custom", "name": "mcp"},
+        {"type": "web_search_preview_2025_03_11"},
+        {"type": "computer_use_preview"},
+        {"type": "text_editor_20250728", "name": "edit"},
+        {"type": "code_execution_20260521"},
+        {"type": "code_interpreter", "container": {"type": "auto", "network_policy": {"type": "disabled"}}},
+        {"type": "shell", "environment": {"type": "local"}},
+        {"type": "namespace", "name": "crm", "tools": [{"type": "function", "name": "shell"}]},
+    ],
+)
+def test_a_tool_that_the_client_runs_or_that_only_looks_is_asked_live(tool):
+    body = json.dumps({"model": "m", "tools": [tool], "container": {"skills": []}}).encode()
+    assert asyncio.run(LiveModel("http://127.0.0.1:1/gw", None).ask(ROUTE, {}, body))[0] == 503
 
 
 def test_a_body_that_hides_nothing_is_asked_although_it_can_be_read_in_several_ways():

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from pilothouse.runtime.context.document import readable_of
+from pilothouse.runtime.replay.provider_side import provider_effect
 
 __all__ = ["LiveAnswer", "LiveModel", "live_problem"]
 
@@ -30,7 +31,7 @@ ASKING = frozenset(
 )
 """Where a model is asked. Elsewhere files are kept, jobs begun, stored answers cancelled: what is there afterwards too."""
 
-HIDING = re.compile(rb"mcp|conversation|\\u00", re.IGNORECASE)
+HIDING = re.compile(rb"mcp|conversation|thread|container|prompt|tool|\\u00", re.IGNORECASE)
 """What a body that no reader takes for one thing may hide, or spell by its numbers."""
 
 LiveAnswer = tuple[int, dict[str, str], bytes]
@@ -107,14 +108,7 @@ def live_problem(route: str, body: bytes) -> str:
     document = readable_of(body)
     if document is None:
         return "the body can be read in several ways" if HIDING.search(body) else ""
-    if document.get("conversation") is not None:
-        return "the provider would write into the conversation that it keeps"
-    tools = document.get("tools")
-    calls_others = bool(document.get("mcp_servers")) or any(
-        isinstance(tool, dict) and tool.get("type") == "mcp"
-        for tool in (tools if isinstance(tools, list) else ())
-    )
-    return "the provider itself would call an MCP server" if calls_others else ""
+    return provider_effect(document)
 
 
 def _told(status: HTTPStatus, message: str) -> LiveAnswer:
