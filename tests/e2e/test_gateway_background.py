@@ -453,9 +453,26 @@ def test_where_no_promise_can_be_kept_the_call_is_over_and_unknown(site, stub, m
     (unsaved,) = site.gateway.meter.take_unsaved().values()
     assert (unsaved.calls, unsaved.estimated) == (1, 1)
     assert unsaved.tokens > 4_000
-    monkeypatch.setattr(site.gateway._background._promises, "find", fails)
+    assert site.gateway.counters["promises_lost"] == 1
     assert fetch(site)[1]["status"] == "completed"
-    assert site.gateway.counters["promises_lost"] == site.gateway.counters["promises_unread"] == 1
+
+
+def test_where_nobody_can_say_whose_call_an_answer_belongs_to_it_is_not_fetched_unpaid(
+    site, stub, monkeypatch
+):
+    def fails(*_):
+        raise StorageUnavailable("the ledger is locked", remedy="")
+
+    stub.plan(response("queued"), response("completed", USAGE))
+    ask(site, RESPONSES, BODY)
+    begun(site)
+    asked = len(stub.seen)
+    with monkeypatch.context() as patched:
+        patched.setattr(site.gateway._background._promises, "find", fails)
+        status, told = fetch(site)
+        assert (status, told["error"]["code"], len(stub.seen)) == (503, "record_required", asked)
+    assert fetch(site)[1]["status"] == "completed"
+    assert of_models(site, 1)[0].usage is not None
 
 
 def test_what_a_charter_checks_cannot_be_fetched_past_the_check(stub):

@@ -102,6 +102,7 @@ def running_gateway(
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.ledger.holds import SqlHolds
     from pilothouse.ledger.promises import SqlPromises
+    from pilothouse.ledger.stored_answers import SqlAnswerOwners
     from pilothouse.runtime.gateway.gateway import Gateway
     from pilothouse.runtime.gateway.guard import Guardian
     from pilothouse.runtime.gateway.spans import SpanSink
@@ -127,8 +128,9 @@ def running_gateway(
                 del unsaved[day, agent]
         finally:
             gateway.meter.give_back(unsaved)
-        today = SystemClock().now().date()
-        gateway.meter.learn(today, store.spent(today))
+        now = SystemClock().now()
+        gateway.meter.learn(now.date(), store.spent(now.date()))
+        gateway.answers.save(now)
 
     def counters() -> dict[str, int]:
         return {
@@ -156,6 +158,7 @@ def running_gateway(
         guardian=guardian,
         promises=SqlPromises(ledger.database),
         owners=SqlConversationOwners(ledger.database),
+        answer_owners=SqlAnswerOwners(ledger.database),
         recorded=partial(recorded_call, run_log),
     )
     save()

@@ -30,6 +30,7 @@ from pilothouse.ledger.schema import (
     verdicts,
 )
 from pilothouse.ledger.sessions import sessions, sign_in_links
+from pilothouse.ledger.stored_answers import gateway_answers
 from pilothouse.ledger.tool_calls import tool_calls
 from pilothouse.ledger.watch import watch_readings, watch_states
 
@@ -57,6 +58,7 @@ TABLES = (
     incidents,
     jobs,
     leases,
+    gateway_answers,
     gateway_conversations,
     gateway_keys,
     gateway_promises,

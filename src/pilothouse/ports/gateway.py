@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 __all__ = [
+    "ANSWERS_A_DAY_MAX",
+    "ANSWERS_KEPT_DAYS",
     "CONVERSATIONS_MAX",
     "KEYS_MAX",
     "PROMISES_MAX",
     "PROVIDERS_MAX",
     "REPLAY_ENVIRONMENT",
+    "AnswerOwners",
     "ConversationOwners",
     "GatewayStore",
     "Promise",
@@ -35,6 +38,12 @@ work of the agent, so they leave no run, no span, no count and no held answer.""
 
 CONVERSATIONS_MAX = 100_000
 """Conversations that are remembered as one agent's, 200 bytes each: a hundred a day for almost three years."""
+
+ANSWERS_KEPT_DAYS = 31
+"""How long it is known whose a stored answer is: providers keep one for thirty days."""
+
+ANSWERS_A_DAY_MAX = 100_000
+"""Stored answers of one agent and day that are remembered as its own, 60 bytes each: 190 MB in a month of an agent that never rests."""
 
 PROMISES_MAX = 2_000
 """Answers that one agent waits for at once; a row of 1 kB each, and an hour later none."""
@@ -256,5 +265,22 @@ class ConversationOwners(Protocol):
 
         Raises:
             LimitExceeded: The agent has `CONVERSATIONS_MAX` already.
+        """
+        ...
+
+
+@runtime_checkable
+class AnswerOwners(Protocol):
+    """Whose the answers are that providers keep: the agent's that was given them first. Durable when a method returns."""
+
+    def owner(self, ident: str) -> str | None:
+        """Return whose an answer is, or None where nobody is known to have been given it."""
+        ...
+
+    def claim(self, given: Sequence[tuple[str, str]], at: datetime) -> int:
+        """Make answers their agents', each given by id and agent, where they are nobody's; forget those that no provider keeps any more.
+
+        Returns:
+            How many were one too many of their agent and day, and stay nobody's.
         """
         ...

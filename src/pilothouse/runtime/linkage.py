@@ -204,11 +204,17 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
         ('call_7',)
         >>> consumed_ids({"previous_response_id": "resp_1", "input": "go on"})
         ('resp_1',)
+        >>> consumed_ids({"thread": {"type": "continue", "previous_message_id": "msg_1"}, "messages": []})
+        ('msg_1',)
     """
     found: list[str] = []
     previous = request.get("previous_response_id")
     if isinstance(previous, str):
         found.append(previous)
+    thread = request.get("thread")
+    before = thread.get("previous_message_id") if isinstance(thread, dict) else None
+    if isinstance(before, str):
+        found.append(before)
     for item in _items(request):
         content = item.get("content")
         if len(item) == 2 and type(content) is str and "role" in item:

@@ -22,7 +22,7 @@ from pilothouse.runtime.gateway.call import UNDONE, Attempt, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller
 from pilothouse.runtime.gateway.meter import Meter, Reserved
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
-from pilothouse.runtime.gateway.refusal import NO_SUCH_RESPONSE, Refused
+from pilothouse.runtime.gateway.refusal import NO_SUCH_RESPONSE, Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import RESPONSES, STORED_ID, Operation
 from pilothouse.runtime.gateway.sse import event_data
 from pilothouse.runtime.gateway.wire import Answer, read_answer, read_event
@@ -100,15 +100,20 @@ class BackgroundCalls:
             fetch: The request.
 
         Raises:
-            Refused: Another agent waits for that answer.
+            Refused: Another agent waits for that answer, or nobody can say whose call pays for it.
         """
         if self._promises is None or fetch.route.stored_id is None:
             return
         try:
             found = await asyncio.to_thread(self._promises.find, fetch.route.stored_id)
-        except PilothouseError:
-            self._counters["promises_unread"] += 1
-            return
+        except PilothouseError as error:
+            raise Refused(
+                Refusal(
+                    RefusalCode.RECORD_REQUIRED,
+                    f"which call the answer belongs to cannot be read: {error.message}",
+                    error.remedy or "",
+                )
+            ) from error
         fetch.promise = next((one for one in found if one.agent == fetch.key.agent), None)
         if found and fetch.promise is None:
             raise Refused(NO_SUCH_RESPONSE)

@@ -127,6 +127,7 @@ class Call:
         is_counted: Whether the input came so near the window that its tokens were counted.
         is_begun: Whether the record has its request already.
         conversation: Conversation at the provider that it goes on with, or None.
+        is_kept: Whether its provider keeps the answer, to be asked for again or gone on from by its id.
         promise: Its own promise, where its answer comes later, or that of the call whose answer it fetches, or None.
     """
 
@@ -182,6 +183,7 @@ class Call:
     is_counted: bool = False
     is_begun: bool = False
     conversation: str | None = None
+    is_kept: bool = False
     promise: Promise | None = None
 
     @property

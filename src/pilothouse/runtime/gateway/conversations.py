@@ -15,9 +15,9 @@ from http import HTTPStatus
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.gateway import ConversationOwners
 from pilothouse.runtime.gateway.call import Call
+from pilothouse.runtime.gateway.kept_there import conversation_asked
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.runs import Ownership
-from pilothouse.runtime.gateway.wire import conversation_asked
 
 __all__ = ["Conversations"]
 

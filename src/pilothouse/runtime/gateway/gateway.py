@@ -16,7 +16,7 @@ from typing import Protocol
 
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports.controls import Controls
-from pilothouse.ports.gateway import ConversationOwners, Promises, WireProtocol
+from pilothouse.ports.gateway import AnswerOwners, ConversationOwners, Promises, WireProtocol
 from pilothouse.ports.planted import FaultKind, planted_for
 from pilothouse.runtime.gateway.admission import ContextAdmission
 from pilothouse.runtime.gateway.background import BackgroundCalls, RecordedOf
@@ -26,27 +26,24 @@ from pilothouse.runtime.gateway.chain import ChainBuilder
 from pilothouse.runtime.gateway.conversations import Conversations
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
+from pilothouse.runtime.gateway.kept_there import further_asked
 from pilothouse.runtime.gateway.key_book import KeyBook
 from pilothouse.runtime.gateway.keys import shown_key
 from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
-from pilothouse.runtime.gateway.refusal import (
-    NO_SUCH_RESPONSE,
-    Refusal,
-    RefusalCode,
-    Refused,
-    error_body,
-)
+from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
+from pilothouse.runtime.gateway.stored_answers import StoredAnswers
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog, Young
 from pilothouse.runtime.gateway.wire import (
     EMBEDDED_MAX,
     OBJECTS_MAX,
     VALUES_MAX,
+    Asked,
     has_many_parts,
     has_one_meaning,
     read_request,
@@ -112,6 +109,7 @@ class Gateway:
         guardian: Looks at whole final answers before they are sent.
         promises: Where answers stand that come later; None where nobody keeps any.
         owners: Whose the conversations are that providers keep; None for the memory of this process.
+        answer_owners: Whose the answers are that providers keep; None for the memory of this process.
         recorded: Returns what was asked in a call, for the process that is told its answer.
         chance: Draws pauses.
     """
@@ -129,6 +127,7 @@ class Gateway:
         guardian: Guardian | None = None,
         promises: Promises | None = None,
         owners: ConversationOwners | None = None,
+        answer_owners: AnswerOwners | None = None,
         recorded: RecordedOf = lambda *_: (b"", b""),
         chance: Random | None = None,
     ) -> None:
@@ -141,7 +140,6 @@ class Gateway:
         self.keys = KeyBook(directory, look)
         self._chains = ChainBuilder(directory)
         self._runs = Ownership(owner_of)
-        self._answers = Ownership()
         self.meter = Meter(cost_of)
         self.context = ContextAdmission()
         self.in_flight = 0
@@ -150,6 +148,7 @@ class Gateway:
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
         self._conversations = Conversations(owners, self.counters)
+        self.answers = StoredAnswers(answer_owners, self.counters)
         self._background = BackgroundCalls(promises, self.meter, directory, recorded, self.counters)
 
     async def handle(self, caller: Caller) -> None:
@@ -229,16 +228,19 @@ class Gateway:
             remedy = f"Put one into force that it can: `pilothouse verdict {call.key.agent} --charter FILE`."
             raise Refused(Refusal(RefusalCode.CHARTER_UNREADABLE, call.policy.problem, remedy))
         self._check_reach(call, headers)
-        self._check_owner(call.route.stored_id, call)
+        await self.answers.check(call.route.stored_id, call.key.agent)
         if call.route.names_model:
             _check_readable(call)
             asked = read_request(call.request, call.route.operation)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
             call.is_background = asked.is_background
             _check_background(call)
-            self._check_owner(asked.continues, call)
+            await self.answers.check(asked.continues, call.key.agent)
             if call.route.operation in KEPT_BY_PROVIDERS:
+                call.is_kept = True
                 await self._conversations.check(call)
+            elif call.route.operation is Operation.MESSAGES:
+                await self._check_further(call, asked)
         if call.route.stored_id is not None:
             await self._background.find(call)
         chain, upstream = self._answering(call)
@@ -295,10 +297,18 @@ class Gateway:
             and call.route.operation in GUARDED
         )
 
-    def _check_owner(self, answer_id: str | None, call: Call) -> None:
-        """Refuse a stored response that another agent was given, to be read or to be gone on from."""
-        if answer_id is not None and self._answers.is_foreign(answer_id, call.key.agent):
-            raise Refused(NO_SUCH_RESPONSE)
+    async def _check_further(self, call: Call, asked: Asked) -> None:
+        """Refuse what a request to `messages` may ask besides: another agent's thread, or that another model answers in place of its own."""
+        if not (asked.names_thread or asked.names_fallbacks or _has_header(call, b"anthropic-beta")):
+            return
+        try:
+            before, is_thread, has_fallbacks = further_asked(call.request)
+        except ValueError:
+            raise Refused(_UNPLAIN) from None
+        if has_fallbacks:
+            raise Refused(_FALLBACKS)
+        call.is_kept = is_thread
+        await self.answers.check(before, call.key.agent)
 
     def _check_reach(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
         """Refuse a subject that the phase in force leaves to its incumbent; a call that names none cannot be told."""
@@ -385,8 +395,8 @@ class Gateway:
     def _close(self, call: Call) -> None:
         """Keep a call, unless its answer comes later."""
         call.ended_ns = time.time_ns()
-        if call.answer_id is not None and call.route.operation in KEPT_BY_PROVIDERS:
-            self._answers.claim(call.answer_id, call.key.agent)
+        if call.answer_id is not None and call.is_kept:
+            self.answers.claim(call.answer_id, call.key.agent)
         if call.promise is None or call.route.stored_id is not None:
             if call.answer_state in UNDONE:
                 self.counters["background_unanswered"] += call.is_unanswered
@@ -420,6 +430,20 @@ _NO_WEBSOCKET = Refusal(
     "WebSocket and realtime transports are not taken: they would pass pins, budgets and record",
     "Turn the transport off in the client, for example openai-agents: `set_default_openai_responses_transport('http')`.",
 )
+_UNPLAIN = Refusal(
+    RefusalCode.PIN_UNKNOWN,
+    "`thread` or `fallbacks` is said in a way that its provider may take for another one",
+    'Send each once: `thread` as `{"type": "create"}` or with nothing but the id that it continues.',
+)
+_FALLBACKS = Refusal(
+    RefusalCode.MODEL_NOT_ALLOWED,
+    "`fallbacks` lets the provider answer by another model than the one that is asked for",
+    "Take it out of the request; who stands in is `model.fallback` in the charter.",
+)
+
+
+def _has_header(call: Call, name: bytes) -> bool:
+    return any(each == name for each, _ in call.request_headers)
 
 
 def _check_readable(call: Call) -> None:

@@ -26,7 +26,6 @@ __all__ = [
     "Answer",
     "Asked",
     "Stage",
-    "conversation_asked",
     "has_many_parts",
     "has_one_meaning",
     "inflate",
@@ -76,6 +75,11 @@ class _Head(msgspec.Struct):
     previous_response_id: Any = None
 
 
+class _Asking(_Head):
+    thread: Any = None
+    fallbacks: Any = None
+
+
 class _Answer(msgspec.Struct):
     id: Any = None
     model: Any = None
@@ -103,7 +107,7 @@ class _Event(msgspec.Struct):
     response: _Answer | None = None
 
 
-_HEAD = msgspec.json.Decoder(_Head)
+_ASKING = msgspec.json.Decoder(_Asking)
 _TOP = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NAMES = _Head.__struct_fields__
 _NAMED = re.compile(
@@ -114,10 +118,6 @@ _PARTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(,)|(\{)', re.DOTALL)
 """Texts, which are passed over, and what stands between them for a further value and for an object."""
 _SPELT = re.compile(rb'"[A-Za-z_]*\\u[0-9A-Za-z_\\]*"\s*:')
 """A name with a letter that is written by its number."""
-
-_CONVERSATION = re.compile(rb'"conversation"(?=\s*:)', re.IGNORECASE)
-_IDENT = re.compile(rb'"([^"\\]*)"|\{\s*"id"\s*:\s*"([^"\\]*)"\s*\}|null')
-"""How a conversation is named: by its id, or by an object of nothing else."""
 
 _ANSWER = msgspec.json.Decoder(_Answer)
 _EVENT = msgspec.json.Decoder(_Event)
@@ -148,6 +148,8 @@ class Asked:
         output_max: Most output tokens, all choices together, or None.
         is_background: Whether the answer is to be made without anybody who waits for it.
         continues: Id of the stored response that it goes on from, or None.
+        names_thread: Whether it is part of a conversation that its provider keeps by the ids of answers.
+        names_fallbacks: Whether other models may answer in place of its own.
     """
 
     model: str | None
@@ -155,6 +157,8 @@ class Asked:
     output_max: int | None
     is_background: bool = False
     continues: str | None = None
+    names_thread: bool = False
+    names_fallbacks: bool = False
 
 
 @dataclass(slots=True)
@@ -200,7 +204,7 @@ def read_request(body: bytes, operation: Operation) -> Asked:
         True
     """
     try:
-        head = _HEAD.decode(body)
+        head = _ASKING.decode(body)
     except _UNREADABLE:
         return Asked(None, False, None)
     most = 0
@@ -215,6 +219,8 @@ def read_request(body: bytes, operation: Operation) -> Asked:
         most * choices or None,
         head.background is True,
         head.previous_response_id if isinstance(head.previous_response_id, str) else None,
+        names_thread=head.thread is not None,
+        names_fallbacks=head.fallbacks is not None,
     )
 
 
@@ -249,41 +255,6 @@ def has_one_meaning(body: bytes) -> bool:
         spelt -= len(_SPELT.findall(inner))
     is_usual = all(name in _NAMES or name.lower() not in _NAMES for name in top)
     return is_usual and not spelt and max(own.values(), default=0) <= 1
-
-
-def conversation_asked(body: bytes) -> str | None:
-    """Return the id of the conversation at the provider that a request goes on with, or None.
-
-    Args:
-        body: As received.
-
-    Raises:
-        ValueError: Readers may take it for different ones.
-
-    Example:
-        >>> conversation_asked(b'{"model": "m", "conversation": {"id": "conv_1"}}')
-        'conv_1'
-        >>> conversation_asked(b'{"model": "m", "metadata": {"conversation": "ours"}}') is None
-        True
-    """
-    if b'"conversation"' not in body.lower():
-        return None
-    try:
-        top = _TOP.decode(body)
-    except _UNREADABLE:
-        return None  # then it names no model either
-    if len(top) > NAMED_MAX:
-        raise ValueError
-    own = len(_CONVERSATION.findall(body))
-    own -= sum(len(_CONVERSATION.findall(bytes(inner))) for inner in top.values())
-    names = [name for name in top if name.lower() == "conversation"]
-    if not names and not own:
-        return None
-    found = _IDENT.fullmatch(bytes(top.get("conversation", b"")))
-    if own != 1 or names != ["conversation"] or found is None:
-        raise ValueError
-    ident = found[1] if found[1] is not None else found[2]
-    return ident.decode() if ident else None
 
 
 def has_many_parts(body: bytes, values_max: int = VALUES_MAX) -> bool:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose the answers are that providers keep, as rows: a digest of the id, the agent that was given it, and the day."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+)
+
+from pilothouse.ledger.database import Database
+from pilothouse.ledger.schema import METADATA
+from pilothouse.ports.gateway import ANSWERS_A_DAY_MAX, ANSWERS_KEPT_DAYS
+
+__all__ = ["SqlAnswerOwners", "gateway_answers"]
+
+DIGEST_BYTES = 16
+"""Of the SHA-256: among a hundred million ids two are equal once in 10^22 installations."""
+
+AT_ONCE_MAX = 500
+"""Ids that one statement looks for: databases take some thousand values."""
+
+FORGOTTEN_AT_ONCE_MAX = 5_000
+"""Old rows that one write takes away, so that no transaction is long; the next one takes more."""
+
+gateway_answers = Table(
+    "gateway_answers",
+    METADATA,
+    Column("digest", LargeBinary(DIGEST_BYTES), primary_key=True),
+    Column("agent", String(64), nullable=False),
+    Column("day", Integer, nullable=False),
+    Index("ix_gateway_answers_day", "day", "agent"),
+)
+"""By a digest: who has the id can read what was said."""
+
+
+class SqlAnswerOwners:
+    """`ports.AnswerOwners` on the ledger.
+
+    Args:
+        database: The ledger.
+        a_day_max: Answers of one agent and day that are remembered.
+    """
+
+    def __init__(self, database: Database, *, a_day_max: int = ANSWERS_A_DAY_MAX) -> None:
+        self._database = database
+        self._a_day_max = a_day_max
+
+    def owner(self, ident: str) -> str | None:
+        """Return whose an answer is, or None where nobody is known to have been given it."""
+        named = gateway_answers.c.digest == _digest(ident)
+        with self._database.read() as connection:
+            return connection.execute(select(gateway_answers.c.agent).where(named)).scalar_one_or_none()
+
+    def claim(self, given: Sequence[tuple[str, str]], at: datetime) -> int:
+        """Make answers their agents' where they are nobody's, forget old ones, and return how many were too many."""
+        if not given:
+            return 0
+        day = at.toordinal()
+        fresh: dict[bytes, str] = {}
+        for ident, agent in given:
+            fresh.setdefault(_digest(ident), agent)
+        left_out = 0
+        with self._database.write() as connection:
+            for digest in _known(connection, list(fresh)):
+                del fresh[digest]
+            rows = []
+            for agent, digests in _by_agent(fresh).items():
+                room = max(0, self._a_day_max - _count(connection, agent, day))
+                rows += [{"digest": digest, "agent": agent, "day": day} for digest in digests[:room]]
+                left_out += len(digests[room:])
+            if rows:
+                connection.execute(insert(gateway_answers), rows)
+            _forget(connection, day - ANSWERS_KEPT_DAYS)
+        return left_out
+
+
+def _known(connection: Connection, digests: list[bytes]) -> list[bytes]:
+    found: list[bytes] = []
+    for begin in range(0, len(digests), AT_ONCE_MAX):
+        asked = gateway_answers.c.digest.in_(digests[begin : begin + AT_ONCE_MAX])
+        found += map(bytes, connection.execute(select(gateway_answers.c.digest).where(asked)).scalars())
+    return found
+
+
+def _by_agent(fresh: dict[bytes, str]) -> dict[str, list[bytes]]:
+    found: defaultdict[str, list[bytes]] = defaultdict(list)
+    for digest, agent in fresh.items():
+        found[agent].append(digest)
+    return found
+
+
+def _count(connection: Connection, agent: str, day: int) -> int:
+    here = (gateway_answers.c.day == day) & (gateway_answers.c.agent == agent)
+    return connection.execute(select(func.count()).where(here)).scalar_one()
+
+
+def _forget(connection: Connection, before: int) -> None:
+    old = select(gateway_answers.c.digest).where(gateway_answers.c.day < before).limit(FORGOTTEN_AT_ONCE_MAX)
+    connection.execute(delete(gateway_answers).where(gateway_answers.c.digest.in_(old)))
+
+
+def _digest(ident: str) -> bytes:
+    return hashlib.sha256(ident.encode("utf-8", "surrogatepass")).digest()[:DIGEST_BYTES]

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request goes on with that its provider keeps, and who else may answer: read so that every reader takes it for the same."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+__all__ = ["conversation_asked", "further_asked"]
+
+NAMED_MAX = 10_000
+"""Fields of a body: more are not looked through."""
+
+_TOP = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+_IDENT = re.compile(rb'"([^"\\]*)"|\{\s*"id"\s*:\s*"([^"\\]*)"\s*\}|null')
+"""How a conversation is named: by its id, or by an object of nothing else."""
+
+_THREAD = re.compile(
+    rb'\{\s*"type"\s*:\s*"create"\s*\}|null'
+    rb'|\{\s*"type"\s*:\s*"continue"\s*,\s*"previous_message_id"\s*:\s*"([^"\\]*)"\s*\}'
+    rb'|\{\s*"previous_message_id"\s*:\s*"([^"\\]*)"\s*,\s*"type"\s*:\s*"continue"\s*\}'
+)
+"""A thread is begun, or gone on with from the answer of that id."""
+
+_NAMES = {
+    name: re.compile(rb'"%b"(?=\s*:)' % name.encode(), re.IGNORECASE)
+    for name in ("conversation", "fallbacks", "thread")
+}
+
+
+def conversation_asked(body: bytes) -> str | None:
+    """Return the id of the conversation at the provider that a request goes on with, or None.
+
+    Args:
+        body: As received.
+
+    Raises:
+        ValueError: Readers may take it for different ones.
+
+    Example:
+        >>> conversation_asked(b'{"model": "m", "conversation": {"id": "conv_1"}}')
+        'conv_1'
+        >>> conversation_asked(b'{"model": "m", "metadata": {"conversation": "ours"}}') is None
+        True
+    """
+    found = _IDENT.fullmatch(_own(body, "conversation"))
+    if found is None:
+        raise ValueError
+    return _ident(found)
+
+
+def further_asked(body: bytes) -> tuple[str | None, bool, bool]:
+    """Return of a request to `messages` from which answer its thread goes on, whether it has one, and whether other models may answer.
+
+    Args:
+        body: As received.
+
+    Raises:
+        ValueError: Readers may take it for different ones.
+
+    Example:
+        >>> further_asked(b'{"thread": {"type": "continue", "previous_message_id": "msg_1"}}')
+        ('msg_1', True, False)
+        >>> further_asked(b'{"thread": {"type": "create"}, "fallbacks": "default"}')
+        (None, True, True)
+    """
+    thread, fallbacks = _own(body, "thread"), _own(body, "fallbacks")
+    found = _THREAD.fullmatch(thread)
+    if found is None:
+        raise ValueError
+    return _ident(found), thread != b"null", fallbacks != b"null"
+
+
+def _own(body: bytes, name: str) -> bytes:
+    """Return the value of a field of the body itself, `null` where it has none.
+
+    Raises:
+        ValueError: It stands twice, or in other letters.
+    """
+    if b'"%b"' % name.encode() not in body.lower():
+        return b"null"
+    try:
+        top = _TOP.decode(body)
+    except _UNREADABLE:
+        return b"null"  # then it names no model either
+    if len(top) > NAMED_MAX:
+        raise ValueError
+    said = _NAMES[name]
+    own = len(said.findall(body))
+    own -= sum(len(said.findall(bytes(inner))) for inner in top.values())
+    names = [each for each in top if each.lower() == name]
+    if not names and not own:
+        return b"null"
+    if own != 1 or names != [name]:
+        raise ValueError
+    return bytes(top[name])
+
+
+def _ident(found: re.Match[bytes]) -> str | None:
+    ident = found[1] if found[1] is not None else found[2]
+    return ident.decode() if ident else None
