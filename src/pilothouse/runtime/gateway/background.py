@@ -275,6 +275,6 @@ def _take_answer(call: Call, fetch: Call, said: Answer, *, before: bytes) -> Non
     call.response_headers = [pair for pair in fetch.response_headers if pair[0] != b"content-encoding"]
     call.status, call.answer_state = fetch.status, said.state
     call.served_model, call.fingerprint = said.model or call.served_model, said.fingerprint
-    call.usage = said.usage
+    call.usage, call.has_fees = said.usage, said.has_fees
     if said.state in FAILED:
         call.ending, call.stopped = Ending.FAILED, str(said.state)

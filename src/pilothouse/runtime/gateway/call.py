@@ -111,6 +111,7 @@ class Call:
         mismatch: Whether another model answered than was pinned.
         usage: Tokens, or None when the provider did not report them.
         begun: Tokens that a stream counted before its content, or None.
+        has_fees: Whether the answer cost something besides its tokens, as its provider says.
         cost_pico: Cost in pico-dollars, or None when unknown.
         response: Body as sent on.
         inflated: The same without its content encoding, once somebody asked for it; ask `plain`.
@@ -167,6 +168,7 @@ class Call:
     mismatch: bool = False
     usage: TokenCount | None = None
     begun: TokenCount | None = None
+    has_fees: bool = False
     cost_pico: int | None = None
     response: bytes = b""
     inflated: bytes | None = None

@@ -177,7 +177,7 @@ class Guardian:
             return None
         self.counters["answers_asked_again"] += 1
         said = read_answer(plain)
-        call.usage = _sum(call.usage, said.usage)
+        call.usage, call.has_fees = _sum(call.usage, said.usage), call.has_fees or said.has_fees
         if said.model is not None and said.model != call.served_model:
             return None  # the answer of a model that nobody looked at mends nothing
         call.sent = body

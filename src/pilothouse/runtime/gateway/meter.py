@@ -221,9 +221,9 @@ class Meter:
         if used is None:
             call.cost_pico = None
             return None
-        call.cost_pico = self._cost_of(*_who(call), used, call.began_ns) if used.total else 0
+        known = self._cost_of(*_who(call), used, call.began_ns) if used.total else 0
+        call.cost_pico, usd_pico = _charged(call, known, promise.usd_pico)
         is_priced = call.cost_pico is not None
-        usd_pico = promise.usd_pico if call.cost_pico is None else call.cost_pico
         return Spent(usd_pico=usd_pico, tokens=used.total, calls=1, estimated=int(not is_priced))
 
     def correct(self, call: Call, promise: Promise, used: Spent | None) -> None:
@@ -255,12 +255,11 @@ class Meter:
         used = call.usage if call.usage is not None else _seen(call)
         tokens = used.total
         if not is_exact and call.is_unanswered:
-            tokens, call.cost_pico = held.tokens, None  # an answer that nobody will see
+            tokens, known = held.tokens, None  # an answer that nobody will see
         else:
-            call.cost_pico = self._cost_of(*_who(call), used, call.began_ns) if tokens else 0
-        # A stand-in without a price is not free: what was reserved for the pin is the best that is known.
+            known = self._cost_of(*_who(call), used, call.began_ns) if tokens else 0
+        call.cost_pico, usd_pico = _charged(call, known, held.usd_pico)
         is_priced = call.cost_pico is not None
-        usd_pico = held.usd_pico if call.cost_pico is None else call.cost_pico
         self._spend(held, usd_pico, tokens)
         if is_exact:
             self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
@@ -402,6 +401,19 @@ def _exceeded(scope: str, what: str, name: str) -> Refused:
             f"Raise `model.limits.{name}` in the charter, or wait for the next {scope}.",
         )
     )
+
+
+def _charged(call: Call, known_pico: int | None, reserved_pico: int) -> tuple[int | None, int]:
+    """Return what a call cost, where that is known, and what it is charged with.
+
+    A stand-in without a price is not free: what was reserved for the pin is the best that is known. Nor is a search of the provider,
+    which no price of tokens speaks of: the call cost its tokens at least.
+    """
+    if known_pico is None:
+        return None, reserved_pico
+    if call.has_fees:
+        return None, max(known_pico, reserved_pico)
+    return known_pico, known_pico
 
 
 def _who(call: Call) -> tuple[str, str]:

@@ -119,6 +119,7 @@ class Passage:
                 read_event(data, call.route.operation, said)
         self.has_failed = plain is not None and _ends_in_error(plain, call.route.operation)
         call.usage, call.begun = said.usage or call.usage, said.begun
+        call.has_fees = said.has_fees
         call.answer_id, call.answer_state = call.answer_id or said.ident, said.state
 
     def _take(self, part: bytes) -> bool:

@@ -220,7 +220,7 @@ class Relay:
         call.served_model = said.model
         call.fingerprint = said.fingerprint
         call.answer_id, call.answer_state = said.ident, said.state
-        call.usage, call.begun = said.usage, said.begun
+        call.usage, call.begun, call.has_fees = said.usage, said.begun, said.has_fees
 
     def _check_model(self, member: Member) -> None:
         call = self._call

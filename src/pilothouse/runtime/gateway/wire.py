@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.usage import TOKENS_MAX, has_fees, read_usage
 
 __all__ = [
     "EMBEDDED_MAX",
@@ -32,7 +33,6 @@ __all__ = [
     "read_answer",
     "read_event",
     "read_request",
-    "read_usage",
 ]
 
 INFLATED_BYTES_MAX = 64 << 20
@@ -60,9 +60,6 @@ MAXIMA = {
 }
 """How each says the most that it may write; of a chat's two names providers read the one or the other."""
 
-TOKENS_MAX = 1 << 32
-"""Tokens beyond this are no count of anything."""
-
 
 class _Head(msgspec.Struct):
     model: Any = None
@@ -85,6 +82,7 @@ class _Answer(msgspec.Struct):
     model: Any = None
     system_fingerprint: Any = None
     usage: Any = None
+    tool_usage: Any = None
     status: Any = None
 
 
@@ -172,6 +170,7 @@ class Answer:
         usage: Tokens in disjoint classes, or None when they are missing or absurd.
         begun: Tokens that a stream counted before its content: what was read, and hardly anything that is written.
         state: How far a response says that it is, or None.
+        has_fees: Whether it cost something besides its tokens: searches of the provider, pictures, another model's advice.
     """
 
     model: str | None = None
@@ -180,6 +179,7 @@ class Answer:
     usage: TokenCount | None = None
     begun: TokenCount | None = None
     state: str | None = None
+    has_fees: bool = False
 
 
 class Stage:
@@ -320,53 +320,6 @@ def read_event(data: bytes, operation: Operation, into: Answer) -> str:
     return Stage.BEFORE if kind in _BEFORE_CONTENT else Stage.CONTENT
 
 
-def read_usage(given: Any, begun: TokenCount | None = None) -> TokenCount | None:
-    """Put a provider's usage into disjoint classes; None when it is missing, negative or absurd.
-
-    Anthropic's input leaves the cache out, OpenAI's includes it; reasoning is part of OpenAI's output, and stands beside xAI's: where it
-    is more than the output, or the total says that it was added.
-
-    Args:
-        given: The `usage` of an answer, decoded.
-        begun: What the stream counted before its content; Anthropic's last event may count only what was written since.
-
-    Example:
-        >>> read_usage({"prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 6}})
-        TokenCount(input=4, cache_read=6, cache_creation=0, output=4, reasoning=0)
-        >>> beside = {"prompt_tokens": 37, "completion_tokens": 530, "total_tokens": 800}
-        >>> read_usage({**beside, "completion_tokens_details": {"reasoning_tokens": 233}}).output
-        530
-        >>> read_usage({"input_tokens": 10, "cache_read_input_tokens": 6, "output_tokens": 4}).input
-        10
-    """
-    if not isinstance(given, dict):
-        return None
-    if "prompt_tokens" in given:
-        names = ("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details")
-    else:
-        names = ("input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details")
-    fed, made = _tokens(given, names[0]), _tokens(given, names[1], missing=0)
-    if begun is not None and made is not None and given.get(names[0]) is None:
-        return replace(begun, output=made)
-    if fed is None or made is None:
-        return None
-    if "cache_read_input_tokens" in given or "cache_creation_input_tokens" in given:
-        read, written = (
-            _tokens(given, name, missing=0)
-            for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
-        )
-        if read is None or written is None:
-            return None
-        return TokenCount(input=fed, cache_read=read, cache_creation=written, output=made)
-    read = _tokens(given.get(names[2]), "cached_tokens", missing=0)
-    reasoning = _tokens(given.get(names[3]), "reasoning_tokens", missing=0)
-    if read is None or reasoning is None or read > fed:
-        return None
-    is_beside = reasoning > made or _tokens(given, "total_tokens") == fed + made + reasoning
-    output = made if is_beside else made - reasoning
-    return TokenCount(input=fed - read, cache_read=read, output=output, reasoning=reasoning)
-
-
 def inflate(body: bytes, encoding: str) -> bytes | None:
     """Return a body without its content encoding, or None when it cannot be or is too large.
 
@@ -403,6 +356,7 @@ def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:
         said.system_fingerprint if isinstance(said.system_fingerprint, str) else None,
         read_usage(said.usage, begun),
         state=said.status if isinstance(said, _Answer) and isinstance(said.status, str) else None,
+        has_fees=has_fees(said.usage, said.tool_usage if isinstance(said, _Answer) else None),
     )
 
 
@@ -411,6 +365,7 @@ def _merge(said: Answer, into: Answer, *, is_begun: bool) -> None:
     into.ident = into.ident or said.ident
     into.fingerprint = into.fingerprint or said.fingerprint
     into.state = said.state or into.state
+    into.has_fees = into.has_fees or said.has_fees
     if said.usage is None:
         return
     if is_begun:
@@ -442,11 +397,3 @@ def _chat_stage(event: _Event) -> str:
         ):
             return Stage.CONTENT
     return Stage.CONTENT if event.usage is not None or event.choices is None else Stage.BEFORE
-
-
-def _tokens(given: Any, name: str, *, missing: int | None = None) -> int | None:
-    """Return a count, `missing` when it is not said, None when it is no count."""
-    value = given.get(name) if isinstance(given, dict) else None
-    if value is None:
-        return missing
-    return value if type(value) is int and 0 <= value < TOKENS_MAX else None  # True is no count

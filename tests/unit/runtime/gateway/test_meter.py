@@ -146,3 +146,22 @@ def test_what_is_handed_over_stands_in_the_ledger_and_what_was_lost_before_does_
     meter.learn(TUESDAY, {AGENT: replace(both, usd_pico=both.usd_pico + charged.usd_pico)})
     with pytest.raises(Refused, match=r"27\.0000 of 30 USD"):
         lost(meter, Budget(usd_per_day=Decimal(30)))
+
+
+def test_a_call_that_cost_more_than_its_tokens_is_charged_at_least_with_what_was_reserved():
+    budget = Budget(usd_per_day=Decimal(100))
+    meter = Meter(price)
+    for used, charged in ((2, 10), (25, 25)):
+        call = asked(budget, at_ns=MIDNIGHT_NS, tokens=10)
+        meter.reserve(call, call.policy.chain[0])
+        call.attempts.append(Attempt("acme", "m", MIDNIGHT_NS, status=200))
+        call.usage, call.served_by, call.ending, call.has_fees = (
+            TokenCount(output=used),
+            "acme",
+            Ending.DONE,
+            True,
+        )
+        meter.settle(call)
+        assert call.cost_pico is None
+        (saved,) = meter.take_unsaved().values()
+        assert saved == Spent(usd_pico=charged * PICO, tokens=used, calls=1, estimated=1)
