@@ -117,7 +117,7 @@ def load_settings(
         Settings that name the source of each value.
 
     Raises:
-        UsageError: The port is no number in 0..65535.
+        UsageError: The port is no number in 0..65535, a quota no whole number, the data folder no path.
 
     Example:
         >>> load_settings({"PILOTHOUSE_HOME": "/tmp/x"}).sources[0]
@@ -136,7 +136,7 @@ def load_settings(
         sources.append((name, "default"))
         return str(default)
 
-    home_value = Path(settle("home", home, "PILOTHOUSE_HOME", Path.home() / ".pilothouse"))
+    home_value = _data_folder(settle("home", home, "PILOTHOUSE_HOME", "~/.pilothouse"))
     host_value = settle("host", host, "PILOTHOUSE_HOST", "127.0.0.1")
     port_value = settle("port", port, "PILOTHOUSE_PORT", PORT_DEFAULT)
     try:
@@ -167,7 +167,7 @@ def load_settings(
             subject="proxy_header",
         )
     return Settings(
-        home=home_value.expanduser().absolute(),
+        home=home_value,
         host=host_value,
         port=port_number,
         ledger=ledger,
@@ -180,6 +180,31 @@ def load_settings(
         ingest_bytes_per_day=quotas[1],
         sources=tuple(sources),
     )
+
+
+def _data_folder(text: str) -> Path:
+    """Return the absolute path of the data folder.
+
+    Raises:
+        UsageError: `~` leads nowhere, as in a container whose user has no account; or the path is no text in this
+            locale, and the stores below it are told paths as UTF-8.
+    """
+    try:
+        folder = Path(text).expanduser().absolute()
+        str(folder).encode()
+    except RuntimeError:
+        raise UsageError(
+            f"there is no data folder: nobody knows whose home {text} is in",
+            remedy="Give --home FOLDER, or set PILOTHOUSE_HOME.",
+            subject="home",
+        ) from None
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"the path of the data folder, {text!r}, is no text in the locale of this process",
+            remedy="Set LC_ALL=C.UTF-8, or give --home with a folder whose path is ASCII.",
+            subject="home",
+        ) from None
+    return folder
 
 
 def _whole_number(name: str, text: str) -> int:

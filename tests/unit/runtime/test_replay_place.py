@@ -136,20 +136,18 @@ def test_an_agent_that_is_asked_to_end_may_say_so(place):
     assert (place.folder / "work/said").read_text() == "bye\n"
 
 
+def closed_after(mounts, place, seen):
+    """Close the place on a system that has mounts of its own, and run a line of shell in it."""
+    within = [*UNSHARE, sys.executable, "-I", inside.__file__, "--socket", str(place.socket_file)]
+    within += ["--port", "4318", "--scratch", str(place.folder), "--cwd", str(place.folder / "work"), "--"]
+    outer = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", f'{mounts}exec "$@"', "sh"]
+    words = [*outer, *within, "/bin/sh", "-c", seen]
+    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=30)
+
+
 @pytest.mark.parametrize("masked", ["", "mount --bind /dev/null /proc/uptime && "])
 def test_a_mount_below_run_is_hidden_and_in_nobodys_way(masked, place):
     """And a container that masks a part of `/proc` lets nobody mount another one: then it is read-only."""
-    within = [
-        *UNSHARE,
-        sys.executable,
-        "-I",
-        inside.__file__,
-        "--socket",
-        str(place.socket_file),
-        "--port",
-        "4318",
-    ]
-    within += ["--scratch", str(place.folder), "--cwd", str(place.folder / "work"), "--"]
     seen = "ls -A /run | wc -l; touch /usr/mine 2>/dev/null || echo closed; "
     seen += (
         "echo 9 2>/dev/null > /proc/self/oom_score_adj || echo closed"
@@ -159,28 +157,24 @@ def test_a_mount_below_run_is_hidden_and_in_nobodys_way(masked, place):
     mounts = (
         "mount -t tmpfs x /run && mkdir /run/user && mount -t tmpfs x /run/user && touch /run/user/bus && "
         + masked
-        + 'exec "$@"'
     )
-    words = [
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        mounts,
-        "sh",
-        *within,
-        "/bin/sh",
-        "-c",
-        seen,
-    ]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=30)
+    done = closed_after(mounts, place, seen)
     assert (done.stderr, done.stdout.split(), done.returncode) == (
         "",
         ["0", "closed", "closed" if masked else "own"],
         0,
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["größe", "a b", "back\\\\slash", "next\u2028line", os.fsdecode(b"latin-\xf6")]
+)
+def test_a_mount_is_closed_whatever_it_is_called(name, place, tmp_path):
+    """One with a letter outside ASCII stayed open for writing: the kernel's line was read as if it were Latin-1."""
+    outside = tmp_path / name
+    outside.mkdir()
+    done = closed_after(f"mount -t tmpfs x '{outside}' && ", place, f"touch '{outside}/mine' || echo closed")
+    assert (done.stdout, done.returncode) == ("closed\n", 0), done.stderr
 
 
 def test_sockets_and_pipes_in_the_agents_folder_are_in_nobodys_way(tmp_path):
@@ -191,3 +185,10 @@ def test_sockets_and_pipes_in_the_agents_folder_are_in_nobodys_way(tmp_path):
         Path(source, "link").symlink_to("agent.py")
         made = prepare_place(tmp_path, Path(source), 4318)
     assert sorted(one.name for one in (made.folder / "work").iterdir()) == ["agent.py", "link"]
+
+
+def test_what_the_agent_writes_beside_the_hook_is_no_refusal(place):
+    said = b'{"kind": "refused", "what": "start", "target": "mail", "site": "agent.py:3"}\n'
+    lines = (b"\xff\n", b"null\n", b"7\n", b'{"kind": "refused"}\n', b"[" * 200_000 + b"\n", said, said[:40])
+    (place.folder / "hook.jsonl").write_bytes(b"".join(lines))
+    assert [(one.what, one.target) for one in place.refusals()] == [("start", "mail")]

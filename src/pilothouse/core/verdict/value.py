@@ -7,6 +7,7 @@ makes a sum "unknown, at least ...", never zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -239,7 +240,7 @@ def _return(charter: Charter, measured: Measured) -> tuple[Money, tuple[Assumpti
     rate = stated_range(case.loaded_hour_cost.value, "loaded_hour_cost", _said(case.loaded_hour_cost.source))
     cost = stated_range(measured.cost_per_task, "cost per task", "telemetry: cost per finished task")
     wrong = _wrong(measured.types)
-    yearly = 12 * sum(one.tasks_per_month for one in measured.types)
+    yearly = 12 * math.fsum(one.tasks_per_month for one in measured.types)
     parts = (hours, rate, cost, wrong)
     sources = tuple(dict.fromkeys(source for part in parts for source in part.sources))
     unknown = tuple(dict.fromkeys(name for part in parts for name in part.unknown))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,10 +15,28 @@ from rich.console import Console
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["hint_console", "print_table", "result_console", "say"]
+__all__ = ["hint_console", "print_table", "result_console", "say", "spell_unwritable"]
 
 PIPED_COLUMNS = 400
 """Width of a table in a pipe or a file, where nothing wraps: enough for every row, so that no cell is cut."""
+
+
+def spell_unwritable() -> None:
+    r"""Let stdout and stderr write what their encoding lacks as JSON spells it, `\u2026`, instead of failing.
+
+    A document stays the same document that way, which no likeness like `...` does.
+    """
+    codecs.register_error("pilothouse.spelt", _spelt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="pilothouse.spelt")
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
 
 
 class _ForPeople(Console):

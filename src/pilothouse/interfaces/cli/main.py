@@ -62,7 +62,7 @@ from pilothouse.interfaces.cli import (
     verdict,
     watch,
 )
-from pilothouse.interfaces.cli.consoles import hint_console, say
+from pilothouse.interfaces.cli.consoles import hint_console, say, spell_unwritable
 from pilothouse.interfaces.cli.files import file_error
 from pilothouse.interfaces.cli.help_page import CONTEXT
 from pilothouse.interfaces.cli.late import late_group
@@ -133,6 +133,7 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in _ours(typed)
+    spell_unwritable()
     try:
         _refuse_half_characters(typed)
         code = _do(cli, typed)

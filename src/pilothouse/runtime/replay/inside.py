@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import re
 import signal
 import socket
 import struct
@@ -130,7 +131,7 @@ def _raise_loopback() -> None:
 
 
 def _mount(source: str | None, target: str, flags: int, kind: str | None = None) -> None:
-    encoded = [None if each is None else each.encode() for each in (source, target, kind)]
+    encoded = [None if each is None else os.fsencode(each) for each in (source, target, kind)]
     if _LIBC.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), None) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"mount of {target}: {os.strerror(number)}")
@@ -178,11 +179,13 @@ def _replace_devices(stage: Path) -> None:
 def _mounts() -> list[tuple[str, int]]:
     """Return where file systems are mounted, with their flags: those that the outside set are locked, a remount repeats them."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point, options = line.split()[4:6]
-        given = options.split(",")
+    # In bytes: a name is no text of any encoding, and only space, tab, line feed and backslash are escaped in it.
+    for line in Path("/proc/self/mountinfo").read_bytes().rstrip(b"\n").split(b"\n"):
+        point, options = line.split(b" ")[4:6]
+        given = os.fsdecode(options).split(",")
         flags = sum(flag for option, flag in MOUNT_FLAGS.items() if option in given)
-        found.append((point.encode().decode("unicode_escape"), flags))
+        name = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), point)
+        found.append((os.fsdecode(name), flags))
     return found
 
 

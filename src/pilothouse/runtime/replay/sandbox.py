@@ -167,13 +167,13 @@ class Place:
         if not file.is_file():
             return ()
         found: list[Refusal] = []
-        for line in file.read_text().splitlines()[:REFUSALS_MAX]:
+        for line in file.read_text("utf-8", "replace").splitlines()[:REFUSALS_MAX]:
             try:
                 entry = json.loads(line)
-            except ValueError:
-                continue
-            if entry.get("kind") == "refused":
-                found.append(Refusal(what=entry["what"], target=entry["target"], site=entry["site"]))
+                if entry["kind"] == "refused":
+                    found.append(Refusal(what=entry["what"], target=entry["target"], site=entry["site"]))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # torn when its process was ended, or written by the agent itself
         return tuple(found)
 
 

@@ -59,6 +59,16 @@ def test_the_return_combines_worst_with_worst():
     assert back.high == pytest.approx(12_000 * (0.14 * 46 - 0.3))
 
 
+def test_the_return_has_the_same_bytes_in_every_python():
+    """`sum` of floats rounds at each step before Python 3.12 and once from then on."""
+    tenths = tuple(
+        volume(task_type=f"type_{number}", tasks_per_month=0.1, wrong_high=0.0) for number in range(10)
+    )
+    whole = (volume(tasks_per_month=1.0, wrong_high=0.0),)
+    split, back = (three_numbers(CHARTER, measured(types=types), PLAN).back for types in (tenths, whole))
+    assert (split.low, split.high) == (back.low, back.high)
+
+
 @pytest.mark.parametrize(
     ("fields", "unknown"),
     [

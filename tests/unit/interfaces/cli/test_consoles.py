@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
 from rich.table import Table
 
-from pilothouse.interfaces.cli.consoles import result_console, say
+from pilothouse.app import command_tree
+from pilothouse.interfaces.cli.consoles import result_console, say, spell_unwritable
+from pilothouse.interfaces.cli.main import run_cli
 
 MODEL = "acme-large-with-a-long-name-2026-09-30"
 
@@ -43,3 +46,25 @@ def test_a_line_with_a_hostile_name_is_said_with_marks(err, capsys):
     say("ap\x1b[2J\u202e is paused\n  by sam", err=err)
     written = capsys.readouterr()
     assert (written.err if err else written.out) == "ap⟨U+001B⟩[2J⟨U+202E⟩ is paused\n  by sam\n"
+
+
+@pytest.mark.parametrize("words", [["contact", "set", "--help"], ["explain", "quality_interval", "--json"]])
+def test_no_command_fails_for_a_character_that_the_terminal_lacks(words, monkeypatch):
+    """In a locale without UTF-8 a help page, `doctor` and `check` ended as a bug of ours, at their first ellipsis."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    with pytest.raises(SystemExit) as ended:
+        run_cli(command_tree(), words)
+    sys.stdout.flush()
+    assert ended.value.code == 0
+    assert written.getvalue().isascii()
+
+
+def test_a_spelt_document_is_the_same_document(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    spell_unwritable()
+    sys.stdout.write(json.dumps({"says": "M\u00fcller \u2026 \U0001f600"}, ensure_ascii=False))
+    sys.stdout.flush()
+    assert written.getvalue() == b'{"says": "M\xfcller \\u2026 \\ud83d\\ude00"}'
+    assert json.loads(written.getvalue().decode("latin-1")) == {"says": "Müller … 😀"}
