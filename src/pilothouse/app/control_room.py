@@ -116,6 +116,7 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
     Args:
         room: Opened parts.
     """
+    from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, watch_providers
     from pilothouse.workflows.ground.background import Tick
     from pilothouse.workflows.ground.work import new_holder
     from pilothouse.workflows.incidents.alerts import alert_on_verdicts
@@ -137,6 +138,7 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
             run=lambda now: watch_ownership(room, now),
         ),
         Tick(name="rollout", every_s=WATCH_EVERY_S, run=lambda now: watch_rollout(room, now)),
+        Tick(name="providers", every_s=SIGNS_EVERY_S, run=lambda now: watch_providers(room, now)),
     )
 
 

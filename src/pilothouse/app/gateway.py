@@ -13,6 +13,8 @@ from pilothouse.app.opening import SystemClock
 from pilothouse.core.evidence.unix_time import unix_ns
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pilothouse.core.evidence.task import TokenCount
     from pilothouse.interfaces.http.server import App
     from pilothouse.ledger.ledger import SqlLedger
@@ -110,6 +112,7 @@ def running_gateway(
     from pilothouse.runtime.runlog.call_sink import RunLogSink, recorded_call
     from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
     from pilothouse.workflows.gateway.directory import DirectoryCache
+    from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, SignBook
     from pilothouse.workflows.ground.background import Tick
 
     store = SqlGatewayStore(ledger.database)
@@ -142,6 +145,17 @@ def running_gateway(
             **spans.counters(),
         }
 
+    def note_signs(now: datetime) -> None:
+        signs.note_refusing(gateway.signs.refusing(), now)
+        backends = gateway.signs.take_backends()
+        try:
+            while backends:
+                signs.note_backend(backends[0], now)
+                del backends[0]
+        finally:
+            gateway.signs.give_back(backends)
+
+    signs = SignBook(ledger)
     spans = SpanSink(intake)
     guardian = Guardian(SqlHolds(ledger.database))
     tally = AnswerTally(ledger)
@@ -174,6 +188,7 @@ def running_gateway(
                     every_s=ANSWERS_EVERY_S,
                     run=lambda now: tally.take(guardian.take_counts(), now),
                 ),
+                Tick(name="gateway-signs", every_s=SIGNS_EVERY_S, run=note_signs),
                 Tick(
                     name="gateway-promises",
                     every_s=PROMISES_EVERY_S,

@@ -36,6 +36,7 @@ from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
+from pilothouse.runtime.gateway.signs import ProviderSigns
 from pilothouse.runtime.gateway.stored_answers import StoredAnswers
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog, Young
@@ -142,6 +143,7 @@ class Gateway:
         self._runs = Ownership(owner_of)
         self.meter = Meter(cost_of)
         self.context = ContextAdmission()
+        self.signs = ProviderSigns()
         self.in_flight = 0
         self._links = CallLinker()
         self._young = Young()
@@ -406,6 +408,7 @@ class Gateway:
         """Settle and keep a call: once, whatever happened."""
         self.meter.settle(call)
         self.context.learn(call)
+        self.signs.note(call)
         self.counters["calls"] += 1
         self.counters[f"ended_{call.ending}"] += 1
         self.counters["attempts"] += len(call.attempts)

@@ -36,6 +36,7 @@ _DECISIONS = {
     "agent.rollback_ended": "every version was let serve again",
     "agent.resumed": "it was resumed after a pause",
     "tool.contract_changed": "a tool contract changed",
+    "model.fingerprint": "{model} answered with fingerprint {fingerprint} for the first time",
 }
 
 

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What providers show beside their answers: that they refuse our credential, and that another backend answers under the same pin.
+
+Both are seen in calls that are over anyway: a call that went well costs a look into a dictionary, and only where its provider says a
+fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from pilothouse.runtime.gateway.call import Call, Ending
+
+__all__ = ["ProviderSigns", "Refusing", "SeenBackend"]
+
+REFUSED = {"status_401": "status 401", "status_403": "status 403", "credential": "no usable credential"}
+"""Failures of an attempt that say that the key is wrong, revoked, or not there."""
+
+REFUSING_MAX = 1_000
+"""Agents at providers that are remembered as refused; the one that began first is forgotten."""
+
+BACKENDS_MAX = 5_000
+"""Fingerprints that are remembered as told, 300 bytes each; then they are told anew, and the ledger knows them."""
+
+WAITING_MAX = 1_000
+"""New fingerprints that wait to be told: a provider that invents one for each answer says nothing by them."""
+
+FINGERPRINT_CHARACTERS_MAX = 128
+
+
+@dataclass(slots=True, kw_only=True)
+class Refusing:
+    """A provider that refuses the calls of an agent, and has answered none since.
+
+    Attributes:
+        agent: Agent id.
+        provider: Name of the provider.
+        model: Model that was asked for last.
+        why: How it refuses.
+        since_ns: When it first did, Unix nanoseconds.
+        calls: How often it did.
+    """
+
+    agent: str
+    provider: str
+    model: str
+    why: str
+    since_ns: int
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenBackend:
+    """A fingerprint with which a model answered.
+
+    Attributes:
+        agent: Whom it answered.
+        provider: Name of the provider.
+        model: Model that answered.
+        fingerprint: As its provider says it.
+    """
+
+    agent: str
+    provider: str
+    model: str
+    fingerprint: str
+
+
+class ProviderSigns:
+    """Collects signs in the loop that serves; whoever tells them takes them from a thread."""
+
+    def __init__(self) -> None:
+        """Begin with nothing seen."""
+        self._refusing: OrderedDict[tuple[str, str], Refusing] = OrderedDict()
+        self._seen: set[tuple[str, str, str | None, str]] = set()
+        self._new: deque[SeenBackend] = deque(maxlen=WAITING_MAX)
+
+    def note(self, call: Call) -> None:
+        """Look at a call that is over.
+
+        Args:
+            call: The call.
+        """
+        if call.fingerprint is not None:
+            self._note_backend(call, call.fingerprint[:FINGERPRINT_CHARACTERS_MAX])
+        if call.ending is Ending.DONE and len(call.attempts) == 1:
+            if self._refusing:
+                self._refusing.pop((call.key.agent, call.served_by), None)
+            return
+        for attempt in call.attempts:
+            why = REFUSED.get(attempt.failure)
+            place = (call.key.agent, attempt.provider)
+            known = self._refusing.get(place)
+            if why is None:
+                if not attempt.failure:
+                    self._refusing.pop(place, None)
+            elif known is None:
+                self._refusing[place] = Refusing(
+                    agent=call.key.agent,
+                    provider=attempt.provider,
+                    model=attempt.model,
+                    why=why,
+                    since_ns=attempt.began_ns,
+                )
+                if len(self._refusing) > REFUSING_MAX:
+                    self._refusing.popitem(last=False)
+            else:
+                known.calls, known.model, known.why = known.calls + 1, attempt.model, why
+
+    def refusing(self) -> list[Refusing]:
+        """Return who refuses now."""
+        return list(self._refusing.values())
+
+    def take_backends(self) -> list[SeenBackend]:
+        """Return the fingerprints that were seen for the first time since the last look."""
+        return [self._new.popleft() for _ in range(len(self._new))]
+
+    def give_back(self, backends: list[SeenBackend]) -> None:
+        """Take back what could not be told."""
+        self._new.extendleft(reversed(backends))
+
+    def _note_backend(self, call: Call, fingerprint: str) -> None:
+        seen = (call.key.agent, call.served_by, call.served_model, fingerprint)
+        if seen in self._seen:
+            return
+        if len(self._seen) >= BACKENDS_MAX:
+            self._seen.clear()
+        self._seen.add(seen)
+        self._new.append(
+            SeenBackend(
+                agent=call.key.agent,
+                provider=call.served_by,
+                model=call.served_model or call.model or "",
+                fingerprint=fingerprint,
+            )
+        )

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell the owner of an agent what its providers show: a credential that is refused, a backend that changed under a pin.
+
+Whoever answers calls puts it on record; a running server reads the record and calls people, also where the gateway is a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.ports.ledger import CharterInForce, Decision, Ledger
+from pilothouse.reports.foreign import foreign_line
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent, said_as
+
+__all__ = [
+    "BACKEND",
+    "CREDENTIAL",
+    "FINGERPRINT_KIND",
+    "REFUSED_KIND",
+    "SIGNS_EVERY_S",
+    "SignBook",
+    "watch_providers",
+]
+
+SIGNS_EVERY_S = 30.0
+"""How soon a refused credential is on record, and how soon it calls somebody after that."""
+
+REFUSED_KIND, FINGERPRINT_KIND = "provider.refused", "model.fingerprint"
+"""Kinds of records."""
+
+CREDENTIAL, BACKEND = "credential", "fingerprint"
+"""Metrics by which incidents name these."""
+
+LASTS_EVERY = timedelta(hours=1)
+"""What goes on is put on record this often."""
+
+LEARNT_WITHIN = timedelta(days=1)
+"""Providers serve a model from several backends at once: those of the first day are how it is, later ones are a change."""
+
+NEW_MAX, NEW_WITHIN = 20, timedelta(days=30)
+"""A provider that says a new fingerprint with each answer says nothing by it: more are not put on record. Real backends change a few
+times a month."""
+
+FRESH = timedelta(hours=2)
+"""Records that are looked at: what is older has been told, or nobody was there to tell it, and its spell is on record again by now."""
+
+READ_MAX = 1_000
+TEXT_CHARACTERS_MAX = 200
+
+
+class Refused(Protocol):
+    """A provider that refuses an agent; see `runtime.gateway.signs.Refusing`."""
+
+    agent: str
+    provider: str
+    model: str
+    why: str
+    since_ns: int
+    calls: int
+
+
+class Backend(Protocol):
+    """A fingerprint that a model answered with; see `runtime.gateway.signs.SeenBackend`."""
+
+    @property
+    def agent(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+class SignBook:
+    """Puts on record what a gateway has seen.
+
+    Args:
+        ledger: Where it stands.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._told: dict[tuple[str, str, int], datetime] = {}
+
+    def note_refusing(self, refusing: Sequence[Refused], now: datetime) -> int:
+        """Put on record who refuses, at once and then once an hour while it lasts; return how many records were written.
+
+        Args:
+            refusing: Who refuses now.
+            now: The moment, aware UTC.
+        """
+        places = {(one.agent, one.provider, one.since_ns): one for one in refusing}
+        self._told = {place: at for place, at in self._told.items() if place in places}
+        due = [
+            place
+            for place in places
+            if place not in self._told or not timedelta() <= now - self._told[place] < LASTS_EVERY
+        ]
+        for place in due:
+            one = places[place]
+            since = datetime.fromtimestamp(one.since_ns // 10**9, UTC)
+            document = {
+                "provider": _line(one.provider),
+                "model": _line(one.model),
+                "why": one.why,
+                "since": since.isoformat(),
+                "calls": one.calls,
+            }
+            self._record(REFUSED_KIND, one.agent, document, now)
+            self._told[place] = now
+        return len(due)
+
+    def note_backend(self, seen: Backend, now: datetime) -> bool:
+        """Put a fingerprint on record that is not there yet; return whether it was written.
+
+        Args:
+            seen: The fingerprint.
+            now: The moment, aware UTC.
+
+        Raises:
+            Conflict: Another process wrote one at this moment.
+        """
+        listed = self._ledger.decisions(seen.agent, kind=FINGERPRINT_KIND, limit=READ_MAX)
+        provider, model, fingerprint = _line(seen.provider), _line(seen.model), _line(seen.fingerprint)
+        known = [
+            (one.at, said) for one in listed if _is_of(said := json.loads(one.document), provider, model)
+        ]
+        new = sum(at > now - NEW_WITHIN for at, _ in known)
+        if any(said["fingerprint"] == fingerprint for _, said in known) or new >= NEW_MAX:
+            return False
+        document = {
+            "provider": provider,
+            "model": model,
+            "fingerprint": fingerprint,
+            "before": known[0][1]["fingerprint"] if known else None,
+            "is_change": bool(known) and known[-1][0] <= now - LEARNT_WITHIN,
+        }
+        newest = listed[0].sequence if listed else 0
+        self._record(FINGERPRINT_KIND, seen.agent, document, now, after=newest)
+        return True
+
+    def _record(
+        self, kind: str, agent: str, document: dict[str, object], now: datetime, after: int | None = None
+    ) -> None:
+        self._ledger.record(
+            kind=kind, agent=agent, at=now, actor="gateway", document=canonical_json(document), after=after
+        )
+
+
+def watch_providers(room: ControlRoom, now: datetime) -> int:
+    """Call somebody about what gateways have put on record; return how many incidents were opened.
+
+    Args:
+        room: Opened parts.
+        now: The moment, aware UTC.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
+    """
+
+    def fresh(record: CharterInForce) -> Iterator[Firing]:
+        for said, firing in _firings(room.installation.ledger, record.agent, now):
+            if not _is_told(room, firing, since=said.at):
+                yield firing
+
+    return alert_for_every_agent(room, fresh, now)
+
+
+def _firings(ledger: Ledger, agent: str, now: datetime) -> Iterator[tuple[Decision, Firing]]:
+    for kind, read in ((REFUSED_KIND, _of_refusal), (FINGERPRINT_KIND, _of_fingerprint)):
+        for decision in reversed(ledger.decisions(agent, kind=kind, limit=READ_MAX)):
+            firing = read(agent, json.loads(decision.document)) if now - decision.at < FRESH else None
+            if firing is not None:
+                yield decision, firing
+
+
+def _of_refusal(agent: str, said: dict[str, str]) -> Firing:
+    since = datetime.fromisoformat(said["since"])
+    return Firing(
+        agent=agent,
+        metric=f"{CREDENTIAL}.{said['provider']}",
+        sentence=f"{said['provider']} refuses the calls of {agent} ({said['why']}) since {since:%Y-%m-%d %H:%M} UTC, and has "
+        f"answered none since: look at its credential, `pilothouse provider list`.",
+        onset=since,
+    )
+
+
+def _of_fingerprint(agent: str, said: dict[str, str | None]) -> Firing | None:
+    if not said["is_change"]:
+        return None
+    return Firing(
+        agent=agent,
+        metric=BACKEND,
+        sentence=f"{said['model']} at {said['provider']} answers from another backend, {said['fingerprint']} and not {said['before']}: "
+        "its pin is the same, and what it says may not be. Hold it against the cases: `pilothouse gate`.",
+        once=True,
+    )
+
+
+def _is_of(said: dict[str, str], provider: str, model: str) -> bool:
+    return (said["provider"], said["model"]) == (provider, model)
+
+
+def _is_told(room: ControlRoom, firing: Firing, *, since: datetime) -> bool:
+    """Whether the very sentence was said since it was put on record, in an incident that is resolved or not."""
+    sentence = said_as(firing.sentence)
+    return any(
+        event.at >= since and sentence in event.text
+        for incident in room.incidents.incidents(agent=firing.agent)
+        for event in room.incidents.events(incident.number)
+    )
+
+
+def _line(text: str) -> str:
+    """Return a name that a provider or a charter gave as one line that a ledger can store: half a surrogate pair is none."""
+    return foreign_line(text.encode("utf-8", "replace").decode(), chars_max=TEXT_CHARACTERS_MAX)
