@@ -116,13 +116,14 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
     Args:
         room: Opened parts.
     """
-    from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, watch_providers
+    from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S
     from pilothouse.workflows.ground.background import Tick
     from pilothouse.workflows.ground.work import new_holder
     from pilothouse.workflows.incidents.alerts import alert_on_verdicts
     from pilothouse.workflows.phases.demote import act_on_verdicts
     from pilothouse.workflows.server.rollout_watch import WATCH_EVERY_S, watch_rollout
     from pilothouse.workflows.watch.ownership_watch import OWNERSHIP_WATCH_EVERY_S, watch_ownership
+    from pilothouse.workflows.watch.provider_watch import watch_providers
 
     holder = new_holder()
     return (

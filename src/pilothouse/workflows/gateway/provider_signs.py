@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell the owner of an agent what its providers show: a credential that is refused, a backend that changed under a pin.
+"""Put on record what providers show: a credential that is refused, a backend that changed under a pin.
 
-Whoever answers calls puts it on record; a running server reads the record and calls people, also where the gateway is a process of its own.
+A running server reads the record and calls people (`workflows.watch.provider_watch`), also where the gateway is a process of its own.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.ports.ledger import CharterInForce, Decision, Ledger
+from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.foreign import foreign_line
-from pilothouse.workflows.ground.control_room import ControlRoom
-from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent, said_as
 
 __all__ = [
-    "BACKEND",
-    "CREDENTIAL",
     "FINGERPRINT_KIND",
     "REFUSED_KIND",
     "SIGNS_EVERY_S",
     "SignBook",
-    "watch_providers",
 ]
 
 SIGNS_EVERY_S = 30.0
@@ -32,9 +27,6 @@ SIGNS_EVERY_S = 30.0
 
 REFUSED_KIND, FINGERPRINT_KIND = "provider.refused", "model.fingerprint"
 """Kinds of records."""
-
-CREDENTIAL, BACKEND = "credential", "fingerprint"
-"""Metrics by which incidents name these."""
 
 LASTS_EVERY = timedelta(hours=1)
 """What goes on is put on record this often."""
@@ -45,9 +37,6 @@ LEARNT_WITHIN = timedelta(days=1)
 NEW_MAX, NEW_WITHIN = 20, timedelta(days=30)
 """A provider that says a new fingerprint with each answer says nothing by it: more are not put on record. Real backends change a few
 times a month."""
-
-FRESH = timedelta(hours=2)
-"""Records that are looked at: what is older has been told, or nobody was there to tell it, and its spell is on record again by now."""
 
 READ_MAX = 1_000
 TEXT_CHARACTERS_MAX = 200
@@ -153,68 +142,8 @@ class SignBook:
         )
 
 
-def watch_providers(room: ControlRoom, now: datetime) -> int:
-    """Call somebody about what gateways have put on record; return how many incidents were opened.
-
-    Args:
-        room: Opened parts.
-        now: The moment, aware UTC.
-
-    Raises:
-        PilothouseError: The first agent for which it failed, after all others have been looked at.
-    """
-
-    def fresh(record: CharterInForce) -> Iterator[Firing]:
-        for said, firing in _firings(room.installation.ledger, record.agent, now):
-            if not _is_told(room, firing, since=said.at):
-                yield firing
-
-    return alert_for_every_agent(room, fresh, now)
-
-
-def _firings(ledger: Ledger, agent: str, now: datetime) -> Iterator[tuple[Decision, Firing]]:
-    for kind, read in ((REFUSED_KIND, _of_refusal), (FINGERPRINT_KIND, _of_fingerprint)):
-        for decision in reversed(ledger.decisions(agent, kind=kind, limit=READ_MAX)):
-            firing = read(agent, json.loads(decision.document)) if now - decision.at < FRESH else None
-            if firing is not None:
-                yield decision, firing
-
-
-def _of_refusal(agent: str, said: dict[str, str]) -> Firing:
-    since = datetime.fromisoformat(said["since"])
-    return Firing(
-        agent=agent,
-        metric=f"{CREDENTIAL}.{said['provider']}",
-        sentence=f"{said['provider']} refuses the calls of {agent} ({said['why']}) since {since:%Y-%m-%d %H:%M} UTC, and has "
-        f"answered none since: look at its credential, `pilothouse provider list`.",
-        onset=since,
-    )
-
-
-def _of_fingerprint(agent: str, said: dict[str, str | None]) -> Firing | None:
-    if not said["is_change"]:
-        return None
-    return Firing(
-        agent=agent,
-        metric=BACKEND,
-        sentence=f"{said['model']} at {said['provider']} answers from another backend, {said['fingerprint']} and not {said['before']}: "
-        "its pin is the same, and what it says may not be. Hold it against the cases: `pilothouse gate`.",
-        once=True,
-    )
-
-
 def _is_of(said: dict[str, str], provider: str, model: str) -> bool:
     return (said["provider"], said["model"]) == (provider, model)
-
-
-def _is_told(room: ControlRoom, firing: Firing, *, since: datetime) -> bool:
-    """Whether the very sentence was said since it was put on record, in an incident that is resolved or not."""
-    sentence = said_as(firing.sentence)
-    return any(
-        event.at >= since and sentence in event.text
-        for incident in room.incidents.incidents(agent=firing.agent)
-        for event in room.incidents.events(incident.number)
-    )
 
 
 def _line(text: str) -> str:

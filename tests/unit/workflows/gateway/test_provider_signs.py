@@ -17,9 +17,9 @@ from pilothouse.workflows.gateway.provider_signs import (
     NEW_MAX,
     REFUSED_KIND,
     SignBook,
-    watch_providers,
 )
 from pilothouse.workflows.incidents.suspects import suspects
+from pilothouse.workflows.watch.provider_watch import watch_providers
 
 
 def refusing(since, **more):
