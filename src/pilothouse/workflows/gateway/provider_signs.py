@@ -42,7 +42,7 @@ READ_MAX = 1_000
 TEXT_CHARACTERS_MAX = 200
 
 
-class Refused(Protocol):
+class _Refused(Protocol):
     """A provider that refuses an agent; see `runtime.gateway.signs.Refusing`."""
 
     agent: str
@@ -53,7 +53,7 @@ class Refused(Protocol):
     calls: int
 
 
-class Backend(Protocol):
+class _Backend(Protocol):
     """A fingerprint that a model answered with; see `runtime.gateway.signs.SeenBackend`."""
 
     @property
@@ -77,7 +77,7 @@ class SignBook:
         self._ledger = ledger
         self._told: dict[tuple[str, str, int], datetime] = {}
 
-    def note_refusing(self, refusing: Sequence[Refused], now: datetime) -> int:
+    def note_refusing(self, refusing: Sequence[_Refused], now: datetime) -> int:
         """Put on record who refuses, at once and then once an hour while it lasts; return how many records were written.
 
         Args:
@@ -105,7 +105,7 @@ class SignBook:
             self._told[place] = now
         return len(due)
 
-    def note_backend(self, seen: Backend, now: datetime) -> bool:
+    def note_backend(self, seen: _Backend, now: datetime) -> bool:
         """Put a fingerprint on record that is not there yet; return whether it was written.
 
         Args:
