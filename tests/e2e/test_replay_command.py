@@ -83,7 +83,7 @@ def test_runs_are_listed_shown_and_replayed_by_their_calls(home, tmp_path):
 def test_the_agents_code_replays_equal_with_canaries_for_keys(home, tmp_path):
     folder = agent(tmp_path, "assert os.environ['ERP_TOKEN'].startswith('ph-canary')")
     done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--json", cwd=folder)
-    (report,) = json.loads(done.stdout.splitlines()[-1])
+    (report,) = json.loads(done.stdout)
     assert (done.returncode, report["is_equal"], report["counts"]["served"]) == (0, True, 2), done.stderr
     assert report["exit_status"] == 0
 
@@ -123,7 +123,7 @@ def test_nothing_outside_is_reached_started_or_deleted(home, tmp_path, sink):
 """
     folder = agent(tmp_path, extra)
     done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--json", cwd=folder)
-    (report,) = json.loads(done.stdout.splitlines()[-1])
+    (report,) = json.loads(done.stdout)
     assert (reached, kept.read_text()) == ([], "here")
     assert {each["what"] for each in report["refusals"]} >= {"connect", "start", "delete"}
     assert all("agent.py:" in each["site"] for each in report["refusals"]), report["refusals"]
@@ -165,7 +165,7 @@ def test_a_changed_document_is_named_as_retrieval_by_the_spans_of_the_run(home, 
 
     def kind():
         done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--json", cwd=folder)
-        (report,) = json.loads(done.stdout.splitlines()[-1])
+        (report,) = json.loads(done.stdout)
         return report["divergence"]["kind"]
 
     assert kind() == "tool_result"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UnknownName
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -43,7 +42,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             found = room.approvals.waiting(agent)
         if as_json:
-            typer.echo(json.dumps([_document(one) for one in found], ensure_ascii=False))
+            print_json([_document(one) for one in found])
             return
         if not found:
             typer.echo("Nothing waits.")
@@ -63,7 +62,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 f"no approval {ident!r}", remedy="List them: `pilothouse approve list`.", subject=ident
             )
         if as_json:
-            typer.echo(json.dumps(_document(found), ensure_ascii=False))
+            print_json(_document(found))
             return
         say(
             f"{_visible(found.tool)} ({found.effect}), asked by {found.agent} "
@@ -100,7 +99,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             found = room.approvals.approvers(agent)
         if as_json:
-            typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+            print_json([asdict(one) for one in found])
             return
         if not found:
             say(f"Nobody has answered for {agent} yet.")

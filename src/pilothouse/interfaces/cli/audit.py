@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -43,20 +43,17 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             check = verify_log(room, services.clock.now(), against=tuple(against or ()))
         if as_json:
-            typer.echo(
-                json.dumps(
-                    {
-                        "holds": check.holds,
-                        "records": check.records,
-                        "checkpoints": check.checkpoints,
-                        "anchored": check.anchored,
-                        "rows": check.rows,
-                        "payloads": check.payloads,
-                        "erased": check.erased,
-                        "problems": list(check.problems),
-                    },
-                    ensure_ascii=False,
-                )
+            print_json(
+                {
+                    "holds": check.holds,
+                    "records": check.records,
+                    "checkpoints": check.checkpoints,
+                    "anchored": check.anchored,
+                    "rows": check.rows,
+                    "payloads": check.payloads,
+                    "erased": check.erased,
+                    "problems": list(check.problems),
+                }
             )
         elif not check.records and check.holds:
             typer.echo("The log is empty: nothing was decided here yet, so nothing is proven.")

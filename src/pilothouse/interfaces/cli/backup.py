@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.interfaces.cli.consoles import hint_console, say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "--no-ledger", help="Leave the ledger out: it was dumped from its server just before."
             ),
         ] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        as_json: AsJson = False,
+        home: Home = None,
     ) -> None:
         """Copy ledger, lake, runs and keys while the server runs; the copy is a data folder: `pilothouse up --home FOLDER`."""
         from pilothouse.workflows.server.backup import check_backup

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_json
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -34,8 +34,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             float | None, typer.Option(help="Share the candidate had all the time: the split is checked.")
         ] = None,
         days: Annotated[int, typer.Option(help="Days back.", min=1, max=400)] = 28,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the reading as JSON.")] = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """Compare the arms by verified outcomes; look as often as you like, the error holds over all looks.
 
@@ -55,7 +55,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             document = json.dumps(report.as_record(), default=str)
             installation.ledger.record(kind="canary", agent=agent, at=now, actor="canary", document=document)
         if as_json:
-            typer.echo(json.dumps(report.as_record(), default=str, indent=2))
+            print_json(report.as_record())
         else:
             console = Console(highlight=False, soft_wrap=True)
             console.print(escape(f"{experiment}: {report.sentence}"))

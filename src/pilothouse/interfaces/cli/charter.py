@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.interfaces.cli.consoles import print_json
+from pilothouse.interfaces.cli.options import AsJson
 from pilothouse.interfaces.cli.services import Services
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @cli.command("check")
     def check(
         path: Annotated[Path, typer.Argument(help="The charter.", metavar="PATH")] = Path("charter.yaml"),
-        as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+        as_json: AsJson = False,
         revision: Annotated[
             str | None,
             typer.Option("--diff", metavar="REV", help="Also say what changed since a git revision."),
@@ -42,7 +43,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if schema:
             from pilothouse.core.charter.schema import charter_schema
 
-            typer.echo(json.dumps(charter_schema(), indent=2, ensure_ascii=False))
+            print_json(charter_schema())
             return
         today = services.clock.now().date()
         file = path / "charter.yaml" if path.is_dir() else path
@@ -52,7 +53,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             difference = compare_with_revision(file, result.charter, revision=revision, today=today)
         if as_json:
             record = charter_text.as_record(result, file=str(file), diff=difference)
-            typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+            print_json(record)
         else:
             charter_text.print_check(result, file=str(file))
             if difference is not None:
@@ -67,7 +68,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         out: Annotated[
             Path | None, typer.Option(help="Where the draft is written; PATH/charter.yaml without it.")
         ] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+        as_json: AsJson = False,
         force: Annotated[bool, typer.Option("--force", help="Replace a charter that is there.")] = False,
     ) -> None:
         """Read an agent's repository and draft its charter: what was found, where, and what to answer."""
@@ -84,9 +85,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         draft = draft_charter(path, target=target)
         write_draft(draft, target, force=force)
         if as_json:
-            typer.echo(
-                json.dumps(charter_text.draft_record(draft, target=str(target)), indent=2, ensure_ascii=False)
-            )
+            print_json(charter_text.draft_record(draft, target=str(target)))
         else:
             charter_text.print_draft(draft, target=str(target))
 

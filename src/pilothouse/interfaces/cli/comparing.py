@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,8 @@ from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, say
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -43,7 +43,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         metric: Annotated[str | None, typer.Option(help="Which scorer, where there are several.")] = None,
         pass_at: Annotated[float, typer.Option(help="Least value of a success.")] = 0.5,
         journal: Annotated[Path, typer.Option(help="Where trials are kept.")] = JOURNAL,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Show the paired difference of two runs with its interval, for each task type and stratum; no verdict."""
         from pilothouse.evals.dataset import load_dataset
@@ -61,7 +61,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
                 remedy="Compare runs on the same cases: ids must be equal.",
             )
         if as_json:
-            typer.echo(json.dumps(found.as_record(), ensure_ascii=False, indent=2))
+            print_json(found.as_record())
         else:
             _print(found)
 
@@ -79,7 +79,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         ] = None,
         metric: Annotated[str | None, typer.Option(help="Which scorer, where there are several.")] = None,
         pass_at: Annotated[float, typer.Option(help="Least value of a success.")] = 0.5,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
     ) -> None:
         """Put another harness's scores on record as imported: they can show harm, and prove nothing."""
         from dataclasses import replace

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["hint_console", "print_table", "result_console", "say", "spell_unwritable"]
+__all__ = ["hint_console", "print_json", "print_table", "result_console", "say", "spell_unwritable"]
 
 PIPED_COLUMNS = 400
 """Width of a table in a pipe or a file, where nothing wraps: enough for every row, so that no cell is cut."""
@@ -76,8 +77,17 @@ def print_table(table: Table) -> None:
     result_console(wrap=_has_width()).print(table)
 
 
+def print_json(value: object) -> None:
+    """Print a result as JSON, in ASCII: no terminal or pipe refuses a character of it, and none is hidden.
+
+    Args:
+        value: Plain data; a moment or whatever else JSON has no form for becomes its text.
+    """
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line or a few as they are, without colours and without wrapping; documents go through `typer.echo`.
+    """Print a line or a few as they are, without colours and without wrapping; documents go through `print_json` or `typer.echo`.
 
     Args:
         text: What is said; characters that a reader cannot see become marks.

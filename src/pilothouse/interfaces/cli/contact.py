@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import print_table, say
+from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -59,7 +58,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 export=directory,
             )
         if as_json:
-            typer.echo(json.dumps(found))
+            print_json(found)
             return
         for agent, gone in found.items():
             said = f"gone: {', '.join(gone)}" if gone else "everybody of the charter is active"
@@ -116,7 +115,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
             ]
         if as_json:
             names = ("identity", "channel", "address", "zone")
-            typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+            print_json([dict(zip(names, row, strict=True)) for row in rows])
             return
         if not rows:
             typer.echo("Nobody can be reached yet: `pilothouse contact set PERSON URL`.")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,8 @@ import typer
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.asking_live import live_key
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = None,
         upstream: Annotated[str | None, typer.Option(help="With --planted: gateway that is asked.")] = None,
         scorer: Annotated[str, typer.Option(help="With --planted: judges the answers.")] = "contains",
-        as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        as_json: AsJson = False,
+        home: Home = None,
     ) -> None:
         """Compare what providers say they read with what was sent, and keep the count as evidence.
 
@@ -67,7 +67,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             report = probe_context(log, agent, services.clock.now(), days=days)
             kept = keep_truncation(installation.ledger, report)
         if as_json:
-            typer.echo(json.dumps(asdict(report), default=str))
+            print_json(asdict(report))
         else:
             say(
                 f"{report.inputs} inputs of {agent} in {days} days: {report.cut} read short, {report.unknown} without a reported size, "
@@ -92,7 +92,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         ident: Annotated[str, typer.Argument(metavar="ID", help="Id that the note in the request gives.")],
         start: Annotated[int, typer.Option(min=0, help="First character.")] = 0,
         end: Annotated[int | None, typer.Option(min=0, help="Character after the last.")] = None,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
     ) -> None:
         """Print a tool's result that edits took out of a request, as the agent can recall it.
 
@@ -142,7 +142,7 @@ def _ask_for_planted(
         )
         kept = keep_planted(installation.ledger, report, str(dataset))
     if as_json:
-        typer.echo(json.dumps({**asdict(report), "passed": report.passed}, default=str))
+        print_json({**asdict(report), "passed": report.passed})
     else:
         say(
             f"{report.found} of {report.asked} planted sentences survive the longest inputs of {agent}; {report.refused} were refused aloud"

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import getpass
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -155,6 +154,6 @@ def command_line_actor() -> str:
 
 def _tell(line: str, record: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        print_json(record)
     else:
         say(line)

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import print_table, say
+from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -74,7 +73,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 store, name, variable=env, file=file, host=host, expires_at=end, actor=ACTOR, now=now
             )
         if as_json:
-            typer.echo(json.dumps(_record(kept, now), indent=2))
+            print_json(_record(kept, now))
         else:
             whom = f"sent to {kept.host} only" if kept.host else "given to programs that the server starts"
             say(f"{kept.name} is read from {_place(kept)}, and {whom}.")
@@ -88,7 +87,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_credentials(load_settings(home=home)) as store:
             kept = sorted(store.all(), key=lambda one: (one.expires_at is None, one.expires_at, one.name))
         if as_json:
-            typer.echo(json.dumps([_record(one, now) for one in kept], indent=2))
+            print_json([_record(one, now) for one in kept])
             return
         if not kept:
             typer.echo(

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import Agent, AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out where there is only one.")]
 Dataset = Annotated[
     Path, typer.Option("--into", metavar="FOLDER", help="Folder of the dataset; made if missing.")
 ]
@@ -51,7 +49,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "overruled": made.overruled,
                 "labels_by_week": made.by_week,
             }
-            typer.echo(json.dumps(record))
+            print_json(record)
             return
         manifest = made.dataset.manifest
         say(
@@ -94,7 +92,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "left_out": made.leaking,
                 "beside": [str(path) for path in made.beside],
             }
-            typer.echo(json.dumps(record))
+            print_json(record)
             return
         say(
             f"library {made.version[:12]}: {made.examples:,} examples; {made.leaking:,} left out because a case is "
@@ -115,9 +113,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             ),
         ],
         *,
-        agent: Annotated[
-            str | None, typer.Option(help="Agent id; may be left out where there is only one.")
-        ] = None,
+        agent: AgentOption = None,
         version: Annotated[
             str | None, typer.Option(help="Version digest. Default: the version of the charter in force.")
         ] = None,
@@ -180,7 +176,10 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         with services.open_curation(load_settings(home=home)) as curation:
             found = curation.week(agent)
-        typer.echo(json.dumps(asdict(found)) if as_json else corrections_in_words(found))
+        if as_json:
+            print_json(asdict(found))
+        else:
+            typer.echo(corrections_in_words(found))
 
     @group.command("lineage")
     def lineage(
@@ -198,9 +197,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_curation(load_settings(home=home)) as curation:
             edges = curation.lineage(name if ":" in name else f"trace:{name}")
         if as_json:
-            typer.echo(
-                json.dumps([{"from": one.parent, "to": one.child, "at": one.at.isoformat()} for one in edges])
-            )
+            print_json([{"from": one.parent, "to": one.child, "at": one.at.isoformat()} for one in edges])
             return
         for one in edges:
             say(f"{one.parent} -> {one.child}  {one.at:%Y-%m-%d %H:%M} UTC")
@@ -230,7 +227,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_curation(load_settings(home=home)) as curation:
             done = curation.erase(subject, dataset or [], actor=command_line_actor(), journal=journal)
         if as_json:
-            typer.echo(json.dumps(done))
+            print_json(done)
             return
         _show_erased(done, journal)
 
@@ -305,7 +302,7 @@ def _show_lift(lift: Lift, *, as_json: bool) -> None:
             "low": measured and measured.low,
             "high": measured and measured.high,
         }
-        typer.echo(json.dumps(record))
+        print_json(record)
         return
     say(
         f"{lift.good_with:,} of {lift.n:,} good with examples, {lift.good_without:,} without"

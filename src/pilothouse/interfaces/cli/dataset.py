@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +11,15 @@ import typer
 from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.interfaces.cli.consoles import hint_console, say
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, say
 from pilothouse.interfaces.cli.dataset_tail import add_tail
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
 __all__ = ["register"]
 
 IDS_SHOWN_MAX = 20
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -65,7 +63,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         record: Annotated[
             str | None, typer.Option(help="Agent: put what was measured on record for `verdict`.")
         ] = None,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
         as_json: AsJson = False,
     ) -> None:
         """Show what a dataset holds, what is wrong with it, and which margins it can decide."""
@@ -80,7 +78,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         terms = read_terms(glossary) if glossary is not None else ()
         summary = summarize_dataset(dataset, margin_points=margin, shown=texts)
         if as_json:
-            typer.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=2))
+            print_json(asdict(summary))
         else:
             print_summary(summary, margin)
         if record is not None:
@@ -113,7 +111,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         found = diff_datasets(load_dataset(before).cases, load_dataset(after).cases)
         if as_json:
-            typer.echo(json.dumps(asdict(found), indent=2))
+            print_json(asdict(found))
             return
         for words, ids in (
             ("added", found.added),

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -33,9 +32,7 @@ def add_tail(group: typer.Typer, services: Services) -> None:
     @group.command("tail")
     def tail(
         *,
-        agent: Annotated[
-            str | None, typer.Option(help="Agent id; may be left out where there is only one.")
-        ] = None,
+        agent: AgentOption = None,
         offer: Annotated[
             Path | None,
             typer.Option(metavar="FILE", help="Write inputs of untested kinds to a file, to be labelled."),
@@ -52,7 +49,7 @@ def add_tail(group: typer.Typer, services: Services) -> None:
             found, week, kept = look_at_inputs(installation, agent, now, actor=actor)
             offered = offer_cases(installation.lake, found, offer) if offer is not None else 0
         if as_json:
-            typer.echo(json.dumps(_record(found, week), ensure_ascii=False))
+            print_json(_record(found, week))
             return
         for line in (*_lines(found, is_kept=bool(kept)), *_week(week)):
             say(line)

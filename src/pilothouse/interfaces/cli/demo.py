@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
+from pilothouse.interfaces.cli.options import AsJson
 from pilothouse.interruption import stop_between_transactions
 from pilothouse.settings import load_settings
 
@@ -41,9 +41,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         keep: Annotated[
             bool, typer.Option("--keep", help="Keep an earlier run and judge it as of now, if there is one.")
         ] = False,
-        as_json: Annotated[
-            bool, typer.Option("--json", help="Print the verdict as JSON and nothing else.")
-        ] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Watch an invoice-triage agent fail, be repaired, enter phase 1, fall, recover and enter phase 2, offline."""
         notes = hint_console()
@@ -67,7 +65,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with stop_between_transactions((signal.SIGINT, signal.SIGTERM)):
             result = judge_demo(kept, parts) if kept else run_demo(settings, parts, on_step=on_step)
         if as_json:
-            typer.echo(json.dumps(_document(result, told), ensure_ascii=False))
+            print_json(_document(result, told))
         else:
             _print_result(result_console(), result, home)
 

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 from rich.markup import escape
 
 from pilothouse.errors import ExitStatus
 from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -24,8 +22,8 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @cli.command("doctor")
     def doctor(
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the checkup as JSON.")] = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """Check settings, disk, storage, server, charters and telemetry; exit 4 when something failed."""
         checkup = services.examine(load_settings(home=home))

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.drill_all import register_all
-from pilothouse.interfaces.cli.drill_options import AgentOption, Step, Wait, Who
+from pilothouse.interfaces.cli.drill_options import Step, Wait
 from pilothouse.interfaces.cli.drill_outages import register_outages
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home, Who
 from pilothouse.interruption import stop_between_transactions
 from pilothouse.settings import load_settings
 
@@ -202,7 +201,7 @@ def _show(done: DrillResult, *, as_json: bool) -> None:
             "said": done.sentence,
             "incidents": list(done.incidents),
         }
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        print_json(record)
     else:
         say(f"Drill {done.name} {'passed' if done.passed else 'FAILED'}: {done.sentence}")
         for number in done.incidents:

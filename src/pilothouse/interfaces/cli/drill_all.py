@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import say
-from pilothouse.interfaces.cli.drill_options import AgentOption, Command, Runs, Wait
+from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.drill_options import Command, Runs, Wait
 from pilothouse.interfaces.cli.drill_outages import hold_outage
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def register_all(group: typer.Typer, services: Services, *, tell: Callable[[str]
                 }
                 for one in found
             ]
-            typer.echo(json.dumps(records, ensure_ascii=False))
+            print_json(records)
         else:
             for one in found:
                 say(f"{'✓' if one.passed else '✗ FAILED'} {one.name}: {one.sentence}")

@@ -7,14 +7,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AgentOption", "Command", "Live", "Runs", "Step", "Wait", "Who"]
+__all__ = ["Command", "Live", "Runs", "Step", "Wait"]
 
-AgentOption = Annotated[str | None, typer.Option(help="Agent id; not needed when one charter is in force.")]
 Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for people.")]
-Who = Annotated[
-    str,
-    typer.Option("--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."),
-]
 
 
 Step = Annotated[

@@ -16,8 +16,8 @@ import typer
 
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.controls import command_line_actor
-from pilothouse.interfaces.cli.drill_options import AgentOption, Command, Live, Runs, Step, Wait, Who
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.drill_options import Command, Live, Runs, Step, Wait
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home, Who
 from pilothouse.ports.planted import FAULT_LIFE_MAX, SHADOW, FaultKind
 from pilothouse.settings import Settings, load_settings
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -13,7 +12,8 @@ from rich.markup import escape
 from pilothouse.errors import ExitStatus
 from pilothouse.interfaces.cli import comparing, golden, judging, planning
 from pilothouse.interfaces.cli import gate_options as options
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -44,8 +44,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         budget_usd: Annotated[float | None, typer.Option(help="Most money.")] = None,
         fresh: Annotated[bool, typer.Option("--fresh", help="Leave stored trials aside.")] = False,
         journal: options.JournalFile = options.JOURNAL,
-        home: options.Home = None,
-        as_json: options.AsJson = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """Measure how good an agent is, with an interval; no verdict, nothing on record. Exit 4 when the world failed."""
         from pilothouse.interfaces.cli.gate_journal import measure_levels
@@ -68,7 +68,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         )
         measured = measure_levels(request, services=services, settings=load_settings(home=home))
         if as_json:
-            typer.echo(json.dumps(measured.as_record(), indent=2))
+            print_json(measured.as_record())
         else:
             console = Console(highlight=False, soft_wrap=True)
             for line in measured.lines():
@@ -78,14 +78,14 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("scorers")
     def scorers(
-        as_json: options.AsJson = False,
+        as_json: AsJson = False,
     ) -> None:
         """List every scorer that can be used, with the package that brings it."""
         from pilothouse.evals.scorers.registry import ScorerRegistry
 
         found = ScorerRegistry().listing()
         if as_json:
-            typer.echo(json.dumps([{"name": one.name, "package": one.package} for one in found], indent=2))
+            print_json([{"name": one.name, "package": one.package} for one in found])
             return
         for one in found:
             say(f"{one.name:<18} {one.package}")

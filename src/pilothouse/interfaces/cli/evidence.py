@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import sys
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, print_table, say
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import Agent, AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Item = Annotated[str, typer.Argument(help="Requirement, for example OWN-5.")]
-Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out where there is only one.")]
 AsPerson = Annotated[
     str | None, typer.Option("--as", metavar="PERSON", help="Person id of the charter who signs.")
 ]
@@ -50,7 +48,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             asked = signatures(installation.ledger, chosen, services.clock.now())
             record = installation.ledger.charter(chosen)
         if as_json:
-            typer.echo(json.dumps({"agent": chosen, "signatures": [_record(one) for one in asked]}))
+            print_json({"agent": chosen, "signatures": [_record(one) for one in asked]})
             return
         charter = None if record is None else charter_of(record)
         _print(asked, charter)
@@ -98,7 +96,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 one for one in signatures(ledger, chosen, now, item) if one.key in {each.key for each in done}
             ]
         if as_json:
-            typer.echo(json.dumps({"agent": chosen, "signed": [_record(one) for one in after]}))
+            print_json({"agent": chosen, "signed": [_record(one) for one in after]})
             return
         for one in after:
             until = f" until {one.lapses_at:%d %b %Y}" if one.lapses_at else " for this text"
@@ -108,9 +106,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     def waive_item(
         items: Annotated[list[str], typer.Argument(help="Requirements, for example EVAL-2 INT-3.")],
         *,
-        agent: Annotated[
-            str | None, typer.Option(help="Agent id; may be left out where there is only one.")
-        ] = None,
+        agent: AgentOption = None,
         until: Annotated[
             str, typer.Option(metavar="DATE", help="Its last day, UTC, within 30 days: 2026-12-01.")
         ],

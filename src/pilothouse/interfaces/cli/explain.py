@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -12,7 +11,8 @@ from rich.table import Table
 
 from pilothouse.core.statistics import METHODS, Explanation, MethodId, find_method
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, print_table, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, print_table, result_console
+from pilothouse.interfaces.cli.options import AsJson
 from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["register"]
@@ -26,7 +26,7 @@ def register(cli: typer.Typer, services: Services) -> None:  # noqa: ARG001 - ev
         method: Annotated[
             str | None, typer.Argument(help="A method as a verdict names it, for example quality_interval.")
         ] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Say what may be believed of a number: the sentence, its assumptions, the formula, the reference."""
         if method is None:
@@ -61,7 +61,7 @@ def _record(method: MethodId, explanation: Explanation) -> dict[str, object]:
 
 def _show_one(method: MethodId, explanation: Explanation, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_record(method, explanation), indent=2, ensure_ascii=False))
+        print_json(_record(method, explanation))
         return
     console = result_console()
     console.print(f"[bold]{method.value}[/bold]")
@@ -76,7 +76,7 @@ def _show_one(method: MethodId, explanation: Explanation, *, as_json: bool) -> N
 def _show_all(*, as_json: bool) -> None:
     if as_json:
         records = [_record(method, explanation) for method, explanation in METHODS.items()]
-        typer.echo(json.dumps({"methods": records}, indent=2, ensure_ascii=False))
+        print_json({"methods": records})
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)

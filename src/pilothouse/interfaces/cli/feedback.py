@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import say
-from pilothouse.interfaces.cli.options import Home
+from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         agent: Annotated[str | None, typer.Argument(help="Agent id.")] = None,
         *,
         home: Home = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """List what users said, newest first."""
         with services.open_curation(load_settings(home=home)) as curation:
@@ -52,7 +51,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 }
                 for one in said
             ]
-            typer.echo(json.dumps(rows, ensure_ascii=False))
+            print_json(rows)
             return
         for one in said:
             value = "" if one.value is None else f" {one.value:+.0f}"

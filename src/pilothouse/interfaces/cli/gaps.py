@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Agent = Annotated[str | None, typer.Option(help="Agent id; may be left out where there is only one.")]
-
 
 def register(cli: typer.Typer, services: Services) -> None:
     """Add the `gaps` group to the command tree."""
@@ -32,12 +30,12 @@ def register(cli: typer.Typer, services: Services) -> None:
     cli.add_typer(group, name="gaps")
 
     @group.command("audit")
-    def audit(agent: Agent = None, home: Home = None, *, as_json: AsJson = False) -> None:
+    def audit(agent: AgentOption = None, home: Home = None, *, as_json: AsJson = False) -> None:
         """Cluster the failures of 28 days by term, held against glossary, examples and cases; goes on record."""
         with services.open_gaps(load_settings(home=home)) as room:
             found = room.audit(agent)
         if as_json:
-            typer.echo(json.dumps(_record(found), ensure_ascii=False))
+            print_json(_record(found))
             return
         for line in _lines(found):
             say(line)
@@ -47,7 +45,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         term: Annotated[str, typer.Argument(help="The term, as the audit writes it.")],
         *,
         person: Annotated[str, typer.Option(help="Person id of the charter.")],
-        agent: Agent = None,
+        agent: AgentOption = None,
         home: Home = None,
     ) -> None:
         """Say who sees to a gap: explains the term, reviews its cases."""
@@ -58,7 +56,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("casebook")
     def casebook(
         *,
-        agent: Agent = None,
+        agent: AgentOption = None,
         out: Annotated[
             Path | None, typer.Option(metavar="FILE", help="Markdown file. Default: standard output.")
         ] = None,

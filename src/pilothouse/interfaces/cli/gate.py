@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pilothouse.interfaces.cli import gate_options as options
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -87,8 +88,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         junit: Annotated[Path | None, typer.Option(help="Write a JUnit file.")] = None,
         markdown: Annotated[Path | None, typer.Option(help="Write a comment for a pull request.")] = None,
         journal: options.JournalFile = options.JOURNAL,
-        home: options.Home = None,
-        as_json: options.AsJson = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """Decide whether a version may be released, with the fewest runs that can decide it.
 

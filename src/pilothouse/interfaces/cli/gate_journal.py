@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 
-import typer
 from rich.console import Console
 
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
@@ -19,6 +17,7 @@ from pilothouse.errors import ExitStatus
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.runner import Progress
 from pilothouse.interfaces.cli import gate_text
+from pilothouse.interfaces.cli.consoles import print_json
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
 from pilothouse.workflows.gate.evaluate import Levels, levels_of
@@ -88,7 +87,7 @@ def plan_release(
     with _opened(request, services, settings) as (run, _):
         plan = make_plan(run)
     if as_json:
-        typer.echo(json.dumps(asdict(plan) | {"is_sufficient": plan.is_sufficient}, indent=2))
+        print_json(asdict(plan) | {"is_sufficient": plan.is_sufficient})
     else:
         gate_text.print_plan(plan)
     return ExitStatus.HOLDS if plan.is_sufficient else ExitStatus.NOT_ENOUGH_EVIDENCE

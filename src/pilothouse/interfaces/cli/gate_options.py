@@ -15,7 +15,6 @@ __all__ = [
     "Adversarial",
     "AgentName",
     "Alpha",
-    "AsJson",
     "Baseline",
     "BaselineRepeats",
     "CharterFile",
@@ -23,7 +22,6 @@ __all__ = [
     "DatasetPath",
     "Deadline",
     "Floor",
-    "Home",
     "JournalFile",
     "Looks",
     "Margin",
@@ -45,7 +43,6 @@ Adversarial = Annotated[
 ]
 AgentName = Annotated[str | None, typer.Option(help="Agent to put on record, without a charter.")]
 Alpha = Annotated[float | None, typer.Option(rich_help_panel=RULES, help="Error of each requirement.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Baseline = Annotated[
     str | None,
     typer.Option(help="What it is compared with: an address, a version digest, `current` or `anchor`."),
@@ -63,7 +60,6 @@ Deadline = Annotated[float, typer.Option(rich_help_panel=RUNS, help="Seconds for
 Floor = Annotated[
     float | None, typer.Option(rich_help_panel=RULES, help="Least rate of good answers, for example 0.9.")
 ]
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
 JournalFile = Annotated[Path, typer.Option(rich_help_panel=RUNS, help="Where trials are kept.")]
 Looks = Annotated[int, typer.Option(rich_help_panel=RULES, help="Looks at which it may stop.")]
 Margin = Annotated[float | None, typer.Option(rich_help_panel=RULES, help="Largest accepted loss, points.")]

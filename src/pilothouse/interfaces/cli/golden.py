@@ -10,6 +10,7 @@ import typer
 
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.options import Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -35,7 +36,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             list[str] | None,
             typer.Option(help="Argument that differs from run to run, such as an id; may be given often."),
         ] = None,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
     ) -> None:
         """Keep the tool calls of a run as golden: `gate` then asks every version to take them (EVAL-10)."""
         from pilothouse.core.charter.answers import known

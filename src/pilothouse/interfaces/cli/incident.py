@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import print_table, result_console, say
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import print_json, print_table, result_console, say
+from pilothouse.interfaces.cli.options import AsJson, Home, Who
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Number = Annotated[int, typer.Argument(help="Number of the incident: 3 for INC-3.")]
-Who = Annotated[
-    str,
-    typer.Option("--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."),
-]
 Text = Annotated[str, typer.Option("--text", help="What was done, one sentence.")]
 
 
@@ -55,7 +50,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_control_room(load_settings(home=home)) as room:
             found = room.incidents.incidents(agent=agent, active=not everything, limit=INCIDENTS_MAX)
         if as_json:
-            typer.echo(json.dumps([_record(one) for one in found], ensure_ascii=False, indent=2))
+            print_json([_record(one) for one in found])
         else:
             _show_list(found, everything=everything)
         if len(found) == INCIDENTS_MAX:
@@ -73,9 +68,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 {"at": event.at.isoformat(), "kind": event.kind, "actor": event.actor, "text": event.text}
                 for event in found.events
             ]
-            typer.echo(
-                json.dumps({**_record(found.incident), "events": events}, ensure_ascii=False, indent=2)
-            )
+            print_json({**_record(found.incident), "events": events})
         else:
             _show(found)
 

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, result_console
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Agent = Annotated[
-    str | None, typer.Option("--agent", help="Agent id; may be left out while only one has a charter.")
-]
 
 MARKS = {"valid": "✓ valid", "failed": "✗ failed", "expired": "○ expired", "void": "○ void", "none": "– none"}
 """A sign and a word: colour alone tells nobody anything."""
@@ -39,7 +35,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     )
 
     @group.command("list")
-    def list_integrations(*, agent: Agent = None, home: Home = None, as_json: AsJson = False) -> None:
+    def list_integrations(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
         """List declared integrations beside what telemetry shows, with the state of each certificate."""
         from pilothouse.workflows.ground.agents import choose_agent
         from pilothouse.workflows.integrations.integrations import take_inventory
@@ -52,7 +48,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             _show_inventory(inventory)
 
     @group.command("order")
-    def order(*, agent: Agent = None, home: Home = None, as_json: AsJson = False) -> None:
+    def order(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
         """Propose in which order integrations join the rollout, the simplest and least harmful first."""
         from dataclasses import asdict
 
@@ -62,7 +58,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_installation(load_settings(home=home)) as installation:
             ranks = rollout_order(installation, choose_agent(installation, agent), services.clock.now())
         if as_json:
-            typer.echo(json.dumps([asdict(rank) for rank in ranks], indent=2))
+            print_json([asdict(rank) for rank in ranks])
             return
         console = result_console()
         for rank in ranks:
@@ -73,7 +69,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             console.print(f"   {'; '.join(rank.reasons)}", markup=False)
 
     @group.command("freeze")
-    def freeze(*, agent: Agent = None, home: Home = None, as_json: AsJson = False) -> None:
+    def freeze(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
         """Show what changed of agent and integrations, what stands still until when, and put it on record."""
         from dataclasses import asdict
 
@@ -86,7 +82,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             installation.ledger.add_evidence([state.evidence])
         if as_json:
             shown = {key: value for key, value in asdict(state).items() if key != "evidence"}
-            typer.echo(json.dumps(shown, indent=2, default=str))
+            print_json(shown)
         else:
             _show_freeze(state)
         raise typer.Exit(int(ExitStatus.BREACHED if state.overlaps else ExitStatus.HOLDS))
@@ -119,7 +115,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         only: Annotated[
             str, typer.Option(help="Parts, comma-separated: faults, credential, rate, freshness.")
         ] = "",
-        agent: Agent = None,
+        agent: AgentOption = None,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
@@ -144,7 +140,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 )
                 found.append(certificate)
         if as_json:
-            typer.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2))
+            print_json([one.model_dump(mode="json") for one in found])
         else:
             for certificate in found:
                 _show_certificate(certificate)

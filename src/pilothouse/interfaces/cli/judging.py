@@ -13,7 +13,8 @@ from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_json
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -108,8 +109,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             Path | None, typer.Option(help="Labelled answers. Default: beside the dataset.")
         ] = None,
         agent: Annotated[str | None, typer.Option(help="Agent to put on record, without a charter.")] = None,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """Measure how many bad answers a judge finds and how many good ones it passes: its card.
 
@@ -147,16 +148,14 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         console = Console(highlight=False, soft_wrap=True)
         if isinstance(card, NotEnoughEvidence):
             if as_json:
-                typer.echo(
-                    json.dumps({"judge": name, "reason": card.reason, "need": card.need, "unscored": missing})
-                )
+                print_json({"judge": name, "reason": card.reason, "need": card.need, "unscored": missing})
             else:
                 console.print(escape(f"No card for {name}: {card.reason}."))
                 console.print(escape(f"  {card.remedy} `pilothouse eval label --by PERSON`"))
                 _print_missing(console, missing)
             raise typer.Exit(int(ExitStatus.NOT_ENOUGH_EVIDENCE))
         if as_json:
-            typer.echo(json.dumps(_card_fields(name, card, missing), indent=2))
+            print_json(_card_fields(name, card, missing))
         else:
             _print_card(console, name, card)
             _print_missing(console, missing)

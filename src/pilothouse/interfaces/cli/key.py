@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pilothouse.errors import UsageError, nearest_name
-from pilothouse.interfaces.cli.consoles import print_table, say
+from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -78,7 +77,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 now=services.clock.now(),
             )
         if as_json:
-            typer.echo(json.dumps({"key": made.key, **_record(made.kept)}, indent=2))
+            print_json({"key": made.key, **_record(made.kept)})
             return
         noted = read_server(settings.home)
         base = f"{noted.url if noted else f'http://{settings.host}:{settings.port}'}/gw"
@@ -100,7 +99,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_gateway_store(load_settings(home=home)) as store:
             keys = store.list_keys()
         if as_json:
-            typer.echo(json.dumps([_record(key) for key in keys], indent=2))
+            print_json([_record(key) for key in keys])
             return
         if not keys:
             typer.echo("No key yet: `pilothouse key add AGENT` makes one.")
@@ -120,7 +119,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_gateway_store(load_settings(home=home)) as store:
             key = revoke_key(store, prefix, actor=command_line_actor(), now=services.clock.now())
         if as_json:
-            typer.echo(json.dumps(_record(key), indent=2))
+            print_json(_record(key))
         else:
             say(f"Key {key.prefix} of {key.agent} is revoked since {key.revoked_at:%Y-%m-%d %H:%M} UTC.")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -73,8 +74,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             float, typer.Option(help="Seconds after which a user gives up.", min=0.001)
         ] = 60.0,
         journal: Annotated[Path, typer.Option(help="Where trials are kept.")] = JOURNAL,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """Send the same cases at 1x, N x and 1x again, and compare quality and answers in time, in pairs.
 

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import ExitStack
 from dataclasses import asdict
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -17,6 +15,7 @@ from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.errors import ExitStatus
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.load import ArmResult
+from pilothouse.interfaces.cli.consoles import print_json
 from pilothouse.interfaces.cli.gate_text import MARKS
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
@@ -73,7 +72,7 @@ def run_load(
             installation.ledger.add_evidence(records)
             console.print(_recorded_line(len(records), plan, agent))
     if as_json:
-        typer.echo(json.dumps(_record(result), indent=2))
+        print_json(_record(result))
     else:
         _print_result(result)
     return exit_status_of(result.items)

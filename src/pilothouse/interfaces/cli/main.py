@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sys
@@ -62,7 +61,7 @@ from pilothouse.interfaces.cli import (
     verdict,
     watch,
 )
-from pilothouse.interfaces.cli.consoles import hint_console, say, spell_unwritable
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, say, spell_unwritable
 from pilothouse.interfaces.cli.files import file_error
 from pilothouse.interfaces.cli.help_page import CONTEXT
 from pilothouse.interfaces.cli.late import late_group
@@ -244,7 +243,7 @@ def _show_error(error: PilothouseError, *, as_json: bool) -> None:
         record: dict[str, object] = dict(error.as_record())
         if isinstance(error, CharterInvalid):
             record["findings"] = list(error.findings)
-        typer.echo(json.dumps({"error": record}, ensure_ascii=False))
+        print_json({"error": record})
         return
     console = hint_console()
     where = f"{error.place}: " if error.place else ""
@@ -268,7 +267,7 @@ def _show_bug(*, as_json: bool) -> None:
             "place": None,
             "docs": None,
         }
-        typer.echo(json.dumps({"error": record}))
+        print_json({"error": record})
     else:
         console = hint_console()
         console.print(f"[bold]error:[/bold] {said}.")

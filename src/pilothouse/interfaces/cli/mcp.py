@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UnknownName, UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.interfaces.cli.services import McpRequest, Services
 from pilothouse.settings import load_settings
 
@@ -36,14 +37,11 @@ def register(cli: typer.Typer, services: Services) -> None:
     def proxy(
         *,
         servers: Servers = Path("mcp-servers.json"),
-        agent: Annotated[
-            str | None,
-            typer.Option("--agent", help="Agent id; may be left out while only one has a charter."),
-        ] = None,
+        agent: AgentOption = None,
         task_type: Annotated[
             str, typer.Option(help="Task type of every call; without one only reads are possible.")
         ] = "unknown",
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
     ) -> None:
         """Serve the pinned tools on standard input and output; each call passes contract, permission and limits."""
         from pilothouse.workflows.ground.agents import choose_agent
@@ -66,11 +64,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("examples")
     def examples(
         *,
-        agent: Annotated[
-            str | None,
-            typer.Option("--agent", help="Agent id; may be left out while only one has a charter."),
-        ] = None,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        agent: AgentOption = None,
+        home: Home = None,
     ) -> None:
         """Serve the reviewed few-shot examples on standard input and output: one tool, `find_examples`."""
         from pilothouse.workflows.ground.agents import choose_agent
@@ -86,7 +81,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         server: Annotated[str, typer.Argument(help="Server as the file names it.")],
         *,
         servers: Servers = Path("mcp-servers.json"),
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Show what a server says about its tools, each with the digest to pin after you have read it."""
         addresses = _addresses(servers)
@@ -95,7 +90,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         found = services.list_mcp_tools(addresses[server])
         if as_json:
             rows = [{"tool": name, "manifest_hash": digest, "says": said} for name, digest, said in found]
-            typer.echo(json.dumps(rows, indent=2, ensure_ascii=True))
+            print_json(rows)
             return
         console = result_console(wrap=True)
         for name, digest, said in found:

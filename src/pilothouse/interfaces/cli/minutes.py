@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.core.verdict.numbers import day
-from pilothouse.interfaces.cli.consoles import say
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home, Who
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -32,15 +31,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = "list",
         *,
         text: Annotated[str, typer.Option("--text", help="What was seen and decided.")] = "",
-        person: Annotated[
-            str,
-            typer.Option(
-                "--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."
-            ),
-        ] = "",
-        agent: Annotated[
-            str | None, typer.Option(help="Agent id; not needed when one charter is in force.")
-        ] = None,
+        person: Who = "",
+        agent: AgentOption = None,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
@@ -56,19 +48,16 @@ def register(cli: typer.Typer, services: Services) -> None:
                 hold_review(installation.ledger, charter, review, person=person, minutes=text, now=now)
             calendar = review_calendar(installation.ledger, charter)
         if as_json:
-            typer.echo(
-                json.dumps(
-                    [
-                        {
-                            "review": one.kind,
-                            "held_at": one.held_at.isoformat() if one.held_at else None,
-                            "due_at": one.due_at.isoformat() if one.due_at else None,
-                            "minutes": one.minutes,
-                        }
-                        for one in calendar
-                    ],
-                    ensure_ascii=False,
-                )
+            print_json(
+                [
+                    {
+                        "review": one.kind,
+                        "held_at": one.held_at.isoformat() if one.held_at else None,
+                        "due_at": one.due_at.isoformat() if one.due_at else None,
+                        "minutes": one.minutes,
+                    }
+                    for one in calendar
+                ]
             )
             return
         for one in sorted(calendar, key=lambda one: one.kind != review):

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.consoles import result_console, say
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import print_json, result_console, say
+from pilothouse.interfaces.cli.options import Agent, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")]
 Person = Annotated[
     str, typer.Option("--as", metavar="PERSON", help="Who you are: a person id of the charter.")
 ]
@@ -248,7 +246,7 @@ def _say_widened(found: Widened, agent: str, said: tuple[AdditionKind, str], *, 
             "sentence": answer.sentence,
             "missing": answer.missing,
         }
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        print_json(record)
         return
     console = result_console(wrap=True)
     console.print(answer.sentence, markup=False)
@@ -275,7 +273,7 @@ def _say(answer: Promotion, agent: str, said: tuple[AdditionKind, str] | None, *
             "waived": answer.waived,
             "approvers": answer.approvers,
         }
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        print_json(record)
         return
     console = result_console(wrap=True)
     console.print(answer.sentence, markup=False)

@@ -11,6 +11,7 @@ import typer
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli import gate_options as options
 from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -42,8 +43,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         concurrency: options.Concurrency = 64,
         rpm: options.PerMinute = None,
         journal: options.JournalFile = options.JOURNAL,
-        home: options.Home = None,
-        as_json: options.AsJson = False,
+        home: Home = None,
+        as_json: AsJson = False,
         adversarial: Annotated[
             bool, typer.Option("--adversarial", help="Make attacks from cases and tools instead.")
         ] = False,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import ExitStatus, UnknownName, UsageError
-from pilothouse.interfaces.cli.consoles import say
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.options import Agent, AsJson, Home, Who
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -40,21 +40,16 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         result = prove_policies(load_charter(charter, today=services.clock.now().date()))
         if as_json:
-            typer.echo(json.dumps(asdict(result), ensure_ascii=False))
+            print_json(asdict(result))
         else:
             _print_test(result)
         raise typer.Exit(ExitStatus.HOLDS if result.passed else ExitStatus.BREACHED)
 
     @group.command("agree")
     def agree(
-        agent: Annotated[str | None, typer.Argument(help="Agent id; not needed when there is one.")] = None,
+        agent: Agent = None,
         *,
-        person: Annotated[
-            str,
-            typer.Option(
-                "--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."
-            ),
-        ] = "",
+        person: Who = "",
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
@@ -72,7 +67,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             else:
                 waiting = None if record is None else waiting_widening(ledger, record)
         if as_json:
-            typer.echo(json.dumps(None if waiting is None else asdict(waiting), default=str))
+            print_json(None if waiting is None else asdict(waiting))
         elif waiting is None:
             say(f"Everything that the charter of {chosen} lets its tools do is in force.")
         else:
@@ -97,19 +92,16 @@ def register(cli: typer.Typer, services: Services) -> None:
             one.test.passed and one.unused_reviewed is not False and not one.is_bypassed for one in checks
         )
         if as_json:
-            typer.echo(
-                json.dumps(
-                    [
-                        {
-                            **asdict(one),
-                            "unused": one.unused.permissions,
-                            "unused_since": one.unused.since.isoformat(),
-                            "evidence": [e.model_dump(mode="json") for e in one.evidence],
-                        }
-                        for one in checks
-                    ],
-                    ensure_ascii=False,
-                )
+            print_json(
+                [
+                    {
+                        **asdict(one),
+                        "unused": one.unused.permissions,
+                        "unused_since": one.unused.since.isoformat(),
+                        "evidence": [e.model_dump(mode="json") for e in one.evidence],
+                    }
+                    for one in checks
+                ]
             )
         elif not checks:
             typer.echo("No charter is in force: `pilothouse verdict AGENT --charter charter.yaml`.")
@@ -167,7 +159,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             else:
                 found = look_at_policies(room, agent, now)
         if as_json:
-            typer.echo(json.dumps(_unused_document(found), ensure_ascii=False))
+            print_json(_unused_document(found))
         else:
             _print_unused(found)
 
@@ -195,7 +187,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
         document = record["document"]
         if as_json:
-            typer.echo(json.dumps(document, ensure_ascii=False))
+            print_json(document)
             return
         words = {"allow": "allowed", "ask": "asked about", "deny": "denied"}[document["decision"]]
         say(f"{document['tool']} was {words} for task type {document['task_type']} (run {document['run']})")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import print_table, say
+from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -135,7 +134,7 @@ def _show(prices: Sequence[Price], *, as_json: bool) -> None:
     from rich.table import Table
 
     if as_json:
-        typer.echo(json.dumps([row.model_dump(mode="json") for row in prices], indent=2))
+        print_json([row.model_dump(mode="json") for row in prices])
         return
     if not prices:
         typer.echo(

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pilothouse.errors import UnknownName
-from pilothouse.interfaces.cli.consoles import print_table, say
+from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -70,7 +69,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 now=services.clock.now(),
             )
         if as_json:
-            typer.echo(json.dumps(_record(provider), indent=2))
+            print_json(_record(provider))
         else:
             say(
                 f"{provider.name} is at {provider.url} ({provider.protocol.value}), credential from {_credential(provider)}."
@@ -82,7 +81,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_gateway_store(load_settings(home=home)) as store:
             providers = store.providers()
         if as_json:
-            typer.echo(json.dumps([_record(one) for one in providers], indent=2))
+            print_json([_record(one) for one in providers])
             return
         if not providers:
             typer.echo(

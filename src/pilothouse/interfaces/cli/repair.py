@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.errors import ExitStatus
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -46,14 +45,14 @@ def register(cli: typer.Typer, services: Services) -> None:
         if rebuild:
             tasks = services.rebuild_tasks(settings, actor=command_line_actor())
             if as_json:
-                typer.echo(json.dumps({"rebuilt": tasks}))
+                print_json({"rebuilt": tasks})
             else:
                 say(f"{tasks:,} tasks say something else now.")
             return
         found = services.repair(settings, take_out=set_aside, actor=command_line_actor())
         damaged = found.damaged
         if as_json:
-            typer.echo(json.dumps({"set_aside": set_aside, **asdict(found)}))
+            print_json({"set_aside": set_aside, **asdict(found)})
         else:
             for one in damaged:
                 say(f"{one.table}  {one.day}  {one.rows:,} rows  {one.path}")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,8 @@ import typer
 
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.asking_live import live_key
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.settings import Settings, load_settings
 
@@ -82,8 +82,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             Path | None, typer.Option(help="With --since: folder for judged runs, as pairs for the gate.")
         ] = None,
         agent: Annotated[str | None, typer.Option(help="With --list or --since: only this agent.")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        as_json: AsJson = False,
+        home: Home = None,
     ) -> None:
         """Play a recorded run again, without touching the outside, and name the first place where it differs.
 
@@ -169,11 +169,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
             return
         if as_json:
-            typer.echo(
-                json.dumps(
-                    [{**asdict(each), "is_equal": each.is_equal} for each in reports], ensure_ascii=False
-                )
-            )
+            print_json([{**asdict(each), "is_equal": each.is_equal} for each in reports])
         else:
             from pilothouse.interfaces.cli.replay_text import reports_text
 
@@ -231,7 +227,7 @@ def _list(services: Services, settings: Settings, agent: str | None, *, as_json:
     with services.open_run_log(settings) as log:
         runs = log.runs(agent=agent, limit=RUNS_LISTED)
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in runs]))
+        print_json([asdict(each) for each in runs])
     else:
         say(list_text(runs))
 
@@ -246,7 +242,7 @@ def _show(services: Services, settings: Settings, run: str, *, as_json: bool) ->
         return
     events: list[dict[str, Any]] = [{**asdict(each), "kind": each.event.kind} for each in recorded.events]
     document = {"summary": asdict(recorded.summary), "damage": recorded.damage, "events": events}
-    typer.echo(json.dumps(document, ensure_ascii=False, default=_as_text))
+    print_json(document)
 
 
 def _as_text(value: object) -> str:

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.asking_live import live_key
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.reports.words import plural
 
 if TYPE_CHECKING:
@@ -93,7 +90,7 @@ def replay_since(
             ),
         )
     if as_json:
-        typer.echo(json.dumps({**_fields(report), "pairs": len(report.pairs)}, default=str))
+        print_json({**_fields(report), "pairs": len(report.pairs)})
     else:
         say(_text(report))
     if to is not None:

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import result_console, say
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import print_json, result_console, say
+from pilothouse.interfaces.cli.options import Agent, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from pilothouse.workflows.verdict.residency import Residency
 
 __all__ = ["register"]
-
-Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -153,7 +150,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             from dataclasses import asdict
 
             shown = {key: value for key, value in asdict(seen).items() if key != "evidence"}
-            typer.echo(json.dumps(shown, indent=2))
+            print_json(shown)
         else:
             _show_residency(seen)
 

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
 
 from pilothouse.core.verdict.numbers import day
-from pilothouse.interfaces.cli.consoles import hint_console, result_console, say
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -59,7 +57,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "--as", metavar="PERSON", help="Person id of the charter, or identity, who reviews."
             ),
         ] = None,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
         as_json: Annotated[
             bool, typer.Option("--json", help="Print what waits as JSON, and ask nothing.")
         ] = False,
@@ -115,7 +113,10 @@ def _add_week(group: typer.Typer, services: Services) -> None:
 
         with services.open_workbench(load_settings(home=home)) as bench:
             found = bench.week(bench.directory.find(person))
-        typer.echo(json.dumps(asdict(found)) if as_json else own_week_in_words(found))
+        if as_json:
+            print_json(asdict(found))
+        else:
+            typer.echo(own_week_in_words(found))
 
 
 def _print_counts(bench: Workbench, *, as_json: bool) -> None:
@@ -144,7 +145,7 @@ def _print_counts(bench: Workbench, *, as_json: bool) -> None:
             }
             for one in bench.open_items(ITEMS_LISTED_MAX)
         ]
-        typer.echo(json.dumps({"queue": rows, "items": waiting, "loads": [_load(one) for one in loads]}))
+        print_json({"queue": rows, "items": waiting, "loads": [_load(one) for one in loads]})
         return
     for one in counts:
         due = f", next due {day(one.next_due)}, {one.next_due:%H:%M} UTC" if one.next_due else ""

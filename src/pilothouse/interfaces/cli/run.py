@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.options import Home
 from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="Where a Python process may connect to: `declared` refuses what is under no integration of the charter."
             ),
         ] = Egress.OPEN,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
         port: Annotated[int | None, typer.Option(help="Port of the Pilothouse server.")] = None,
         no_server_check: Annotated[
             bool, typer.Option("--no-server-check", help="Do not ask first whether a server listens.")

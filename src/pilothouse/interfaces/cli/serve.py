@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.options import Home
 from pilothouse.interfaces.cli.services import ServeRequest, ServerRole, Services
 from pilothouse.settings import GRPC_PORT_DEFAULT, load_settings
 
@@ -30,7 +31,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         demo: Annotated[
             bool, typer.Option("--demo", help="Serve the demo's data; runs the demo first if there are none.")
         ] = False,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
         host: Annotated[str | None, typer.Option(help="Loopback address to listen on.")] = None,
         port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,
         grpc_port: Annotated[

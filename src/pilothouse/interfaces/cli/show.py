@@ -9,7 +9,7 @@ import typer
 
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import result_console
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import Agent, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="controls, evals, integrations, ownership, runs, waivers, watch; or audit, settings, tour."
             ),
         ],
-        agent: Annotated[
-            str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")
-        ] = None,
+        agent: Agent = None,
         *,
         home: Home = None,
         as_json: AsJson = False,

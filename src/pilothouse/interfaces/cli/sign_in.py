@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import say
+from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             str, typer.Argument(help="Person id under `people` of a charter in force, or the identity.")
         ],
         *,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """Print a link that signs a person in to the pages, once, within 15 minutes.
 
@@ -41,7 +40,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         base = services.server_address(settings) or f"http://{settings.host}:{settings.port}"
         link = f"{base}/sign-in/{secret}"
         if as_json:
-            typer.echo(json.dumps({"identity": visitor.identity, "name": visitor.name, "link": link}))
+            print_json({"identity": visitor.identity, "name": visitor.name, "link": link})
             return
         say(link)
         say(

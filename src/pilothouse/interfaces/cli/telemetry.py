@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,7 +14,8 @@ from rich.text import Text
 
 from pilothouse.core.evidence.task import CostState
 from pilothouse.errors import ExitStatus, UnknownName, UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, result_console, say
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console, say
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ TRACE_ID_DIGITS = 32
 SPANS_SHOWN_MAX = 2_000
 """Spans of one trace on the terminal."""
 
-HomeOption = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-
 
 def register(cli: typer.Typer, services: Services) -> None:
     """Add `import`, `traces` and `trace` to the command tree."""
@@ -45,8 +43,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         signal: Annotated[
             str, typer.Option(help="What protobuf files carry: traces or logs. JSON says it itself.")
         ] = "traces",
-        as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-        home: HomeOption = None,
+        as_json: AsJson = False,
+        home: Home = None,
     ) -> int:
         """Import traces and logs from OTLP files; broken parts are named, good ones are kept."""
         from pilothouse.ports.intake import Signal
@@ -77,8 +75,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         result: Annotated[str | None, typer.Option(help="Only tasks with this result.")] = None,
         text: Annotated[str | None, typer.Option(help="Words in the previews of input and output.")] = None,
         limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the tasks as JSON.")] = False,
-        home: HomeOption = None,
+        as_json: AsJson = False,
+        home: Home = None,
     ) -> None:
         """List tasks, newest first, each with what the system of record says about it."""
         from pilothouse.reports.tasks import task_row
@@ -101,7 +99,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         elif agent is not None and known and agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to see all.")
         if as_json:
-            typer.echo(json.dumps({"tasks": [task_record(task) for task in page.tasks]}, ensure_ascii=False))
+            print_json({"tasks": [task_record(task) for task in page.tasks]})
             return
         if not page.tasks:
             if is_governed and agent not in known:
@@ -120,10 +118,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     @cli.command("trace")
     def trace(
         trace_id: Annotated[str, typer.Argument(help="Trace id, or enough of its first digits.")],
-        as_json: Annotated[
-            bool, typer.Option("--json", help="Print everything of the trace as JSON.")
-        ] = False,
-        home: HomeOption = None,
+        as_json: AsJson = False,
+        home: Home = None,
     ) -> None:
         """Show one trace: claim beside outcome, then its spans as a tree."""
         from pilothouse.reports.terminal_tasks import render_trace
@@ -143,7 +139,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "spans_total": view.spans_total,
                 "spans": [asdict(span) for span in view.spans],
             }
-            typer.echo(json.dumps(record, ensure_ascii=False))
+            print_json(record)
             return
         agent = view.task.agent if view.task else "unknown"
         page = build_trace(agent, whole, view, outcome, services.clock.now())
@@ -237,7 +233,7 @@ def _show_report(report: ImportReport, *, as_json: bool) -> None:
     from pilothouse.reports.words import plural
 
     if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        print_json(asdict(report))
     else:
         counts = (
             plural(report.items, "item"),

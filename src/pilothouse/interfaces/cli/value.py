@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +10,8 @@ import typer
 
 from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.errors import ExitStatus
-from pilothouse.interfaces.cli.consoles import result_console, say
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import print_json, result_console, say
+from pilothouse.interfaces.cli.options import Agent, AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
     from pilothouse.workflows.reports.outcomes import Effect
 
 __all__ = ["register"]
-
-Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")]
-AgentOption = Annotated[
-    str | None, typer.Option("--agent", help="Agent id; may be left out while only one has a charter.")
-]
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -89,7 +83,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             chosen = choose_agent(installation, agent)
             effect = measure_effect(installation, chosen, outcome, file, services.clock.now())
         record = _record(effect)
-        typer.echo(json.dumps(record) if as_json else record["sentence"])
+        if as_json:
+            print_json(record)
+        else:
+            typer.echo(record["sentence"])
         status = {True: ExitStatus.HOLDS, False: ExitStatus.BREACHED, None: ExitStatus.NOT_ENOUGH_EVIDENCE}
         raise typer.Exit(int(status[effect.proven]))
 

@@ -11,6 +11,7 @@ import typer
 
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.options import Agent, AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -34,9 +35,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @cli.command("verdict")
     def verdict(
-        agent: Annotated[
-            str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")
-        ] = None,
+        agent: Agent = None,
         *,
         charter: Annotated[
             Path | None,
@@ -45,9 +44,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="Put this charter into force first. Default: ./charter.yaml if it is there.",
             ),
         ] = None,
-        as_json: Annotated[
-            bool, typer.Option("--json", help="Print the view model, and nothing else, on stdout.")
-        ] = False,
+        as_json: AsJson = False,
         strict: Annotated[
             bool, typer.Option("--strict", help="Exit 1 also when something is at risk.")
         ] = False,
@@ -71,7 +68,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         full: Annotated[
             bool, typer.Option("--full", help="Also list what only later gates ask for.")
         ] = False,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        home: Home = None,
     ) -> None:
         """Judge one agent: exit 0 holds, 1 breached, 2 invalid charter, 3 not enough evidence, 4 cannot be read."""
         from pilothouse.core.verdict.readiness import exit_status

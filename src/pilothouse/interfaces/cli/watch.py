@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import result_console, say
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.consoles import print_json, result_console, say
+from pilothouse.interfaces.cli.options import Agent, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -30,9 +29,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("status")
     def status(
-        agent: Annotated[
-            str | None, typer.Argument(help="Agent id; not needed when one charter is in force.")
-        ] = None,
+        agent: Agent = None,
         *,
         home: Home = None,
         as_json: AsJson = False,
@@ -51,7 +48,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 verdict=newest_verdict(watch.room.installation.ledger, name),
             )
         if as_json:
-            typer.echo(json.dumps(asdict(found), ensure_ascii=False, default=str))
+            print_json(asdict(found))
         else:
             from pilothouse.interfaces.cli.watch_text import show_watch
 
@@ -66,7 +63,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_watch(load_settings(home=home)) as watch:
             done = run_watch(watch, services.clock.now())
         if as_json:
-            typer.echo(json.dumps(asdict(done), default=str))
+            print_json(asdict(done))
         else:
             say(
                 f"Counted {done.days} finished days, opened {done.opened} incidents, wrote {done.evidence} records of "

@@ -11,7 +11,7 @@ import pytest
 from rich.table import Table
 
 from pilothouse.app import command_tree
-from pilothouse.interfaces.cli.consoles import result_console, say, spell_unwritable
+from pilothouse.interfaces.cli.consoles import print_json, result_console, say, spell_unwritable
 from pilothouse.interfaces.cli.main import run_cli
 
 MODEL = "acme-large-with-a-long-name-2026-09-30"
@@ -68,3 +68,14 @@ def test_a_spelt_document_is_the_same_document(monkeypatch):
     sys.stdout.flush()
     assert written.getvalue() == b'{"says": "M\xfcller \\u2026 \\ud83d\\ude00"}'
     assert json.loads(written.getvalue().decode("latin-1")) == {"says": "Müller … 😀"}
+
+
+def test_json_goes_through_any_pipe_and_hides_nothing(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    said = {"said": "déjà \u202eyap \ud800", "at": "2026-11-30"}
+    print_json(said)
+    out.flush()
+    text = out.buffer.getvalue().decode("ascii")
+    assert json.loads(text) == said
+    assert "\\u202e" in text
