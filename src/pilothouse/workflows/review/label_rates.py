@@ -87,7 +87,10 @@ def rates_fixed(ledger: Ledger, agent: str, day: str) -> Mapping[str, Mapping[st
 def rates_of_day(
     installation: Installation, queue: ReviewQueue, charter: Charter, day: str, now: datetime
 ) -> Mapping[str, Mapping[str, float]]:
-    """Return the chances of a day, fixed now if they never were.
+    """Return the chances of a day, fixed now if they never were; nobody to be asked is fixed when the day is over.
+
+    A server is started before its agent, and a charter is filled in while it runs: what the first look finds to be empty
+    would keep people from being asked about anything until midnight.
 
     Args:
         installation: Lake and ledger.
@@ -99,6 +102,8 @@ def rates_of_day(
     rates = rates_fixed(installation.ledger, charter.agent, day)
     if rates is None:
         rates = _allocate(installation, queue, charter, day, now)
+        if not rates and day >= now.date().isoformat():
+            return rates
         installation.ledger.record(
             kind=RATES,
             agent=charter.agent,
@@ -146,6 +151,9 @@ def tasks_between(installation: Installation, agent: str, start: datetime, end: 
 def _allocate(
     installation: Installation, queue: ReviewQueue, charter: Charter, day: str, now: datetime
 ) -> dict[str, dict[str, float]]:
+    capacity = capacity_per_day(charter)
+    if not capacity:
+        return {}
     # The day's own tasks must not decide their chances, so the week ends at its midnight (decision 0154).
     until = midnight(date.fromisoformat(day))
     seen = seen_between(installation, charter, until - WINDOW, until, now)
@@ -153,7 +161,7 @@ def _allocate(
     if is_first:
         until = now  # nothing came before it: its own first hours must do
         seen = seen_between(installation, charter, until - WINDOW, until, now)
-    capacity, bursts = capacity_per_day(charter), _bursts(installation.ledger, charter.agent, day)
+    bursts = _bursts(installation.ledger, charter.agent, day)
     labelled = _labelled(queue, charter.agent, now)
     # An agent that is younger than the window had its tasks in fewer days, and on its first day in hours.
     least = FIRST_HOURS_MIN / 24 if is_first else 1.0
@@ -161,7 +169,7 @@ def _allocate(
     rates: dict[str, dict[str, float]] = {}
     for name in charter.task_types:
         mine = seen.of_type[name]
-        if not mine or not capacity:
+        if not mine:
             continue
         names = JUDGED if seen.judged[name] else STRATA
         counts = seen.judged[name] or seen.placed[name]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import timedelta
 
 import page_site
@@ -60,6 +61,29 @@ def test_a_day_is_drawn_once_with_rates_that_were_fixed_before_and_are_kept(site
     for record in drawn(site):
         assert 0 < record.item.probability <= 1
         assert record.item.error_cost in {400.0, 900.0}
+
+
+def test_an_agent_that_starts_after_its_server_is_asked_about_on_its_first_day(site):
+    empty = dataclasses.replace(site.installation, lake=world.PageLake())
+    for minute in (0, 5):
+        later = NOW - timedelta(minutes=30 - minute)
+        assert draw_for_labels(empty, site.queue, Directory(site.ledger), later) == 0
+    fixed = [json.loads(one.document) for one in site.ledger.decisions(AGENT, kind="review.sampling")]
+    assert [one["day"] for one in fixed] == ["2026-11-20"], "a day that is over is not looked at for ever"
+    assert draw(site) > 0
+
+
+def test_a_share_that_is_answered_during_the_day_counts_from_that_day_on(site):
+    text = world.charter_text()
+    unasked = text.replace(
+        "reviewers: {pool: ap-reviewers, minutes_per_day: 240",
+        "reviewers: {pool: ap-reviewers, minutes_per_day: '?'",
+    )
+    assert unasked != text
+    site.ledger.accept_charter(agent=AGENT, digest="c" * 64, text=unasked, path="c.yaml", at=NOW)
+    assert draw(site) == 0
+    site.ledger.accept_charter(agent=AGENT, digest="d" * 64, text=text, path="c.yaml", at=NOW)
+    assert draw(site, NOW + timedelta(minutes=5)) > 0
 
 
 def test_who_is_drawn_does_not_depend_on_how_many_tasks_are_read_at_once(site, tmp_path, monkeypatch):
