@@ -47,6 +47,7 @@ gateway_keys = Table(
     Column("created_by", String(256), nullable=False),
     Column("expires_us", BigInteger, nullable=True),
     Column("revoked_us", BigInteger, nullable=True),
+    Column("version", String(64), nullable=True),
 )
 """Keys by their prefix; of the key itself only its digest is here. Models are one a line."""
 
@@ -111,6 +112,7 @@ class SqlGatewayStore:
                         created_us=to_micros(key.created_at),
                         created_by=key.created_by,
                         expires_us=None if key.expires_at is None else to_micros(key.expires_at),
+                        version=key.version,
                     )
                 )
             append_decision(
@@ -259,6 +261,7 @@ def _key(row: Row[Any]) -> VirtualKey:
         created_by=row.created_by,
         expires_at=None if row.expires_us is None else from_micros(row.expires_us),
         revoked_at=None if row.revoked_us is None else from_micros(row.revoked_us),
+        version=row.version,
     )
 
 

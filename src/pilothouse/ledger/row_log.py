@@ -46,6 +46,7 @@ class Logged:
         key: Columns that name a row.
         public: Further columns whose values an auditor is shown.
         private: Columns of which an auditor is shown only a commitment; under the salt of the row where it has one.
+        later: Public columns that came when rows were there already; left out while empty, so their digests stay.
         alike: Values that mean the same to the log, by column: between them a row may go to and fro without an entry.
     """
 
@@ -53,6 +54,7 @@ class Logged:
     key: tuple[str, ...]
     public: tuple[str, ...]
     private: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
     alike: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -118,6 +120,7 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
                 *("created_us", "created_by", "expires_us", "revoked_us"),
             ),
             private=("digest",),
+            later=("version",),
         ),
         "gateway_providers": Logged(
             words="provider",
@@ -147,6 +150,7 @@ def row_line(table: str, row: Mapping[Any, Any]) -> str:
     """
     logged = LOGGED[table]
     shown = {name: _plain(row[name]) for name in (*logged.key, *logged.public)}
+    shown |= {name: _plain(row[name]) for name in logged.later if row.get(name) is not None}
     for name, alike in logged.alike.items():
         shown[name] = alike.get(shown[name], shown[name])
     if logged.private:

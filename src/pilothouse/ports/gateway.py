@@ -74,6 +74,7 @@ class VirtualKey:
         created_by: Who made it.
         expires_at: When it stops working, or None.
         revoked_at: When it was revoked, or None.
+        version: Version that was launched with it, or None: then the files beside the charter say which one calls.
     """
 
     prefix: str
@@ -86,6 +87,7 @@ class VirtualKey:
     created_by: str
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    version: str | None = None
 
     @property
     def is_replay(self) -> bool:

@@ -105,7 +105,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         run_id = secrets.token_hex(16) if tapped else None
         answers = not no_server_check and ask_health(endpoint) is not None
         key = (
-            _gateway_key(services, settings, name, environment)
+            _gateway_key(services, settings, name, environment, summary.version)
             if answers and not (no_gateway or base_url)
             else None
         )
@@ -146,12 +146,15 @@ def register(cli: typer.Typer, services: Services) -> None:
         _replace_process(command, agent_environment(launch, os.environ))
 
 
-def _gateway_key(services: Services, settings: Settings, agent: str, environment: str | None) -> str | None:
+def _gateway_key(
+    services: Services, settings: Settings, agent: str, environment: str | None, version: str | None
+) -> str | None:
     """Make a key of a day for the agent, or none where the gateway knows no provider."""
     from pilothouse.workflows.gateway.launch import launch_key
 
     with services.open_gateway_store(settings) as store:
-        return launch_key(store, agent, environment=environment, now=services.clock.now())
+        now = services.clock.now()
+        return launch_key(store, agent, version=version, environment=environment, now=now)
 
 
 def _agent_token(services: Services, settings: Settings, agent: str) -> str:

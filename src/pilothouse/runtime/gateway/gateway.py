@@ -32,7 +32,7 @@ from pilothouse.runtime.gateway.keys import shown_key
 from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
-from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
+from pilothouse.runtime.gateway.policy import Directory
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
@@ -197,7 +197,7 @@ class Gateway:
             )
         key, directory = await self.keys.holder(shown_key(headers), datetime.now(UTC))
         body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller, place.route.operation)
-        policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
+        policy = directory.policy_of(key)
         identity = identify(place, headers, key.agent, self._runs)
         said = None
         # A replay brings back what a run was given, and is no part of that run.
@@ -221,11 +221,15 @@ class Gateway:
         )
 
     async def _serve(self, caller: Caller, call: Call, headers: Mapping[bytes, bytes], dog: Watchdog) -> None:
-        killed = self._controls.state().refusal_of(call.key.agent, version=call.policy.version)
+        controls, agent = self._controls.state(), call.key.agent
+        killed = controls.refusal_of(agent, version=call.policy.version)
         if killed is not None:
-            raise Refused(
-                Refusal(RefusalCode.KILLED, killed, f"Let it go on: `pilothouse resume {call.key.agent}`.")
-            )
+            remedy = f"Let it go on: `pilothouse resume {agent}`."
+            if controls.pause_of(agent) is None:
+                remedy = (
+                    f"Start that version again, or let each one serve: `pilothouse rollback {agent} --undo`."
+                )
+            raise Refused(Refusal(RefusalCode.KILLED, killed, remedy))
         if call.policy.problem:
             remedy = f"Put one into force that it can: `pilothouse verdict {call.key.agent} --charter FILE`."
             raise Refused(Refusal(RefusalCode.CHARTER_UNREADABLE, call.policy.problem, remedy))

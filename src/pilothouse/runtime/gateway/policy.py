@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
@@ -175,3 +175,18 @@ class Directory:
     keys: Mapping[str, VirtualKey]
     providers: Mapping[str, Provider]
     policies: Mapping[str, AgentPolicy]
+
+    def policy_of(self, key: VirtualKey) -> AgentPolicy:
+        """Return what binds whoever shows a key: its agent's terms, for the version that was launched with it.
+
+        What lies beside the charter by now is another version than a process that was started before, or elsewhere. A
+        threshold was proven for the version beside the charter alone, so another one's answers wait for a person.
+
+        Args:
+            key: The key that was shown.
+        """
+        policy = self.policies.get(key.agent) or AgentPolicy(agent=key.agent)
+        if key.version is None or key.version == policy.version:
+            return policy
+        rule = None if policy.confidence is None else replace(policy.confidence, threshold=None)
+        return replace(policy, version=key.version, confidence=rule)

@@ -40,6 +40,10 @@ __all__ = ["DirectoryCache", "compile_policy", "versions_that_hold"]
 REPAIRS_MAX = 3
 """A model that breaks its schema four times in a row is not repaired by asking."""
 
+VERSION_EVERY_S = 30.0
+"""Files beside a charter are read again this often, of one agent at each look: git takes some 50 ms, and a revoked key waits
+for the same look. So long at most are calls by a key without a version taken for the version of before."""
+
 PROOF_EVERY_S = 30.0
 """A release verdict or a threshold is found within half a minute; looking reads all evidence of an agent."""
 
@@ -216,13 +220,14 @@ class DirectoryCache(Renewed[Directory]):
         self._now = now
         self._compiled = compiled
         self._known: dict[str, tuple[str, Charter, AgentPolicy]] = {}
+        self._compiled_at: dict[str, float] = {}
         self._shown: dict[str, tuple[float, frozenset[str], float | None]] = {}
         super().__init__(
             self._read,
             what="keys and charters of the gateway",
             every_s=every_s,
             state=state,
-            is_due=self._is_proof_due,
+            is_due=self._is_due,
             on_note=on_note,
         )
 
@@ -230,8 +235,11 @@ class DirectoryCache(Renewed[Directory]):
         """Return what is in force, at most a refresh old."""
         return self.value
 
-    def _is_proof_due(self) -> bool:
-        return any(time.monotonic() - looked >= PROOF_EVERY_S for looked, _, _ in self._shown.values())
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        return any(now - looked >= PROOF_EVERY_S for looked, _, _ in self._shown.values()) or (
+            now - min(self._compiled_at.values(), default=now) >= VERSION_EVERY_S
+        )
 
     def _read(self) -> Directory:
         return Directory(
@@ -242,24 +250,42 @@ class DirectoryCache(Renewed[Directory]):
 
     def _policies(self) -> Mapping[str, AgentPolicy]:
         found = {}
+        oldest = min(self._compiled_at, key=self._compiled_at.__getitem__, default=None)
         for record in self._ledger.charters():
             known_before = self._known.get(record.agent)
             if known_before is None or known_before[0] != record.digest:
                 try:
                     charter = charter_of(record)
                 except CharterError as error:  # of one agent, and no other waits for it
+                    self._compiled_at.pop(record.agent, None)
                     found[record.agent] = AgentPolicy(
                         agent=record.agent, charter=record.digest, problem=error.message
                     )
                     continue
                 known_before = (record.digest, charter, self._compiled(charter, record))
                 self._known[record.agent] = known_before
-            _, charter, compiled = known_before
+                self._compiled_at[record.agent] = time.monotonic()
+            elif record.agent == oldest:
+                self._look_at_files(known_before, record)
+            _, charter, compiled = self._known[record.agent]
             policy = self._proven(compiled, charter)
             additions = additions_of(self._ledger, record.agent)
             reach = reach_of(charter, phase_now(self._ledger, record.agent), additions)
             found[record.agent] = policy if policy.reach == reach else replace(policy, reach=reach)
         return found
+
+    def _look_at_files(self, known_before: tuple[str, Charter, AgentPolicy], record: CharterInForce) -> None:
+        """Take prompts and code that changed beside the same charter for the other version that they are."""
+        if time.monotonic() - self._compiled_at[record.agent] < VERSION_EVERY_S:
+            return
+        digest, charter, policy = known_before
+        present = self._compiled(charter, record)
+        self._compiled_at[record.agent] = time.monotonic()
+        # A folder that is away is no other version.
+        if present.version is not None and present.version != policy.version:
+            policy = replace(policy, version=present.version, chain=present.chain)
+            self._known[record.agent] = (digest, charter, policy)
+            self._shown.pop(record.agent, None)  # a threshold was proven for the version before
 
     def _proven(self, policy: AgentPolicy, charter: Charter) -> AgentPolicy:
         """Let those stand in whose own release gate holds now, and answers go out alone from a proven confidence on."""

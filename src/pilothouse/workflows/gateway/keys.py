@@ -47,6 +47,7 @@ def add_key(
     life: timedelta | None,
     actor: str,
     now: datetime,
+    version: str | None = None,
 ) -> NewKey:
     """Make a key for an agent.
 
@@ -59,6 +60,7 @@ def add_key(
         life: How long it works; None for `LIFE_DEFAULT`.
         actor: Who asks.
         now: The moment, aware UTC.
+        version: Version that calls with it, or None for what the files beside the charter say.
 
     Raises:
         UsageError: A model is an alias, or the agent's name cannot be one.
@@ -88,6 +90,7 @@ def add_key(
         created_at=now,
         created_by=actor,
         expires_at=now + (LIFE_DEFAULT if life is None else life),
+        version=version,
     )
     store.add_key(kept)
     return NewKey(key=key, kept=kept)

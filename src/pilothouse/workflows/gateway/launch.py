@@ -22,12 +22,15 @@ KEY_LIFE = timedelta(days=1)
 """A process that lives longer gets a key of its own: `pilothouse key add`."""
 
 
-def launch_key(store: GatewayStore, agent: str, *, environment: str | None, now: datetime) -> str | None:
+def launch_key(
+    store: GatewayStore, agent: str, *, version: str | None, environment: str | None, now: datetime
+) -> str | None:
     """Return a key of the gateway for one launch, or None where it knows no provider.
 
     Args:
         store: Keys and providers.
         agent: Agent that it stands for.
+        version: Version that is launched, or None when its charter pins no model yet.
         environment: Deployment environment, or None.
         now: The moment, aware UTC.
 
@@ -51,6 +54,7 @@ def launch_key(store: GatewayStore, agent: str, *, environment: str | None, now:
         life=KEY_LIFE,
         actor="pilothouse run",
         now=now,
+        version=version,
     ).key
 
 

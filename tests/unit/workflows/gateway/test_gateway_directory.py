@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +17,13 @@ from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.runtime.gateway.policy import ConfidenceRule
 from pilothouse.schemas.text_check import text_problem
 from pilothouse.workflows.controls.controls import ControlsCache
 from pilothouse.workflows.gateway import directory as gateway_directory
 from pilothouse.workflows.gateway.directory import DirectoryCache
-from pilothouse.workflows.gateway.launch import summarize_charter
+from pilothouse.workflows.gateway.keys import add_key
+from pilothouse.workflows.gateway.launch import launch_key, summarize_charter
 from pilothouse.workflows.verdict.accept import accept_file
 
 AGENT, NOW = "ap-invoice-triage", datetime(2026, 11, 20, tzinfo=UTC)
@@ -176,3 +180,64 @@ def test_a_look_that_fails_in_any_way_is_followed_by_the_next(site, monkeypatch)
     for cache in (controls, directory):
         cache.refresh()
         assert cache.trouble == ""
+
+
+def test_a_prompt_that_changes_beside_the_same_charter_is_another_version_at_the_gateway_too(
+    site, monkeypatch
+):
+    ledger, charter = site
+    cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+    before = cache.directory().policies[AGENT]
+    assert before.version == summarize_charter(charter).version
+    prompt = next((charter.parent / "prompts").iterdir())
+    prompt.write_text(prompt.read_text() + "Be quick.")
+    monkeypatch.setattr(gateway_directory, "VERSION_EVERY_S", 0.0)
+    cache.refresh()
+    after = cache.directory().policies[AGENT]
+    assert after.version == summarize_charter(charter).version != before.version
+    assert after.chain[1].version != before.chain[1].version
+    shutil.rmtree(charter.parent)
+    cache.refresh()
+    assert cache.directory().policies[AGENT].version == after.version, "a folder that is away is no version"
+
+
+def test_only_one_agents_files_are_read_at_a_look(site, monkeypatch):
+    """Git takes its time, and a revoked key waits for the same look."""
+    ledger, charter = site
+    other = shutil.copytree(charter.parent, charter.parent.parent / "other") / "charter.yaml"
+    other.write_text(re.sub(r"(?m)^agent:.*", "agent: second-triage", other.read_text()))
+    accept_file(ledger, other, NOW, actor="test")
+    compiled, seen = [], []
+
+    def counted(charter, record):
+        compiled.append(record.agent)
+        return gateway_directory.compile_policy(charter, record)
+
+    cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW, compiled=counted)
+    monkeypatch.setattr(gateway_directory, "VERSION_EVERY_S", 0.0)
+    for _ in range(4):
+        compiled.clear()
+        cache.refresh()
+        seen += compiled
+    assert sorted(seen) == sorted([AGENT, "second-triage"] * 2), "each in its turn, one at a look"
+
+
+def test_whoever_was_launched_as_a_version_is_that_version_whatever_lies_beside_the_charter_by_now(site):
+    """A rollback held against the files let the bad process go on, and refused the good one that came back."""
+    ledger, _ = site
+    store = SqlGatewayStore(ledger.database)
+    store.save_provider(PROVIDER, at=NOW, actor="test")
+    launched = launch_key(store, AGENT, version="b" * 64, environment=None, now=NOW)
+    add_key(store, AGENT, environment=None, models=(), spans=True, life=None, actor="test", now=NOW)
+    directory = DirectoryCache(ledger, store, now=lambda: NOW).directory()
+    keys = {key.version: key for key in directory.keys.values()}
+    assert hashlib.sha256(launched.encode()).hexdigest() == keys["b" * 64].digest
+    policy = directory.policies[AGENT]
+    assert directory.policy_of(keys[None]) is policy
+    proven = replace(policy, confidence=ConfidenceRule(field="sure", threshold=0.5))
+    directory = replace(directory, policies={AGENT: proven})
+    other = directory.policy_of(keys["b" * 64])
+    assert other == replace(
+        proven, version="b" * 64, confidence=ConfidenceRule(field="sure", threshold=None)
+    ), "its answers are held: the threshold was proven for another version"
+    assert directory.policy_of(replace(keys["b" * 64], agent="nobody")).version == "b" * 64

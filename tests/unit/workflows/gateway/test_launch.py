@@ -28,4 +28,4 @@ def test_only_a_single_task_type_is_every_tasks_type(tmp_path, text, task_type):
 
 def test_no_agent_runs_in_the_environment_whose_calls_nobody_records():
     with pytest.raises(UsageError, match="environment of replays"):
-        launch_key(None, "triage", environment="replay", now=None)
+        launch_key(None, "triage", version=None, environment="replay", now=None)

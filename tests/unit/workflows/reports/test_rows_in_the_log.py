@@ -100,7 +100,7 @@ def lived(ledger, log):
         )
     gateway = SqlGatewayStore(ledger.database)
     gateway.add_key(key("one"))
-    gateway.add_key(key("two"))
+    gateway.add_key(replace(key("two"), version="a" * 64))
     gateway.revoke_key("two", NOW, actor="ana")
     gateway.revoke_key("two", NOW, actor="ana")
     for url in ("https://old.example", "https://eu.example"):
@@ -242,6 +242,8 @@ CHANGES = [
     ("UPDATE gateway_keys SET digest = 'mine' WHERE prefix = 'one'", "the key one"),
     ("UPDATE gateway_keys SET agent = 'other' WHERE prefix = 'one'", "the key one"),
     ("UPDATE gateway_keys SET models = '' WHERE prefix = 'one'", "the key one"),
+    ("UPDATE gateway_keys SET version = 'b' WHERE prefix = 'one'", "the key one"),
+    ("UPDATE gateway_keys SET version = NULL WHERE prefix = 'two'", "the key two"),
     ("UPDATE gateway_providers SET url = 'https://mine.example'", "the provider acme"),
     ("UPDATE credentials SET host = 'mine.example'", "the credential erp"),
     ("UPDATE credentials SET variable = 'OTHER'", "the credential erp"),
@@ -411,7 +413,7 @@ def test_every_table_that_the_log_names_is_held_against_it():
     assert {table.name for table in LOGGED_TABLES} == set(LOGGED)
     for table in LOGGED_TABLES:
         one = LOGGED[table.name]
-        named = {*one.key, *one.public, *one.private}
+        named = {*one.key, *one.public, *one.private, *one.later}
         beside = {"salt"} | NO_ENTRY.get(table.name, set())
         assert {column.name for column in table.columns} - beside == named, table.name
         assert [column.name for column in table.primary_key] == list(one.key)
