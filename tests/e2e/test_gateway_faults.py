@@ -17,7 +17,7 @@ from tests.stubs.raw_http import ask, open_stream
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.interfaces.cli.replay_text import recorded_text
-from pilothouse.ports.controls import ControlState
+from pilothouse.ports.controls import ControlState, Rollback
 from pilothouse.ports.gateway import Spent
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.gateway.call import Ending
@@ -344,6 +344,26 @@ def test_a_paused_agent_gets_no_model(alone, stub):
     answer = ask(alone, CHAT, BODY)
     assert (answer.status, answer.error["code"]) == (403, "killed")
     assert not stub.seen
+
+
+def test_after_a_rollback_the_version_that_was_launched_decides(alone, stub):
+    """Not what lies beside the charter: files come back before the process does, and the other way round."""
+    back = Rollback(
+        agent=AGENT,
+        to_version="a" * 64,
+        from_version=None,
+        reason="wrong queue",
+        actor="dana",
+        at=datetime.now(UTC),
+    )
+    alone.controls = ControlState(rollbacks={AGENT: back})
+    mine = alone.virtual_key
+    for version, status in (("a" * 64, 200), ("b" * 64, 403), (None, 403)):
+        alone.keys[mine.prefix] = replace(mine, version=version)
+        answer = ask(alone, CHAT, BODY)
+        assert answer.status == status
+    assert "pilothouse rollback" in answer.error["message"], "resume would let nobody go on"
+    assert len(stub.seen) == 1
 
 
 def test_a_record_that_is_required_and_impossible_refuses_before_the_provider(alone, stub):

@@ -41,6 +41,9 @@ CODE_ENDINGS = (
 )
 """How the names of files of code end; a charter's folder without any lies apart from its agent."""
 
+TRIALS_FOLDER = ".pilothouse"
+"""Where a gate keeps its trials; who has it in git would be another version after each gate."""
+
 OPEN_QUESTION = "?"
 GIT_TIMEOUT_S = 10.0
 
@@ -135,7 +138,7 @@ def _contents(folder: Path) -> dict[bytes, bytes]:
 
 
 def _about_the_agent(document: Mapping[str, Any], charter: str) -> tuple[str, ...]:
-    """Return what is written about an agent: its charter, the cases that judge it, and what people read."""
+    """Return what is written about an agent: its charter, the cases that judge it, its trials, and what people read."""
     datasets, context, runbooks = (
         part if isinstance(part := document.get(key), dict) else {}
         for key in ("datasets", "context", "runbooks")
@@ -143,6 +146,7 @@ def _about_the_agent(document: Mapping[str, Any], charter: str) -> tuple[str, ..
     alerts = document.get("alerts")
     named = [
         charter,
+        TRIALS_FOLDER,
         *(one.get("path") for one in datasets.values() if isinstance(one, dict)),
         context.get("probes"),
         document.get("change_plan"),

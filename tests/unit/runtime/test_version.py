@@ -188,6 +188,15 @@ def test_a_charter_that_lies_apart_from_its_code_is_of_another_version_when_that
     assert version(apart) == own
 
 
+def test_trials_that_somebody_put_under_version_control_are_no_part_of_the_agent(repository):
+    write(repository / "charter.yaml", CHARTER)
+    write(repository / ".pilothouse/evals.db", "trials\n")
+    git(repository, "add", ".")
+    before = version(repository)
+    write(repository / ".pilothouse/evals.db", "trials of one more gate\n")
+    assert version(repository) == before
+
+
 def test_a_folder_of_which_git_knows_nothing_is_named_by_its_files(repository):
     (repository / ".gitignore").write_text("apart/\n")
     write(repository / "apart/bot.py", "print(1)\n")
