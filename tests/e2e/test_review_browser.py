@@ -52,7 +52,6 @@ def enter(browser, address, site, who, **options):
     page.on("pageerror", lambda error: page.troubles.append(str(error)))
     page.on("console", lambda said: page.troubles.append(said.text) if "olicy" in said.text else None)
     page.goto(address + site.link(who))
-    page.keyboard.press("Tab")
     page.get_by_role("button", name="Sign in as").press("Enter")
     page.wait_for_url(f"{address}/")
     page.goto(f"{address}/review")
@@ -88,6 +87,58 @@ def test_twenty_cases_by_keyboard_alone(browser, site):
     assert sorted(one.correction for one in found if one.answer is Answer.CORRECT) == sorted(
         f"right {n}" for n in range(CASES) if n % 5 == 1
     )
+
+
+def test_nothing_typed_is_lost_by_leaving_by_undo_or_by_an_answer_that_is_refused(browser, site):
+    with page_site.running(site.app) as address:
+        page = enter(browser, address, site, "lee")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Your answer")
+        opened = page.url
+        page.keyboard.press("n")
+        page.keyboard.type("in a hurry")
+        page.goto(f"{address}/incidents")
+        page.goto(opened)
+        assert page.locator("textarea[name=note]").input_value() == "in a hurry"
+        page.keyboard.press("2")
+        page.keyboard.press("Control+Enter")
+        said = page.locator("#said:has-text('equal to the proposal')")
+        said.wait_for()
+        assert said.get_attribute("role") == "status"
+        assert page.url == opened
+        assert page.locator("textarea[name=note]").input_value() == "in a hurry"
+        assert page.locator("textarea[name=correction]").get_attribute("aria-describedby") == "said"
+        page.keyboard.type("right: ")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("text=The last item was corrected")
+        page.keyboard.press("u")
+        page.wait_for_url(opened)
+        assert page.locator("textarea[name=correction]").input_value().startswith("right: ")
+        assert page.locator("input[value=correct]").is_checked()
+        assert page.troubles == []
+    assert labels(site) == ()
+
+
+def test_the_list_of_keys_names_every_key_of_the_form_and_nothing_that_was_typed(browser, site):
+    with page_site.running(site.app) as address:
+        page = enter(browser, address, site, "lee")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Your answer")
+        page.keyboard.press("1")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("text=The last item was")
+        page.keyboard.press("?")
+        page.wait_for_selector("dialog")
+        keys = dict(
+            line.split("\t")
+            for line in page.locator("dialog dl div").evaluate_all(
+                "(all) => all.map((one) => [...one.children].map((part) => part.textContent.trim()).join('\\t'))"
+            )
+        )
+        assert keys["1"] == "Accept"
+        assert keys["c"] == "What would be right, for Correct"
+        assert keys["u"] == "Undo"
+        assert keys["Ctrl Enter"] == "Send"
 
 
 def test_two_at_once_never_see_the_same_item(browser, site):

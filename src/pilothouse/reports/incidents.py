@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from pilothouse.core.action.incident import STEPS, Incident, IncidentEvent, IncidentState
+from pilothouse.core.action.incident import (
+    CALLED_UNTIL,
+    ROUNDS_MAX,
+    STEPS,
+    Incident,
+    IncidentEvent,
+    IncidentState,
+)
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.pictures import Timeline, timeline
@@ -155,6 +163,19 @@ def _who(incident: Incident, names: Mapping[str, str]) -> str:
     return names.get(person, person) if person else incident.called
 
 
+def _clock(incident: Incident, events: Sequence[IncidentEvent], names: Mapping[str, str]) -> tuple[str, ...]:
+    """Say who is called, and until when, while nobody has it in hand."""
+    if incident.state is not IncidentState.OPEN or incident.round_of_turn == ROUNDS_MAX:
+        return ()
+    called = next(
+        (one.text for one in reversed(events) if one.kind == "page" and CALLED_UNTIL in one.text), ""
+    )
+    people, semicolon, until = called.partition("; ")
+    level, colon, ids = people.partition(": ")
+    named = "".join(names.get(part, part) for part in re.split("(, | for )", ids))
+    return (shown_text(f"{level}{colon}{named}{semicolon}{until}"),) if called else ()
+
+
 def build_incidents(
     incidents: Sequence[Incident],
     now: datetime,
@@ -279,6 +300,7 @@ def build_incident(
         mark=_mark(incident),
         sentence=Sentence(plain=shown_text(incident.title)),
         action=action,
+        notices=_clock(incident, events, named),
         number=incident.number,
         facts=tuple(facts),
         events=tuple(

@@ -65,6 +65,13 @@ class Row(Frozen):
     cells: tuple[Cell, ...]
     anchor: str = ""
 
+    @property
+    def head(self) -> int:
+        """The place of the cell that names the row for who hears the table; -1 where no cell does."""
+        return next(
+            (place for place, one in enumerate(self.cells) if one.mark is None and (one.text or one.when)), -1
+        )
+
 
 class Field(Frozen):
     """A field of a form.

@@ -68,7 +68,7 @@ def incidents_of(work: WaitingWork) -> Link:
     alone = len(_alone(work.incidents))
     if count == 1:
         hands = "in nobody's hands" if alone else "in hand"
-        return Link(text=f"{first.severity} {hands}", href=f"/incidents/{first.number}")
+        return Link(text=f"{first.name}, {first.severity}, {hands}", href=f"/incidents/{first.number}")
     hands = f"{alone:,} in nobody's hands" if alone else "each in hand"
     return Link(text=f"{count:,} open, {hands}, worst {first.severity}", href="/incidents")
 

@@ -129,6 +129,22 @@ def test_who_has_it_in_hand_gives_it_to_another_who_is_paged(client, room, site)
     assert client.post(address, data=give, headers=SAME).status_code == 422, "kim has it already"
 
 
+def test_an_open_incident_says_above_everything_who_is_called_until_when_and_where_to_sign_in(
+    client, room, site
+):
+    fire(room)
+    (clock,) = client.get("/incidents/1.json").json()["notices"]
+    assert clock.startswith("Level 1 is called: S. Ortega, K. Adeyemi; to be acknowledged by 2026-11-")
+    page = client.get("/incidents/1").text
+    assert page.index("S. Ortega, K. Adeyemi; to be acknowledged") < page.index("At the command line")
+    assert 'Whoever may act has buttons here after <a href="/sign-in">signing in</a>.' in page
+    token = enter(client, site, "sam")
+    assert "signing in</a>" not in client.get("/incidents/1").text
+    form = {"form_token": token, "to": "acknowledged"}
+    client.post(f"/agents/{world.AGENT}/incidents/1", data=form, headers=SAME)
+    assert client.get("/incidents/1.json").json()["notices"] == [], "nobody waits for an answer any more"
+
+
 def test_an_open_incident_is_listed_however_many_came_after_it(client, room):
     first = fire(room)
     database = room.incidents._database

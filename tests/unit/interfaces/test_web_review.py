@@ -181,6 +181,28 @@ def test_a_step_back_opens_the_item_again(site):
     assert site.queue.labels(world.AGENT) == ()
 
 
+def test_a_step_back_gives_back_what_was_written(site):
+    site.queue.add([item(1), item(2)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    lee.answer("correct", correction="a careful correction", note="because of the date")
+    again = lee.undo().text
+    assert re.search(r'value="correct"[^>]* checked', again)
+    assert ">a careful correction</textarea>" in again
+    assert ">because of the date</textarea>" in again
+
+
+def test_an_answer_that_is_refused_is_kept_and_its_page_leads_back_to_it(site):
+    site.queue.add([item(1)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    refused = lee.answer("correct", correction="team-1 ", note="half a thought")
+    assert refused.status_code == 422
+    address = f"/review/{item(1).item_id}"
+    assert f'What you wrote is kept: <a href="{address}">{address}</a>' in refused.text
+    assert ">half a thought</textarea>" in lee.client.get(address).text
+
+
 def test_a_step_back_that_is_pressed_twice_takes_one_answer_back(site):
     site.queue.add([item(1), item(2)])
     lee = Reviewer(site, "lee")

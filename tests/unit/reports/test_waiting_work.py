@@ -62,8 +62,8 @@ IN_HAND = IncidentState.ACKNOWLEDGED
     [
         (NOT_READ, "unknown"),
         (work(), "none"),
-        (work(incident(3)), "sev2 in nobody's hands"),
-        (work(incident(3, IN_HAND)), "sev2 in hand"),
+        (work(incident(3)), "INC-3, sev2, in nobody's hands"),
+        (work(incident(3, IN_HAND)), "INC-3, sev2, in hand"),
         (work(incident(3), incident(4, IN_HAND, "sev1")), "2 open, 1 in nobody's hands, worst sev1"),
         (work(incident(3, IN_HAND), incident(4, IN_HAND)), "2 open, each in hand, worst sev2"),
     ],
@@ -124,7 +124,7 @@ def test_who_waits_for_somebody_comes_before_its_equals_and_the_incident_is_what
     assert page.action.label == "Take INC-7 of b: Completion fell, the 7th time."
     assert page.sentence.plain.endswith("1 incident open, 1 in nobody's hands; 4 reviews wait.")
     body = str(render_body(page))
-    assert '<a href="/incidents/7">sev2 in nobody&#39;s hands</a>' in body
+    assert '<a href="/incidents/7">INC-7, sev2, in nobody&#39;s hands</a>' in body
     assert '<a href="/review">4, first due in 2 h</a>' in body
 
 
@@ -164,5 +164,5 @@ def test_page_and_terminal_say_the_same(verdicts):
     )
     out = io.StringIO()
     render_portfolio(portfolio, Console(file=out, width=140), capabilities=False)
-    assert "sev2 in nobody's hands" in out.getvalue()
+    assert "INC-3, sev2, in nobody's hands" in out.getvalue()
     assert page.cost.quantity.shown in out.getvalue()

@@ -11,6 +11,7 @@ from pilothouse.core.charter.people import SeverityName
 from pilothouse.errors import UsageError
 
 __all__ = [
+    "CALLED_UNTIL",
     "ROUNDS_MAX",
     "STEPS",
     "Incident",
@@ -52,6 +53,9 @@ _SEVERITIES: tuple[SeverityName, ...] = ("sev1", "sev2", "sev3")
 
 ROUNDS_MAX = 3
 """How often the whole path is called; who stayed silent three times is not reached by a fourth, until the alert fires anew."""
+
+CALLED_UNTIL = "to be acknowledged by"
+"""What the event that calls a level says before its moment; the page of an incident finds its clock by it."""
 
 _TURN = ROUNDS_MAX + 1
 """Rounds of one turn of calling: those in which somebody is called, and the one that says that nobody is."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +28,9 @@ __all__ = ["bug", "problem", "status_of"]
 
 KEPT_CHARS_MAX = 65_536
 """Characters of what somebody typed that are shown again, so that nothing typed is lost."""
+
+_ADDRESS = re.compile(r"((?<![^ ])/(?!/)[A-Za-z0-9/_%-]*)")
+"""An address of ours in a remedy: what it leads to is a page of this server, whoever wrote it."""
 
 log = logging.getLogger("pilothouse.web")
 
@@ -124,6 +128,12 @@ def bug(frame: Frame, request: Request, error: Exception) -> Response:
     return frame.error(500, body, "Error")
 
 
-def _parts(remedy: str) -> list[tuple[str, bool]]:
-    """Split at backticks: what stands between two of them is to be typed."""
-    return [(text, number % 2 == 1) for number, text in enumerate(remedy.split("`")) if text]
+def _parts(remedy: str) -> list[tuple[str, str]]:
+    """Split into texts, `code` that is to be typed, which stands between backticks, and every `link` to a page of ours."""
+    parts: list[tuple[str, str]] = []
+    for number, text in enumerate(remedy.split("`")):
+        if number % 2:
+            parts.append((text, "code"))
+        else:
+            parts += [(one, "link" if _ADDRESS.fullmatch(one) else "") for one in _ADDRESS.split(text)]
+    return [part for part in parts if part[0]]

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from starlette.responses import Response
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.powers import Action
+from pilothouse.errors import PilothouseError, UsageError
 from pilothouse.interfaces.web.frame import HEADERS, Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.ports.clock import Clock
@@ -101,21 +103,27 @@ class ReviewRoom:
         return self._lead_on(visit.person)
 
     def _answer(self, visit: Visit) -> Response:
-        form = visit.form
-        record, others = self._bench.answer(
-            visit.person,
-            visit.path("item"),
-            form.get("answer", ""),
-            correction=form.get("correction", ""),
-            note=form.get("note", ""),
-        )
+        form, item_id = visit.form, visit.path("item")
+        try:
+            record, others = self._bench.answer(
+                visit.person,
+                item_id,
+                form.get("answer", ""),
+                correction=form.get("correction", ""),
+                note=form.get("note", ""),
+            )
+        except UsageError as error:
+            with suppress(PilothouseError):  # the error that is said is the first one
+                self._bench.save_draft(visit.person, item_id, _typed(form))
+            remedy = f"{error.remedy} What you wrote is kept: /review/{item_id}"
+            raise UsageError(error.message, remedy=remedy) from error
         return self._lead_on(visit.person, after=record.item.item_id, others=str(others))
 
     def _undo(self, visit: Visit) -> Response:
         return see_other(f"/review/{self._bench.undo(visit.person, visit.form.get('item', '')).item.item_id}")
 
     def _draft(self, visit: Visit) -> Response:
-        fields = {name: visit.form.get(name, "") for name in ("answer", "correction", "note")}
+        fields = _typed(visit.form)
         record = self._bench.save_draft(visit.person, visit.path("item"), fields)
         changes = changes_between(record.item.proposal, fields["correction"] or record.item.proposal)
         return Response("\n".join(changes), media_type="text/plain", headers=dict(HEADERS))
@@ -132,6 +140,10 @@ class ReviewRoom:
             int(others) if others.isascii() and others.isdigit() and len(others) < OTHERS_DIGITS_MAX else 0
         )
         return None if record is None else after_answer(record, count)
+
+
+def _typed(form: Mapping[str, str]) -> dict[str, str]:
+    return {name: form.get(name, "") for name in ("answer", "correction", "note")}
 
 
 def _by_agent(loads: Sequence[ReviewLoad], counts: Sequence[QueueCount]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pilothouse.connectors.own_server import read_server
 from pilothouse.core.action.escalation import LevelPlan, plan_level
-from pilothouse.core.action.incident import Incident, IncidentEvent
+from pilothouse.core.action.incident import CALLED_UNTIL, Incident, IncidentEvent
 from pilothouse.core.action.on_call import ON_CALL, due_after
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -118,7 +118,7 @@ def call_level(
         at=now,
         kind="page",
         actor="pager",
-        text=f"Level {level} is called: {people}; to be acknowledged by {due:%Y-%m-%d %H:%M} UTC.",
+        text=f"Level {level} is called: {people}; {CALLED_UNTIL} {due:%Y-%m-%d %H:%M} UTC.",
     )
     return Called(events=(event,), jobs=jobs, timers=(timer,))
 

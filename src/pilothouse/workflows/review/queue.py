@@ -18,7 +18,7 @@ from pilothouse.core.evidence.review import OPEN_STATES, Answer, ItemState, Labe
 from pilothouse.errors import Conflict, UnknownName, UsageError
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore
-from pilothouse.ports.review import CLAIM_LIFE, ItemRecord, QueueCount, ReviewQueue
+from pilothouse.ports.review import CLAIM_LIFE, UNDO_WINDOW, ItemRecord, QueueCount, ReviewQueue
 from pilothouse.workflows.people.people import Directory, Visitor, reviewer_of
 from pilothouse.workflows.review.load import ReviewLoad, review_load
 from pilothouse.workflows.review.own_week import OwnWeek, own_week
@@ -262,7 +262,7 @@ class Workbench:
         )
 
     def undo(self, visitor: Visitor, item_id: str | None = None) -> ItemRecord:
-        """Take the last answer back.
+        """Take the last answer back; what was chosen and written stands in the item's draft again.
 
         Args:
             visitor: Who gave it.
@@ -271,11 +271,19 @@ class Workbench:
         Raises:
             Conflict: It is too late, or this was not the last answer.
         """
-        record = self._queue.undo(reviewer_id(visitor), self._clock.now(), item_id=item_id)
+        me, now = reviewer_id(visitor), self._clock.now()
+        given = self._queue.labels(reviewer=me, since=now - UNDO_WINDOW)
+        record = self._queue.undo(me, now, item_id=item_id)
         if record is None:
             raise Conflict(
                 "this answer can no longer be taken back: more than 10 seconds have passed, or it was taken back",
                 remedy="Tell who is accountable for feedback_review; a further label can be asked for.",
+            )
+        label = next((one for one in given if one.item_id == record.item.item_id), None)
+        if label is not None:
+            fields = {"answer": label.answer.value, "correction": label.correction, "note": label.note}
+            self.save_draft(
+                visitor, label.item_id, {name: text for name, text in fields.items() if text is not None}
             )
         return record
 

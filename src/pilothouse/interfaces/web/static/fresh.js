@@ -42,6 +42,9 @@ export const open = async (link, copyable) => {
   fresh.querySelector("summary").focus();
 };
 
+// What an answer that is no page says: what is wrong, and what to do.
+export const problem = async (answer) => [...(await parsed(answer)).querySelectorAll("main p")].map((one) => one.textContent).join(" ");
+
 // Show what a sent form led to in this page: a problem, or a page with `wanted` on it; any other page is opened.
 export const show = async (answer, wanted) => {
   const fresh = await parsed(answer);

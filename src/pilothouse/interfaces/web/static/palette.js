@@ -66,8 +66,8 @@ export const help = () => {
   const box = made("dialog", "", { "aria-label": "Keyboard" });
   box.append(made("h2", "Keyboard"));
   const go = [...document.querySelectorAll("[data-go]")].map((one) => ["g " + one.dataset.go, one.textContent]);
-  const picks = [...document.querySelectorAll("[data-pick], [data-focus]")]
-    .map((one) => [one.dataset.pick || one.dataset.focus, one.closest("label").textContent.trim()]);
+  const picks = [...document.querySelectorAll("[data-pick], [data-focus], [data-press]")].map((one) =>
+    [one.dataset.pick || one.dataset.focus || one.dataset.press, (one.labels[0]?.querySelector("span") || one).firstChild.textContent]);
   const keys = [["Ctrl K", "go to anything by its name"], ["j", "next row"], ["k", "row before"], ["o", "open the row"],
     ["/", "query line"], ["?", "this list"], ...go, ...picks];
   const list = made("dl", "", { class: "keys" });

@@ -6,7 +6,8 @@
   const form = () => one("form.review");
   const off = () => { try { return localStorage.getItem("keys") === "off"; } catch { return false; } };
   const swap = () => import(document.body.dataset.fresh);
-  const post = (href, from) => fetch(href, { method: "POST", body: new URLSearchParams(new FormData(from)) });
+  const post = (href, from, keepalive = false) =>
+    fetch(href, { method: "POST", keepalive, body: new URLSearchParams(new FormData(from)) });
   addEventListener("keydown", (event) => {
     if (event.isComposing || event.altKey || event.metaKey) return;
     if (form() && event.ctrlKey && event.key === "Enter") { event.preventDefault(); form().requestSubmit(); return; }
@@ -32,17 +33,21 @@
   if (!form()) one('[data-press="Enter"]')?.focus();
 
   let timer = 0;
-  const save = async () => {
+  const save = async (keepalive) => {
     const own = form();
+    timer = 0;
+    if (!own) return;
     const said = own.querySelector(".saved");
     const changes = own.querySelector(".changes");
     try {
-      const answer = await post(own.dataset.draft, own);
+      const answer = await post(own.dataset.draft, own, keepalive);
       said.textContent = answer.ok ? "Kept" : "Not kept: send it soon";
       if (answer.ok) { changes.textContent = await answer.text(); changes.hidden = !changes.textContent; }
     } catch { said.textContent = "Not kept: no connection"; }
   };
   const changed = () => { clearTimeout(timer); timer = setTimeout(save, 600); swap(); };
+  // What was typed within the last moment before leaving is kept too.
+  addEventListener("pagehide", () => { if (timer) { clearTimeout(timer); save(true); } });
   addEventListener("input", (event) => { if (event.target.form === form()) changed(); });
 
   // Send, and put what comes next in the place of this item; what was typed stays until something has come.
@@ -53,9 +58,16 @@
     event.preventDefault();
     if (sending) return;
     sending = true;
+    if (timer && sent !== form()) await save();
     clearTimeout(timer);
-    try { await (await swap()).show(await post(sent.action, sent), "form.review"); }
-    catch { const said = one(".saved"); if (said) said.textContent = "Not sent: no connection"; else sent.submit(); }
+    timer = 0;
+    const said = one(".saved");
+    if (said) said.textContent = "Sending";
+    try {
+      const [{ problem, show }, answer] = [await swap(), await post(sent.action, sent)];
+      if (said && answer.status === 422) said.textContent = await problem(answer);
+      else await show(answer, "form.review");
+    } catch { if (said) said.textContent = "Not sent: no connection"; else sent.submit(); }
     finally { sending = false; }
   });
   addEventListener("popstate", () => location.reload());
