@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fresh_ledger import ledger_url
+from sqlalchemy import event
 
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewItem, ReviewSource
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
@@ -57,6 +58,22 @@ def label(n, answer=Answer.ACCEPT, *, by="kim", at=NOW, **fields):
 
 def ids(records):
     return [record.item.item_id for record in records]
+
+
+STATEMENTS_OF_AN_ANSWER_MAX = 20
+"""Of one answer to one item that nobody else was asked about; what there is nothing to free for is not written."""
+
+
+def test_an_answer_frees_nothing_where_nothing_is_to_be_freed(ledger, queue):
+    queue.add([item(1)])
+    queue.claim("item-1", "kim", NOW)
+    said = []
+    event.listen(ledger.database.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    queue.answer(label(1))
+    assert len(said) <= STATEMENTS_OF_AN_ANSWER_MAX
+    assert [one.partition(" SET ")[2][:6] for one in said if one.startswith("UPDATE review_items")] == [
+        "state="
+    ]
 
 
 def test_an_item_comes_back_as_it_was_added_and_only_once(queue):

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from source_tree import ROOT
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -18,6 +21,26 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SHOTS = ROOT / "artifacts"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep what the windows of a failed test show: a picture costs a second and a half, and nobody looks at the others."""
+    report = yield
+    if call.when == "call" and report.failed and "browser" in item.funcargs:
+        shoot_windows(item.funcargs["browser"], re.sub(r"[^\w-]+", "-", item.name))
+    return report
+
+
+def shoot_windows(chromium, name):
+    """Take a picture of every open window; one that shows nothing any more is left out."""
+    from playwright.sync_api import Error  # noqa: PLC0415 - most end-to-end tests need it not
+
+    SHOTS.mkdir(exist_ok=True)
+    for number, page in enumerate(page for context in chromium.contexts for page in context.pages):
+        with contextlib.suppress(Error):
+            page.screenshot(path=SHOTS / f"{name}-{number}.png", full_page=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The five journeys of the people who open these pages, in a real browser; screenshots stay in `artifacts/`."""
+"""The five journeys of the people who open these pages, in a real browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import desk_world
 import page_world as world
 import pytest
-from source_tree import ROOT
 
 from pilothouse.core.evidence.review import ReviewItem, ReviewSource
 from pilothouse.workflows.controls.controls import pause_agent, resume_agent
@@ -16,7 +15,6 @@ from pilothouse.workflows.controls.controls import pause_agent, resume_agent
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 BASE = f"/agents/{world.AGENT}"
-SHOTS = ROOT / "artifacts" / "journeys"
 
 
 @pytest.fixture
@@ -41,19 +39,12 @@ def walk(browser, filled_site):
         context.close()
 
 
-def shoot(page, name):
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
-
-
 def test_an_engineer_finds_what_decides_and_the_task_behind_it(walk):
     page = walk()
     page.goto(f"{page.base}/")
-    shoot(page, "engineer-1-fleet")
     page.get_by_role("link", name=world.AGENT, exact=True).first.click()
     sentence = page.locator(".sentence").inner_text().removesuffix(" Proof")
     assert page.locator(".do .cmd code").inner_text().startswith("pilothouse ")
-    shoot(page, "engineer-2-agent")
     page.locator(".sentence").get_by_role("link", name="Proof").click()
     page.wait_for_url(re.compile(r"/readiness#"))
     target = page.locator(f"#{page.url.partition('#')[2]}")
@@ -69,7 +60,6 @@ def test_an_engineer_finds_what_decides_and_the_task_behind_it(walk):
     page.locator("tbody th a").first.click()
     page.locator(".spans summary").nth(3).click()
     assert page.locator(".spans details").nth(3).locator("pre").first.is_visible()
-    shoot(page, "engineer-3-trace")
 
 
 def test_an_owner_on_a_phone_pauses_and_lets_it_act_again(walk, filled_site):
@@ -78,18 +68,15 @@ def test_an_owner_on_a_phone_pauses_and_lets_it_act_again(walk, filled_site):
     page.set_viewport_size({"width": 360, "height": 780})
     page.goto(f"{page.base}{BASE}/agent")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    shoot(page, "owner-1-agent-phone")
     page.get_by_role("link", name="Controls").click()
     page.get_by_role("button", name=f"Pause {world.AGENT} …").click()
     warning = page.locator(".warning").first
     assert world.AGENT in warning.inner_text()
     assert world.VERSION[:7] in warning.inner_text()
-    shoot(page, "owner-2-confirm-phone")
     page.get_by_label("Why, one sentence").first.fill("wrong payee in three cases")
     page.get_by_role("button", name=f"Pause {world.AGENT} now").click()
     page.locator(".verdict", has_text="Paused").wait_for()
     assert site.desk.control_room.controls.read().pause_of(world.AGENT).actor == "dana"
-    shoot(page, "owner-3-paused-phone")
     page.get_by_label("Why, one sentence").first.fill("the payee is mended")
     page.get_by_role("button", name=f"Let {world.AGENT} act again").click()
     page.locator(".verdict", has_text="Waiting").wait_for()
@@ -105,7 +92,6 @@ def test_an_owner_answers_for_a_call_without_script(walk, filled_site):
     form = page.locator(f"#call-{ident[:12]}")
     assert "mail.body" in form.inner_text()
     form.get_by_label("Why, one sentence").fill("nobody knows this queue")
-    shoot(page, "owner-4-call-without-script")
     form.get_by_role("button", name="Deny").click()
     page.wait_for_url(f"{page.base}{BASE}/controls")
     assert site.desk.boundary.approvals.find(ident).state == "rejected"
@@ -140,7 +126,6 @@ def test_a_reviewer_answers_and_the_next_item_opens(walk, filled_site):
     first = page.url
     assert "⟨U+202E⟩" in page.locator("pre").first.inner_text()
     page.locator("input[value=accept]").check()
-    shoot(page, "reviewer-1-item")
     page.get_by_role("button", name="Send").click()
     page.wait_for_url(lambda url: url != first)
     assert page.locator("form.review").count() == 1
@@ -152,13 +137,11 @@ def test_a_ciso_reads_permissions_and_record_and_how_to_verify_them(walk):
     table = page.locator("#permissions").inner_text()
     assert next(iter(world.charter().tools)) in table
     assert "allow" in table
-    shoot(page, "ciso-1-controls")
     page.get_by_role("link", name="Audit").click()
     assert page.locator(".sentence").inner_text().startswith("Verified to record")
     page.locator("#records td a[href*='kind=']").first.click()
     page.wait_for_url(re.compile(r"/audit\?kind="))
     assert "pilothouse-verify audit.zip" in page.locator("#offline").inner_text()
-    shoot(page, "ciso-2-audit")
     page.get_by_role("link", name="Settings").click()
     assert "pilothouse key add AGENT" in page.locator("#keys").inner_text()
 
@@ -169,14 +152,12 @@ def test_an_executive_prints_what_it_is_worth_and_signs(walk, filled_site):
     page.emulate_media(media="print")
     assert not page.locator("header.top").is_visible()
     assert page.locator("h1").is_visible()
-    shoot(page, "executive-1-value-print")
     assert page.pdf(format="A4").count(b"/Type /Page\n") <= 2
     page.emulate_media(media="screen")
     page.goto(f"{page.base}{BASE}/sign")
     button = page.get_by_role("button", name="Sign OWN-11 as")
     button.click()
     page.locator("tr", has_text="OWN-11").locator(".mark.holds").wait_for()
-    shoot(page, "executive-2-signed")
 
 
 def test_the_page_of_controls_renews_itself_when_somebody_else_stops_the_agent(walk, filled_site):

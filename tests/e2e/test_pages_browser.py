@@ -13,7 +13,7 @@ import desk_world
 import page_site
 import page_world as world
 import pytest
-from axe_playwright_python.sync_playwright import DEFAULT_OPTIONS, Axe
+from page_inspection import DESK, PHONE, axe_findings, findings_by_mode
 
 from pilothouse.workflows.reports.show import report_of
 
@@ -54,8 +54,7 @@ PAGES = {
     "waivers": f"{BASE}/waivers",
     "watch": f"{BASE}/watch",
 }
-EACH_PAGE = [pytest.param(name, marks=pytest.mark.xdist_group(f"page {name}")) for name in PAGES]
-"""What is asked of one page is asked by one worker, which visits it once."""
+MODES = ("light", "dark", "phone")
 PROSE_CHARS = 60
 """A cell with more is read as sentences."""
 PROSE_WIDTH_MIN = 200
@@ -63,8 +62,6 @@ PROSE_WIDTH_MIN = 200
 SQUEEZED = """([chars, least]) => [...document.querySelectorAll(".scroll td")]
   .filter((cell) => cell.innerText.length > chars && cell.getBoundingClientRect().width < least)
   .map((cell) => cell.innerText)"""
-COLOURS_ONLY = {**DEFAULT_OPTIONS, "runOnly": ["color-contrast", "link-in-text-block"]}
-"""The rules that look at colours: the others have seen the same document in light already."""
 
 
 @pytest.fixture(scope="module")
@@ -90,45 +87,65 @@ def open_page(browser, address):
 
 @pytest.fixture(scope="module")
 def visit(browser, address):
-    return cache(lambda name: inspect(browser, address, name))
-
-
-def inspect(browser, address, name):
-    """Visit a page once in each mode and return what was seen."""
-    seen = {"troubles": [], "wire": [], "addresses": []}
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    page = context.new_page()
-    session = context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.on("Network.loadingFinished", lambda event: seen["wire"].append(event["encodedDataLength"]))
-    page.on("request", lambda request: seen["addresses"].append(request.url))
-    page.on("pageerror", lambda error: seen["troubles"].append(str(error)))
-    page.on("console", lambda said: seen["troubles"].append(said.text) if "olicy" in said.text else None)
-    page.goto(address + PAGES[name], wait_until="load")
-    page.wait_for_timeout(50)
-    seen["h1"] = page.locator("h1").count()
-    seen["words"] = set(re.findall(r"\w{3,}", page.locator("main").inner_text())) - {"Copy"}
-    widths = {1280: page.evaluate("document.documentElement.scrollWidth")}
-    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    seen["light"] = Axe().run(page)
-    page.emulate_media(color_scheme="dark")
-    seen["dark"] = Axe().run(page, options=COLOURS_ONLY)
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 360, "height": 900})
-    widths[360] = page.evaluate("document.documentElement.scrollWidth")
-    seen["phone"] = Axe().run(page)
-    seen["squeezed"] = page.evaluate(SQUEEZED, [PROSE_CHARS, PROSE_WIDTH_MIN])
-    seen["widths"] = widths
+    """Visit each page once, all in one tab: chromium reads axe and our script once, not thirty times."""
+    context = browser.new_context(viewport=DESK, color_scheme="light")
+    visitor = Visitor(context)
+    yield cache(lambda name: visitor.inspect(address + PAGES[name]))
     context.close()
-    plain = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=False)
-    page = plain.new_page()
-    page.goto(address + PAGES[name])
-    seen["plain_words"] = set(re.findall(r"\w{3,}", page.locator("main").inner_text()))
-    plain.close()
-    return seen
 
 
-@pytest.mark.parametrize("name", EACH_PAGE)
+class Visitor:
+    """A tab that notes what came over the wire and what went wrong while a page was open."""
+
+    def __init__(self, context):
+        self.context, self.page = context, context.new_page()
+        self.session = context.new_cdp_session(self.page)
+        self.session.send("Network.enable")
+        self.session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        self.session.on("Network.loadingFinished", lambda event: self.wire.append(event["encodedDataLength"]))
+        self.page.on("request", lambda request: self.addresses.append(request.url))
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on(
+            "console", lambda said: self.troubles.append(said.text) if "olicy" in said.text else None
+        )
+
+    def inspect(self, url):
+        """Visit a page as somebody new to it, once in each mode, and return what was seen."""
+        page = self.page
+        page.goto("about:blank")
+        self.context.clear_cookies()
+        self.troubles, self.wire, self.addresses = [], [], []
+        page.goto(url, wait_until="load")
+        page.wait_for_timeout(50)
+        seen = {"h1": page.locator("h1").count(), "words": words_of(page) - {"Copy"}}
+        widths = {1280: page.evaluate("document.documentElement.scrollWidth")}
+        page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        seen |= findings_by_mode(page, *MODES)
+        page.set_viewport_size(PHONE)
+        widths[360] = page.evaluate("document.documentElement.scrollWidth")
+        seen["squeezed"] = page.evaluate(SQUEEZED, [PROSE_CHARS, PROSE_WIDTH_MIN])
+        seen["widths"] = widths
+        seen |= {"troubles": self.troubles, "wire": self.wire, "addresses": self.addresses}
+        self.troubles, self.wire, self.addresses = [], [], []
+        page.set_viewport_size(DESK)
+        seen["plain_words"] = self.words_without_script(url)
+        return seen
+
+    def words_without_script(self, url):
+        """Read the page again as a browser does that runs no script."""
+        self.session.send("Emulation.setScriptExecutionDisabled", {"value": True})
+        try:
+            self.page.goto(url)
+            return words_of(self.page)
+        finally:
+            self.session.send("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def words_of(page):
+    return set(re.findall(r"\w{3,}", page.locator("main").inner_text()))
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_fits_its_width_and_breaks_no_policy(visit, name):
     seen = visit(name)
     assert all(found <= width for width, found in seen["widths"].items())
@@ -136,7 +153,7 @@ def test_the_page_fits_its_width_and_breaks_no_policy(visit, name):
     assert seen["troubles"] == []
 
 
-@pytest.mark.parametrize("name", EACH_PAGE)
+@pytest.mark.parametrize("name", PAGES)
 def test_sentences_in_tables_are_not_squeezed_to_a_word_a_line_on_a_telephone(visit, name):
     assert visit(name)["squeezed"] == []
 
@@ -156,14 +173,51 @@ def test_the_name_of_an_agent_is_not_broken_at_its_hyphens(open_page):
     assert name.bounding_box()["height"] < 30
 
 
-@pytest.mark.parametrize("mode", ["light", "dark", "phone"])
-@pytest.mark.parametrize("name", EACH_PAGE)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(visit, name, mode):
-    found = visit(name)[mode]
-    assert found.violations_count == 0, found.generate_report()
+    assert visit(name)[mode] == ""
 
 
-@pytest.mark.parametrize("name", EACH_PAGE)
+ROWS = """<!doctype html><html lang="en"><title>t</title><style>
+td {{ color: #000; background: #fff }}
+@media (prefers-color-scheme: dark) {{ td {{ color: #fff; background: #000 }} }}
+{style}</style><main><h1>Rows</h1><table><tr><th>Names</th></tr>{rows}</table></main></html>"""
+FAINT = {
+    "light": ".odd { color: #ddd }",
+    "dark": "@media (prefers-color-scheme: dark) { .odd { color: #222 } }",
+    "phone": "@media (max-width: 400px) { .odd { color: #ddd } }",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_faint_row_of_many_is_found_in_the_mode_in_which_it_is_faint(browser, mode):
+    context = browser.new_context()
+    page = context.new_page()
+    rows = "".join(f'<tr><td class="{"odd" if n == 37 else "even"}">name {n}</td></tr>' for n in range(40))
+    page.set_content(ROWS.format(style=FAINT[mode], rows=rows))
+    found = findings_by_mode(page, *MODES)
+    context.close()
+    assert "color-contrast" in found[mode]
+    assert mode == "light" or not found["light"]
+
+
+def test_what_stands_over_something_else_is_measured_wherever_it_is(browser):
+    """Two positioned labels of one style, the second over a field of its own colour."""
+    context = browser.new_context()
+    page = context.new_page()
+    body = """<!doctype html><html lang="en"><title>t</title><style>body { background: #fff; position: relative }
+i { position: absolute; color: #000; background: transparent } @media (max-width: 400px) { i { color: #666 } }
+b { position: absolute; top: 300px; left: 0; width: 200px; height: 90px; background: #888 }
+</style><main><h1>Labels</h1><b></b><i style="top: 200px">one</i><i style="top: 320px">two</i></main></html>"""
+    page.set_content(body)
+    found = findings_by_mode(page, *MODES)
+    context.close()
+    assert found["light"] == ""
+    assert "color-contrast" in found["phone"]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_small_and_asks_only_its_own_server(visit, address, name):
     seen = visit(name)
     assert all(one.startswith(address) for one in seen["addresses"])
@@ -171,7 +225,7 @@ def test_the_page_is_small_and_asks_only_its_own_server(visit, address, name):
     assert 0 < sum(seen["wire"]) <= WIRE_BYTES_MAX
 
 
-@pytest.mark.parametrize("name", EACH_PAGE)
+@pytest.mark.parametrize("name", PAGES)
 def test_without_script_everything_that_is_said_is_readable(visit, name):
     seen = visit(name)
     assert seen["words"] <= seen["plain_words"]
@@ -227,7 +281,7 @@ def test_the_palette_goes_anywhere_by_name_and_axe_likes_it(open_page, address):
     page.keyboard.press("Control+k")
     page.get_by_role("searchbox", name="Go to").fill("owner")
     page.locator("dialog a").first.wait_for()
-    assert Axe().run(page, context="dialog").violations_count == 0
+    assert axe_findings(page, context="dialog") == ""
     page.keyboard.press("Enter")
     page.wait_for_url(f"{address}{BASE}/ownership")
 
@@ -273,5 +327,5 @@ def test_the_report_file_opens_without_a_server(browser, tmp_path):
         page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
         == "rgb(251, 251, 250)"
     )
-    assert Axe().run(page).violations_count == 0
+    assert axe_findings(page) == ""
     context.close()

@@ -2,7 +2,7 @@
 """The tour as a newcomer takes it: `pilothouse up --demo`, every link of it, and the five journeys to their end.
 
 The server is the command in a process of its own over the demo's data, its recurring work included; people sign in
-with links that the command line prints. Screenshots stay in `artifacts/tour-live`.
+with links that the command line prints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import sys
 import time
 
 import pytest
-from source_tree import ROOT
 from started_server import started_server
 from tour_walk import STEPS, WHO, sentence_of, steady, take_step
 
@@ -26,7 +25,6 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-SHOTS = ROOT / "artifacts" / "tour-live"
 BASE = f"/agents/{AGENT}"
 READS = 3
 """How often a promise is compared: recurring work may write between the tour and the page it names."""
@@ -74,23 +72,17 @@ def sign_in_link(home, who):
     return re.search(r"http://\S+/sign-in/\S+", done.stdout + done.stderr)[0]
 
 
-def shoot(page, name):
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
-
-
 @pytest.mark.parametrize(("number", "step"), STEPS)
 def test_each_step_opens_from_the_tour_and_says_what_it_promised(walker, address, number, step):
     page = walker(WHO[number - 1])
     for _ in range(READS):
-        name, promised = take_step(page, address, number, step)
+        promised = take_step(page, address, number, step)
         said = sentence_of(page)
         if not promised or steady(promised) == steady(said):
             break
         time.sleep(1.0)
     else:
         pytest.fail(f"the tour promised {promised!r}, the page says {said!r}")
-    shoot(page, f"{number}-{step + 1}-{name}")
     assert said
     assert page.locator("h1").count() == 1
     assert page.troubles == []
@@ -109,7 +101,6 @@ def test_the_engineer_asks_for_failures_and_opens_a_span(walker, address):
     page.locator("tbody th a").first.click()
     page.locator(".spans summary").nth(1).click()
     assert page.locator(".spans details").nth(1).locator(".body").is_visible()
-    shoot(page, "engineer-span")
 
 
 def test_the_owner_pauses_the_agent_after_a_second_question_and_lets_it_act_again(walker, address):
@@ -117,13 +108,11 @@ def test_the_owner_pauses_the_agent_after_a_second_question_and_lets_it_act_agai
     page.goto(f"{address}{BASE}/controls")
     page.get_by_role("button", name=re.compile(f"^Pause {AGENT}")).first.click()
     assert AGENT in page.locator(".warning").first.inner_text()
-    shoot(page, "owner-asked-twice")
     page.locator("form", has=page.locator(".warning")).get_by_label("Why, one sentence").fill(
         "a newcomer's tour"
     )
     page.get_by_role("button", name=f"Pause {AGENT} now").click()
     page.locator(".verdict", has_text="Paused").wait_for()
-    shoot(page, "owner-paused")
     again = page.locator("form", has=page.get_by_role("button", name=f"Let {AGENT} act again"))
     again.get_by_label("Why, one sentence").fill("seen enough")
     again.get_by_role("button").click()
@@ -141,11 +130,9 @@ def test_the_reviewer_answers_what_waits_or_reads_that_nothing_does(walker, addr
         return
     start.click()
     page.locator("form.review").wait_for()
-    shoot(page, "reviewer-item")
     page.keyboard.press("1")
     page.keyboard.press("Control+Enter")
     page.locator("text=The last item was accepted").wait_for()
-    shoot(page, "reviewer-after")
 
 
 def test_the_ciso_narrows_the_record_and_is_told_how_to_verify_it_alone(walker, address):
@@ -154,7 +141,6 @@ def test_the_ciso_narrows_the_record_and_is_told_how_to_verify_it_alone(walker, 
     page.locator("#records td a[href*='kind=']").first.click()
     page.wait_for_url(re.compile(r"/audit\?kind="))
     assert "pilothouse-verify audit.zip" in page.locator("#offline").inner_text()
-    shoot(page, "ciso-record")
 
 
 def test_the_executive_takes_the_sheet_along(walker, address):
@@ -167,4 +153,3 @@ def test_the_executive_takes_the_sheet_along(walker, address):
     assert taken.value.path().read_bytes().startswith(b"%PDF")
     page.goto(f"{address}{BASE}/sign")
     assert sentence_of(page)
-    shoot(page, "executive-sign")

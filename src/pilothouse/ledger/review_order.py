@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
@@ -16,6 +17,9 @@ __all__ = ["free", "live", "may_have", "next_for"]
 
 _URGENT_US = 60_000_000
 """Less than a minute left counts as a minute, so that no division runs away."""
+
+_PEOPLE_KEPT_MAX = 256
+"""Conditions that are kept, one for each person who answers: making one anew was a quarter of an answer's time."""
 
 _ITEM, _LABEL = review_items.c, review_labels.c
 
@@ -46,6 +50,7 @@ def free(at: int) -> ColumnElement[bool]:
     )
 
 
+@lru_cache(maxsize=_PEOPLE_KEPT_MAX)
 def may_have(reviewer: str) -> ColumnElement[bool]:
     """Return whether this person has answered neither the item nor another opinion on the same one, and it is for anybody or for them.
 

@@ -252,7 +252,10 @@ def _free_other_opinions(connection: Connection, row: Row[Any], label: Label) ->
         _ITEM.state.in_([one.value for one in OPEN_STATES]),
         _ITEM.item_id != row.item_id,
     )
-    freed = _ITEM.item_id.in_(connection.execute(others).scalars().all())
+    found = connection.execute(others).scalars().all()
+    if not found:
+        return
+    freed = _ITEM.item_id.in_(found)
     with logged_change(connection, review_items, freed, at=label.at, actor=label.reviewer):
         connection.execute(update(review_items).where(freed).values(only_for=None))
 
