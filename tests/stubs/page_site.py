@@ -126,7 +126,10 @@ def make_site(home: Path, *, empty: bool = False) -> Starlette:
 @contextmanager
 def running(app: Starlette) -> Iterator[str]:
     """Serve on a free port of the loopback and yield the address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    # A browser that is still open holds streams; a server that waited for them would look into a ledger that is closed by then.
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -139,7 +142,8 @@ def running(app: Starlette) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(20)
+        assert not thread.is_alive(), "the server outlives what it reads"
 
 
 @dataclass(frozen=True, kw_only=True)

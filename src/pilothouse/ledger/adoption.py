@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a step brings a table into the log that has rows already: they are adopted as they stand, and proven from there on."""
+"""What steps do with rows that are there already: they are adopted by the log as they stand, and proven from there on; what is erased goes on going."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from alembic import op
 
 from pilothouse.ledger.row_log import LOGGED, fresh_salt, log_rows
+from pilothouse.ports.curation import ERASED
 
-__all__ = ["adopt_rows"]
+__all__ = ["adopt_rows", "forget_digests"]
 
 _ROWS_AT_ONCE = 1_000
 
@@ -32,6 +33,26 @@ def adopt_rows(table: str, *, salted: str | None = None) -> None:
     found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE}).mappings()
     for rows in found.partitions():
         log_rows(connection, table, added=rows, at=datetime.now(UTC), actor="pilothouse", adopted=True)
+
+
+def forget_digests() -> None:
+    """Overwrite the digests of questions whose texts were erased by an earlier release, and enter the change in the log."""
+    connection, logged = op.get_bind(), LOGGED["review_items"]
+    names = (*logged.key, *logged.public, *logged.private, "salt")
+    items = sa.table("review_items", *(sa.column(name) for name in names))
+    erased = items.c.proposal == ERASED
+    ids = connection.execute(sa.select(items.c.item_id).where(erased)).scalars().all()
+    for start in range(0, len(ids), _ROWS_AT_ONCE):
+        here = items.c.item_id.in_(ids[start : start + _ROWS_AT_ONCE])
+        before = connection.execute(sa.select(items).where(here)).mappings().all()
+        for one in ids[start : start + _ROWS_AT_ONCE]:
+            of_erased = f"erased {one}"[:64]
+            values = {"call_digest": of_erased, "content_digest": of_erased, "salt": fresh_salt()}
+            connection.execute(sa.update(items).where(items.c.item_id == one).values(**values))
+        after = connection.execute(sa.select(items).where(here)).mappings().all()
+        log_rows(
+            connection, items.name, added=after, removed=before, at=datetime.now(UTC), actor="pilothouse"
+        )
 
 
 def _fill_salts(connection: sa.Connection, table: str, key: str) -> None:

@@ -36,7 +36,7 @@ from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.review_settling import NOBODY
-from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
+from pilothouse.ledger.review_tables import digest_of_erased, review_drafts, review_items, review_labels
 from pilothouse.ledger.row_log import LOGGED, fresh_salt, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, outcomes, to_micros
 from pilothouse.ports.curation import ERASED, EXAMPLES_MAX, Edge, Example
@@ -280,6 +280,8 @@ def _empty(connection: Connection, table: Table, here: ColumnElement[bool]) -> N
         name: case((table.c[name].is_(None), None), else_="[]" if name == "used" else ERASED)
         for name in _TEXTS[table]
     }
+    if table is review_items:  # made of the texts without a salt
+        values |= dict.fromkeys(("call_digest", "content_digest"), digest_of_erased(table.c.item_id))
     if "salt" in table.c:  # with the old one a guess at the text could still be held against the log
         values["salt"] = fresh_salt()
     connection.execute(update(table).where(here).values(**values))

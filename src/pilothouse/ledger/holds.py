@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,6 @@ from pilothouse.core.evidence.review import (
     ItemState,
     ReviewItem,
     ReviewSource,
-    item_digest,
 )
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.database import Database
@@ -60,9 +60,10 @@ class SqlHolds:
     def hold(self, output: HeldOutput) -> Hold:
         """Hold an output, or return the hold that this very call of this task already has."""
         _check_length(output)
-        hold_id = item_digest(ReviewSource.HELD, output.agent, output.trace_id, output.call_digest)
+        # Not made of the call: the id outlives an erasure, and a guess at the call could be held against it.
+        hold_id = secrets.token_hex(16)
         with self._database.write() as connection:
-            known = _row(connection, hold_id)
+            known = _held(connection, output)
             if known is not None:
                 return _hold(known, output.held_at)
             waiting = connection.execute(
@@ -77,7 +78,7 @@ class SqlHolds:
             new = item_columns(_item(hold_id, output))
             connection.execute(insert(review_items).values(**new))
             log_rows(connection, review_items.name, added=[new], at=output.held_at, actor="pilothouse")
-            _record(connection, "output.held", output.agent, hold_id, output.call_digest, at=output.held_at)
+            _record(connection, "output.held", output.agent, hold_id, at=output.held_at)
             row = _row(connection, hold_id)
         if row is None:  # pragma: no cover - it was written three lines above
             raise AssertionError(hold_id)
@@ -131,7 +132,7 @@ class SqlHolds:
                     )
                 )
             for row in rows:
-                _record(connection, "output.expired", row.agent, row.item_id, row.call_digest, at=now)
+                _record(connection, "output.expired", row.agent, row.item_id, at=now)
                 done = _row(connection, row.item_id)
                 if done is not None:
                     ended.append(_hold(done, now))
@@ -176,6 +177,18 @@ def _row(connection: Connection, hold_id: str) -> Row[Any] | None:
     ).first()
 
 
+def _held(connection: Connection, output: HeldOutput) -> Row[Any] | None:
+    """Return the row of this very call of this task, or None."""
+    return connection.execute(
+        select(review_items).where(
+            review_items.c.trace_id == output.trace_id,
+            review_items.c.agent == output.agent,
+            review_items.c.source == ReviewSource.HELD.value,
+            review_items.c.call_digest == output.call_digest,
+        )
+    ).first()
+
+
 def _hold(row: Row[Any], now: datetime) -> Hold:
     state = _STATES[ItemState(row.state)]
     decided_at = None if row.decided_us is None else from_micros(row.decided_us)
@@ -212,8 +225,6 @@ def _refused(hold_id: str, output: HeldOutput, waiting: int) -> Hold:
     )
 
 
-def _record(
-    connection: Connection, kind: str, agent: str, hold_id: str, call_digest: str, *, at: datetime
-) -> None:
-    document = canonical_json({"item": hold_id, "call": call_digest})
+def _record(connection: Connection, kind: str, agent: str, hold_id: str, *, at: datetime) -> None:
+    document = canonical_json({"item": hold_id})
     append_decision(connection, kind=kind, agent=agent, at=at, actor="pilothouse", document=document)

@@ -120,7 +120,6 @@ class SqlReviewQueue:
             document = canonical_json(
                 {
                     "item": row.item_id,
-                    "call": row.call_digest,
                     "answer": label.answer.value,
                     "also": [twin.item_id for twin in twins],
                 }

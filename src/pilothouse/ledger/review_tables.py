@@ -7,7 +7,20 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, Row, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    func,
+    literal,
+)
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import (
@@ -23,6 +36,7 @@ from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.review import ItemRecord
 
 __all__ = [
+    "digest_of_erased",
     "item_columns",
     "label_columns",
     "read_item",
@@ -65,8 +79,9 @@ review_items = Table(
     Column("salt", String(32), nullable=False, server_default=""),
     Index(None, "agent", "state", "due_us"),
     Index(None, "content_digest"),
+    Index(None, "trace_id"),
 )
-"""One row for each thing a person is asked; the id makes asking twice one row."""
+"""One row for each thing a person is asked; the id makes asking twice one row, of a held output its task and its call do."""
 
 review_labels = Table(
     "review_labels",
@@ -99,6 +114,15 @@ review_drafts = Table(
     Column("at_us", BigInteger, nullable=False),
 )
 """What a person has typed about an item and not sent."""
+
+
+def digest_of_erased(item_id: ColumnElement[str]) -> ColumnElement[str]:
+    """Return what stands in the place of the digests of an item whose texts were erased: no other item has the same.
+
+    Args:
+        item_id: Column of the id.
+    """
+    return func.substr(literal("erased ").concat(item_id), 1, 64)
 
 
 def item_columns(item: ReviewItem) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def item_digest(source: ReviewSource, agent: str, trace_id: str, call_digest: st
         source: Why it is here.
         agent: Agent id.
         trace_id: The task.
-        call_digest: The exact call.
+        call_digest: What else tells it apart; no digest of what was said, for the id outlives an erasure.
         salt: Tells wanted repetitions apart, for example a second opinion.
 
     Example:

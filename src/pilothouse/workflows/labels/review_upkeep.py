@@ -55,13 +55,10 @@ def reopen_by_rubric(queue: ReviewQueue, directory: Directory, now: datetime) ->
         }
         items: list[ReviewItem] = []
         for record in touched:
-            rubric = rubric_of(charter, record.item.task_type).digest
-            item_id = item_digest(
-                ReviewSource.DISPUTED, charter.agent, record.item.trace_id, record.item.call_digest, rubric
-            )
+            item_id, former = _ids(record.item, rubric_of(charter, record.item.task_type).digest)
             if len(waiting) + len(items) >= REOPENED_OPEN_MAX:
                 break
-            if item_id not in waiting and queue.record(item_id) is None:
+            if item_id not in waiting and queue.record(item_id) is None and queue.record(former) is None:
                 items.append(
                     replace(
                         record.item,
@@ -75,6 +72,17 @@ def reopen_by_rubric(queue: ReviewQueue, directory: Directory, now: datetime) ->
                 )
         new += queue.add(items) if items else 0
     return new
+
+
+def _ids(item: ReviewItem, rubric: str) -> tuple[str, str]:
+    """Return the id under which an item is asked again, and the one of an earlier release: it was made of a digest of what was said.
+
+    Ids outlive an erasure, and whoever guesses a short text could hold it against such a one.
+    """
+    source, agent, trace = ReviewSource.DISPUTED, item.agent, item.trace_id
+    return item_digest(source, agent, trace, "", rubric), item_digest(
+        source, agent, trace, item.call_digest, rubric
+    )
 
 
 def hand_to_substitutes(ledger: Ledger, queue: ReviewQueue, directory: Directory, now: datetime) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "again",
     "agree",
     "ask_about_disputes",
+    "asked_again",
     "coin",
     "repeat_own_answers",
     "reviewers_here",
@@ -72,7 +73,7 @@ def repeat_own_answers(queue: ReviewQueue, agent: str, now: datetime) -> int:
             continue
         if coin(record.item.item_id, "repeat") < REPEAT_SHARE:
             item = again(record.item, now, salt="repeat", only_for=record.decided_by)
-            if queue.record(item.item_id) is None:
+            if not asked_again(queue, record.item, "repeat"):
                 items.append(item)
     return queue.add(items[:REPEATED_AT_ONCE_MAX]) if items else 0
 
@@ -121,7 +122,11 @@ def ask_about_disputes(
             why=why,
             due_at=now + DISPUTED_TERM,
         )
-        if len(disputed) < room and item.item_id not in disputed and queue.record(item.item_id) is None:
+        if (
+            len(disputed) < room
+            and item.item_id not in disputed
+            and not asked_again(queue, first_item, "third")
+        ):
             disputed[item.item_id] = item
     return queue.add(tuple(disputed.values())) if disputed else 0
 
@@ -169,6 +174,19 @@ def agree(one: ItemRecord, other: ItemRecord) -> bool:
     return (one.state, one.correction) == (other.state, other.correction)
 
 
+def asked_again(queue: ReviewQueue, item: ReviewItem, salt: str) -> bool:
+    """Return whether another opinion was asked already, also under an id of an earlier release, made of what was said.
+
+    Args:
+        queue: Items and answers.
+        item: What was asked first.
+        salt: Tells wanted repetitions apart.
+    """
+    made_of = (item.item_id, item.call_digest)
+    ids = (item_digest(item.source, item.agent, item.trace_id, one, salt) for one in made_of)
+    return any(queue.record(one) is not None for one in ids)
+
+
 def again(item: ReviewItem, now: datetime, *, salt: str, only_for: str | None = None) -> ReviewItem:
     """Return the item that asks for another opinion on the same output.
 
@@ -179,7 +197,7 @@ def again(item: ReviewItem, now: datetime, *, salt: str, only_for: str | None = 
         only_for: The one person whose consistency it tests, or None for somebody else's opinion.
     """
     return ReviewItem(
-        item_id=item_digest(item.source, item.agent, item.trace_id, item.call_digest, salt),
+        item_id=item_digest(item.source, item.agent, item.trace_id, item.item_id, salt),
         agent=item.agent,
         task_type=item.task_type,
         trace_id=item.trace_id,
