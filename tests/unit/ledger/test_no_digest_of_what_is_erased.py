@@ -104,7 +104,7 @@ def test_what_an_earlier_release_left_of_erased_texts_is_overwritten_and_on_reco
     with open_ledger(f"sqlite:///{file}") as ledger:
         lived(ledger.database)
     old = sqlite_url(tmp_path / "old" / "ledger.sqlite")
-    steps_to(old, "0021")
+    steps_to(old, "0025")
     rows_moved(f"sqlite:///{file}", old)
     with closing(sqlite3.connect(tmp_path / "old" / "ledger.sqlite")) as raw, raw:
         raw.execute("UPDATE review_items SET input = '[erased]', proposal = '[erased]', used = '[]'")
@@ -113,7 +113,7 @@ def test_what_an_earlier_release_left_of_erased_texts_is_overwritten_and_on_reco
         raw.execute("DELETE FROM audit_records")
         raw.execute("DELETE FROM audit_head")
         raw.execute("DELETE FROM review_labels")
-        raw.execute("UPDATE alembic_version SET version_num = '0021'")
+        raw.execute("UPDATE alembic_version SET version_num = '0025'")
     with open_ledger(old) as ledger, ledger.database.read() as connection:
         rows = connection.exec_driver_sql("SELECT item_id, call_digest, content_digest FROM review_items")
         for row in rows.all():

@@ -9,11 +9,11 @@ from pilothouse.ledger.adoption import forget_digests
 
 __all__ = ["upgrade"]
 
-revision = "0022"
-down_revision = "0021"
+revision = "0026"
+down_revision = "0025"
 
 
 def upgrade() -> None:
     """Make the index, and overwrite what a guess at an erased text could be held against."""
-    op.create_index("ix_review_items_trace_id", "review_items", ["trace_id"])
+    op.create_index("ix_review_items_trace_id", "review_items", ["trace_id"], if_not_exists=True)
     forget_digests()
