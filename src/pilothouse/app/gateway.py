@@ -141,6 +141,7 @@ def running_gateway(
             **gateway.context.counters,
             **guardian.counters,
             "in_flight": gateway.in_flight,
+            "calls_unlinked": gateway.links.linker.unlinked,
             **_record_counters(run_log),
             **spans.counters(),
         }

@@ -145,7 +145,7 @@ class Gateway:
         self.context = ContextAdmission()
         self.signs = ProviderSigns()
         self.in_flight = 0
-        self._links = CallLinker()
+        self.links = CallLinker()
         self._young = Young()
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
@@ -203,7 +203,7 @@ class Gateway:
         # A replay brings back what a run was given, and is no part of that run.
         if identity.source == IdentitySource.NEW and place.route.names_model and not key.is_replay:
             said = Conversation(body)
-            linked = self._links.find(key.agent, said)
+            linked = self.links.find(key.agent, said)
             if linked is not None:
                 identity = RunIdentity(linked[0], linked[1])
         return Call(
@@ -422,7 +422,7 @@ class Gateway:
             self.counters["fallbacks"] += 1
         if call.said is not None and call.status < HTTPStatus.BAD_REQUEST and call.route.operation in GUARDED:
             # Nobody goes on from an error or a count, and the same request asked again must not make its run ambiguous.
-            self._links.learn(call.key.agent, call.run, call.said, call.plain)
+            self.links.learn(call.key.agent, call.run, call.said, call.plain)
         call.said = None  # whoever keeps the call needs the bytes only
         for sink in self._sinks:
             sink.keep(call)

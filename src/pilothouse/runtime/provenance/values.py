@@ -39,6 +39,10 @@ PIECE_MAX = 200_000
 ID_CHARACTERS_USUAL = 60
 """Of an id that has a pattern: as long as this it can be held against it at once, or the pattern is refused."""
 
+ID_CHARACTERS_FOUND = 128
+"""Of an id that is looked for by a pattern in a long text. A search without an end would try each way to divide a text of one long word,
+which takes minutes for two repeats in a row; a longer id is none that anybody types."""
+
 VALUES_MAX = 10_000
 """Values of one type found in one text."""
 
@@ -60,6 +64,9 @@ CALLED_ID = re.compile(
     re.IGNORECASE,
 )
 TOKEN = re.compile(r"\S+")
+BETWEEN = re.compile(r"""[\s,;"'(){}\[\]<>|/=&?]""")
+"""Where a word may end, also in a list or an address that has no blanks."""
+
 QUOTED = re.compile(
     r"\"([^\"]{1,5000})\"|“([^“”]{1,5000})”|(?<!\w)'([^']{1,5000})'(?!\w)|`([^`]{1,5000})`|«([^«»]{1,5000})»"
 )
@@ -211,6 +218,33 @@ def _found(pattern: re.Pattern[str], text: str, read: Callable[[re.Match[str]], 
             yield value
 
 
+def _found_piecewise(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    """Yield what a pattern finds that is no longer than `ID_CHARACTERS_FOUND`, in one piece of the text after the other.
+
+    A piece begins between words, so that no end of something longer counts. What has no place to begin at for too long is no word, and is
+    passed over.
+    """
+    text, begin, found = text[:PIECE_MAX], 0, 0
+    while begin < len(text) and found < VALUES_MAX:
+        end = begin + 2 * ID_CHARACTERS_FOUND
+        places = [
+            place.start() for place in BETWEEN.finditer(text, begin + 1, begin + ID_CHARACTERS_FOUND + 1)
+        ]
+        after = places[-1] if places else len(text)
+        if not places and end < len(text):
+            place = BETWEEN.search(text, end)
+            begin = len(text) if place is None else place.start()
+            continue
+        for match in pattern.finditer(text, begin, end):
+            if match.start() >= after:
+                break  # the next piece sees it whole
+            if 0 < len(match[0]) <= ID_CHARACTERS_FOUND:
+                found += 1
+                yield match[0]
+            after = max(after, match.end())
+        begin = after
+
+
 def _by_pattern(name: str, pattern: re.Pattern[str], read: Callable[[str], str | None]) -> ValueType:
     def parse(value: Any) -> str | None:
         text = _seen_whole(value)
@@ -234,7 +268,7 @@ def _identifier(pattern: str | None) -> ValueType:
             is_short = isinstance(value, str) and ends_soon(schema, characters=len(value), values=1)
             return by_pattern.parse(value) if is_short else None
 
-        return ValueType("id", fits, by_pattern.find)
+        return ValueType("id", fits, lambda text: frozenset(_found_piecewise(whole, text)))
 
     def find(text: str) -> frozenset[str]:
         return frozenset(

@@ -3,13 +3,24 @@
 
 from __future__ import annotations
 
+import random
+import re
+import time
+
 import pytest
 
 from pilothouse.core.charter.policy_types import AMOUNT_MAX
 from pilothouse.core.charter.systems import Argument, ResultField
 from pilothouse.ports.permissions import Segment, TaskOpening
 from pilothouse.runtime.provenance.context import FIELD_ROOM_MIN, FIELD_TEXT_MAX, MEMBERS_MAX, TaskContext
-from pilothouse.runtime.provenance.values import PIECE_MAX, clean, pattern_problem, quoted_texts, value_type
+from pilothouse.runtime.provenance.values import (
+    ID_CHARACTERS_FOUND,
+    PIECE_MAX,
+    clean,
+    pattern_problem,
+    quoted_texts,
+    value_type,
+)
 
 
 def context(*typed, quoted=()):
@@ -221,6 +232,49 @@ def test_a_number_without_end_is_one_that_passes_every_limit(value):
 def test_a_pattern_that_every_call_is_held_against_ends(written, why):
     found = pattern_problem(written)
     assert found is None if why is None else found.startswith(why)
+
+
+@pytest.mark.parametrize("pattern", ["[A-Z]+[A-Z0-9]+[0-9]-[0-9]+", "[A-Z]+[A-Z0-9]*-[0-9]+"])
+def test_a_long_text_is_looked_through_soon_whatever_stands_in_it(pattern):
+    assert pattern_problem(f"id({pattern})") is None
+    began = time.process_time()
+    found = value_type(f"id({pattern})").find("A" * (PIECE_MAX - 20) + " pay AB12-7")
+    assert (found, time.process_time() - began < 5) == ({"AB12-7"}, True)  # it took minutes
+
+
+@pytest.mark.parametrize(
+    "pattern", ["INV-[0-9]+", "[A-Z]+[A-Z0-9]*-[0-9]+", "#?[0-9]{3,9}", "[A-Z-]+[0-9]+", "[A-Z]{2} [0-9]+"]
+)
+def test_a_text_that_is_looked_through_in_pieces_has_the_ids_that_it_has_as_a_whole(pattern):
+    chance, find = random.Random(pattern), value_type(f"id({pattern})").find
+    parts = [
+        "INV-7",
+        "AB-12",
+        "x",
+        "  ",
+        " ",
+        "#1234",
+        "\n",
+        "A",
+        "-",
+        "9",
+        "Q-",
+        "AB 12",
+        "INV-12345 ",
+        "A" * 90,
+    ]
+    whole = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
+    for _ in range(200):
+        text = "".join(chance.choices(parts, k=chance.randrange(300)))
+        ids = {match[0] for match in whole.finditer(text) if len(match[0]) <= ID_CHARACTERS_FOUND}
+        is_usual = max(map(len, text.split()), default=0) <= ID_CHARACTERS_FOUND
+        assert find(text) == ids if is_usual else find(text) <= ids
+
+
+def test_the_end_of_a_word_that_is_too_long_for_an_id_is_none():
+    find = value_type("id([A-Z-]+[0-9]+)").find
+    assert find("A-" * 300 + "B7") == set()
+    assert find("A-" * 300 + "B7 C8 " + "D" * 500 + "9") == {"C8"}
 
 
 def test_an_id_too_long_to_be_held_against_its_pattern_is_none():
