@@ -17,7 +17,7 @@ from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
 from pilothouse_verify.rows import ROWS_ENTRY, StandingRows
 from pilothouse_verify.tree import GrowingRoot
 
-__all__ = ["RECORD_BYTES_MAX", "UNREADABLE", "Result", "check_bundle"]
+__all__ = ["RECORD_BYTES_MAX", "UNREADABLE", "Result", "check_bundle", "why_no_bundle"]
 
 RECORD_BYTES_MAX = 64 * 1024
 """A record is a few kilobytes; a longer line is not one of ours."""
@@ -41,6 +41,11 @@ UNREADABLE = (
 )
 """What reading a file raises that somebody damaged or made up: the zip, its compression, or the shape of what is in it."""
 
+ENTRIES = frozenset({"manifest.json", "proof.json", "records.jsonl"})
+"""What a bundle has one of, whatever was taken out of it."""
+
+ZIP_HEAD = b"PK"
+
 CHARTER_ENTRY = "charter.in_force"
 
 
@@ -61,6 +66,26 @@ class Result:
     missing: list[str] = field(default_factory=list)
 
 
+def why_no_bundle(path: Path) -> str:
+    """Say why a file was never a bundle, or nothing where it is one, whole or damaged.
+
+    Args:
+        path: Any file.
+
+    Example:
+        >>> why_no_bundle(Path(__file__))
+        'it is no zip file'
+    """
+    with path.open("rb") as file:
+        if file.read(len(ZIP_HEAD)) != ZIP_HEAD:
+            return "it is no zip file"
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            return "" if ENTRIES & set(bundle.namelist()) else "nothing in it is of one"
+    except UNREADABLE:
+        return ""
+
+
 def check_bundle(path: Path, *, key: str | None, anchors: tuple[Path, ...]) -> Result:
     """Check a bundle.
 
@@ -77,7 +102,9 @@ def check_bundle(path: Path, *, key: str | None, anchors: tuple[Path, ...]) -> R
         with zipfile.ZipFile(path) as bundle:
             _check(bundle, result, key=key, anchors=anchors)
     except UNREADABLE as error:
-        result.problems.append(f"the bundle cannot be read: {type(error).__name__}")
+        result.problems.append(
+            f"it begins as a zip file and cannot be read to its end ({type(error).__name__}): cut off, damaged or changed"
+        )
     return result
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse-verify FILE`: 0 verified, 1 tampered, 2 usage, 3 consistent but not everything is proven."""
+"""`pilothouse-verify FILE`: 0 verified, 1 tampered, 2 usage or no bundle, 3 consistent but not everything is proven."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="pilothouse-verify",
         description="Check a bundle of evidence or of the audit log without Pilothouse, without a network.",
-        epilog="Exit status: 0 verified, 1 tampered, 2 usage, 3 consistent but not everything is proven.",
+        epilog="Exit status: 0 verified, 1 tampered, 2 usage or no bundle, 3 consistent but not everything is proven.",
     )
     parser.add_argument(
         "bundle",
@@ -52,17 +52,25 @@ def main(arguments: list[str] | None = None) -> None:
     key = given.key
     if key is not None and Path(key).is_file():
         key = Path(key).read_text(encoding="utf-8", errors="replace")
-    _check(given.bundle, key, tuple(given.checkpoint))
+    _check(parser, given.bundle, key, tuple(given.checkpoint))
 
 
-def _check(bundle: Path, key: str | None, anchors: tuple[Path, ...]) -> NoReturn:
-    from pilothouse_verify.bundle import check_bundle  # noqa: PLC0415 - reads signatures, with what may be missing
+def _check(
+    parser: argparse.ArgumentParser, bundle: Path, key: str | None, anchors: tuple[Path, ...]
+) -> NoReturn:
+    from pilothouse_verify.bundle import check_bundle, why_no_bundle  # noqa: PLC0415 - reads signatures, with what may be missing
     from pilothouse_verify.evidence import check_evidence, is_evidence  # noqa: PLC0415 - same reason
     from pilothouse_verify.proof import check_proof, is_proof  # noqa: PLC0415 - same reason
 
     if is_proof(bundle):
         proof = check_proof(bundle, key=key, anchors=anchors)
         _end(proof.problems, proof.missing, proof.summary)
+    why_not = why_no_bundle(bundle)
+    if why_not:
+        parser.error(
+            f"{_visible(str(bundle))} is no bundle: {why_not}. Give the file that `pilothouse report auditor`, "
+            "`audit export` or `audit prove` wrote."
+        )
     if is_evidence(bundle):
         evidence = check_evidence(bundle, key=key, anchors=anchors)
         _end(

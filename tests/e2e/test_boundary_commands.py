@@ -123,6 +123,8 @@ def test_an_agent_that_asks_nobody_is_told_so_and_not_paused_for_it(type_in, tmp
     told = type_in("policy", "check", code=3)
     assert "no call asks the boundary, so nothing is known of what it would stop" in told
     assert "pilothouse mcp proxy" in told
+    (found,) = json.loads(type_in("policy", "check", "--json", code=None))
+    assert f"in 1 run, newest first: {found['runs_past'][0]}" in told
     decide(document="D-00007", origin_text="route D-00007")
     past, (record,) = bypass()
     assert (past, record["n"], record["good"]) == (1, 1, 0)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+RUNS_SHOWN_MAX = 5
+"""Runs with calls past the boundary that are printed: one is opened, and the newest says as much as the fiftieth."""
+
 CharterFile = Annotated[Path, typer.Argument(help="Charter file.")]
 
 
@@ -83,6 +86,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Check the policies in force and write the evidence of INT-8."""
+        from pilothouse.reports.words import plural
+        from pilothouse.workflows.controls.boundary_calls import RUNS_NAMED_MAX
         from pilothouse.workflows.controls.policy import check_policies
 
         with services.open_boundary(load_settings(home=home)) as room:
@@ -122,6 +127,13 @@ def register(cli: typer.Typer, services: Services) -> None:
                     say(
                         "    Mark the tools with @pilothouse.tool, or let the agent reach them by `pilothouse mcp proxy`; "
                         f"the calls: `pilothouse traces --agent {one.agent}`."
+                    )
+                if one.runs_past:
+                    more = len(one.runs_past) - RUNS_SHOWN_MAX
+                    say(
+                        f"    in {plural(len(one.runs_past), 'run')}, newest first: "
+                        + ", ".join(one.runs_past[:RUNS_SHOWN_MAX])
+                        + (f" and {more} more (`--json` names up to {RUNS_NAMED_MAX})" if more > 0 else "")
                     )
                 elif not one.calls:
                     typer.echo(

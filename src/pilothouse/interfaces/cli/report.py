@@ -74,7 +74,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             found = judged(installation, agent)
             week = corrections_of_note(desk.week(found.charter.agent))
             page = show_weekly(installation, found, corrections=week)
-        typer.echo(page_json(page) if as_json else page.text)
+        if as_json:
+            typer.echo(page_json(page))
+        else:
+            say(page.text)
 
     @group.command("sprint")
     def sprint(

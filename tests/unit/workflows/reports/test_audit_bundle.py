@@ -21,6 +21,7 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.workflows.reports.audit import export_bundle
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse_verify.bundle import check_bundle
+from pilothouse_verify.command import main
 
 CHARTER = Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
@@ -153,3 +154,32 @@ def test_a_full_disk_leaves_no_half_export_and_what_is_there_stays(room, tmp_pat
     with pytest.raises(UsageError, match="exists already"):
         export_bundle(room, target)
     assert checked(room, target).problems == []
+
+
+def test_what_was_never_a_bundle_is_called_so_and_not_tampered(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as other:
+        other.writestr("photo.txt", "x")
+    (tmp_path / "charter.yaml").write_bytes(b"schema: 1")
+    (tmp_path / "empty.zip").write_bytes(b"")
+    for name, why in (
+        ("photos.zip", "nothing in it is of one"),
+        ("charter.yaml", "it is no zip file"),
+        ("empty.zip", "it is no zip file"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main([str(tmp_path / name)])
+        said = capsys.readouterr()
+        assert ended.value.code == 2
+        assert f"{name} is no bundle: {why}" in said.err
+        assert "pilothouse report auditor" in said.err
+        assert "tampered" not in said.out
+
+
+def test_a_bundle_that_is_cut_off_is_a_damaged_bundle_and_none_that_never_was(room, tmp_path, capsys):
+    whole = tmp_path / "bundle.zip"
+    export_bundle(room, whole)
+    (tmp_path / "cut.zip").write_bytes(whole.read_bytes()[:-40])
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "cut.zip")])
+    assert ended.value.code == 1
+    assert "tampered: it begins as a zip file and cannot be read to its end" in capsys.readouterr().out
