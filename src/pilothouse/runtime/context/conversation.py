@@ -162,7 +162,7 @@ def is_all_text(document: Mapping[str, Any]) -> bool:
     )
 
 
-KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt", "thread")
 TEXT_TYPES = frozenset(
     {"message", "text", "input_text", "output_text", "refusal", "tool_use", "tool_result", "thinking"}
     | {"function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}

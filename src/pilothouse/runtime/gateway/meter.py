@@ -18,8 +18,10 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Promise, Spent
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
+from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX, pictures_in
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
+from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.watchdog import Stop
 
 __all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter", "Reserved"]
@@ -154,7 +156,34 @@ class Meter:
                     "a longer task needs `model.limits.calls_per_run` in the charter.",
                 )
             )
+        known_day, elsewhere = self._elsewhere
+        others = elsewhere.get(call.key.agent, _NOTHING) if known_day == today else _NOTHING
         tokens = self._guess(call)
+        try:
+            need = self._need(call, pin, tokens, run, day, others)
+        except Refused as refused:
+            is_priced = refused.refusal.code is not RefusalCode.PRICE_UNKNOWN
+            smaller = self._looked_at(call, tokens) if is_priced else None
+            if smaller is None:
+                raise
+            tokens = smaller
+            need = self._need(call, pin, tokens, run, day, others)
+        need_tokens = tokens.total
+        run.calls += 1
+        for spend in (run, day):
+            spend.reserved_pico += need
+            spend.reserved_tokens += need_tokens
+        self._reserved[call.call_id] = _Reservation(today, day, run, need, need_tokens)
+
+    def _need(  # noqa: PLR0917 - what a call may use, and whose it is held against
+        self, call: Call, pin: Pin, tokens: TokenCount, run: _Spend, day: _Spend, others: Spent
+    ) -> int:
+        """Return what a call may cost, pico-dollars.
+
+        Raises:
+            Refused: It does not fit, or has no price.
+        """
+        budget = call.policy.budget
         cost = self._cost_of(pin.provider, pin.model, tokens, call.began_ns)
         if cost is None and budget.needs_price:
             named = f"{pin.provider} {pin.model}"
@@ -165,24 +194,18 @@ class Meter:
                     f"Say it: `pilothouse price {named} --input USD --output USD --source PAGE`.",
                 )
             )
-        need, need_tokens = cost or 0, tokens.total
-        _check("run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=need_tokens)
-        known_day, elsewhere = self._elsewhere
-        others = elsewhere.get(call.key.agent, _NOTHING) if known_day == today else _NOTHING
+        need, total = cost or 0, tokens.total
+        _check("run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=total)
         _check(
             "day",
             day,
             budget.usd_per_day,
             budget.tokens_per_day,
             need_pico=need,
-            need_tokens=need_tokens,
+            need_tokens=total,
             others=others,
         )
-        run.calls += 1
-        for spend in (run, day):
-            spend.reserved_pico += need
-            spend.reserved_tokens += need_tokens
-        self._reserved[call.call_id] = _Reservation(today, day, run, need, need_tokens)
+        return need
 
     def reserved(self, call: Call) -> Reserved | None:
         """Return what is reserved for a call, or None.
@@ -344,6 +367,17 @@ class Meter:
         if found is None:
             found = self._days[today, call.key.agent] = _Spend()
         return today, found
+
+    def _looked_at(self, call: Call, guess: TokenCount) -> TokenCount | None:
+        """Return fewer tokens than were guessed by the bytes of a body, because pictures stand in it; None where none do.
+
+        Only a call that would be refused is looked at.
+        """
+        if call.route.operation is Operation.EMBEDDINGS:
+            return None
+        count, size = pictures_in(call.asked)
+        most = int((len(call.asked) - size) / RESERVED_CHARACTERS_PER_TOKEN) + count * PICTURE_TOKENS_MAX
+        return replace(guess, input=most) if most < guess.input else None
 
     def _guess(self, call: Call) -> TokenCount:
         outputs = self._outputs.get(call.key.agent)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Spent, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.meter import DAY_NS, PICO, Meter
+from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX
 from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Pin
 from pilothouse.runtime.gateway.refusal import Refused
 from pilothouse.runtime.gateway.routes import find_place
@@ -165,3 +167,59 @@ def test_a_call_that_cost_more_than_its_tokens_is_charged_at_least_with_what_was
         assert call.cost_pico is None
         (saved,) = meter.take_unsaved().values()
         assert saved == Spent(usd_pico=charged * PICO, tokens=used, calls=1, estimated=1)
+
+
+DATA = "QUJD" * 100_000
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DATA}"}},
+        {"type": "input_image", "image_url": f"data:image/webp;base64,{DATA}"},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}},
+        {"type": "tool_result", "content": [{"type": "image", "source": {"type": "base64", "data": DATA}}]},
+        {
+            "type": "computer_call_output",
+            "output": {"type": "computer_screenshot", "image_url": f"data:image/png;base64,{DATA}"},
+        },
+    ],
+)
+def test_a_picture_is_not_reserved_by_its_letters(part):
+    fits, over = Budget(tokens_per_run=2 * PICTURE_TOKENS_MAX), Budget(tokens_per_run=PICTURE_TOKENS_MAX // 2)
+    for name in ("messages", "input"):
+        call = replace_request(asked(fits), {name: [{"role": "user", "content": [part]}]})
+        meter = Meter(price)
+        meter.reserve(call, call.policy.chain[0])
+        assert meter.reserved(call).tokens < PICTURE_TOKENS_MAX + 1_000
+        with pytest.raises(Refused, match="budget_exceeded"):
+            Meter(price).reserve(
+                replace(call, policy=replace(call.policy, budget=over)), call.policy.chain[0]
+            )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "text", "text": f"data:image/png;base64,{DATA}"},
+        {"type": "input_file", "file_data": f"data:application/pdf;base64,{DATA}"},
+        {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": DATA}},
+        {"type": "image_url", "image_url": {"url": f"data:text/plain;base64,{DATA}"}},
+        {"type": "image", "source": {"type": "text", "data": DATA}},
+        {"type": "image_url", "image_url": None},
+        DATA,
+    ],
+)
+def test_what_only_looks_like_a_picture_is_reserved_by_its_letters(part):
+    call = replace_request(
+        asked(Budget(tokens_per_run=2 * PICTURE_TOKENS_MAX)), {"messages": [{"content": [part, DATA]}]}
+    )
+    with pytest.raises(Refused, match="budget_exceeded"):
+        Meter(price).reserve(call, call.policy.chain[0])
+    unread = replace(call, request=b"[" + b"0" * 400_000)
+    with pytest.raises(Refused, match="budget_exceeded"):
+        Meter(price).reserve(unread, call.policy.chain[0])
+
+
+def replace_request(call, body):
+    return replace(call, request=json.dumps(body).encode())

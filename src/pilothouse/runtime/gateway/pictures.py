@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures that stand in a request: a megabyte of letters that costs what a page of text does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = ["PICTURE_TOKENS_MAX", "pictures_in"]
+
+PICTURE_TOKENS_MAX = 16_384
+"""Tokens of one picture at the most: providers make it smaller first, and publish 1,500 to 10,000."""
+
+_AT = ("image_url", "input_image", "computer_screenshot")
+
+
+def pictures_in(body: bytes) -> tuple[int, int]:
+    """Return how many pictures stand in a request, and how many bytes of it they are.
+
+    A text that only looks like one is text, and counts as such; so do files and sound, whose tokens their bytes do not bound.
+
+    Args:
+        body: Of a chat, responses or messages request.
+
+    Example:
+        >>> pictures_in(b'{"messages": [{"content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}]}]}')
+        (1, 26)
+    """
+    try:
+        asked = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0, 0
+    found = [len(data) for data in _pictures(asked)] if isinstance(asked, dict) else []
+    return len(found), sum(found)
+
+
+def _pictures(asked: Mapping[str, Any]) -> Iterator[str]:
+    waiting = [item for name in ("messages", "input") for item in _list(asked.get(name))]
+    while waiting:
+        part = waiting.pop()
+        if not isinstance(part, dict):
+            continue
+        for name in ("content", "output"):
+            inner = part.get(name)
+            waiting += [inner] if isinstance(inner, dict) else _list(inner)
+        data = _data(part)
+        if data is not None:
+            yield data
+
+
+def _data(part: Mapping[str, Any]) -> str | None:
+    kind = part.get("type")
+    if kind in _AT:
+        at = part.get("image_url")
+        url = at.get("url") if isinstance(at, dict) else at
+        return url if isinstance(url, str) and url.startswith("data:image/") else None
+    source = part.get("source") if kind == "image" else None
+    if not isinstance(source, dict) or source.get("type") != "base64":
+        return None
+    data = source.get("data")
+    return data if isinstance(data, str) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
