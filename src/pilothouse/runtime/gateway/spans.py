@@ -24,6 +24,7 @@ from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.idents import fresh_call_id
 from pilothouse.runtime.gateway.messages import spoken_input, spoken_output
+from pilothouse.runtime.gateway.provider_calls import calls_by_provider
 from pilothouse.runtime.gateway.routes import Operation
 
 __all__ = ["SpanSink"]
@@ -55,6 +56,10 @@ OPERATIONS = {
     Operation.EMBEDDINGS: "embeddings",
 }
 """What is a model call; the rest leaves no span."""
+
+
+ASKS_OTHERS = frozenset({Operation.RESPONSES, Operation.MESSAGES})
+"""Where a provider may call MCP servers by itself."""
 
 
 @dataclass(slots=True)
@@ -162,6 +167,8 @@ class SpanSink:
             group.append(_span(call, parent, said))
             if call.attempts[-1].spent is not None or len(call.attempts) > 1:
                 group.extend(_lost(call, parent))
+            if call.route.operation in ASKS_OTHERS:
+                group.extend(_made_there(call, parent))
         for run, open_run in self._over(everything=everything):
             groups.setdefault(open_run.resource, []).append(_root(run, open_run))
         if groups:
@@ -321,6 +328,34 @@ def _lost(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:
             "endTimeUnixNano": str(attempt.began_ns + int(attempt.took_s * 1e9)),
             "attributes": attributes,
             "status": {"code": 2, "message": attempt.failure},
+        }
+        if parent is not None:
+            span["parentSpanId"] = parent
+        yield span
+
+
+def _made_there(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:
+    """Yield a span for each call of a tool that the provider made by itself, so that inventory and boundary know of it."""
+    for made in calls_by_provider(call.request, call.plain):
+        attributes = [
+            _text("gen_ai.operation.name", "execute_tool"),
+            _text("gen_ai.tool.name", made.tool),
+            _text("gen_ai.agent.name", call.key.agent),
+            _text("pilothouse.gateway.made_by", call.served_by),
+        ]
+        if made.server is not None:
+            attributes.append(_text("server.address", made.server))
+        if made.has_failed:
+            attributes.append(_text("error.type", "mcp_error"))
+        span: dict[str, Any] = {
+            "traceId": call.run,
+            "spanId": fresh_call_id(),
+            "name": f"execute_tool {made.tool}",
+            "kind": 3,
+            "startTimeUnixNano": str(call.began_ns),
+            "endTimeUnixNano": str(max(call.ended_ns, call.began_ns)),
+            "attributes": attributes,
+            "status": {"code": 2, "message": "the provider says that it failed"} if made.has_failed else {},
         }
         if parent is not None:
             span["parentSpanId"] = parent
