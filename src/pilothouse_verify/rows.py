@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prices, outcomes, questions, labels, pauses, faults and keys: what came by the records of the log and did not go is what a bundle must show."""
+"""Prices, outcomes, questions, labels, approvals, incidents, pauses, faults and keys: what came by the records of the log and did not go is what a bundle must show."""
 
 from __future__ import annotations
 

@@ -11,71 +11,32 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Index,
-    Integer,
-    Row,
-    String,
-    Table,
-    Text,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict, Denied, UnknownName
+from pilothouse.ledger.approval_tables import approval_votes, approvals
 from pilothouse.ledger.audit import SqlAuditLog
-from pilothouse.ledger.schema import METADATA, from_micros, to_micros
+from pilothouse.ledger.row_log import fresh_salt, log_rows, logged_change
+from pilothouse.ledger.schema import from_micros, to_micros
 from pilothouse.ledger.steady_clock import SteadyClock
 from pilothouse.ports.approvals import APPROVALS_OPEN_MAX, Approval, ApproverRecord, ShownArgument, Vote
 from pilothouse.ports.audit import AuditEntry
 
 __all__ = [
     "SqlApprovals",
-    "approval_votes",
-    "approvals",
     "expire",
     "forget_requester",
     "insert_approval",
     "newest_for_call",
+    "put_state",
 ]
 
 FORGOTTEN = "erased"
 """What stands where a person's name and arguments stood."""
 
-approvals = Table(
-    "approvals",
-    METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("call_digest", String(64), nullable=False, index=True),
-    Column("agent", String(64), nullable=False),
-    Column("tool", String(160), nullable=False),
-    Column("run", String(64), nullable=False),
-    Column("requester", String(256), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("policy", String(80), nullable=False),
-    Column("needs", Integer, nullable=False),
-    Column("canary", Integer, nullable=False),
-    Column("asked_us", BigInteger, nullable=False),
-    Column("expires_us", BigInteger, nullable=False),
-    Column("document", Text, nullable=False),
-    Index(None, "agent", "state", "asked_us"),
-)
-"""One exact call each; the document holds what an approver is shown."""
-
-approval_votes = Table(
-    "approval_votes",
-    METADATA,
-    Column("approval", String(64), primary_key=True),
-    Column("actor", String(256), primary_key=True),
-    Column("allows", Integer, nullable=False),
-    Column("at_us", BigInteger, nullable=False),
-)
-"""What each person said; one answer each."""
+_AT_ONCE = 500
+"""Approvals changed by one statement, well below SQLite's 32,766 variables."""
 
 
 class SqlApprovals:
@@ -129,16 +90,14 @@ class SqlApprovals:
                 )
             asked = _approval(connection, row, now)
             _check_voter(asked, actor)
-            connection.execute(
-                insert(approval_votes).values(
-                    approval=asked.id, actor=actor, allows=int(allows), at_us=to_micros(now)
-                )
-            )
+            vote = {"approval": asked.id, "actor": actor, "allows": int(allows), "at_us": to_micros(now)}
+            connection.execute(insert(approval_votes).values(**vote))
+            log_rows(connection, approval_votes.name, added=[vote], at=now, actor=actor)
             agreed = sum(vote.allows for vote in asked.votes) + allows
             state = "rejected" if not allows else "approved" if agreed >= asked.needs else "pending"
             if asked.is_canary and state == "approved":
                 state = "void"  # nobody made this call; approving it is what is measured
-            connection.execute(update(approvals).where(approvals.c.id == asked.id).values(state=state))
+            put_state(connection, approvals.c.id == asked.id, state, at=now, actor=actor)
             voted.append(_approval(connection, _row(connection, asked.id), now))
             return AuditEntry(
                 kind="approval.answered",
@@ -177,40 +136,46 @@ class SqlApprovals:
 
 def insert_approval(connection: Connection, asked: Approval) -> None:
     """Keep a new question."""
-    connection.execute(
-        insert(approvals).values(
-            id=asked.id,
-            call_digest=asked.call_digest,
-            agent=asked.agent,
-            tool=asked.tool,
-            run=asked.run,
-            requester=asked.requester,
-            state=asked.state,
-            policy=asked.policy,
-            needs=asked.needs,
-            canary=int(asked.is_canary),
-            asked_us=to_micros(asked.asked_at),
-            expires_us=to_micros(asked.expires_at),
-            document=canonical_json(
+    row = {
+        "id": asked.id,
+        "call_digest": asked.call_digest,
+        "agent": asked.agent,
+        "tool": asked.tool,
+        "run": asked.run,
+        "requester": asked.requester,
+        "state": asked.state,
+        "policy": asked.policy,
+        "needs": asked.needs,
+        "canary": int(asked.is_canary),
+        "asked_us": to_micros(asked.asked_at),
+        "expires_us": to_micros(asked.expires_at),
+        "document": _document(asked),
+        "salt": fresh_salt(),
+    }
+    connection.execute(insert(approvals).values(**row))
+    log_rows(connection, approvals.name, added=[row], at=asked.asked_at, actor="pilothouse")
+
+
+def _document(asked: Approval) -> str:
+    """Return what an approver is shown."""
+    return canonical_json(
+        {
+            "task_type": asked.task_type,
+            "effect": asked.effect,
+            "failed": list(asked.failed),
+            "tainted": asked.tainted,
+            "approvers": list(asked.approvers),
+            "arguments": [
                 {
-                    "task_type": asked.task_type,
-                    "effect": asked.effect,
-                    "failed": list(asked.failed),
-                    "tainted": asked.tainted,
-                    "approvers": list(asked.approvers),
-                    "arguments": [
-                        {
-                            "name": one.name,
-                            "value": one.value,
-                            "role": one.role,
-                            "origins": list(one.origins),
-                            "source": one.source,
-                        }
-                        for one in asked.arguments
-                    ],
+                    "name": one.name,
+                    "value": one.value,
+                    "role": one.role,
+                    "origins": list(one.origins),
+                    "source": one.source,
                 }
-            ),
-        )
+                for one in asked.arguments
+            ],
+        }
     )
 
 
@@ -227,12 +192,28 @@ def newest_for_call(connection: Connection, call_digest: str, now: datetime) -> 
 
 def expire(connection: Connection, now: datetime) -> int:
     """Write down what has lapsed and return how much that was."""
-    done = connection.execute(
-        update(approvals)
-        .where(approvals.c.state.in_(("pending", "approved")), approvals.c.expires_us <= to_micros(now))
-        .values(state="expired")
-    )
-    return done.rowcount
+    lapsed = approvals.c.state.in_(("pending", "approved")) & (approvals.c.expires_us <= to_micros(now))
+    return put_state(connection, lapsed, "expired", at=now, actor="pilothouse")
+
+
+def put_state(
+    connection: Connection, which: ColumnElement[bool], state: str, *, at: datetime, actor: str
+) -> int:
+    """Put some approvals into a state, on record, and return how many.
+
+    Args:
+        connection: A transaction that writes.
+        which: Names them.
+        state: The new state.
+        at: When.
+        actor: Who.
+    """
+    ids = connection.execute(select(approvals.c.id).where(which)).scalars().all()
+    for start in range(0, len(ids), _AT_ONCE):
+        here = approvals.c.id.in_(ids[start : start + _AT_ONCE])
+        with logged_change(connection, approvals, here, at=at, actor=actor):
+            connection.execute(update(approvals).where(here).values(state=state))
+    return len(ids)
 
 
 def _check_voter(asked: Approval, actor: str) -> None:
@@ -267,12 +248,14 @@ def _one_form(person: str) -> str:
     return unicodedata.normalize("NFKC", person).casefold().strip()
 
 
-def forget_requester(connection: Connection, person: str) -> None:
+def forget_requester(connection: Connection, person: str, at: datetime, actor: str) -> None:
     """Take a person's name and arguments out of every approval they asked for; an open one is void.
 
     Args:
         connection: A transaction that writes.
         person: The person, as tasks name their requester.
+        at: When.
+        actor: Who erases.
     """
     for row in connection.execute(select(approvals).where(approvals.c.requester == person)).all():
         document = json.loads(row.document)
@@ -280,16 +263,19 @@ def forget_requester(connection: Connection, person: str) -> None:
             {**one, "value": f'"{FORGOTTEN}"', "source": None} for one in document["arguments"]
         ]
         state = "void" if row.state in ("pending", "approved") else row.state
-        connection.execute(
-            update(approvals)
-            .where(approvals.c.id == row.id)
-            .values(
-                requester=FORGOTTEN,
-                state=state,
-                document=canonical_json(document),
-                call_digest=f"{FORGOTTEN} {row.id}"[:64],
+        here = approvals.c.id == row.id
+        with logged_change(connection, approvals, here, at=at, actor=actor):
+            connection.execute(
+                update(approvals)
+                .where(here)
+                .values(
+                    requester=FORGOTTEN,
+                    state=state,
+                    document=canonical_json(document),
+                    call_digest=f"{FORGOTTEN} {row.id}"[:64],
+                    salt=fresh_salt(),
+                )
             )
-        )
 
 
 def _row(connection: Connection, approval: str) -> Row[Any] | None:

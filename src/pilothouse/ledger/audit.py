@@ -74,7 +74,7 @@ class SqlAuditLog:
         database: The ledger.
         keys: Keys of the log.
         clock: The time of records.
-        also_erase: What else forgets a person, in the transaction of the erasure.
+        also_erase: What else forgets a person, in the transaction of the erasure, with when and by whom.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SqlAuditLog:
         keys: AuditKeys,
         clock: Clock,
         *,
-        also_erase: tuple[Callable[[Connection, str], None], ...] = (),
+        also_erase: tuple[Callable[[Connection, str, datetime, str], None], ...] = (),
     ) -> None:
         self.keys = keys
         self.database = database
@@ -234,14 +234,15 @@ class SqlAuditLog:
         """Destroy the key of a person, record that, and return the position; None when nothing is kept of them."""
 
         def decide(connection: Connection) -> AuditEntry:
-            subject = erase_subject(connection, person, self._clock.now())
+            at = self._clock.now()
+            subject = erase_subject(connection, person, at)
             for scrub in self._also_erase:
-                scrub(connection, person)
+                scrub(connection, person, at, actor)
             return AuditEntry(
                 kind="subject.erased",
                 agent="",
                 actor=actor,
-                at=self._clock.now(),
+                at=at,
                 document={"subject": subject, "reason": reason},
             )
 

@@ -16,9 +16,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.ledger.approval_tables import approval_votes, approvals
 from pilothouse.ledger.controls import controls, planted_faults
 from pilothouse.ledger.credentials import credentials
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers
+from pilothouse.ledger.incidents import incidents
 from pilothouse.ledger.review_tables import review_items, review_labels
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, row_line
 from pilothouse.ledger.schema import outcomes, prices
@@ -30,6 +32,9 @@ LOGGED_TABLES = (
     outcomes,
     review_items,
     review_labels,
+    approvals,
+    approval_votes,
+    incidents,
     controls,
     planted_faults,
     gateway_keys,

@@ -32,6 +32,7 @@ from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.leases import apply_work, check_fence
+from pilothouse.ledger.row_log import fresh_salt, log_rows, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.contacts import Contact
 from pilothouse.ports.incidents import EVENTS_MAX, INCIDENTS_MAX, IncidentChange
@@ -50,6 +51,7 @@ incidents = Table(
     Column("opened_us", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
+    Column("salt", String(32), nullable=False, server_default=""),
     Index(None, "state"),
     Index(None, "agent", "number"),
 )
@@ -107,7 +109,9 @@ class SqlIncidents:
                 return covered, False
             number = int(connection.execute(select(func.max(incidents.c.number))).scalar() or 0) + 1
             change = build(number)
-            connection.execute(insert(incidents).values(number=number, **_columns(change.incident)))
+            row = {"number": number, "salt": fresh_salt(), **_columns(change.incident)}
+            connection.execute(insert(incidents).values(**row))
+            log_rows(connection, incidents.name, added=[row], at=self._now(), actor=_actor(change))
             self._write(connection, change, decided="incident.opened")
             return change.incident, True
 
@@ -117,11 +121,13 @@ class SqlIncidents:
         after = replace(before, version=before.version + 1)
         with self._database.write() as connection:
             check_fence(connection, lease)
-            done = connection.execute(
-                update(incidents)
-                .where(incidents.c.number == before.number, incidents.c.version == before.version)
-                .values(**_columns(after))
-            )
+            here = incidents.c.number == before.number
+            with logged_change(connection, incidents, here, at=self._now(), actor=_actor(change)):
+                done = connection.execute(
+                    update(incidents)
+                    .where(here, incidents.c.version == before.version)
+                    .values(**_columns(after))
+                )
             if done.rowcount != 1:
                 raise Conflict(
                     f"{before.name} was changed by somebody else meanwhile; nothing was written",
@@ -248,6 +254,10 @@ class SqlContacts:
             )
             for row in rows
         )
+
+
+def _actor(change: IncidentChange) -> str:
+    return change.events[0].actor if change.events else "pilothouse"
 
 
 def _contact_key(statement: Any, identity: str, channel: str) -> Any:

@@ -10,10 +10,23 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, String, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.ledger.approvals import approvals, expire, insert_approval, newest_for_call
+from pilothouse.ledger.approval_tables import approvals
+from pilothouse.ledger.approvals import expire, insert_approval, newest_for_call, put_state
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.following_records import FollowingRecords
 from pilothouse.ledger.schema import METADATA, to_micros
@@ -109,15 +122,12 @@ class SqlPermissionBook:
         def work(connection: Connection) -> AuditEntry:
             now = self._clock.now()
             lapsed = expire(connection, now)
-            voided = connection.execute(
-                update(approvals)
-                .where(
-                    approvals.c.agent == agent,
-                    approvals.c.state.in_(("pending", "approved")),
-                    approvals.c.policy != policy,
-                )
-                .values(state="void")
-            ).rowcount
+            other = and_(
+                approvals.c.agent == agent,
+                approvals.c.state.in_(("pending", "approved")),
+                approvals.c.policy != policy,
+            )
+            voided = put_state(connection, other, "void", at=now, actor="pilothouse")
             self._forget_old_counts(connection, now)
             return AuditEntry(
                 kind="policy.in_force",
@@ -143,7 +153,7 @@ class SqlPermissionBook:
         """Use an approval of exactly this call, or ask for one."""
         known = newest_for_call(connection, proposal.call_digest, now)
         if known is not None and known.state == "approved":
-            connection.execute(update(approvals).where(approvals.c.id == known.id).values(state="used"))
+            put_state(connection, approvals.c.id == known.id, "used", at=now, actor="pilothouse")
             return replace(
                 decision, decision="allow", remedy="", approval=known.id, expires_at=known.expires_at
             )

@@ -2,7 +2,7 @@
 """Rows that are changed in place stand in the audit log by digest, each change in the transaction that makes it.
 
 Decisions, charters, verdicts and evidence are only ever added, and each has an entry of its own. Prices, outcomes, questions
-of the review queue, labels, pauses, faults of drills and keys are many or are changed, so an entry names rows that came and
+of the review queue, labels, approvals, incidents, pauses, faults of drills and keys are many or are changed, so an entry names rows that came and
 rows that went: what stands is what came and did not go. Texts of persons are under a salt of their row: once both are erased, nobody can guess them back from the log.
 """
 
@@ -101,6 +101,21 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
             key=("sequence",),
             public=("item_id", "agent", "reviewer", "answer", "rubric", "seconds", "at_us", "undone_us"),
             private=("correction", "note"),
+        ),
+        "approvals": Logged(
+            words="approval",
+            key=("id",),
+            public=("agent", "tool", "run", "state", "policy", "needs", "canary", "asked_us", "expires_us"),
+            private=("requester", "call_digest", "document"),
+        ),
+        "approval_votes": Logged(
+            words="answer to an approval", key=("approval", "actor"), public=("allows", "at_us")
+        ),
+        "incidents": Logged(
+            words="incident",
+            key=("number",),
+            public=("agent", "severity", "state", "drill", "opened_us", "version"),
+            private=("document",),
         ),
         "controls": Logged(
             words="pause or rollback",

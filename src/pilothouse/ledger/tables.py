@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pilothouse.ledger.approvals import approval_votes, approvals
+from pilothouse.ledger.approval_tables import approval_votes, approvals
 from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects

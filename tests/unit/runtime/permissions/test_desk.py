@@ -303,7 +303,7 @@ def test_an_erased_requester_is_in_no_approval_and_in_no_record(boundary):
     boundary.desk.open_task(opening("Pay the bill", requester="ana.the.requester"))
     asked = boundary.desk.decide(call(recipient=OTHER, amount=10.0))
     with boundary.log.database.write() as connection:
-        forget_requester(connection, "ana.the.requester")
+        forget_requester(connection, "ana.the.requester", boundary.steady.now(), "test")
     left = boundary.approvals.find(asked.approval)
     assert (left.state, left.requester, {one.value for one in left.arguments}) == (
         "void",
@@ -322,7 +322,7 @@ def test_what_is_left_of_an_erased_call_proves_no_guess_about_its_arguments(boun
     assert digest not in "".join(text for _, text in before)
     assert boundary.log.erase("ana", actor="kim", reason="asked") is not None
     with boundary.log.database.write() as connection:
-        forget_requester(connection, "ana")
+        forget_requester(connection, "ana", boundary.steady.now(), "test")
     assert boundary.approvals.find(asked.approval).call_digest != digest
     assert boundary.log.texts()[: len(before)] == before, "the proof of every record stays what it was"
     assert set(boundary.log.payloads(before[0][0]).values()) <= {None}

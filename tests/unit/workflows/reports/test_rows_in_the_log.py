@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prices, outcomes, questions, labels, pauses, faults and keys stand in the log: whatever somebody does to a row of them is found, twice."""
+"""Prices, outcomes, questions, labels, approvals, incidents, pauses, faults and keys stand in the log: whatever somebody does to a row of them is found, twice."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from fresh_ledger import ledger_url
 from old_ledger import rows_moved, sqlite_url, steps_to
 from postgres_server import fresh_postgres_url, postgres_server
 
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
+from pilothouse.errors import Conflict
+from pilothouse.ledger.approval_tables import approvals
+from pilothouse.ledger.approvals import SqlApprovals, forget_requester, insert_approval, put_state
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.audit_standing import LOGGED_TABLES
@@ -27,14 +31,19 @@ from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.holds import SqlHolds
+from pilothouse.ledger.incidents import SqlIncidents
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.permission_book import SqlPermissionBook
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, ROWS_IN_RECORD
+from pilothouse.ledger.steady_clock import SteadyClock
+from pilothouse.ports.approvals import Approval, ShownArgument
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
 from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.ports.credentials import Credential
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
 from pilothouse.ports.holds import HeldOutput, HoldState
+from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.planted import FaultKind, PlantedFault
 from pilothouse.workflows.reports.audit import export_bundle, verify_log
 from pilothouse_verify.bundle import check_bundle
@@ -43,6 +52,8 @@ __all__ = ["postgres_server"]
 
 AGENT = "triage"
 ITEMS = 10
+ASKED = 3 + 2 + 2
+"""Approvals, answers to them, and incidents."""
 NO_ENTRY = {"review_items": {"holder", "held_until_us"}}
 """Columns that change with every look of a reviewer, and decide nothing."""
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
@@ -133,7 +144,55 @@ def lived(ledger, log):
         controls.plant(fault(FaultKind.MODEL_TIMEOUT, seconds))
     controls.uproot(AGENT, FaultKind.MODEL_TIMEOUT, "erp", actor="ana", at=NOW)
     controls.uproot(AGENT, FaultKind.MODEL_TIMEOUT, "erp", actor="ana", at=NOW)
+    asked(log)
+    happened(SqlIncidents(ledger.database, lambda: NOW))
     log.sign()
+
+
+def asked(log):
+    """Ask people about three calls; one is agreed to and used, one refused, and the policy changes under the third."""
+    desk, book = (
+        SqlApprovals(log, SteadyClock(Clock(), NOW)),
+        SqlPermissionBook(log, SteadyClock(Clock(), NOW)),
+    )
+    with log.database.write() as connection:
+        for number in range(3):
+            insert_approval(connection, approval(number))
+    desk.vote(approval(0).id, actor="ana", allows=True, reason="as agreed")
+    desk.vote(approval(1).id, actor="ben", allows=False, reason="no")
+    with log.database.write() as connection:
+        put_state(connection, approvals.c.id == approval(0).id, "used", at=NOW, actor="pilothouse")
+    book.begin(AGENT, "policy 2")
+    book.close()
+
+
+def approval(number):
+    return Approval(
+        id=f"{number:064x}", call_digest=f"{number:064x}", agent=AGENT, tool="pay@1", run="r", task_type="invoice",
+        requester="kim", effect="reversible", failed=("sum",), tainted=False, policy="policy 1",
+        arguments=(ShownArgument(name="sum", value="9000", role="amount", origins=("task",)),),
+        approvers=("ana", "ben"), needs=1, state="pending", asked_at=NOW, expires_at=NOW + timedelta(hours=1),
+    )  # fmt: skip
+
+
+def happened(incidents):
+    """Let two incidents be opened, and one be closed."""
+    for group in ("truth", "cost"):
+        incidents.open(lambda _: None, lambda number, group=group: opened(number, group))
+    change = replace(incidents.incident(1), state=IncidentState.ACKNOWLEDGED, acknowledged_by="ana")
+    said = IncidentEvent(at=NOW, kind="state", actor="ana", text="ana has it")
+    incidents.change(IncidentChange(incident=change, events=(said,)))
+    with pytest.raises(Conflict):
+        incidents.change(IncidentChange(incident=change, events=(said,)))
+
+
+def opened(number, group):
+    incident = Incident(
+        number=number, agent=AGENT, group=group, rule="MON-2", task_type=None, severity="sev1",
+        state=IncidentState.OPEN, title=group, opened_at=NOW, level=1,
+    )  # fmt: skip
+    event = IncidentEvent(at=NOW, kind="state", actor="watch", text="opened")
+    return IncidentChange(incident=incident, events=(event,))
 
 
 def opinions(queue):
@@ -193,7 +252,7 @@ def rebundled(room, tmp_path, name="bundle.zip"):
 
 def test_what_came_changed_and_went_is_what_stands(room, tmp_path):
     check = verify_log(room, NOW)
-    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2 + ITEMS + 5 + 1)
+    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2 + ITEMS + 5 + 1 + ASKED)
     assert rebundled(room, tmp_path).problems == []
     with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
         rows = bundle.read("rows.jsonl").decode()
@@ -230,6 +289,19 @@ CHANGES = [
     ("UPDATE review_items SET known = NULL WHERE item_id = 'item-6'", "the question of the review queue item-6"),
     ("UPDATE review_items SET source = 'sampled' WHERE item_id = 'item-7'", "the question of the review queue item-7"),
     ("DELETE FROM review_items WHERE item_id = 'item-7'", "a row of review_items: what it names is gone"),
+    ("UPDATE approvals SET state = 'approved' WHERE state = 'rejected'", "the approval 0000"),
+    ("UPDATE approvals SET document = replace(document, '9000', '9')", "the approval 0000"),
+    ("UPDATE approvals SET expires_us = expires_us + 1", "the approval 0000"),
+    ("UPDATE approvals SET requester = 'ben' WHERE state = 'void'", "the approval 0000"),
+    ("DELETE FROM approvals WHERE state = 'void'", "a row of approvals: what it names is gone"),
+    ("UPDATE approval_votes SET allows = 1", "the answer to an approval 0000"),
+    ("INSERT INTO approval_votes SELECT approval, 'cleo', 1, at_us FROM approval_votes LIMIT 1", "the answer to an approval"),
+    ("DELETE FROM approval_votes WHERE allows = 0", "a row of approval_votes: what it names is gone"),
+    ("UPDATE incidents SET severity = 'sev3' WHERE number = 1", "the incident 1"),
+    ("UPDATE incidents SET state = 'resolved' WHERE number = 2", "the incident 2"),
+    ("UPDATE incidents SET document = replace(document, 'truth', 'cost')", "the incident 1"),
+    ("UPDATE incidents SET drill = 'page' WHERE number = 2", "the incident 2"),
+    ("DELETE FROM incidents WHERE number = 2", "a row of incidents: what it names is gone"),
     ("UPDATE planted_faults SET environment = 'prod'", "the fault of a drill triage tool_outage erp"),
     ("UPDATE planted_faults SET until_us = until_us + 1", "the fault of a drill triage tool_outage erp"),
     ("DELETE FROM planted_faults", "a row of planted_faults: what it names is gone"),
@@ -352,6 +424,18 @@ def test_a_waiting_question_that_is_erased_is_no_finding(room, tmp_path):
     assert rebundled(room, tmp_path).problems == []
 
 
+def test_who_asked_for_a_call_is_erased_without_a_finding(room, tmp_path):
+    with room.log.database.write() as connection:
+        forget_requester(connection, "kim", NOW, "ana")
+        kept = connection.exec_driver_sql("SELECT requester, state, salt FROM approvals ORDER BY id").all()
+    assert [(one.requester, one.state) for one in kept] == [
+        ("erased", "used"), ("erased", "rejected"), ("erased", "void"),
+    ]  # fmt: skip
+    assert len({one.salt for one in kept}) == 3
+    assert verify_log(room, NOW).problems == ()
+    assert rebundled(room, tmp_path).problems == []
+
+
 def test_a_batch_is_a_few_entries_that_fit(room):
     before = room.log.size()
     room.installation.ledger.save_outcomes([outcome(number) for number in range(1_000, 1_500)])
@@ -388,7 +472,7 @@ def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
         check = verify_log(place, NOW)
-        assert (check.problems, check.rows) == ((), 211 + ITEMS + 5 + 1)
+        assert (check.problems, check.rows) == ((), 211 + ITEMS + 5 + 1 + ASKED)
         assert all('"adopted":true' in record.text for record in log.records())
         ledger.save_outcomes([outcome(180, status=OutcomeStatus.VERIFIED)])
         assert verify_log(place, NOW).problems == ()
