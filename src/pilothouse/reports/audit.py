@@ -24,10 +24,11 @@ from pilothouse.reports.view_models import (
     Link,
     Sentence,
     StatusMark,
+    mark_of,
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import SHAPES, plural
+from pilothouse.reports.words import plural
 
 __all__ = ["RECORDS_SHOWN", "AuditFacts", "RecordsWanted", "build_audit"]
 
@@ -123,21 +124,17 @@ def build_audit(facts: AuditFacts, now: datetime) -> SectionsPage:
     )
 
 
-def _mark(status: Status, word: str) -> StatusMark:
-    return StatusMark(status=status, word=word, shape=SHAPES[status])
-
-
 def _state(facts: AuditFacts, now: datetime) -> tuple[StatusMark, str]:
     if not facts.size:
-        return _mark(Status.NO_EVIDENCE, "No evidence"), "Nothing is on record yet."
+        return mark_of(Status.NO_EVIDENCE), "Nothing is on record yet."
     found = facts.verified
     if found is None:
-        return _mark(Status.NO_EVIDENCE, "Not verified"), (
+        return mark_of(Status.NO_EVIDENCE, word="Not verified"), (
             f"{plural(facts.size, 'record')} are kept and nobody has verified them."
         )
     when = moment(found.window_to, now)
     if not found.passed:
-        return _mark(Status.BREACHED, "Tampered"), shown_text(
+        return mark_of(Status.BREACHED, word="Tampered"), shown_text(
             f"The log does not prove itself, verified {when.shown}: {found.detail}"
         )
     since = facts.size - found.n
@@ -148,7 +145,7 @@ def _state(facts: AuditFacts, now: datetime) -> tuple[StatusMark, str]:
         else "anchored nowhere outside: whoever may write the ledger may rewrite it whole"
     )
     plain = f"Verified to record {found.n:,} {when.shown}, {anchor}; {since:,} came since."
-    return _mark(Status.HOLDS if anchored is not None else Status.AT_RISK, "Verified"), plain
+    return mark_of(Status.HOLDS if anchored is not None else Status.AT_RISK, word="Verified"), plain
 
 
 def _action(facts: AuditFacts) -> ActionOffer | None:

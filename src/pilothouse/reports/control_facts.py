@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.approvals import Approval, ApproverRecord
 from pilothouse.ports.controls import Pause, Rollback
-from pilothouse.reports.view_models import StatusMark
-from pilothouse.reports.words import SHAPES
 
-__all__ = ["ControlFacts", "DeniedCall", "ExamplesRun", "ToolUse", "control_mark"]
+__all__ = ["ControlFacts", "DeniedCall", "ExamplesRun", "ToolUse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +76,3 @@ class ControlFacts:
     def any_decided(self) -> bool:
         """Whether any call was decided; while none was, nothing is known of what nobody uses."""
         return any(use.allowed or use.asked or use.denied for use in self.used.values())
-
-
-def control_mark(status: Status, word: str) -> StatusMark:
-    """Return a mark whose word says what the page is about: paused, unused, not run.
-
-    Args:
-        status: Decides shape and colour.
-        word: The word.
-    """
-    return StatusMark(status=status, word=word, shape=SHAPES[status])

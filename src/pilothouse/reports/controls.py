@@ -10,13 +10,13 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.reports.control_facts import ControlFacts, ToolUse, control_mark
+from pilothouse.reports.control_facts import ControlFacts, ToolUse
 from pilothouse.reports.domain import shown_names
 from pilothouse.reports.moments import moment
 from pilothouse.reports.permissions_used import denied_section, permissions_section
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.stopping import stop_section
-from pilothouse.reports.view_models import ActionOffer, Sentence, StatusMark, page_moment, shown_text
+from pilothouse.reports.view_models import ActionOffer, Sentence, StatusMark, mark_of, page_moment, shown_text
 from pilothouse.reports.waiting_calls import approvers_section, waiting_section
 from pilothouse.reports.words import plural
 
@@ -65,30 +65,28 @@ def _state(charter: Charter, facts: ControlFacts, now: datetime) -> tuple[Status
     whole = next((one for one in facts.pauses if one.tool is None), None)
     if whole is not None:
         since = moment(whole.at, now)
-        return control_mark(Status.BREACHED, "Paused"), shown_text(
+        return mark_of(Status.BREACHED, word="Paused"), shown_text(
             f"{agent} has been paused since {since.absolute} by {whole.actor}: {whole.reason.removeprefix(f'{whole.actor}: ')}"
         )
     if facts.rollback is not None:
-        return control_mark(Status.AT_RISK, "Rolled back"), shown_text(
+        return mark_of(Status.AT_RISK, word="Rolled back"), shown_text(
             f"Only version {short_digest(facts.rollback.to_version)} of {agent} may serve: {facts.rollback.reason}"
         )
     failing = [tool for tool, run in facts.examples.items() if run.failing]
     if failing:
-        return control_mark(Status.BREACHED, "Breached"), shown_text(
+        return mark_of(Status.BREACHED, word="Breached"), shown_text(
             f"The permissions of {', '.join(failing)} do not do what their examples say."
         )
     if facts.waiting:
         first = moment(min(one.expires_at for one in facts.waiting), now)
-        return control_mark(Status.AT_RISK, "Waiting"), (
+        return mark_of(Status.AT_RISK, word="Waiting"), (
             f"{plural(len(facts.waiting), 'call waits', 'calls wait')} for a person; the first lapses {first.shown}, and lapsing is a no."
         )
     tools = known(charter.tools) or {}
     if not tools:
-        return control_mark(
-            Status.NO_EVIDENCE, "No evidence"
-        ), "The charter does not say what any tool may do."
+        return mark_of(Status.NO_EVIDENCE), "The charter does not say what any tool may do."
     if not facts.any_decided:
-        return control_mark(Status.NO_EVIDENCE, "No call decided"), (
+        return mark_of(Status.NO_EVIDENCE, word="No call decided"), (
             f"No call was decided in 30 days, so nothing is known of the use of {plural(len(tools), 'tool')}; "
             "nothing is paused and nothing waits."
         )
@@ -102,8 +100,8 @@ def _state(charter: Charter, facts: ControlFacts, now: datetime) -> tuple[Status
             f"{len(unused)} of {plural(len(tools), 'tool')} were not used through the boundary {span}; "
             "nothing is paused and nothing waits."
         )
-        return control_mark(Status.AT_RISK, "Unused permissions"), plain
-    return control_mark(Status.HOLDS, "In force"), plain
+        return mark_of(Status.AT_RISK, word="Unused permissions"), plain
+    return mark_of(Status.HOLDS, word="In force"), plain
 
 
 def _action(charter: Charter, facts: ControlFacts, person: str) -> ActionOffer | None:

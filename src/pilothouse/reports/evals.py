@@ -26,7 +26,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import SHAPES, UNKNOWN, plural
+from pilothouse.reports.words import UNKNOWN, plural
 
 __all__ = ["build_evals"]
 
@@ -173,11 +173,9 @@ def _flips(newest: ReleaseVerdict) -> Section:
                     Cell(text=shown_text(one.case_id), is_code=True),
                     Cell(text=shown_text(one.task_type)),
                     Cell(
-                        mark=StatusMark(
-                            status=Status.BREACHED if one.is_worse else Status.HOLDS,
-                            word="Worse" if one.is_worse else "Better",
-                            shape=SHAPES[Status.BREACHED if one.is_worse else Status.HOLDS],
-                        )
+                        mark=mark_of(Status.BREACHED, word="Worse")
+                        if one.is_worse
+                        else mark_of(Status.HOLDS, word="Better")
                     ),
                     Cell(text=shown_text(one.reason)),
                 )

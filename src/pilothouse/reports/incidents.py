@@ -26,11 +26,12 @@ from pilothouse.reports.view_models import (
     Page,
     Sentence,
     StatusMark,
+    mark_of,
     page_moment,
     shown_text,
 )
 from pilothouse.reports.waiting_work import alone_first
-from pilothouse.reports.words import SHAPES, plural
+from pilothouse.reports.words import plural
 
 __all__ = [
     "HAND_OVER",
@@ -149,7 +150,7 @@ class IncidentPage(Page):
 
 def _mark(incident: Incident) -> StatusMark:
     status = _STATUS[incident.state]
-    return StatusMark(status=status, word=incident.state.value.capitalize(), shape=SHAPES[status])
+    return mark_of(status, word=incident.state.value.capitalize())
 
 
 def _button(incident: Incident, to: IncidentState) -> str:

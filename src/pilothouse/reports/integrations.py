@@ -15,7 +15,7 @@ from pilothouse.reports.domain import asked_section, domain_head
 from pilothouse.reports.moments import moment
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
 from pilothouse.reports.view_models import Empty, StatusMark, page_moment, shown_text
-from pilothouse.reports.words import SHAPES, phase_words, plural
+from pilothouse.reports.words import phase_words, plural
 
 __all__ = ["Connected", "build_integrations"]
 
@@ -127,7 +127,7 @@ def _undeclared(hosts: Mapping[str, int], tools: Mapping[str, int], refused: Map
 
 def _mark(one: Connected) -> StatusMark:
     status, word, reason = _MARKS[one.certificate]
-    return StatusMark(status=status, word=word, reason=reason, shape=SHAPES[status])
+    return StatusMark(status=status, word=word, reason=reason)
 
 
 def _inventory(connected: Sequence[Connected], now: datetime) -> Section:

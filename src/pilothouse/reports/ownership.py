@@ -18,8 +18,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head, shown_names
 from pilothouse.reports.moments import moment, span_text
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
-from pilothouse.reports.view_models import ActionOffer, Empty, StatusMark, page_moment, shown_text
-from pilothouse.reports.words import SHAPES
+from pilothouse.reports.view_models import ActionOffer, Empty, mark_of, page_moment, shown_text
 
 __all__ = ["OwnershipFacts", "build_ownership"]
 
@@ -90,10 +89,6 @@ def build_ownership(
     )
 
 
-def _mark(status: Status, word: str) -> StatusMark:
-    return StatusMark(status=status, word=word, shape=SHAPES[status])
-
-
 def _listed(answer: object) -> tuple[str, ...]:
     return () if answer is None or is_open(answer) else tuple(str(one) for one in answer)  # type: ignore[attr-defined]
 
@@ -115,9 +110,9 @@ def _noticed(facts: OwnershipFacts) -> Iterator[Section]:
     rows = []
     for sentence, is_incident in facts.noticed:
         state = (
-            Cell(mark=_mark(Status.BREACHED, "Incident"), text="Incidents", href="/incidents")
+            Cell(mark=mark_of(Status.BREACHED, word="Incident"), text="Incidents", href="/incidents")
             if is_incident
-            else Cell(mark=_mark(Status.AT_RISK, "Warning"))
+            else Cell(mark=mark_of(Status.AT_RISK, word="Warning"))
         )
         rows.append(Row(cells=(state, Cell(text=shown_text(sentence)))))
     yield Section(
@@ -141,11 +136,13 @@ def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
         owner = known(row.accountable)
         asked = signed.get(duty)
         if owner is None:
-            state = Cell(mark=_mark(Status.BREACHED, "Nobody"), small="A is an open question")
+            state = Cell(mark=mark_of(Status.BREACHED, word="Nobody"), small="A is an open question")
         elif asked is None or asked.state is not SignatureState.SIGNED:
-            state = Cell(mark=_mark(Status.NO_EVIDENCE, "Not accepted"), text="Sign", href=f"{sign}#raci")
+            state = Cell(
+                mark=mark_of(Status.NO_EVIDENCE, word="Not accepted"), text="Sign", href=f"{sign}#raci"
+            )
         else:
-            state = Cell(mark=_mark(Status.HOLDS, "Accepted"))
+            state = Cell(mark=mark_of(Status.HOLDS, word="Accepted"))
         rows.append(
             Row(
                 anchor=f"duty-{duty}",
@@ -177,11 +174,11 @@ def _people(charter: Charter, facts: OwnershipFacts) -> Section:
         ways = facts.channels.get(identity or "", ())
         left = person in facts.gone
         if left:
-            mark = _mark(Status.BREACHED, "Left")
+            mark = mark_of(Status.BREACHED, word="Left")
         elif ways:
-            mark = _mark(Status.HOLDS, "Reachable")
+            mark = mark_of(Status.HOLDS, word="Reachable")
         else:
-            mark = _mark(Status.NO_EVIDENCE, "No address")
+            mark = mark_of(Status.NO_EVIDENCE, word="No address")
         stands_in = known(entry.substitute) if entry.substitute else None
         rows.append(
             Row(
@@ -221,9 +218,9 @@ def _terms(charter: Charter, facts: OwnershipFacts, now: datetime, sign: str) ->
             Row(
                 cells=(
                     Cell(
-                        mark=_mark(Status.HOLDS, "Signed")
+                        mark=mark_of(Status.HOLDS, word="Signed")
                         if stands
-                        else _mark(Status.NO_EVIDENCE, "Not signed")
+                        else mark_of(Status.NO_EVIDENCE, word="Not signed")
                     ),
                     Cell(text=title, small=names.get(person, person) if person else _OPEN),
                     Cell(when=moment(last, now) if last else None, text="" if last else "never"),
@@ -286,11 +283,11 @@ def _calendar(charter: Charter, facts: OwnershipFacts, now: datetime) -> Section
         last = max((one.window_to for one in held), default=None)
         due = last + every if last and every else None
         if last is None:
-            mark = _mark(Status.NO_EVIDENCE, "Never held")
+            mark = mark_of(Status.NO_EVIDENCE, word="Never held")
         elif due is not None and due < now:
-            mark = _mark(Status.BREACHED, "Overdue")
+            mark = mark_of(Status.BREACHED, word="Overdue")
         else:
-            mark = _mark(Status.HOLDS, "Held")
+            mark = mark_of(Status.HOLDS, word="Held")
         rows.append(
             Row(
                 anchor=f"review-{name}",

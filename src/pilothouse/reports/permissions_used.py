@@ -10,10 +10,10 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.systems import Tool
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.reports.control_facts import ControlFacts, ToolUse, control_mark
+from pilothouse.reports.control_facts import ControlFacts, ToolUse
 from pilothouse.reports.moments import moment
 from pilothouse.reports.sections import Cell, Row, Section, columns
-from pilothouse.reports.view_models import Empty, shown_text
+from pilothouse.reports.view_models import Empty, mark_of, shown_text
 
 __all__ = ["denied_section", "permissions_section"]
 
@@ -47,15 +47,15 @@ def permissions_section(charter: Charter, facts: ControlFacts, now: datetime) ->
 def _permission(name: str, tool: Tool, facts: ControlFacts, now: datetime) -> Row:
     use, run = facts.used.get(name, ToolUse()), facts.examples.get(name)
     if run is None:
-        mark = control_mark(Status.NO_EVIDENCE, "Not run")
+        mark = mark_of(Status.NO_EVIDENCE, word="Not run")
     elif run.failing:
-        mark = control_mark(Status.BREACHED, "Examples fail")
+        mark = mark_of(Status.BREACHED, word="Examples fail")
     elif not facts.any_decided:
-        mark = control_mark(Status.NO_EVIDENCE, "Not known")
+        mark = mark_of(Status.NO_EVIDENCE, word="Not known")
     elif not use.allowed:
-        mark = control_mark(Status.AT_RISK, "Unused")
+        mark = mark_of(Status.AT_RISK, word="Unused")
     else:
-        mark = control_mark(Status.HOLDS, "In use")
+        mark = mark_of(Status.HOLDS, word="In use")
     examples = f"{run.allow} allow, {run.deny} deny" if run else "none run"
     types = ", ".join(known(tool.task_types) or ()) or "no task type"
     on_fail = "otherwise a person is asked" if known(tool.on_fail) == "ask" else "otherwise denied"

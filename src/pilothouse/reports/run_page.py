@@ -28,15 +28,9 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.foreign import foreign_line, size_text
 from pilothouse.reports.moments import at_ns, duration_text
 from pilothouse.reports.pictures import Timeline, timeline
-from pilothouse.reports.runs import replay_mark, status_mark
+from pilothouse.reports.runs import replay_mark
 from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, SectionsPage, columns
-from pilothouse.reports.view_models import (
-    ActionOffer,
-    Empty,
-    Sentence,
-    page_moment,
-    shown_text,
-)
+from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, mark_of, page_moment, shown_text
 from pilothouse.reports.words import plural
 
 __all__ = ["CallPair", "CaseOffer", "RunDifference", "Taken", "build_run"]
@@ -148,7 +142,7 @@ def build_run(
         f"{run.state.value}; {_AGAIN[run.replayable]}."
     )
     if recorded.damage:
-        mark = status_mark(Status.BREACHED, "Damaged")
+        mark = mark_of(Status.BREACHED, word="Damaged")
         plain = shown_text(f"The record ends at event {len(recorded.events)}: {recorded.damage}")
     if difference is not None:
         plain = _difference_words(difference)
@@ -194,9 +188,9 @@ def _difference(difference: RunDifference) -> Section:
             Row(
                 cells=(
                     Cell(
-                        mark=status_mark(
-                            *((Status.HOLDS, "Equal") if one.is_same else (Status.BREACHED, "Differs"))
-                        )
+                        mark=mark_of(Status.HOLDS, word="Equal")
+                        if one.is_same
+                        else mark_of(Status.BREACHED, word="Differs")
                     ),
                     Cell(text=str(one.number)),
                     Cell(text=shown_text(one.asked) or "nowhere", small=_both(one)),

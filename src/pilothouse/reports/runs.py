@@ -12,10 +12,10 @@ from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import at_ns, moment
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
-from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, StatusMark, page_moment
-from pilothouse.reports.words import SHAPES, plural
+from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, StatusMark, mark_of, page_moment
+from pilothouse.reports.words import plural
 
-__all__ = ["build_runs", "replay_mark", "status_mark"]
+__all__ = ["build_runs", "replay_mark"]
 
 _REPLAY: Mapping[Replayable, tuple[Status, str]] = {
     Replayable.EXACT: (Status.HOLDS, "Whole run"),
@@ -32,23 +32,14 @@ _STATES: Mapping[RunState, Status] = {
 }
 
 
-def status_mark(status: Status, word: str) -> StatusMark:
-    """Return a mark with a word of its own.
-
-    Args:
-        status: What it means.
-        word: What it says.
-    """
-    return StatusMark(status=status, word=word, shape=SHAPES[status])
-
-
 def replay_mark(run: RunSummary) -> StatusMark:
     """Return how much of a run can be played again.
 
     Args:
         run: The run.
     """
-    return status_mark(*_REPLAY[run.replayable])
+    status, word = _REPLAY[run.replayable]
+    return mark_of(status, word=word)
 
 
 def build_runs(agent: str, runs: Sequence[RunSummary], now: datetime) -> SectionsPage:
@@ -105,7 +96,7 @@ def _row(one: RunSummary, base: str, now: datetime) -> Row:
             Cell(mark=replay_mark(one)),
             Cell(text=one.run[:8], href=f"{base}/{one.run}", is_code=True),
             Cell(when=moment(at_ns(one.opened_ns), now)),
-            Cell(mark=status_mark(_STATES[one.state], one.state.value.capitalize())),
+            Cell(mark=mark_of(_STATES[one.state], word=one.state.value.capitalize())),
             Cell(text=f"{one.calls:,}"),
             Cell(text=f"{one.lost:,}"),
             Cell(text=short_digest(one.version), is_code=True),

@@ -16,10 +16,11 @@ from pilothouse.reports.view_models import (
     Empty,
     Sentence,
     StatusMark,
+    mark_of,
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import SHAPES, plural
+from pilothouse.reports.words import plural
 
 __all__ = ["AgentKept", "KnownPerson", "SettingsFacts", "build_settings"]
 
@@ -101,10 +102,6 @@ def build_settings(facts: SettingsFacts, now: datetime) -> SectionsPage:
     )
 
 
-def _mark(status: Status, word: str) -> StatusMark:
-    return StatusMark(status=status, word=word, shape=SHAPES[status])
-
-
 def _is_live(key: VirtualKey, now: datetime) -> bool:
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
@@ -138,9 +135,9 @@ def _people(facts: SettingsFacts) -> Section:
             Row(
                 cells=(
                     Cell(
-                        mark=_mark(Status.HOLDS, "Reachable")
+                        mark=mark_of(Status.HOLDS, word="Reachable")
                         if one.ways
-                        else _mark(Status.NO_EVIDENCE, "No address")
+                        else mark_of(Status.NO_EVIDENCE, word="No address")
                     ),
                     Cell(text=shown_text(one.name), small=shown_text(one.identity)),
                     Cell(text=", ".join(one.agents)),
@@ -161,10 +158,10 @@ def _people(facts: SettingsFacts) -> Section:
 
 def _key_mark(key: VirtualKey, now: datetime) -> StatusMark:
     if key.revoked_at is not None:
-        return _mark(Status.NO_EVIDENCE, "Revoked")
+        return mark_of(Status.NO_EVIDENCE, word="Revoked")
     if key.expires_at is not None and key.expires_at <= now:
-        return _mark(Status.NO_EVIDENCE, "Lapsed")
-    return _mark(Status.HOLDS, "In use")
+        return mark_of(Status.NO_EVIDENCE, word="Lapsed")
+    return mark_of(Status.HOLDS, word="In use")
 
 
 def _keys(facts: SettingsFacts, now: datetime) -> Section:

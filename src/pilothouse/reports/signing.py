@@ -17,10 +17,10 @@ from pilothouse.reports.view_models import (
     Page,
     Sentence,
     StatusMark,
+    mark_of,
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import SHAPES
 
 __all__ = ["SignatureRow", "SignedText", "SigningPage", "build_signing"]
 
@@ -157,7 +157,7 @@ def _text(
             signed = f"by {names.get(one.signer, one.signer)}, {one.signed_at:%d %b %Y}"
         rows.append(
             SignatureRow(
-                mark=StatusMark(status=status, word=word, shape=SHAPES[status]),
+                mark=mark_of(status, word=word),
                 requirement=one.requirement,
                 asks=one.asks,
                 what=shown_text(one.scope.label),

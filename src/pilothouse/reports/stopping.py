@@ -8,10 +8,10 @@ from datetime import datetime
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.reports.control_facts import ControlFacts, control_mark
+from pilothouse.reports.control_facts import ControlFacts
 from pilothouse.reports.moments import moment
 from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, columns
-from pilothouse.reports.view_models import Empty, shown_text
+from pilothouse.reports.view_models import Empty, mark_of, shown_text
 
 __all__ = ["stop_section"]
 
@@ -32,7 +32,7 @@ def stop_section(charter: Charter, facts: ControlFacts, now: datetime, *, base: 
         rows.append(
             Row(
                 cells=(
-                    Cell(mark=control_mark(Status.BREACHED, "Paused")),
+                    Cell(mark=mark_of(Status.BREACHED, word="Paused")),
                     Cell(text=shown_text(tool) or "the whole agent"),
                     Cell(when=moment(pause.at, now)),
                     Cell(text=shown_text(pause.actor)),
@@ -53,7 +53,7 @@ def stop_section(charter: Charter, facts: ControlFacts, now: datetime, *, base: 
         rows.append(
             Row(
                 cells=(
-                    Cell(mark=control_mark(Status.AT_RISK, "Rolled back")),
+                    Cell(mark=mark_of(Status.AT_RISK, word="Rolled back")),
                     Cell(text=f"to {short_digest(back.to_version)}"),
                     Cell(when=moment(back.at, now)),
                     Cell(text=shown_text(back.actor)),

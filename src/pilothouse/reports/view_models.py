@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field, model_validator
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.verdict.numbers import in_unit, interval
@@ -85,13 +85,17 @@ class StatusMark(Frozen):
         status: Decides shape and colour.
         word: The word beside the shape.
         reason: `missing`, `insufficient` or `stale`, or empty.
-        shape: One character.
     """
 
     status: Status
     word: str
     reason: str = ""
-    shape: str
+
+    @computed_field  # type: ignore[prop-decorator]  # a property is what pydantic asks for
+    @property
+    def shape(self) -> str:
+        """One character, which says the status without colour."""
+        return SHAPES[self.status]
 
     @property
     def spoken(self) -> str:
@@ -99,8 +103,13 @@ class StatusMark(Frozen):
         return f"{self.word} ({self.reason})" if self.reason else self.word
 
 
-def mark_of(status: Status, reason: Reason | None = None) -> StatusMark:
+def mark_of(status: Status, reason: Reason | None = None, *, word: str = "") -> StatusMark:
     """Return the mark of a status.
+
+    Args:
+        status: Decides shape and colour.
+        reason: Why there is no evidence.
+        word: What it says where a page speaks of something else than a requirement: paused, unused, not run.
 
     Example:
         >>> mark_of(Status.NO_EVIDENCE, Reason.STALE).spoken
@@ -108,9 +117,8 @@ def mark_of(status: Status, reason: Reason | None = None) -> StatusMark:
     """
     return StatusMark(
         status=status,
-        word=STATUS_WORDS[status],
+        word=word or STATUS_WORDS[status],
         reason=REASON_WORDS[reason] if reason else "",
-        shape=SHAPES[status],
     )
 
 
@@ -122,9 +130,9 @@ def outcome_mark(status: OutcomeStatus | None) -> StatusMark:
         ('Contradicted', 'Not checked')
     """
     if status is None:
-        return StatusMark(status=Status.NO_EVIDENCE, word=NOT_ASKED, shape=SHAPES[Status.NO_EVIDENCE])
+        return mark_of(Status.NO_EVIDENCE, word=NOT_ASKED)
     shown = OUTCOME_STATUS[status]
-    return StatusMark(status=shown, word=OUTCOME_WORDS[status], shape=SHAPES[shown])
+    return mark_of(shown, word=OUTCOME_WORDS[status])
 
 
 class Link(Frozen):

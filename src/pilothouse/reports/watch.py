@@ -14,8 +14,16 @@ from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
-from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, StatusMark, page_moment, shown_text
-from pilothouse.reports.words import SHAPES, plural
+from pilothouse.reports.view_models import (
+    ActionOffer,
+    Empty,
+    Sentence,
+    StatusMark,
+    mark_of,
+    page_moment,
+    shown_text,
+)
+from pilothouse.reports.words import plural
 
 __all__ = ["DetectorShown", "build_watch", "cost_text"]
 
@@ -89,11 +97,7 @@ def build_watch(
     loud = [one for one in ordered if one.state in {"alarm", "warning"}]
     blind = [one for one in ordered if one.state in {"blind", "learning"}]
     worst = ordered[0] if ordered else None
-    mark = (
-        _mark(worst.state)
-        if worst
-        else StatusMark(status=Status.NO_EVIDENCE, word="No evidence", shape=SHAPES[Status.NO_EVIDENCE])
-    )
+    mark = _mark(worst.state) if worst else mark_of(Status.NO_EVIDENCE)
     head = domain_head(verdict, charter, "MON")
     return SectionsPage(
         name="watch",
@@ -116,7 +120,7 @@ def build_watch(
 
 def _mark(state: str) -> StatusMark:
     status, word = _STATES[state]
-    return StatusMark(status=status, word=word, shape=SHAPES[status])
+    return mark_of(status, word=word)
 
 
 def _sentence(

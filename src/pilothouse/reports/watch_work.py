@@ -11,8 +11,7 @@ from urllib.parse import quote
 from pilothouse.core.verdict.numbers import calendar_day, percentage
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.sections import Cell, Row, Section, columns
-from pilothouse.reports.view_models import Empty, StatusMark, shown_text
-from pilothouse.reports.words import SHAPES
+from pilothouse.reports.view_models import Empty, StatusMark, mark_of, shown_text
 
 __all__ = ["CoverageShown", "FailureShown", "coverage_section", "failures_section"]
 
@@ -168,4 +167,4 @@ def coverage_section(rows: Sequence[CoverageShown]) -> Section:
 
 def _mark(state: tuple[Status, str]) -> StatusMark:
     status, word = state
-    return StatusMark(status=status, word=word, shape=SHAPES[status])
+    return mark_of(status, word=word)
