@@ -9,7 +9,6 @@ from collections.abc import Iterator
 __all__ = [
     "FRAMEWORK_OF_MODULE",
     "FRAMEWORK_OF_PACKAGE",
-    "PROVIDER_OF_HOST",
     "environment_names",
     "hosts_in",
     "is_model",
@@ -72,20 +71,6 @@ FRAMEWORK_OF_PACKAGE: dict[str, str] = {
     "@mastra/core": "mastra",
 }
 """Dependency → framework or client."""
-
-PROVIDER_OF_HOST: dict[str, str] = {
-    "api.openai.com": "openai",
-    "api.anthropic.com": "anthropic",
-    "generativelanguage.googleapis.com": "google",
-    "api.mistral.ai": "mistral",
-    "api.cohere.com": "cohere",
-    "api.groq.com": "groq",
-    "api.together.xyz": "together",
-    "openrouter.ai": "openrouter",
-    "api.deepseek.com": "deepseek",
-    "api.x.ai": "xai",
-}
-"""Hosts of model providers: they belong to the model section, not to the integrations."""
 
 MODEL = (
     r"(?:(?:[a-z][a-z0-9_-]{1,30})[:/])?"

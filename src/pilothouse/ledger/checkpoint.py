@@ -24,7 +24,6 @@ __all__ = [
     "Checkpoint",
     "VerifierKey",
     "open_note",
-    "parse_verifier_key",
     "sign_checkpoint",
     "verifier_key_of",
 ]
@@ -40,7 +39,6 @@ NOTE = re.compile(
     r"(?P<body>(?P<origin>[^\n]+)\n(?P<size>0|[1-9][0-9]{0,18})\n(?P<root>[^\n]+)\n(?:[^\n]+\n)*)\n(?P<signatures>.+)",
     re.DOTALL,
 )
-VERIFIER_KEY = re.compile(r"([^+\s]+)\+([0-9a-f]{8})\+(\S+)")
 SIGNATURE_LINE = re.compile(r"— (\S+) (\S+)")
 
 
@@ -94,30 +92,6 @@ def verifier_key_of(name: str, private: Ed25519PrivateKey) -> VerifierKey:
     """Return the public half of a signing key."""
     raw = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return VerifierKey(name=name, public=raw)
-
-
-def parse_verifier_key(text: str) -> VerifierKey:
-    """Read a verifier key `NAME+ID+BASE64`.
-
-    Raises:
-        MalformedRecord: It is no Ed25519 verifier key, or its id belongs to another one.
-    """
-    match = VERIFIER_KEY.fullmatch(text.strip())
-    raw = _decoded(match[3]) if match else None
-    if match is None or raw is None or raw[:1] != ED25519 or len(raw) != 1 + HASH_BYTES:
-        raise _no_key()
-    key = VerifierKey(name=match[1], public=raw[1:])
-    if key.key_id.hex() != match[2]:
-        raise _no_key()
-    return key
-
-
-def _no_key() -> MalformedRecord:
-    return MalformedRecord(
-        "this is no Ed25519 verifier key",
-        remedy="Print the right one where the log is: `pilothouse audit key`.",
-        subject="key",
-    )
 
 
 def _decoded(text: str) -> bytes | None:

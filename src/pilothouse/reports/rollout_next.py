@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.action.demotion import Act
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.numbers import day
@@ -80,14 +79,8 @@ def asked_row(charter: Charter, found: RequirementVerdict) -> Asked:
         mark=mark_of(found.status, found.reason),
         sentence=shown_text(item.sentence),
         command=item.remedy,
-        who=tuple(_name(charter, person) for person in item.who),
+        who=tuple(charter.name_of(person) for person in item.who),
     )
-
-
-def _name(charter: Charter, person: str) -> str:
-    """Return the name of a person, or the id while the charter leaves it open."""
-    entry = charter.people.get(person)
-    return (known(entry.name) if entry else None) or person
 
 
 def blocking_next(
@@ -177,8 +170,8 @@ def approval_words(charter: Charter, standing: Standing) -> str:
     """Return who has approved the open request and who is asked; empty without one."""
     if not standing.waiting_for:
         return ""
-    asked = ", ".join(_name(charter, person) for person in standing.waiting_for)
-    given = ", ".join(_name(charter, person) for person in standing.approved_by)
+    asked = ", ".join(charter.name_of(person) for person in standing.waiting_for)
+    given = ", ".join(charter.name_of(person) for person in standing.approved_by)
     return f"Approved by {given}; waits for {asked}." if given else f"Waits for {asked}."
 
 
@@ -210,7 +203,7 @@ def next_action(
         return ActionOffer(
             label=f"Approve phase {target}",
             command=f"pilothouse phase approve {charter.agent} --as {person}",
-            who=tuple(_name(charter, one) for one in standing.waiting_for),
+            who=tuple(charter.name_of(one) for one in standing.waiting_for),
         )
     if blocking:
         first = blocking[0].deciding
@@ -218,7 +211,7 @@ def next_action(
         return ActionOffer(
             label=settle(first.requirement, title),
             command=first.remedy,
-            who=tuple(_name(charter, person) for person in first.who),
+            who=tuple(charter.name_of(person) for person in first.who),
         )
     early = f" on {day(due)}, not before" if due is not None and due > now else ""
     return ActionOffer(label=f"Request phase {target}{early}", command=f"pilothouse phase request {target}")

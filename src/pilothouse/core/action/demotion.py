@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import PhaseName, phase_in_words
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.verdict import (
     STOPPING_PARTS,
@@ -334,9 +334,5 @@ def _fall(
 
 def _fall_words(phase: str, below: str, due_at: datetime, *, passed: bool) -> str:
     if passed:
-        return f"Phase {phase} could be kept until {day(due_at)}; now {_words(below)}."
-    return f"Phase {phase} is kept until {day(due_at)}, then {_words(below)}."
-
-
-def _words(phase: str) -> str:
-    return "the pilot" if phase == "pilot" else f"phase {phase}"
+        return f"Phase {phase} could be kept until {day(due_at)}; now {phase_in_words(below)}."
+    return f"Phase {phase} is kept until {day(due_at)}, then {phase_in_words(below)}."

@@ -222,6 +222,21 @@ class Charter(Section):
         """SHA-256 of each section, by its name in `digest.SECTIONS`; what signatures bind to."""
         return section_digests(self)
 
+    def name_of(self, person: str) -> str:
+        """Return the name of a person; the id where the charter leaves it open or names nobody of that id."""
+        entry = self.people.get(person)
+        return (known(entry.name) if entry else None) or person
+
+    def identity_of(self, person: str) -> str | None:
+        """Return the identity by which a person signs in, or None where the charter names none."""
+        entry = self.people.get(person)
+        return known(entry.identity) if entry else None
+
+    def substitute_of(self, person: str) -> str | None:
+        """Return the id of who stands in for a person, or None where the charter names nobody."""
+        entry = self.people.get(person)
+        return known(entry.substitute) if entry else None
+
     def task_type(self, name: str) -> TaskType | None:
         """Return a declared task type with the defaults merged in, or None for an undeclared one."""
         return self.task_types.get(name)

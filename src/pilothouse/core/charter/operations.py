@@ -16,10 +16,22 @@ __all__ = [
     "Release",
     "Runbook",
     "Stability",
+    "phase_in_words",
 ]
 
 PhaseName = Literal["pilot", "1", "2", "3"]
 """In the order in which an agent passes through them."""
+
+
+def phase_in_words(phase: str) -> str:
+    """Return a phase as a sentence names it.
+
+    Example:
+        >>> phase_in_words("pilot"), phase_in_words("2")
+        ('the pilot', 'phase 2')
+    """
+    return "the pilot" if phase == "pilot" else f"phase {phase}"
+
 
 Metric = Literal[
     "completion",

@@ -155,7 +155,7 @@ def incident_handlers(charter: Charter) -> dict[str, str]:
         if isinstance(person, str) and person in charter.people:
             found.setdefault(person, why)
     for person in tuple(found):
-        substitute = known(charter.people[person].substitute)
+        substitute = charter.substitute_of(person)
         if substitute is not None and substitute in charter.people:
             found.setdefault(substitute, f"substitute of {person}")
     return found

@@ -197,9 +197,8 @@ def _counts_for(kind: Kind, slot: Slot, record: Evidence, charter: Charter) -> b
     """Return whether a record is of the right basis: a signature never stands in for a measurement."""
     if kind.form is not Form.SIGNATURE:
         return record.basis is not Basis.ATTESTED
-    person = charter.people.get(slot.person or "")
-    substitute = person.substitute if person else None
-    return record.basis is Basis.ATTESTED and record.signer in {slot.person, substitute}
+    signers = {slot.person, charter.substitute_of(slot.person or "")}
+    return record.basis is Basis.ATTESTED and record.signer in signers
 
 
 def _judge_records(case: _Case, bound: float) -> Ruling:

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import PhaseName, phase_in_words
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict
 
@@ -215,7 +215,7 @@ def judge_promotion(
             answer=Answer.REFUSED,
             target=target,
             overdue_since=overdue,
-            sentence=f"The {of} is in {_words(state.phase)}; {there}. Phases are passed one by one.",
+            sentence=f"The {of} is in {phase_in_words(state.phase)}; {there}. Phases are passed one by one.",
         )
     if len(looks) >= LOOKS_MAX:
         return Promotion(
@@ -305,7 +305,3 @@ def overdue_since(charter: Charter, state: PhaseState, now: datetime) -> datetim
     if state.since is None or longest is None or now < state.since + longest:
         return None
     return state.since + longest
-
-
-def _words(phase: PhaseName) -> str:
-    return "the pilot" if phase == "pilot" else f"phase {phase}"

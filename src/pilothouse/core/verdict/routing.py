@@ -13,7 +13,7 @@ from typing import Final
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import PhaseName, phase_in_words
 from pilothouse.core.verdict.addition import Addition, AdditionKind
 from pilothouse.core.verdict.rollout import BUCKETS, bucket_of
 
@@ -77,14 +77,14 @@ class Reach:
                 if one.phase == "pilot":
                     return f"{self.agent} does not serve the users {one.name} yet"
                 return self._left_out(subject, one.phase, one.share, f"the users {one.name}")
-        return f"{self.agent} serves the users {', '.join(sorted(self.groups))} in {_words(self.phase)}"
+        return (
+            f"{self.agent} serves the users {', '.join(sorted(self.groups))} in {phase_in_words(self.phase)}"
+        )
 
     def _left_out(self, subject: str, phase: PhaseName, share: float | None, whom: str) -> str | None:
         if share is None or bucket_of(self.agent, subject) < round(share * BUCKETS):
             return None
-        return (
-            f"{self.agent} serves {100 * share:g} % of {whom} in {_words(phase)}, and this is not one of them"
-        )
+        return f"{self.agent} serves {100 * share:g} % of {whom} in {phase_in_words(phase)}, and this is not one of them"
 
 
 def reach_of(charter: Charter, phase: PhaseName, additions: Sequence[Addition] = ()) -> Reach:
@@ -115,7 +115,3 @@ def _share(charter: Charter, phase: PhaseName) -> float | None:
     terms = charter.phase(phase)
     said = charter.target_volume.share_pilot if phase == "pilot" else (terms.share if terms else None)
     return None if said is None else known(said)
-
-
-def _words(phase: PhaseName) -> str:
-    return "the pilot" if phase == "pilot" else f"phase {phase}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import SECTIONS, canonical_json, charter_document
 from pilothouse.core.charter.operations import PhaseName
@@ -132,8 +131,7 @@ def _asked(requirement: Requirement, kind: Kind, slot: Slot, charter: Charter) -
 def _with_state(
     asked: Asked, part: Part, slot: Slot, charter: Charter, signed: list[Evidence], *, now: datetime
 ) -> Asked:
-    entry = charter.people.get(asked.person)
-    signers = {asked.person, known(entry.substitute) if entry else None}
+    signers = {asked.person, charter.substitute_of(asked.person)}
     mine = [
         record
         for record in signed

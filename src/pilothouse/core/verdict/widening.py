@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import PhaseName, phase_in_words
 from pilothouse.core.verdict.phases import LOOK_EVERY, NEXT_PHASE, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict
@@ -64,7 +64,9 @@ def judge_widening(
         )
     earliest = _earliest(charter, state, clock, verdict.as_of)
     parts = (
-        [] if state.phase == "3" else [f"the agent is in {_words(state.phase)}, and only phase 3 is widened"]
+        []
+        if state.phase == "3"
+        else [f"the agent is in {phase_in_words(state.phase)}, and only phase 3 is widened"]
     )
     if missing:
         parts.append(f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not hold")
@@ -102,7 +104,3 @@ def _earliest(
     if not entered_later and clock.forecast is not None:
         return clock.forecast.earliest
     return (at + timedelta(days=max(0, left))).date()
-
-
-def _words(phase: str) -> str:
-    return "the pilot" if phase == "pilot" else f"phase {phase}"

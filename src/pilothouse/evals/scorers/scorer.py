@@ -17,9 +17,6 @@ from pilothouse.evals.trial import Reply, Result
 
 __all__ = ["FunctionScorer", "Rule", "Scorer", "ScorerKind", "ScorerSpec", "same_json", "scorer_version"]
 
-SCORERS_API_VERSION = 1
-"""Version of the `pilothouse.scorers` entry-point group."""
-
 
 class ScorerKind(StrEnum):
     """What a score rests on."""

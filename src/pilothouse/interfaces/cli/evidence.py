@@ -202,10 +202,7 @@ def _confirm(question: str) -> None:
 
 
 def _name(charter: Charter | None, person: str) -> str:
-    from pilothouse.core.charter.answers import known
-
-    entry = charter.people.get(person) if charter else None
-    return (known(entry.name) if entry else None) or person
+    return charter.name_of(person) if charter else person
 
 
 def _record(one: Asked) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.charter.operations import phase_in_words
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, result_console, say
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
@@ -164,8 +165,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 to=to.value if to else None,
                 addition=addition,
             )
-        where = "the pilot" if event.phase == "pilot" else f"phase {event.phase}"
-        say(f"{_whose(chosen, addition)} is in {where}.")
+        say(f"{_whose(chosen, addition)} is in {phase_in_words(event.phase)}.")
 
     @group.command("expand")
     def expand(

@@ -8,9 +8,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from pilothouse.core.charter.digest import INTEGER_EXACT_MAX, canonical_json
-from pilothouse.errors import Conflict
 
-__all__ = ["CallState", "after_crash", "call_key", "check_step"]
+__all__ = ["CallState", "after_crash", "call_key"]
 
 
 class CallState(StrEnum):
@@ -22,16 +21,6 @@ class CallState(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     """Bytes left and nobody knows what became of them: a person looks."""
-
-
-_STEPS: dict[CallState, frozenset[CallState]] = {
-    CallState.RESERVED: frozenset({CallState.SENT, CallState.FAILED}),
-    CallState.SENT: frozenset({CallState.SENT, CallState.DONE, CallState.FAILED, CallState.UNKNOWN}),
-    CallState.DONE: frozenset(),
-    CallState.FAILED: frozenset({CallState.SENT}),
-    CallState.UNKNOWN: frozenset({CallState.DONE, CallState.FAILED}),
-}
-"""`failed` means that nothing happened, so it may be sent again; `done` is the end."""
 
 
 def call_key(run: str, call: str, tool: str, args: dict[str, Any]) -> tuple[str, str]:
@@ -66,26 +55,6 @@ def _exact(value: Any) -> Any:
     if isinstance(value, int) and abs(value) > INTEGER_EXACT_MAX:
         return {"whole": str(value)}
     return value
-
-
-def check_step(before: CallState, after: CallState) -> None:
-    """Refuse a step that would forget an effect or repeat one.
-
-    Args:
-        before: State of the row.
-        after: State it should get.
-
-    Raises:
-        Conflict: The row does not allow it.
-
-    Example:
-        >>> check_step(CallState.RESERVED, CallState.SENT)
-    """
-    if after not in _STEPS[before]:
-        raise Conflict(
-            f"a call that is {before.value!r} cannot become {after.value!r}",
-            remedy="Ask for the result of the first call; it is not made again.",
-        )
 
 
 def after_crash(

@@ -218,7 +218,7 @@ def _reach_duties(room: ControlRoom, charter: Charter, now: datetime) -> Sequenc
 
 
 def _reach(room: ControlRoom, charter: Charter, person: str, now: datetime) -> bool:
-    identity = known(charter.people[person].identity) or ""
+    identity = charter.identity_of(person) or ""
     message = Message(
         key=f"drill/{charter.agent}/{person}/{now:%Y%m%dT%H%M%S}",
         title=f"DRILL: test message for {person} about {charter.agent}",

@@ -26,7 +26,6 @@ from pilothouse.evals.trial import Result, TrialStatus, asked_of, trial_key
 
 __all__ = ["ComparedPart", "ComparedRuns", "compare_runs", "imported_evidence", "read_side"]
 
-FLIPS_SHOWN_MAX = 20
 DEFAULT_SCORER = "exact"
 """Stands in for the scorer of a run until its scores say which it was."""
 

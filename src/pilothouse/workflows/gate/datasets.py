@@ -43,9 +43,6 @@ __all__ = [
 FLIP_RATES: Final = (0.03, 0.072, 0.15)
 """Shares of cases that differ between two runs of one model: good, median and bad of public reruns."""
 
-FLIP_RATE_ASSUMED: Final = 0.15
-"""What the plan assumes of an agent nobody ran twice: the 75 % quantile of public reruns."""
-
 CORRELATION_ASSUMED: Final = 0.3
 """Correlation within a cluster that is assumed until it is measured."""
 

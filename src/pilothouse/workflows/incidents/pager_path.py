@@ -9,7 +9,6 @@ from datetime import datetime
 
 from pilothouse.core.action.escalation import next_level, start_level
 from pilothouse.core.action.incident import ROUNDS_MAX, Incident, IncidentEvent, IncidentState
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.incidents import IncidentChange
@@ -50,9 +49,7 @@ class EscalationPath:
         dead = WorkChange(dead=((job.key, said),))
         charter = charter_now(self._room, incident.agent)
         keys = {one.key: one.state for one in self._room.work.jobs(incident.name) if one.action == "page"}
-        substitute = (
-            known(charter.people[person].substitute) if charter and person in charter.people else None
-        )
+        substitute = charter.substitute_of(person) if charter else None
         of_level = calls_a_level(job.key)
         wanted = incident.state is IncidentState.OPEN or (incident.is_active and not of_level)
         # On the level that was called, which may not be the one that is called now.

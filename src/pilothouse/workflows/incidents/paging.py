@@ -203,7 +203,7 @@ def addresses_of(room: ControlRoom, charter: Charter, person: str) -> Sequence[C
         charter: The charter in force.
         person: Person id; nobody of that name has no address.
     """
-    identity = known(charter.people[person].identity) if person in charter.people else None
+    identity = charter.identity_of(person)
     return () if identity is None else room.contacts.of(identity)
 
 

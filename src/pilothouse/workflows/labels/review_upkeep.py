@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import OPEN_STATES, ReviewItem, ReviewSource, item_digest
 from pilothouse.errors import Conflict
@@ -106,7 +105,7 @@ def hand_to_substitutes(ledger: Ledger, queue: ReviewQueue, directory: Directory
             person = gone.get(record.item.only_for)
             if record.item.only_for is None or person is None or record.item.source is ReviewSource.CANARY:
                 continue
-            stand_in = known(charter.people[person].substitute)
+            stand_in = charter.substitute_of(person)
             takes_it = (
                 _reviewer(charter, stand_in)
                 if stand_in and _reviewer(charter, stand_in) not in gone
@@ -128,5 +127,5 @@ def _hand_on(queue: ReviewQueue, item_id: str, takes_it: str | None, now: dateti
 
 
 def _reviewer(charter: Charter, person: str) -> str | None:
-    identity = known(charter.people[person].identity) if person in charter.people else None
+    identity = charter.identity_of(person)
     return None if identity is None else reviewer_of(identity)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.binding import InForce, binding_in_force
@@ -171,13 +170,13 @@ def told_for(ledger: Ledger, charter: Charter, person: str) -> str | None:
     gone = people_gone(ledger, charter.agent)
     if person not in gone:
         return person
-    stands_in = known(charter.people[person].substitute) if person in charter.people else None
+    stands_in = charter.substitute_of(person)
     return None if stands_in in gone else stands_in
 
 
 def _is_active(charter: Charter, person: str, active: Mapping[str, bool]) -> bool | None:
     """Whether a person is there; None while the charter leaves open who that is: nobody knows, and nobody has left."""
-    identity = known(charter.people[person].identity)
+    identity = charter.identity_of(person)
     return None if identity is None else active.get(identity.lower(), False)
 
 

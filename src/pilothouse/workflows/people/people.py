@@ -218,5 +218,5 @@ class Directory:
         charter = self.charters().get(agent)
         if charter is None:
             return "whoever owns the agent"
-        names = [known(charter.people[one].name) or one for one in people_who_may(charter, action)]
+        names = [charter.name_of(one) for one in people_who_may(charter, action)]
         return " or ".join(names) or "the owner"

@@ -84,8 +84,7 @@ def asked_of(charter: Charter, asked: Asked, person: str) -> bool:
         asked: The signature.
         person: Person id.
     """
-    entry = charter.people.get(asked.person)
-    return person in {asked.person, known(entry.substitute) if entry else None}
+    return person in {asked.person, charter.substitute_of(asked.person)}
 
 
 def sign(
@@ -122,9 +121,9 @@ def sign(
     all_asked = signatures(ledger, agent, now, item)
     mine = [one for one in all_asked if asked_of(charter, one, person)]
     if not mine:
-        who = " and ".join(dict.fromkeys(_name(charter, one.person) for one in all_asked)) or "nobody yet"
+        who = " and ".join(dict.fromkeys(charter.name_of(one.person) for one in all_asked)) or "nobody yet"
         raise Denied(
-            f"{item} asks for no signature of {_name(charter, person)}; it asks {who}",
+            f"{item} asks for no signature of {charter.name_of(person)}; it asks {who}",
             remedy=f"Run `pilothouse evidence list {agent}` to see who signs what.",
             subject=item,
         )
@@ -239,7 +238,7 @@ def waive(
     sponsor = known(charter.sponsor.person)
     if person != sponsor:
         raise Denied(
-            f"only the sponsor waives, which is {_name(charter, sponsor or '') or 'nobody yet'}",
+            f"only the sponsor waives, which is {charter.name_of(sponsor or '') or 'nobody yet'}",
             remedy="Ask the sponsor; `sponsor` of the charter names the person.",
             subject=item,
         )
@@ -327,12 +326,7 @@ def _need_power(charter: Charter, person: str) -> None:
     """
     if not may_act(charter, person, Action.SIGN):
         raise Denied(
-            f"{_name(charter, person)} may sign nothing for {charter.agent}: a role in the charter limits the person",
+            f"{charter.name_of(person)} may sign nothing for {charter.agent}: a role in the charter limits the person",
             remedy=f"Ask the owner; `people.{person}.role` of the charter says it.",
             subject=person,
         )
-
-
-def _name(charter: Charter, person: str) -> str:
-    entry = charter.people.get(person)
-    return (known(entry.name) if entry else None) or person

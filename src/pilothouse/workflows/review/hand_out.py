@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.powers import Action, people_who_may
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.errors import Conflict, UnknownName, UsageError
@@ -79,7 +78,7 @@ class HandOut:
                 ReviewerShown(
                     person=person,
                     is_gone=person in gone,
-                    substitute=known(charter.people[person].substitute) or "",
+                    substitute=charter.substitute_of(person) or "",
                     waiting=sum(record.item.only_for == reviewer for record in waiting),
                 )
                 for person, reviewer in reviewers.items()
@@ -168,7 +167,7 @@ class HandOut:
         charter = self.directory.charter(agent)
         found = {}
         for person in people_who_may(charter, Action.REVIEW):
-            identity = known(charter.people[person].identity)
+            identity = charter.identity_of(person)
             if identity is not None:
                 found[person] = reviewer_of(identity)
         return found

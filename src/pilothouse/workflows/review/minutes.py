@@ -132,6 +132,6 @@ def _holders(charter: Charter, kind: str) -> tuple[str, ...]:
     people = [str(charter.owner.person)]
     if kind in rows:
         people.append(str(rows[kind].accountable))
-    substitutes = [known(charter.people[one].substitute) for one in people if one in charter.people]
+    substitutes = [charter.substitute_of(one) for one in people]
     named = [one for one in (*people, *substitutes) if one is not None and one in charter.people]
     return tuple(dict.fromkeys(named))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import Action, people_who_may
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewItem, ReviewSource, item_digest
@@ -140,9 +139,7 @@ def reviewers_here(ledger: Ledger, charter: Charter) -> frozenset[str]:
     """
     gone = people_gone(ledger, charter.agent)
     identities = (
-        known(charter.people[person].identity)
-        for person in people_who_may(charter, Action.REVIEW)
-        if person not in gone
+        charter.identity_of(person) for person in people_who_may(charter, Action.REVIEW) if person not in gone
     )
     return frozenset(reviewer_of(one) for one in identities if one is not None)
 

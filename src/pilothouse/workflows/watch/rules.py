@@ -14,7 +14,7 @@ from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.statistics.rates import RateWatch
 from pilothouse.workflows.incidents.alerts import rule_for
 
-__all__ = ["LATENCY_QUANTILE", "TRAFFIC", "TRUTH", "WATCHED_METRICS", "Watched", "arl_days", "watched_rates"]
+__all__ = ["LATENCY_QUANTILE", "TRAFFIC", "TRUTH", "Watched", "arl_days", "watched_rates"]
 
 LATENCY_QUANTILE = 0.95
 """The charter's latency is a 95 % quantile: 95 of 100 tasks must be at least as quick."""
@@ -24,19 +24,6 @@ WARNING_ARL_DAYS = 60.0
 
 TRAFFIC, TRUTH = "traffic", "truth"
 """When a day is finished: an hour after midnight, or when every claim of it is settled and a day has passed."""
-
-WATCHED_METRICS = (
-    "completion",
-    "escalation",
-    "latency",
-    "discrepancy",
-    "unverifiable",
-    "quality",
-    "override",
-    "complaint",
-    "correction",
-)
-"""In the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,3 +64,14 @@ def test_a_role_limits_what_a_duty_gives():
 
 def test_who_may_is_listed_in_the_charters_order():
     assert people_who_may(charter(), Action.ERASE) == ("dana", "lee")
+
+
+def test_who_a_person_is_may_be_left_open_or_not_be_in_the_charter_at_all():
+    found = charter(ann={"name": "?", "identity": "?", "substitute": "?"}, bo={"substitute": "ann"})
+    assert [found.name_of(one) for one in ("ann", "bo", "nobody")] == ["ann", "bo", "nobody"]
+    assert [found.identity_of(one) for one in ("ann", "bo", "nobody")] == [
+        None,
+        "oidc:bo@corp.example",
+        None,
+    ]
+    assert [found.substitute_of(one) for one in ("ann", "bo", "nobody")] == [None, "ann", None]
