@@ -41,7 +41,7 @@ UNREADABLE = (
 )
 """What reading a file raises that somebody damaged or made up: the zip, its compression, or the shape of what is in it."""
 
-ENTRIES = frozenset({"manifest.json", "proof.json", "records.jsonl"})
+ENTRIES = ("manifest.json", "proof.json", "records.jsonl", "checkpoints/")
 """What a bundle has one of, whatever was taken out of it."""
 
 ZIP_HEAD = b"PK"
@@ -81,7 +81,8 @@ def why_no_bundle(path: Path) -> str:
             return "it is no zip file"
     try:
         with zipfile.ZipFile(path) as bundle:
-            return "" if ENTRIES & set(bundle.namelist()) else "nothing in it is of one"
+            is_one = any(name.startswith(ENTRIES) for name in bundle.namelist())
+            return "" if is_one else "nothing in it is of one"
     except UNREADABLE:
         return ""
 

@@ -329,3 +329,24 @@ def test_the_report_file_opens_without_a_server(browser, tmp_path):
     )
     assert axe_findings(page) == ""
     context.close()
+
+
+def test_a_long_name_of_an_agent_breaks_and_leaves_room_for_what_decides(open_page):
+    page = open_page("fleet", width=1280)
+    page.get_by_role("link", name=world.AGENT, exact=True).evaluate(
+        "(one) => { one.parentElement.className = ''; one.textContent = 'x'.repeat(48); }"
+    )
+    box = page.locator(".scroll")
+    assert box.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
+def test_from_fleet_whoever_decides_is_one_click_from_the_sheet(open_page):
+    page = open_page("fleet")
+    page.get_by_role("link", name=f"the sheet of {world.AGENT}").click()
+    page.wait_for_url("**/executive")
+    word, status = page.locator(".verdict > span").all()
+    assert word.inner_text() == "NO-GO"
+    assert status.inner_text() == "Breached"
+    assert word.evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)") > status.evaluate(
+        "(one) => parseFloat(getComputedStyle(one).fontSize)"
+    )

@@ -85,7 +85,7 @@ class FleetRow(Frozen):
     Attributes:
         agent: Name with the link to its page.
         mark: Status.
-        word: The word of its verdict, as the executive sheet says it, or empty.
+        word: The word of its verdict, with the link to the sheet of whoever decides; empty without one.
         incidents: Those that are open, with the link to where they are taken; empty without a charter.
         reviews: Answers that are owed, with the link to the queue; empty without a charter.
         phase: Phase, or empty for an agent without a charter.
@@ -105,7 +105,7 @@ class FleetRow(Frozen):
 
     agent: Link
     mark: StatusMark
-    word: str
+    word: Link
     incidents: Link
     reviews: Link
     phase: str
@@ -148,7 +148,7 @@ def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
         mark=mark_of(verdict.status, verdict.reason)
         if verdict
         else mark_of(Status.NO_EVIDENCE, Reason.STALE),
-        word=verdict.word if verdict else "",
+        word=Link(text=verdict.word, href=f"{_base(one.agent)}/executive") if verdict else Link(text=""),
         incidents=incidents_of(one.work),
         reviews=reviews_of(one.work, now),
         phase=phase_words(verdict.phase, one.stopped)
@@ -175,7 +175,7 @@ def _without_charter(seen: AgentSeen, now: datetime) -> FleetRow:
     return FleetRow(
         agent=Link(text=foreign_line(seen.agent, chars_max=80), href=f"{_base(seen.agent)}/tasks"),
         mark=mark_of(Status.NO_EVIDENCE, Reason.MISSING),
-        word="",
+        word=Link(text=""),
         incidents=Link(text=""),
         reviews=Link(text=""),
         phase="",

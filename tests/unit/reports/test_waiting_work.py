@@ -135,8 +135,8 @@ def test_an_incident_in_somebodys_hands_does_not_hide_the_next_step(verdicts):
 
 def test_a_row_says_the_word_that_the_executive_sheet_says(verdicts):
     page = build_fleet([governed("a", verdicts[0], work())], (), NOW)
-    assert page.rows[0].word == "GO"
-    assert "<small>GO</small>" in str(render_body(page))
+    assert page.rows[0].word.text == "GO"
+    assert '<a href="/agents/a/executive" aria-label="GO: the sheet of a">GO</a>' in str(render_body(page))
 
 
 def test_the_cost_is_of_the_task_type_nearest_to_its_bound_and_unknown_without_a_verdict(verdicts):
@@ -160,7 +160,7 @@ def test_page_and_terminal_say_the_same(verdicts):
         page.incidents,
         page.reviews,
         page.cost,
-        page.word,
+        page.word.text,
     )
     out = io.StringIO()
     render_portfolio(portfolio, Console(file=out, width=140), capabilities=False)
