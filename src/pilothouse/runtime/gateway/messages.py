@@ -136,15 +136,27 @@ def spoken_output(body: bytes, operation: Operation) -> str:
     return "".join(parts)
 
 
+PAUSES = ("pause_turn", "compaction")
+"""Why a message ends before its model has: the client sends it back, and the model goes on."""
+
 DONE_BY_PROVIDERS = frozenset(
     {"web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"}
 )
 """Calls of tools that stand in an answer as done: the answer is the final one all the same."""
 
 
-def _is_for_client(kind: str) -> bool:
-    """Whether an item of an answer asks the client for something before the model goes on."""
-    return kind == "mcp_approval_request" or (kind.endswith("_call") and kind not in DONE_BY_PROVIDERS)
+def _is_for_client(item: Mapping[str, Any], answered: frozenset[tuple[str, str]]) -> bool:
+    """Whether an item of an answer asks the client for something before the model goes on.
+
+    Shells and searches for tools run here or there; one that its provider has run has its output in the same answer.
+    """
+    kind = str(item.get("type", ""))
+    if kind == "mcp_approval_request":
+        return True
+    is_done = (f"{kind}_output", str(item.get("call_id"))) in answered or (
+        kind == "tool_search_call" and item.get("execution") == "server"
+    )
+    return kind.endswith("_call") and kind not in DONE_BY_PROVIDERS and not is_done
 
 
 def written_tokens(body: bytes, operation: Operation) -> int:
@@ -237,13 +249,14 @@ def _only_answer(answer: Mapping[str, Any], operation: Operation) -> FinalAnswer
         return FinalAnswer(
             _text(blocks),
             calls_tools=any(block.get("type") == "tool_use" for block in blocks)
-            or answer.get("stop_reason") == "pause_turn",
+            or answer.get("stop_reason") in PAUSES,
             is_whole=answer.get("stop_reason") in ("end_turn", "stop_sequence"),
         )
     items = [item for item in _list(answer.get("output")) if isinstance(item, Mapping)]
+    answered = frozenset((str(item.get("type")), str(item.get("call_id"))) for item in items)
     return FinalAnswer(
         "".join(_text(item.get("content")) for item in items if item.get("type") == "message"),
-        calls_tools=any(_is_for_client(str(item.get("type", ""))) for item in items),
+        calls_tools=any(_is_for_client(item, answered) for item in items),
         is_whole=answer.get("status") == "completed",
     )
 

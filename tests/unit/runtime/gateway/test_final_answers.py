@@ -27,8 +27,35 @@ def test_what_a_provider_has_looked_up_by_itself_makes_no_step_of_an_answer(kind
 
 
 @pytest.mark.parametrize(
+    "items",
+    [
+        [{"type": "shell_call", "call_id": "c1"}, {"type": "shell_call_output", "call_id": "c1"}],
+        [{"type": "apply_patch_call", "call_id": "c1"}, {"type": "apply_patch_call_output", "call_id": "c1"}],
+        [{"type": "tool_search_call", "execution": "server"}, {"type": "tool_search_output", "tools": []}],
+    ],
+)
+def test_a_shell_that_its_provider_has_run_makes_no_step_of_an_answer(items):
+    found = read({"status": "completed", "output": [*items, SAID]}, Operation.RESPONSES)
+    assert (found.text, found.calls_tools, found.is_whole) == ("It is in Lyon.", False, True)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"type": "shell_call", "call_id": "c2"}, {"type": "shell_call_output", "call_id": "c1"}],
+        [{"type": "shell_call", "call_id": "c1"}, {"type": "function_call_output", "call_id": "c1"}],
+        [{"type": "tool_search_call", "execution": "client"}],
+        [{"type": "tool_search_call"}],
+    ],
+)
+def test_a_shell_of_the_client_is_a_step(items):
+    assert read({"status": "completed", "output": [*items, SAID]}, Operation.RESPONSES).calls_tools
+
+
+@pytest.mark.parametrize(
     ("answer", "operation"),
     [
+        ({"content": [{"type": "compaction"}], "stop_reason": "compaction"}, Operation.MESSAGES),
         ({"status": "completed", "output": [SAID, {"type": "function_call"}]}, Operation.RESPONSES),
         ({"status": "completed", "output": [{"type": "custom_tool_call"}]}, Operation.RESPONSES),
         ({"status": "completed", "output": [{"type": "computer_call"}]}, Operation.RESPONSES),
