@@ -305,7 +305,7 @@ class Gateway:
 
     async def _check_further(self, call: Call, asked: Asked) -> None:
         """Refuse what a request to `messages` may ask besides: another agent's thread, or that another model answers in place of its own."""
-        if not (asked.names_thread or asked.names_fallbacks or _has_header(call, b"anthropic-beta")):
+        if not (asked.names_further or _has_header(call, b"anthropic-beta")):
             return
         try:
             before, is_thread, has_fallbacks = further_asked(call.request)

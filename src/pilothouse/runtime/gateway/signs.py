@@ -83,7 +83,9 @@ class ProviderSigns:
             call: The call.
         """
         if call.fingerprint is not None:
-            self._note_backend(call, call.fingerprint[:FINGERPRINT_CHARACTERS_MAX])
+            told = (call.key.agent, call.served_by, call.served_model, call.fingerprint)
+            if told not in self._seen:
+                self._note_backend(call, call.fingerprint[:FINGERPRINT_CHARACTERS_MAX])
         if call.ending is Ending.DONE and len(call.attempts) == 1:
             if self._refusing:
                 self._refusing.pop((call.key.agent, call.served_by), None)

@@ -43,6 +43,8 @@ def read_usage(given: Any, begun: TokenCount | None = None) -> TokenCount | None
     """
     if not isinstance(given, dict):
         return None
+    if "iterations" not in given:
+        return _counted(given, begun)
     used, beside = _counted(given, begun), _compactions(given)
     return None if used is None or beside is None else _sum(used, beside)
 
@@ -66,8 +68,10 @@ def _counted(given: dict[str, Any], begun: TokenCount | None) -> TokenCount | No
         if read is None or written is None:
             return None
         return TokenCount(input=fed, cache_read=read, cache_creation=written, output=made)
-    read = _tokens(given.get(names[2]), "cached_tokens", missing=0)
-    written = _tokens(given.get(names[2]), "cache_write_tokens", missing=0)
+    fed_parts = given.get(names[2])
+    read = _tokens(fed_parts, "cached_tokens", missing=0)
+    is_written = isinstance(fed_parts, dict) and "cache_write_tokens" in fed_parts
+    written = _tokens(fed_parts, "cache_write_tokens", missing=0) if is_written else 0
     reasoning = _tokens(given.get(names[3]), "reasoning_tokens", missing=0)
     if read is None or written is None or reasoning is None or read > fed:
         return None

@@ -146,8 +146,7 @@ class Asked:
         output_max: Most output tokens, all choices together, or None.
         is_background: Whether the answer is to be made without anybody who waits for it.
         continues: Id of the stored response that it goes on from, or None.
-        names_thread: Whether it is part of a conversation that its provider keeps by the ids of answers.
-        names_fallbacks: Whether other models may answer in place of its own.
+        names_further: Whether it names a thread that its provider keeps, or other models that may answer in place of its own.
     """
 
     model: str | None
@@ -155,8 +154,7 @@ class Asked:
     output_max: int | None
     is_background: bool = False
     continues: str | None = None
-    names_thread: bool = False
-    names_fallbacks: bool = False
+    names_further: bool = False
 
 
 @dataclass(slots=True)
@@ -219,8 +217,7 @@ def read_request(body: bytes, operation: Operation) -> Asked:
         most * choices or None,
         head.background is True,
         head.previous_response_id if isinstance(head.previous_response_id, str) else None,
-        names_thread=head.thread is not None,
-        names_fallbacks=head.fallbacks is not None,
+        head.thread is not None or head.fallbacks is not None,
     )
 
 
@@ -356,7 +353,8 @@ def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:
         said.system_fingerprint if isinstance(said.system_fingerprint, str) else None,
         read_usage(said.usage, begun),
         state=said.status if isinstance(said, _Answer) and isinstance(said.status, str) else None,
-        has_fees=has_fees(said.usage, said.tool_usage if isinstance(said, _Answer) else None),
+        has_fees=said.usage is not None
+        and has_fees(said.usage, said.tool_usage if isinstance(said, _Answer) else None),
     )
 
 
