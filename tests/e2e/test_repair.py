@@ -19,14 +19,16 @@ from pilothouse.app.people import open_curation
 from pilothouse.app.repair import repair_lake
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import Conflict, StorageUnavailable
+from pilothouse.lake.file_watch import FileWatch
 from pilothouse.lake.node import open_node
+from pilothouse.lake.repair import SCHEMAS, look_at_file
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock
-from pilothouse.workflows.traces.set_aside import set_aside_notes
+from pilothouse.workflows.traces.set_aside import FilesTick, set_aside_notes
 
 FILES = 3
 
@@ -131,6 +133,55 @@ def test_what_was_set_aside_is_on_record_and_said_beside_verdicts_that_miss_it(s
         assert note.startswith(f"{one.rows} rows of tasks of {one.day} could not be read")
         assert set_aside_notes(ledger, now - timedelta(hours=1)) == []
         assert set_aside_notes(ledger, now + timedelta(days=100)) == []
+
+
+@pytest.mark.parametrize("damage", [cut, Path.unlink, tilt], ids=["cut", "gone", "tilt"])
+def test_a_server_finds_a_damaged_file_by_itself_and_says_so_beside_verdicts(settings, damage):
+    now = SystemClock().now()
+    watch = FileWatch(settings.lake_folder, bytes_at_once=1)
+    with open_ledger(settings.ledger_url) as ledger:
+        tick = FilesTick(ledger, watch.look)
+        for _ in range(2 * FILES + 1):
+            tick.run(now)
+        path = files_of(settings, "tasks")[1]
+        damage(path)
+        failed = 0
+        for _ in range(2 * FILES):  # one file a look, and each has its turn
+            with suppress(StorageUnavailable):
+                tick.run(now)
+                continue
+            failed += 1
+        assert failed > 0
+        with pytest.raises(StorageUnavailable, match=f"1 files of telemetry .*{path.name}") as caught:
+            tick.run(now)
+        assert "pilothouse repair" in caught.value.remedy
+        (decision,) = ledger.decisions("pilothouse", kind="telemetry.damaged")
+        (file,) = json.loads(decision.document)["files"]
+        assert (file["table"], file["file"]) == ("tasks", path.name)
+        (note,) = set_aside_notes(ledger, now)
+        assert note.startswith(
+            f"{file['rows']} rows of tasks of {file['day']} are in a file that cannot be read"
+        )
+        assert set_aside_notes(ledger, now - timedelta(hours=1)) == []
+        repair_lake(settings, take_out=True, actor="dana")
+        (note,) = set_aside_notes(ledger, SystemClock().now())
+        assert "were set aside" in note
+        tick.run(now)
+
+
+def test_a_file_that_a_merge_took_away_meanwhile_is_no_damage(settings, monkeypatch):
+    watch, path = FileWatch(settings.lake_folder), files_of(settings, "spans")[0]
+
+    def merged_meanwhile(*_arguments, **_options):
+        monkeypatch.undo()
+        path.unlink()
+        table = SegmentTable(settings.lake_folder / "spans", SCHEMAS["spans"])
+        table.refresh()
+        table.drop_files({str(path)})
+        return look_at_file(*_arguments, **_options)
+
+    monkeypatch.setattr("pilothouse.lake.file_watch.look_at_file", merged_meanwhile)
+    assert watch.look() == ()
 
 
 def test_doctor_and_a_query_name_what_to_type(settings):

@@ -64,11 +64,13 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
     That is told and learnt every few seconds, also while another tick takes minutes.
     """
     from pilothouse.connectors.own_intake import OwnServerIntake
+    from pilothouse.lake.file_watch import FileWatch
     from pilothouse.workflows.ground.background import Background, Tick
     from pilothouse.workflows.server.upkeep import server_ticks
     from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, PagesAhead
     from pilothouse.workflows.traces.agent_names import NAMES_LOOK_EVERY_S, NamesWatch
     from pilothouse.workflows.traces.reconcile import RECONCILE_EVERY_S
+    from pilothouse.workflows.traces.set_aside import FILES_EVERY_S, FilesTick
 
     request, room, ledger = parts.request, parts.room, parts.ledger
     installation, directory = room.installation, site.sign_in.directory
@@ -88,6 +90,11 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
             judge=site.shows.judged,
         ),
         *review_ticks(installation, ledger, directory),
+        Tick(
+            name="files of telemetry",
+            every_s=FILES_EVERY_S,
+            run=FilesTick(ledger, FileWatch(installation.settings.lake_folder).look).run,
+        ),
         Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=site.gap_watch.look),
         Tick(
             name="agent names",

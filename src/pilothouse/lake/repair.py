@@ -17,14 +17,15 @@ from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.seals import Seals
 from pilothouse.lake.segments import SegmentTable
 
-__all__ = ["ASIDE", "DamagedFile", "LakeLook", "look_at_files", "set_aside"]
+__all__ = ["ASIDE", "SCHEMAS", "DamagedFile", "LakeLook", "look_at_file", "look_at_files", "set_aside"]
 
 ASIDE = "quarantine"
 """Folder in the lake for what was taken out; a person decides what becomes of it."""
 
 FAULT_CHARS_MAX = 300
 
-_SCHEMAS = {"tasks": TASKS, "spans": SPANS}
+SCHEMAS = {"tasks": TASKS, "spans": SPANS}
+"""Columns of each table of a lake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +71,29 @@ def look_at_files(lake_folder: Path, *, is_whole: bool) -> LakeLook:
         StorageUnavailable: The log of a table cannot be read.
     """
     found, unsealed = [], 0
-    for name, schema in _SCHEMAS.items():
+    for name, schema in SCHEMAS.items():
         table = SegmentTable(lake_folder / name, schema)
         table.refresh()
         for file in sorted(table.files(), key=lambda one: (one.day, one.path)):
-            fault = _fault(file, table.seals, is_whole=is_whole)
-            unsealed += not fault and not table.seals.is_known(Path(file.path))
-            if fault:
-                found.append(
-                    DamagedFile(
-                        table=name, path=file.path, day=day_text(file.day), rows=file.rows, fault=fault
-                    )
-                )
+            damaged = look_at_file(name, file, table.seals, is_whole=is_whole)
+            unsealed += not damaged and not table.seals.is_known(Path(file.path))
+            if damaged:
+                found.append(damaged)
     return LakeLook(damaged=tuple(found), unsealed=unsealed)
+
+
+def look_at_file(table: str, file: DataFile, seals: Seals, *, is_whole: bool) -> DamagedFile | None:
+    """Return what is wrong with a file, or None.
+
+    Args:
+        table: `tasks` or `spans`.
+        file: The file, as the table names it.
+        seals: What the files of the table were when they were written.
+        is_whole: Whether it is read to its end; otherwise only how it ends.
+    """
+    fault = _fault(file, seals, is_whole=is_whole)
+    day = day_text(file.day)
+    return DamagedFile(table=table, path=file.path, day=day, rows=file.rows, fault=fault) if fault else None
 
 
 def set_aside(lake_folder: Path, damaged: Sequence[DamagedFile], *, on_record: Callable[[], None]) -> None:
@@ -102,7 +113,7 @@ def set_aside(lake_folder: Path, damaged: Sequence[DamagedFile], *, on_record: C
     lock = WriterLock(lake_folder)
     try:
         on_record()
-        for name, schema in _SCHEMAS.items():
+        for name, schema in SCHEMAS.items():
             paths = {one.path for one in damaged if one.table == name}
             if not paths:
                 continue
