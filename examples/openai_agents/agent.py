@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import sys
 
-from agents import Agent, Runner, function_tool
+from agents import Agent, Runner, function_tool, set_default_openai_client
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openinference.instrumentation.openai_agents import OpenAIAgentsInstrumentor
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -20,6 +22,15 @@ provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 trace.set_tracer_provider(provider)
 OpenAIAgentsInstrumentor().instrument(tracer_provider=provider)
+
+
+async def send_trace(request):
+    """Behind a gateway a task and its recorded run then have one id."""
+    inject(request.headers)
+
+
+hooks = {"request": [send_trace]}
+set_default_openai_client(AsyncOpenAI(http_client=DefaultAsyncHttpxClient(event_hooks=hooks)))
 
 
 @function_tool

@@ -161,7 +161,7 @@ def test_the_how_to_shows_what_the_example_runs(name):
     """Each passage of the how-to's code stands in the example, word for word."""
     page = (HOW_TO / f"instrument-{name.replace('_', '-')}.md").read_text(encoding="utf-8")
     agent = (ROOT / "examples" / name / "agent.py").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    code = "\n".join(re.findall(r"```py\n(.*?)```", page, re.DOTALL))
     lines = [line for line in code.splitlines() if line.strip() and line.strip() != "..."]
     assert lines
     assert [line for line in lines if line not in agent.splitlines()] == []

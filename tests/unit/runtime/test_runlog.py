@@ -127,8 +127,9 @@ def test_a_beginning_that_several_runs_share_is_told_with_one_that_is_enough(log
         log.read("a1b2c3d4")
     assert told.value.remedy == "Give more digits: `pilothouse replay a1b2c3d4e`, or a1b2c3d4f"
     assert log.read("a1b2c3d4e").summary.run.startswith("a1b2c3d4e5")
-    with pytest.raises(UnknownName, match="no run 'a2' was recorded"):
+    with pytest.raises(UnknownName, match="no run 'a2' was recorded") as told:
         log.read("a2")
+    assert "`traceparent`" in told.value.remedy, "an incident names traces"
 
 
 def test_a_conversation_of_n_calls_costs_n_and_comes_back_byte_for_byte(log, tmp_path):

@@ -99,7 +99,7 @@ def replay_since(
             in_force = installation.ledger.charter(agent)
         if charter is not None and in_force is not None:
             versions = versions_of_change(Path(in_force.path), charter, request.substitution)
-        command = write_pairs(report, to, versions)
+        command = write_pairs(report, to, versions, judged=len(labels))
         console.print(f"{len(report.pairs)} judged runs are pairs in {to}. Decide: {command}", soft_wrap=True)
 
 

@@ -50,7 +50,10 @@ def find_run(connection: sqlite3.Connection, run: str) -> str:
         return str(rows[0][0])
     if not rows or not low:
         raise UnknownName(
-            f"no run {run!r} was recorded", remedy="List them: `pilothouse replay --list`", subject=run
+            f"no run {run!r} was recorded",
+            remedy="List them: `pilothouse replay --list`. The id of a trace is that of a run only where the agent's client "
+            "sends `traceparent` to the gateway.",
+            subject=run,
         )
     (one,), (other,) = rows
     digits = next(at for at in range(len(one)) if one[at] != other[at]) + 1

@@ -239,17 +239,25 @@ def versions_of_change(path: Path, charter: Charter, change: Substitution) -> Ve
     )
 
 
-def write_pairs(report: WindowReport, folder: Path, versions: Versions) -> str:
+def write_pairs(report: WindowReport, folder: Path, versions: Versions, *, judged: int) -> str:
     """Write judged runs as cases with two files of outputs, and return the command that decides over them.
 
     Args:
         report: What came of the replay.
         folder: Made if it is missing.
         versions: What evidence of the two sides binds to.
+        judged: Tasks of the agent that people have judged, whether a run of theirs was recorded or not.
 
     Raises:
         UsageError: Nobody has judged any of the runs.
     """
+    if judged and not report.pairs:
+        raise UsageError(
+            f"people have judged {judged:,} tasks of {report.agent}, and none of them is one of the {report.runs} replayed runs",
+            remedy="A task and its recorded run have one id where the agent's client sends `traceparent` to the gateway: "
+            "the how-to of its framework has the lines. From then on, judge: `pilothouse review`",
+            subject=report.agent,
+        )
     if not report.pairs:
         raise UsageError(
             f"nobody has judged any of the {report.runs} replayed runs, so a gate has nothing to decide by",

@@ -14,7 +14,7 @@ from pilothouse.errors import UsageError
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.recorder import Recorder
-from pilothouse.workflows.curation.replay_window import replay_window
+from pilothouse.workflows.curation.replay_window import Versions, WindowReport, replay_window, write_pairs
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -88,3 +88,18 @@ def test_a_change_that_no_request_knows_is_no_counterfactual(tmp_path):
         record(log, conversation(2))
         with pytest.raises(UsageError, match="changes nothing in any request of 1 runs"):
             played(log, request)
+
+
+def test_tasks_that_were_judged_and_never_recorded_are_told_apart_from_tasks_that_nobody_judged(tmp_path):
+    """`pilothouse review` would bring no pair, however many answers people give."""
+    counts = ("runs", "skipped", "served", "live", "failed", "blocked", "same", "changed", "unjudgeable")
+    report = WindowReport(
+        agent="triage", since=NOW, until=NOW, change="model=m", grain="calls", trouble="", pairs=(),
+        **(dict.fromkeys(counts, 0) | {"runs": 326}),
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="nobody has judged any of the 326"):
+        write_pairs(report, tmp_path / "pairs", Versions(), judged=0)
+    with pytest.raises(UsageError, match="none of them is one of the 326 replayed runs") as told:
+        write_pairs(report, tmp_path / "pairs", Versions(), judged=40)
+    assert "`traceparent`" in told.value.remedy
+    assert not (tmp_path / "pairs").exists()
