@@ -23,6 +23,12 @@ __all__ = ["FailedCheck", "Gathered", "MustNotSeen"]
 FLIPS_MAX = 200
 """Flips kept in a verdict, worse ones first; the journal has all."""
 
+ERRORS_NAMED_MAX = 3
+"""Kinds of error that a note names; whoever mends these runs the gate again and reads the next ones."""
+
+ERROR_CHARACTERS_MAX = 160
+"""Of an error's text in a note: its kind and what it is about."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
@@ -106,6 +112,21 @@ class Gathered:
             return None
         reasons = "; ".join(f"{count} {name} ({first[name][:100]})" for name, count in why.most_common())
         return f"{len(missing)} results without a score: {reasons}"
+
+    @property
+    def failed_note(self) -> str | None:
+        """How many trials of the candidate ended without an answer of it, and of what; None when each had one."""
+        mine = [one for one in self._outcomes.values() if one.config == self._candidate.config]
+        failed = [one for one in mine if one.status in {TrialStatus.AGENT_ERROR, TrialStatus.TIMEOUT}]
+        if not failed:
+            return None
+        first = {one.error.partition(":")[0]: one.error for one in reversed(failed)}
+        why = Counter(one.error.partition(":")[0] for one in failed)
+        reasons = "; ".join(
+            f"{count} times {first[kind][:ERROR_CHARACTERS_MAX]}"
+            for kind, count in why.most_common(ERRORS_NAMED_MAX)
+        )
+        return f"{len(failed)} of {len(mine)} trials of the candidate ended in an error and count as bad: {reasons}"
 
     def results(self, cases: Sequence[Case], other: Arm | None) -> list[CaseResult]:
         """Return both sides of the cases of which the candidate has an outcome.

@@ -376,8 +376,7 @@ class GateRun:
             notes.append(
                 f"no attack was tried of {', '.join(untried)}, which the charter limits: EVAL-2 stays open"
             )
-        if self.gathered.unscored_note:
-            notes.append(self.gathered.unscored_note)
+        notes += filter(None, (self.gathered.failed_note, self.gathered.unscored_note))
         notes += [
             f"{one.rules.task_type}: counting every result without a score as a failure would change the verdict"
             for one in self.judges
