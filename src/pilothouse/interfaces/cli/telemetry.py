@@ -36,13 +36,19 @@ def register(cli: typer.Typer, services: Services) -> None:
     """Add `import`, `traces` and `trace` to the command tree."""
 
     @cli.command("import")
-    def import_(
+    def import_(  # noqa: PLR0917 - the options of a command
         files: Annotated[
             list[Path], typer.Argument(help="OTLP files: JSON, JSON lines or protobuf; gzip too.")
         ],
         signal: Annotated[
             str, typer.Option(help="What protobuf files carry: traces or logs. JSON says it itself.")
         ] = "traces",
+        agent: Annotated[
+            str | None, typer.Option(help="Agent of spans whose process names none (`pilothouse.agent`).")
+        ] = None,
+        task_type: Annotated[
+            str | None, typer.Option(help="Task type of spans that name none themselves, nor their process.")
+        ] = None,
         as_json: AsJson = False,
         home: Home = None,
     ) -> int:
@@ -55,9 +61,13 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "signal", signal, ("traces", "logs"), remedy="Give --signal traces or logs."
             )
         settings = load_settings(home=home)
+        given = {"pilothouse.agent": agent, "pilothouse.task.type": task_type}
+        named = {key: value for key, value in given.items() if value}
         size = sum(path.stat().st_size for path in files if path.is_file())
         with _Progress(size) as progress, services.open_intake(settings) as intake:
-            report = import_files(files, intake, signal=Signal(signal), on_progress=progress.advance)
+            report = import_files(
+                files, intake, signal=Signal(signal), named=named, on_progress=progress.advance
+            )
         _show_report(report, as_json=as_json)
         return int(ExitStatus.USAGE if report.faults_total else ExitStatus.HOLDS)
 

@@ -11,9 +11,11 @@ import gzip
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from pilothouse.errors import Place, StorageUnavailable, UsageError
 from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
@@ -34,11 +36,20 @@ BUSY_TRIES_MAX = 600
 
 BUSY_PAUSE_S = 0.1
 
+NAMES_ARE_FOR_JSON = (
+    "agent and task type are added to OTLP in JSON only; let the OpenTelemetry Collector write the file as JSON, or name "
+    "them in its `resource` processor"
+)
+
 JSON_KEYS = {
     "resourceSpans": Signal.TRACES,
     "resourceLogs": Signal.LOGS,
     "resourceMetrics": Signal.METRICS,
 }
+
+
+UNNAMED: Mapping[str, str] = MappingProxyType({})
+"""Nothing is added to what a file says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +110,7 @@ def import_files(
     intake: Intake,
     *,
     signal: Signal = Signal.TRACES,
+    named: Mapping[str, str] = UNNAMED,
     on_progress: Callable[[int], None] = lambda _bytes: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> ImportReport:
@@ -108,6 +120,7 @@ def import_files(
         paths: Files, read in this order.
         intake: Where the requests go.
         signal: What protobuf files carry; JSON says it itself.
+        named: Attributes for each resource that does not say them, as `pilothouse run` gives them to a process; JSON only.
         on_progress: Told how many more bytes were read.
         pause: Waits while the intake is busy.
 
@@ -129,7 +142,10 @@ def import_files(
             if isinstance(found, ImportFault):
                 faults.append(found)
                 continue
-            receipt = _send(intake, found, pause)
+            if named and found.content_type != "application/json":
+                faults.append(ImportFault(place=found.place, reason=NAMES_ARE_FOR_JSON))
+                continue
+            receipt = _send(intake, _with_names(found, named), pause)
             on_progress(found.end - done)
             done = found.end
             if receipt.answer is not IntakeAnswer.ACCEPTED:
@@ -172,6 +188,28 @@ def read_requests(path: Path, *, signal: Signal = Signal.TRACES) -> Iterator[Imp
         yield from _json_requests(path, data.removeprefix(b"\xef\xbb\xbf"))
     else:
         yield from _protobuf_requests(path, data, signal)
+
+
+def _with_names(found: ImportedRequest, named: Mapping[str, str]) -> ImportedRequest:
+    """Add what a log of before could not say; whatever has another shape is the intake's to refuse."""
+    if not named:
+        return found
+    document = json.loads(found.body)
+    (key,) = (one for one in JSON_KEYS if one in document)
+    groups = document[key]
+    for group in groups if isinstance(groups, list) else ():
+        if not isinstance(group, dict):
+            continue
+        resource = group.get("resource") or {}
+        said = resource.get("attributes") or [] if isinstance(resource, dict) else None
+        if isinstance(said, list):
+            group["resource"] = {**resource, "attributes": [*said, *_unsaid(said, named)]}
+    return replace(found, body=json.dumps(document).encode())
+
+
+def _unsaid(said: Sequence[Any], named: Mapping[str, str]) -> list[dict[str, Any]]:
+    keys = {one.get("key") for one in said if isinstance(one, dict)}
+    return [{"key": key, "value": {"stringValue": value}} for key, value in named.items() if key not in keys]
 
 
 def _send(intake: Intake, found: ImportedRequest, pause: Callable[[float], None]) -> Receipt:

@@ -148,3 +148,62 @@ def test_progress_reaches_the_end_of_the_file(tmp_path):
     data = to_json(ONE) + b"\n" + to_json(TWO)
     imported(tmp_path, data, on_progress=read.append)
     assert sum(read) == len(data)
+
+
+NAMES = {"pilothouse.agent": "triage", "pilothouse.task.type": "invoice"}
+
+
+class Kept:
+    """An intake that keeps what it is given."""
+
+    def __init__(self):
+        self.bodies = []
+
+    def accept(self, _signal, *, body, **_):
+        self.bodies.append(json.loads(body))
+        return Receipt(answer=IntakeAnswer.ACCEPTED, items=1)
+
+
+def attributes(*pairs):
+    return [{"key": key, "value": {"stringValue": value}} for key, value in pairs]
+
+
+def test_a_log_of_before_is_given_the_names_that_nobody_could_write_then(tmp_path):
+    """All its tasks were outside the charter else, and people were called for each day of it."""
+    said = attributes(("service.name", "bot"), ("pilothouse.task.type", "refund"))
+    spans = [{"spans": [{"traceId": "0" * 31 + "1"}]}]
+    lines = [
+        {"resourceSpans": [{"resource": {"attributes": said}, "scopeSpans": spans}, {"scopeSpans": spans}]},
+        {"resourceLogs": [{"resource": {"attributes": None}, "scopeLogs": []}]},
+    ]
+    path = tmp_path / "old.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    kept = Kept()
+    assert import_files([path], kept, named=NAMES).faults == ()
+    first, second = kept.bodies[0]["resourceSpans"]
+    assert first["resource"]["attributes"] == [*said, *attributes(("pilothouse.agent", "triage"))]
+    assert second["resource"]["attributes"] == attributes(*NAMES.items())
+    assert first["scopeSpans"] == second["scopeSpans"] == spans
+    assert kept.bodies[1]["resourceLogs"][0]["resource"]["attributes"] == attributes(*NAMES.items())
+    import_files([path], kept)
+    assert kept.bodies[2:] == lines, "nothing is added unasked"
+
+
+@pytest.mark.parametrize(
+    "broken", ["x", None, 5, [5], [{"resource": 5}], [{"resource": {"attributes": "x"}}]]
+)
+def test_what_has_another_shape_is_left_to_the_intake(tmp_path, broken):
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({"resourceSpans": broken}))
+    kept = Kept()
+    import_files([path], kept, named=NAMES)
+    assert kept.bodies == [{"resourceSpans": broken}]
+
+
+def test_a_protobuf_file_is_not_taken_without_the_names_it_was_to_get(tmp_path):
+    path = tmp_path / "old.pb"
+    path.write_bytes(b"\x0a\x00")
+    kept = Kept()
+    report = import_files([path], kept, named=NAMES)
+    assert kept.bodies == []
+    assert "in JSON only" in report.faults[0].reason
