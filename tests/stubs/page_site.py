@@ -25,7 +25,7 @@ from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.review import ReviewRoom
 from pilothouse.interfaces.web.rollout import RolloutRoom
 from pilothouse.interfaces.web.runs import RunRoom
-from pilothouse.interfaces.web.shelf import ShelfRoom
+from pilothouse.interfaces.web.section_pages import ShelfRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.interfaces.web.waivers import WaiverRoom
 from pilothouse.ledger.controls import SqlControls

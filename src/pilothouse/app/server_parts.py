@@ -120,7 +120,7 @@ def application(parts: Parts, site: Site, mcp: McpEndpoint | None) -> App:
     from pilothouse.interfaces.web.pages import web_app
     from pilothouse.interfaces.web.rollout import RolloutRoom
     from pilothouse.interfaces.web.runs import RunRoom
-    from pilothouse.interfaces.web.shelf import ShelfRoom
+    from pilothouse.interfaces.web.section_pages import ShelfRoom
     from pilothouse.interfaces.web.waivers import WaiverRoom
     from pilothouse.lake.health import metrics_text
     from pilothouse.ledger.curation import SqlCuration

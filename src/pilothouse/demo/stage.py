@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from pilothouse.demo.agent_process import AgentProcess
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step, Typed
 from pilothouse.demo.people import people_who_answer
 from pilothouse.demo.place import AGENT, DemoPlace
-from pilothouse.demo.understudy import Understudy
 from pilothouse.errors import InfrastructureError
 from pilothouse.runtime.launcher import Launch, agent_environment
 from pilothouse.workflows.drills.canary_trace import record_canary
@@ -44,14 +44,14 @@ class Stage:
         place: The demo's folder.
         parts: From the composition root.
         began_at: Start of the first simulated day, aware UTC.
-        understudy: The agent's processes.
+        agent_process: The agent's processes.
         on_step: Told about progress.
     """
 
     place: DemoPlace
     parts: DemoParts
     began_at: datetime
-    understudy: Understudy
+    agent_process: AgentProcess
     on_step: Callable[[Step], None]
 
     def moment(self, day: int, hour: float = 18.0) -> datetime:
@@ -183,5 +183,5 @@ class Stage:
         variables |= {"OPENAI_API_KEY": "offline", "DEMO_RATES_PROXY": model.origin}
         arguments = ["--inbox", str(self.place.inbox(inbox))]
         arguments += ["--erp", str(self.place.erp), "--prompt", str(self.place.prompt)]
-        for done in self.understudy.work(arguments, variables):
+        for done in self.agent_process.work(arguments, variables):
             yield done["day"], done["tasks"]

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.demo.agent_process import AgentProcess
 from pilothouse.demo.chapters import fail_in_phase, recover, repair
 from pilothouse.demo.furnish import furnish
 from pilothouse.demo.gates import enter_phase, promote
@@ -29,7 +30,6 @@ from pilothouse.demo.place import AGENT, DemoPlace, claim_place, find_place, mar
 from pilothouse.demo.stage import Stage
 from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS, REPAIR_DAY, STORY_DAYS
 from pilothouse.demo.triage_model import answer_as_provider
-from pilothouse.demo.understudy import Understudy
 from pilothouse.errors import UsageError
 from pilothouse.settings import Settings
 from pilothouse.workflows.reports.show import report_of
@@ -93,8 +93,10 @@ def run_demo(
     on_step(Step(text=f"making weeks of mail, an ERP and a model server in {place.home}"))
     with parts.open_installation(place.settings) as installation:
         furnish(place, installation.ledger, began_at=began_at, scale=scale)
-    with closing(Understudy()) as understudy:
-        _play(Stage(place=place, parts=parts, began_at=began_at, understudy=understudy, on_step=on_step))
+    with closing(AgentProcess()) as agent_process:
+        _play(
+            Stage(place=place, parts=parts, began_at=began_at, agent_process=agent_process, on_step=on_step)
+        )
     mark_finished(place, began_at=began_at)
     return judge_demo(place, parts)
 

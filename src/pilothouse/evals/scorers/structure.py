@@ -12,7 +12,7 @@ from typing import Any
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
-from pilothouse.evals.scorers.patience import problem_in_time
+from pilothouse.evals.scorers.bounded_check import problem_in_time
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.scorers.text import has_field
 from pilothouse.evals.trial import Reply, Result

@@ -15,7 +15,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
-from pilothouse.evals.scorers.patience import problem_in_time
+from pilothouse.evals.scorers.bounded_check import problem_in_time
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.trial import Reply, Result
 from pilothouse.schemas.process import shared_processes

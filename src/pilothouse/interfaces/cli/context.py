@@ -11,8 +11,8 @@ import typer
 
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.asking_live import live_key
 from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.live_key import live_key
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import Settings, load_settings
 

@@ -64,7 +64,7 @@ from pilothouse.interfaces.cli import (
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, say, spell_unwritable
 from pilothouse.interfaces.cli.files import file_error
 from pilothouse.interfaces.cli.help_page import CONTEXT
-from pilothouse.interfaces.cli.late import late_group
+from pilothouse.interfaces.cli.lazy_group import late_group
 from pilothouse.interruption import INTERRUPTED, was_told_to_stop
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.asking_live import live_key
 from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.live_key import live_key
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.settings import Settings, load_settings

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.asking_live import live_key
 from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.live_key import live_key
 from pilothouse.reports.words import plural
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from http import HTTPStatus
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Promise, VirtualKey, WireProtocol
 from pilothouse.runtime.context.edits import Removed
-from pilothouse.runtime.gateway.idents import fresh_call_id
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.refusal import RefusalCode
 from pilothouse.runtime.gateway.routes import Operation, Route
 from pilothouse.runtime.gateway.wire import inflate
 from pilothouse.runtime.linkage import Conversation
+from pilothouse.runtime.random_ids import new_span_id
 
 __all__ = ["UNDONE", "Attempt", "Call", "Ending"]
 
@@ -139,7 +139,7 @@ class Call:
     protocol: WireProtocol
     identity: str
     parent: str | None = None
-    call_id: str = field(default_factory=fresh_call_id)
+    call_id: str = field(default_factory=new_span_id)
     launch: str | None = None
     said: Conversation | None = None
     request: bytes = b""

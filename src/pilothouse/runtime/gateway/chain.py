@@ -11,7 +11,7 @@ from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.ports.gateway import Promise, Provider, WireProtocol
 from pilothouse.runtime.gateway.call import Call
-from pilothouse.runtime.gateway.member import Member
+from pilothouse.runtime.gateway.chain_member import Member
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation, Route

@@ -17,8 +17,8 @@ import msgspec
 
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
+from pilothouse.runtime.gateway.chain_member import Member, Opener
 from pilothouse.runtime.gateway.failure import Failure, pause_before_next
-from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import ANSWER_BYTES_MAX, Relay, Whole
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed

@@ -23,13 +23,13 @@ from pilothouse.runtime.gateway.background import BackgroundCalls, RecordedOf
 from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.chain import ChainBuilder
+from pilothouse.runtime.gateway.chain_member import Member, Opener
 from pilothouse.runtime.gateway.conversations import Conversations
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.kept_there import further_asked
 from pilothouse.runtime.gateway.key_book import KeyBook
 from pilothouse.runtime.gateway.keys import shown_key
-from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import Directory

@@ -19,7 +19,7 @@ from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.messages import FinalAnswer, question_asked
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
-from pilothouse.runtime.gateway.spoken import spoken
+from pilothouse.runtime.gateway.synthetic_answer import answer_with
 
 __all__ = ["HOLD_LIFE_MAX", "HoldDesk"]
 
@@ -83,7 +83,7 @@ class HoldDesk:
         if hold.output is None:
             raise _rejected(f"the answer {reason}, and it is {hold.state.value}: {hold.note or _NO_REASON}")
         call.hold_id = hold.hold_id  # a person has decided this very answer to this very request already
-        return spoken(call, hold.output)
+        return answer_with(call, hold.output)
 
     async def decision(self, call: Call, hold_id: str, *, wait_s: float = 0.0) -> Whole:
         """Return the answer that a person released or corrected, or that it still waits.
@@ -123,7 +123,7 @@ class HoldDesk:
                     "Give the task to a person, or start again.",
                 )
             )
-        return spoken(call, hold.output)
+        return answer_with(call, hold.output)
 
     async def _read(self, holds: Holds, hold_id: str) -> Hold | None:
         try:
@@ -146,4 +146,4 @@ def _rejected(why: str) -> Refused:
 
 
 def _waiting(call: Call, hold: Hold) -> Whole:
-    return spoken(call, HELD_TEXT.format(hold=hold.hold_id))
+    return answer_with(call, HELD_TEXT.format(hold=hold.hold_id))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Never
 
 from pilothouse.ports.gateway import Provider
-from pilothouse.runtime.gateway.member import Member
+from pilothouse.runtime.gateway.chain_member import Member
 from pilothouse.runtime.gateway.upstream import UpstreamFailed
 from pilothouse.runtime.resilience.breaker import Breaker, BreakerPolicy
 

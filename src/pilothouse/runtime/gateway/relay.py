@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
+from pilothouse.runtime.gateway.chain_member import Member
 from pilothouse.runtime.gateway.failure import UNHEARD, Failure
-from pilothouse.runtime.gateway.member import Member
 from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
 from pilothouse.runtime.gateway.passage import Passage
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event

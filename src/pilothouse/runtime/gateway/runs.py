@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pilothouse.runtime.gateway.idents import fresh_run_id
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Place
+from pilothouse.runtime.random_ids import new_run_id
 
 __all__ = ["Ownership", "RunIdentity", "identify"]
 
@@ -110,6 +110,6 @@ def identify(place: Place, headers: Mapping[bytes, bytes], agent: str, runs: Own
             run = found[1].decode()
             if runs.claim(run, agent):
                 return RunIdentity(run, "traceparent", found[2].decode())
-    fresh = fresh_run_id()
+    fresh = new_run_id()
     runs.begin(fresh, agent)
     return RunIdentity(fresh, "new")

@@ -22,10 +22,10 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
 from pilothouse.runtime.gateway.call import Call, Ending
-from pilothouse.runtime.gateway.idents import fresh_call_id
 from pilothouse.runtime.gateway.messages import spoken_input, spoken_output
 from pilothouse.runtime.gateway.provider_calls import calls_by_provider
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.random_ids import new_span_id
 
 __all__ = ["SpanSink"]
 
@@ -321,7 +321,7 @@ def _lost(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:
             attributes += _usage(attempt.spent, call.protocol)
         span: dict[str, Any] = {
             "traceId": call.run,
-            "spanId": fresh_call_id(),
+            "spanId": new_span_id(),
             "name": f"{OPERATIONS[call.route.operation]} {attempt.model}".strip(),
             "kind": 3,
             "startTimeUnixNano": str(attempt.began_ns),
@@ -349,7 +349,7 @@ def _made_there(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:
             attributes.append(_text("error.type", "mcp_error"))
         span: dict[str, Any] = {
             "traceId": call.run,
-            "spanId": fresh_call_id(),
+            "spanId": new_span_id(),
             "name": f"execute_tool {made.tool}",
             "kind": 3,
             "startTimeUnixNano": str(call.began_ns),

@@ -20,8 +20,7 @@ from pilothouse.errors import Denied, PilothouseError
 from pilothouse.ports.approvals import CallProposal, PermissionBook, ShownArgument, UsedSoFar
 from pilothouse.ports.permissions import PermissionDecision, TaskOpening
 from pilothouse.ports.tools import ToolCall, UnreadValues
-from pilothouse.runtime.permissions.engine import CompiledTool
-from pilothouse.runtime.permissions.looking import (
+from pilothouse.runtime.permissions.arguments import (
     Looked,
     facts_of,
     is_entitled,
@@ -30,8 +29,9 @@ from pilothouse.runtime.permissions.looking import (
     persons_needed,
     shown_arguments,
 )
+from pilothouse.runtime.permissions.denial_text import remedy_for
+from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.open_tasks import OpenTasks, task_type_of, token_digest
-from pilothouse.runtime.permissions.remedies import remedy_for
 from pilothouse.runtime.provenance.context import TaskContext
 from pilothouse.runtime.provenance.hiding import FillingRoom
 

@@ -16,8 +16,8 @@ import time
 from collections import deque
 from typing import Any, Protocol
 
+from pilothouse.runtime.random_ids import new_span_id, new_trace_id
 from pilothouse.runtime.sdk.run import identity
-from pilothouse.runtime.span_ids import new_span_id, new_trace_id
 
 __all__ = ["RING_MAX", "OtelSink", "Recorder", "Sink", "SpanRow", "sink"]
 

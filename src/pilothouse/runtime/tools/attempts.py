@@ -22,9 +22,9 @@ from pilothouse.runtime.resilience.gate import Admitted, Limited
 from pilothouse.runtime.resilience.idempotency import CallState
 from pilothouse.runtime.resilience.retry import NoRetry
 from pilothouse.runtime.tools.call_row import CallRow
+from pilothouse.runtime.tools.contract_check import accepted_age_s
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.failure import in_doubt, read_failure, says_of_health
-from pilothouse.runtime.tools.fitting import accepted_age_s
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.steps import Attempt, Blocking, Pause, Step
 

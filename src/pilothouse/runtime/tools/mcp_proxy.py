@@ -27,7 +27,7 @@ from pilothouse import __version__
 from pilothouse.core.charter.tool_names import call_name
 from pilothouse.errors import PilothouseError, ToolError
 from pilothouse.ports.tools import ToolCall
-from pilothouse.runtime.span_ids import new_span_id
+from pilothouse.runtime.random_ids import new_span_id
 from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_answers import answer_of, data_of, says_more

@@ -9,7 +9,7 @@ from typing import Any
 from mcp_types import Tool, ToolAnnotations
 
 from pilothouse.errors import ToolError
-from pilothouse.runtime.tools.fitting import problem_of
+from pilothouse.runtime.tools.contract_check import problem_of
 from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.schema import check_of
 from pilothouse.runtime.tools.steps import Step

@@ -20,8 +20,8 @@ from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline
 from pilothouse.runtime.resilience.idempotency import CallState
 from pilothouse.runtime.tools.attempts import Progress, try_until_done
 from pilothouse.runtime.tools.call_row import CallRow
+from pilothouse.runtime.tools.contract_check import check_arguments
 from pilothouse.runtime.tools.door import Door
-from pilothouse.runtime.tools.fitting import check_arguments
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.steps import Blocking, EnterGate, Step
 

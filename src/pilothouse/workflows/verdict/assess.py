@@ -45,8 +45,8 @@ from pilothouse.workflows.people.signing import waivers_of
 from pilothouse.workflows.traces.set_aside import set_aside_notes
 from pilothouse.workflows.verdict.accept import rejection_note
 from pilothouse.workflows.verdict.docket import decided_items, open_sitting
-from pilothouse.workflows.verdict.elsewhere import beside_notes, tried_elsewhere, tried_notes
 from pilothouse.workflows.verdict.stability import clock_evidence
+from pilothouse.workflows.verdict.unjudged_tasks import beside_notes, tried_elsewhere, tried_notes
 
 __all__ = ["Assessment", "assess"]
 

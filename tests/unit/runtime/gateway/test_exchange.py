@@ -11,8 +11,8 @@ import pytest
 
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.call import Attempt, Call
+from pilothouse.runtime.gateway.chain_member import Member
 from pilothouse.runtime.gateway.exchange import Exchange
-from pilothouse.runtime.gateway.member import Member
 from pilothouse.runtime.gateway.policy import AgentPolicy, Pin
 from pilothouse.runtime.gateway.refusal import Refused
 from pilothouse.runtime.gateway.routes import find_place

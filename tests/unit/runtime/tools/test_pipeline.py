@@ -16,8 +16,8 @@ from pilothouse.errors import StorageUnavailable, ToolError
 from pilothouse.ports.controls import ControlState
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline, under_deadline
+from pilothouse.runtime.tools.contract_check import ARGUMENTS_BYTES_MAX
 from pilothouse.runtime.tools.door import Door
-from pilothouse.runtime.tools.fitting import ARGUMENTS_BYTES_MAX
 from pilothouse.runtime.tools.guards import OutageGuard
 from pilothouse.runtime.tools.loops import LoopWatch
 from pilothouse.runtime.tools.memory_calls import MemoryCalls

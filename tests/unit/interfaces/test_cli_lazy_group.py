@@ -8,7 +8,7 @@ import typer
 import typer.main
 from typer.testing import CliRunner
 
-from pilothouse.interfaces.cli.late import late_group
+from pilothouse.interfaces.cli.lazy_group import late_group
 
 
 def shelf():

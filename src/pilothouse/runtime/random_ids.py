@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random ids of runs and calls, drawn from the system many at a time: a system call for each costs more than the id's use.
+"""Random ids of traces, spans and runs, drawn from the system many at a time: a system call for each costs more than the id's use.
 
 A run's id begins with the time, so that what is written next into an index of runs lies beside what was written last.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-__all__ = ["fresh_call_id", "fresh_run_id"]
+__all__ = ["new_run_id", "new_span_id", "new_trace_id"]
 
 HALF_BYTES = 8
 DRAWN = 512
@@ -24,11 +24,11 @@ _halves: list[str] = []
 os.register_at_fork(after_in_child=_halves.clear)  # or both would go on with the same ones
 
 
-def fresh_call_id() -> str:
-    """Return 16 hex digits that nobody was given before.
+def new_span_id() -> str:
+    """Return 16 hex digits that nobody was given before, in any thread: the id of a span, or of a model call.
 
     Example:
-        >>> len({fresh_call_id() for _ in range(1_000)})
+        >>> len({new_span_id() for _ in range(1_000)})
         1000
     """
     try:
@@ -40,12 +40,17 @@ def fresh_call_id() -> str:
         return drawn[:size]
 
 
-def fresh_run_id() -> str:
-    """Return 32 hex digits that nobody was given before; the first four are the time.
+def new_trace_id() -> str:
+    """Return 32 hex digits that nobody was given before.
 
     Example:
-        >>> len(fresh_run_id())
+        >>> len(new_trace_id())
         32
     """
+    return new_span_id() + new_span_id()
+
+
+def new_run_id() -> str:
+    """Return 32 hex digits that nobody was given before; the first four are the time."""
     tick = time.time_ns() // TICK_NS % 16**TICK_DIGITS
-    return f"{tick:0{TICK_DIGITS}x}{fresh_call_id()[TICK_DIGITS:]}{fresh_call_id()}"
+    return f"{tick:0{TICK_DIGITS}x}{new_trace_id()[TICK_DIGITS:]}"

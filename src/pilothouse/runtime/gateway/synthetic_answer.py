@@ -10,10 +10,10 @@ from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.routes import Operation
 
-__all__ = ["spoken"]
+__all__ = ["answer_with"]
 
 
-def spoken(call: Call, text: str) -> Whole:
+def answer_with(call: Call, text: str) -> Whole:
     """Return an answer of the protocol in use that says a text: the gateway's, or a person's.
 
     Args:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pilothouse.errors import InfrastructureError
 
-__all__ = ["Understudy"]
+__all__ = ["AgentProcess"]
 
 
-class Understudy:
+class AgentProcess:
     """Starts the demo's agent at once, so that it is ready when the story needs it."""
 
     def __init__(self) -> None:
