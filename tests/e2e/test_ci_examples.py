@@ -19,7 +19,7 @@ from pilothouse.workflows.gate.release_outputs import MARKER
 pytestmark = pytest.mark.slow
 
 EXAMPLE = ROOT / "examples" / "ci"
-INSTALL = "pip install pilothouse"
+INSTALL = "pip install wheels/*.whl"
 
 
 def github():

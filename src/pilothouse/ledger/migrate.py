@@ -84,7 +84,7 @@ def _upgrade(connection: Connection, current: str | None, subject: str) -> None:
         raise StorageUnavailable(
             f"the ledger {subject!r} was written by a newer Pilothouse (revision {current}, "
             f"this one knows {HEAD})",
-            remedy="Upgrade with `pip install --upgrade pilothouse`, or set PILOTHOUSE_HOME to another folder.",
+            remedy="Use the Pilothouse that wrote it or a newer one, or set PILOTHOUSE_HOME to another folder.",
             subject=subject,
         )
     command.upgrade(config, HEAD)
