@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pilothouse.errors import UsageError
 from pilothouse.lake.columns import COST_UNPRICED, CoreSpan, TaskRow
@@ -17,10 +18,13 @@ from pilothouse.lake.records import pico_of
 from pilothouse.lake.revisions import current
 from pilothouse.lake.view import Database, View
 
-__all__ = ["TRACE_IDS_MAX", "StoredRows"]
+__all__ = ["ROWS_AT_ONCE", "TRACE_IDS_MAX", "StoredRows"]
 
 TRACE_IDS_MAX = 10_000
 """Trace ids in one look-up."""
+
+ROWS_AT_ONCE = 4_000_000
+"""Rows that one question of a look through everything reads: a second or two of its ten."""
 
 CLOCKS_APART_NS = 86_400 * 1_000_000_000
 """So far a clock may have been set back since a file was written; older files hold no row that was closed lately."""
@@ -179,16 +183,49 @@ class StoredRows:
     def late_tasks(self, sealed_ns: int) -> list[str]:
         """Return the ids of the tasks of which more spans are stored than were folded, by id.
 
+        Each question reads `ROWS_AT_ONCE` rows or one file: a lake may hold more than can be looked through in the time of one.
+
         Args:
             sealed_ns: Only tasks whose row was written before, Unix nanoseconds.
         """
         view = self._view()
+        stored = self._span_counts(view)
+        maybe: set[str] = set()
+        for part in _task_parts(view):
+            folded = self._database.run(
+                part, "SELECT trace_id, spans FROM tasks WHERE closed_ns < ?", [sealed_ns]
+            )
+            both = folded.join(stored, "trace_id", join_type="inner")
+            more = both.filter(pc.greater(both.column("stored"), both.column("spans")))
+            maybe.update(map(str, more.column("trace_id").to_pylist()))
+        ids, late = sorted(maybe), list[str]()
+        for start in range(0, len(ids), TRACE_IDS_MAX):
+            late += self._late_of(ids[start : start + TRACE_IDS_MAX], sealed_ns)
+        return late
+
+    def _span_counts(self, view: View) -> pa.Table:
+        """Return how many spans are stored of each trace, a span that is in two files twice."""
+        counts = [
+            self._database.run(
+                part,
+                "SELECT trace_id, count(DISTINCT (span_id, record_id)) AS stored FROM spans "
+                "WHERE record = 'span' GROUP BY trace_id",
+            )
+            for part in _span_parts(view)
+        ]
+        added = pa.concat_tables(counts).group_by("trace_id").aggregate([("stored", "sum")])
+        return added.rename_columns(["trace_id", "stored"])
+
+    def _late_of(self, trace_ids: list[str], sealed_ns: int) -> list[str]:
+        """Return those of some tasks, by id, of which more spans are stored than their current row was folded from."""
+        view = self.near(trace_ids, ())
         table = self._database.run(
             view,
             f", {current(view)} SELECT trace_id FROM current JOIN (SELECT trace_id, "  # noqa: S608 - constants
-            "count(DISTINCT (span_id, record_id)) AS stored FROM spans WHERE record = 'span' GROUP BY trace_id) "
+            "count(DISTINCT (span_id, record_id)) AS stored FROM spans "
+            "WHERE record = 'span' AND trace_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY trace_id) "
             "USING (trace_id) WHERE stored > spans AND closed_ns < ? ORDER BY trace_id",
-            [sealed_ns],
+            [trace_ids, sealed_ns],
         )
         return [str(ident) for ident in table.column("trace_id").to_pylist()]
 
@@ -213,3 +250,30 @@ def _since(view: View, since_ns: int) -> View:
         span_files=tuple(file for file in view.span_files if file.start_max >= since_ns),
         task_files=tuple(file for file in view.task_files if file.start_max >= since_ns),
     )
+
+
+def _span_parts(view: View) -> Iterator[View]:
+    """Yield a view in parts with some of its spans each, the last with those in memory."""
+    for files in _grouped(view.span_files):
+        yield View(span_files=files)
+    yield View(span_tail=view.span_tail)
+
+
+def _task_parts(view: View) -> Iterator[View]:
+    """Yield a view in parts with some of its tasks each, the last with those in memory."""
+    for files in _grouped(view.task_files):
+        yield View(task_files=files)
+    yield View(task_tail=view.task_tail)
+
+
+def _grouped(files: tuple[DataFile, ...]) -> Iterator[tuple[DataFile, ...]]:
+    group: list[DataFile] = []
+    rows = 0
+    for file in files:
+        if group and rows + file.rows > ROWS_AT_ONCE:
+            yield tuple(group)
+            group, rows = [], 0
+        group.append(file)
+        rows += file.rows
+    if group:
+        yield tuple(group)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from otlp_bodies import PROTOBUF, START_NS, request, run_spans
 
-from pilothouse.lake import agent_names
+from pilothouse.lake import agent_names, stored_rows
 from pilothouse.lake.node import open_node
 from pilothouse.lake.prices import Price
 from pilothouse.ports.intake import Signal
@@ -103,6 +103,30 @@ def test_a_sealed_task_is_rebuilt_when_a_person_asks_and_only_then(opened, clock
     assert node.late_tasks() == ()
     assert node.rebuild([task.trace_id]) == 0
     assert node.health().gap == 0
+
+
+def test_late_tasks_are_looked_for_in_pieces_that_each_take_little_time(opened, clock, monkeypatch):
+    node = opened()
+    task = sealed_with_a_late_failure(node, clock)
+    for number in range(2, 5):
+        send(node, run_spans(number, start=START_NS + 40 * DAY_NS))
+        send(node, run_spans(number, start=START_NS + 40 * DAY_NS))  # once more: stored twice, and not late
+    clock.advance(timedelta(days=50))
+    node.stop(drain=True)
+    node = opened()
+    database, asked = node._writer._stored_rows._database, []
+
+    def noted(view, *arguments, run=database.run):
+        asked.append(max(len(view.span_files), len(view.task_files)))
+        return run(view, *arguments)
+
+    monkeypatch.setattr(database, "run", noted)
+    monkeypatch.setattr(stored_rows, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(stored_rows, "TRACE_IDS_MAX", 1)
+    assert node.late_tasks() == (task.trace_id,)
+    files = len(node._writer._spans.files()) + len(node._writer._tasks.files())
+    assert len(asked) > files > 6
+    assert max(asked[: files + 2]) == 1
 
 
 @pytest.mark.parametrize("are_noted", [True, False], ids=["noted", "not noted"])
