@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.core.charter.operations import phase_in_words
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, result_console, say
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
@@ -149,6 +148,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Take an agent back to an earlier phase, or begin the present one anew; the stable days start again."""
+        from pilothouse.core.charter.operations import phase_in_words
         from pilothouse.workflows.ground.agents import choose_agent
         from pilothouse.workflows.phases.phases import roll_back_phase
 
