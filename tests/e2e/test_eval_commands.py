@@ -166,6 +166,7 @@ def test_cases_are_held_against_recorded_traffic_and_the_verdict_says_what_diffe
     )
     write_lines(tmp_path / "like.jsonl", [labelled(n) for n in range(180)])
     typed(f"dataset add datasets/labelled {tmp_path / 'like.jsonl'}")
+    typed("verdict", exits=None)  # puts the charter into force
     typed(f"dataset show datasets/labelled --record {ROUTER}")
     with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
         (found,) = [one for one in ledger.evidence(ROUTER) if one.kind == "dataset.distance"]
@@ -184,3 +185,11 @@ def test_cases_are_held_against_recorded_traffic_and_the_verdict_says_what_diffe
     item = next(one for one in items if one["scope"].get("part") == "likeness")
     assert item["status"] == "breached"
     assert "they differ in " in item["sentence"]
+
+    typed(f"dataset add datasets/easy {tmp_path / 'like.jsonl'}")
+    write_lines(tmp_path / "one.jsonl", [labelled(0) | {"id": "more", "input": {"mail": "another"}}])
+    typed(f"dataset add datasets/easy {tmp_path / 'one.jsonl'}")
+    with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
+        before = ledger.evidence(ROUTER)
+        typed(f"dataset show datasets/easy --record {ROUTER}")
+        assert ledger.evidence(ROUTER) == before, "the charter names another set"

@@ -48,7 +48,7 @@ def site(stub, holds, on_invalid="hold", repairs=1, provider="acme"):
 
 
 def counts_of(gateway):
-    return gateway.gateway._guardian.take_counts().get((AGENT, None))
+    return gateway.gateway._guardian.take_counts().get((AGENT, None, None))
 
 
 def test_a_valid_answer_passes_byte_for_byte(stub, ledger):
@@ -278,17 +278,17 @@ def test_an_answer_that_is_held_for_its_doubt_was_not_delivered(
 
 def test_what_was_delivered_becomes_a_running_count_of_evidence(ledger):
     first = {
-        (AGENT, "v1"): AnswerCount(delivered=40, invalid=1, runs=("r1",)),
-        (AGENT, "v2"): AnswerCount(stopped=2),
+        (AGENT, "v1", None): AnswerCount(delivered=40, invalid=1, runs=("r1",)),
+        (AGENT, "v2", None): AnswerCount(stopped=2),
     }
     (record,) = record_answers(ledger, first, NOW)
     assert (record.kind, record.n, record.good, record.items) == ("output_schema", 40, 39, ("r1",))
     (more,) = record_answers(
-        ledger, {(AGENT, "v1"): AnswerCount(delivered=20, repaired=3)}, NOW + timedelta(hours=1)
+        ledger, {(AGENT, "v1", None): AnswerCount(delivered=20, repaired=3)}, NOW + timedelta(hours=1)
     )
     assert (more.n, more.good, more.counts["repaired"]) == (60, 59, 3)
     assert more.binds == Binding(version="v1")
-    (anew,) = record_answers(ledger, {(AGENT, "v1"): AnswerCount(delivered=1)}, NOW + timedelta(days=8))
+    (anew,) = record_answers(ledger, {(AGENT, "v1", None): AnswerCount(delivered=1)}, NOW + timedelta(days=8))
     assert (anew.n, anew.good) == (1, 1)
 
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from pydantic_core import PydanticCustomError
 
 from pilothouse.core.charter.answers import Answer, Section, is_open, known
-from pilothouse.core.charter.digest import charter_digest, section_digests
+from pilothouse.core.charter.digest import charter_digest, charter_document, section_digests
 from pilothouse.core.charter.models import Context, Datasets, FewShot, Guardrails, KnowledgeSource, Model
 from pilothouse.core.charter.operations import Alert, Phase, PhaseName, Release, Runbook, Stability
 from pilothouse.core.charter.people import (
@@ -218,6 +218,11 @@ class Charter(Section):
         return charter_digest(self)
 
     @cached_property
+    def document(self) -> dict[str, Any]:
+        """The charter as plain data with the keys of the file, defaults written out; to be read, not changed."""
+        return charter_document(self)
+
+    @cached_property
     def section_digests(self) -> dict[str, str]:
         """SHA-256 of each section, by its name in `digest.SECTIONS`; what signatures bind to."""
         return section_digests(self)
@@ -236,6 +241,14 @@ class Charter(Section):
         """Return the id of who stands in for a person, or None where the charter names nobody."""
         entry = self.people.get(person)
         return known(entry.substitute) if entry else None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; one that says something else has digests of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update:
+            for name in ("digest", "document", "section_digests"):
+                copied.__dict__.pop(name, None)
+        return copied
 
     def task_type(self, name: str) -> TaskType | None:
         """Return a declared task type with the defaults merged in, or None for an undeclared one."""

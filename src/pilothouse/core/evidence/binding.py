@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -12,7 +14,15 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
 from pilothouse.core.evidence.kind import Bind, Kind
 
-__all__ = ["InForce", "Mismatch", "binding_in_force", "contract_digest", "first_mismatch"]
+__all__ = [
+    "InForce",
+    "Mismatch",
+    "binding_in_force",
+    "contract_digest",
+    "first_mismatch",
+    "terms_digest",
+    "under_terms",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +47,7 @@ class Mismatch:
     """One thing that a record was made against and that is no longer in force.
 
     Attributes:
-        what: `version`, `section`, `contract`, `dataset`, `library` or `person`.
+        what: `version`, `section`, `contract`, `terms`, `dataset`, `library` or `person`.
         found: What the record says.
         in_force: What is in force.
     """
@@ -98,6 +108,59 @@ def _judge_digest(charter: Charter, name: str | None) -> str | None:
     return hashlib.sha256(canonical_json(pins).encode()).hexdigest() if pins else None
 
 
+def terms_digest(charter: Charter, kind: Kind, scope: Scope, person: str | None = None) -> str:
+    """Return the digest of what the charter says at the paths under which records of a kind are measured.
+
+    Args:
+        charter: The charter.
+        kind: A kind with terms.
+        scope: Scope of the record; its parts are filled into the paths.
+        person: Person it is about.
+
+    Returns:
+        SHA-256, lower-case hex. What the charter does not have counts as nothing said.
+    """
+    names = {**scope.model_dump(), "person": person}
+    said = {path: _said(charter.document, path.split("."), names) for path in kind.terms}
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
+def under_terms(
+    binds: Binding,
+    kind: Kind,
+    charter: Charter | None,
+    scope: Scope | None = None,
+    *,
+    person: str | None = None,
+) -> Binding:
+    """Return a binding with the terms of the charter that its record was measured under; as it is for kinds without.
+
+    Args:
+        binds: What else the record is bound to.
+        kind: Kind of the record.
+        charter: The charter it was measured under; None where there was none, and then it counts under none.
+        scope: Scope of the record.
+        person: Person it is about.
+    """
+    if charter is None or Bind.TERMS not in kind.binds:
+        return binds
+    return binds.model_copy(update={"contract": terms_digest(charter, kind, scope or Scope(), person)})
+
+
+def _said(value: Any, steps: Sequence[str], names: Mapping[str, Any]) -> Any:
+    """Return what stands at a path of plain data, None where nothing does; entries of lists are found by name or id."""
+    if not steps or value is None:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, list):
+        value = {one.get("id") or one.get("name"): one for one in value if isinstance(one, dict)}
+    if not isinstance(value, dict):
+        return value  # an open question, whatever lies under it
+    if step == "*":
+        return {name: _said(one, rest, names) for name, one in sorted(value.items())}
+    return _said(value.get(names[step[1:-1]] if step.startswith("{") else step), rest, names)
+
+
 def binding_in_force(
     kind: Kind,
     charter: Charter,
@@ -138,10 +201,16 @@ def binding_in_force(
         version=in_force.version if Bind.VERSION in binds else None,
         section=signed,
         section_digest=charter.section_digests[signed] if signed else None,
-        contract=contract_digest(charter, scope, kind.name) if Bind.CONTRACT in binds else None,
+        contract=_contract(kind, charter, scope, person),
         dataset=dataset,
         person=person if Bind.PERSON in binds else None,
     )
+
+
+def _contract(kind: Kind, charter: Charter, scope: Scope, person: str | None) -> str | None:
+    if Bind.TERMS in kind.binds:
+        return terms_digest(charter, kind, scope, person)
+    return contract_digest(charter, scope, kind.name) if Bind.CONTRACT in kind.binds else None
 
 
 def first_mismatch(expected: Binding, record: Evidence, kind: Kind) -> Mismatch | None:
@@ -166,6 +235,7 @@ def first_mismatch(expected: Binding, record: Evidence, kind: Kind) -> Mismatch 
             expected.dataset is not None and bool({Bind.LABELLED, Bind.ADVERSARIAL, Bind.EXAMPLES} & binds),
         ),
         ("person", found.person, expected.person, Bind.PERSON in binds),
+        ("terms", found.contract, expected.contract, Bind.TERMS in binds),
     )
     return next(
         (

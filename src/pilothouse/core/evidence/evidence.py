@@ -43,7 +43,7 @@ class Binding(_Frozen):
         version: Version digest.
         section: Charter section name, with its digest in `section_digest`.
         section_digest: Digest of that section as it was signed or measured against.
-        contract: Tool contract digest.
+        contract: Digest of the contracts, or of the terms of the charter, that it was measured under.
         dataset: Dataset digest.
         judge: Judge identity digest.
         person: Person id.

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 from pilothouse.core.charter.answers import is_open
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.task_measures import unmeasured_costs
 
 __all__ = ["FURTHER_AGE_MAX", "with_further_costs"]
@@ -28,15 +30,21 @@ def with_further_costs(
     Args:
         charter: The charter in force.
         folded: What telemetry gives.
-        stored: Records of the ledger; the newest `cost.further` of a task type counts.
+        stored: Records of the ledger; the newest `cost.further` of a task type counts, of those reckoned by the charter as it is.
     """
     newest: dict[str | None, Evidence] = {}
     for one in stored:
-        if one.kind == "cost.further":
+        if one.kind == "cost.further" and _is_in_force(charter, one):
             known = newest.get(one.scope.task_type)
             if known is None or (one.window_to, one.recorded_at) > (known.window_to, known.recorded_at):
                 newest[one.scope.task_type] = one
     return tuple(_whole(charter, one, newest.get(one.scope.task_type)) for one in folded)
+
+
+def _is_in_force(charter: Charter, record: Evidence) -> bool:
+    """Whether a cost was reckoned by what the charter says now: a part that it counts no more would stay in the sum."""
+    kind = kind_named("cost.further")
+    return first_mismatch(binding_in_force(kind, charter, record.scope, InForce()), record, kind) is None
 
 
 def _whole(charter: Charter, record: Evidence, further: Evidence | None) -> Evidence:

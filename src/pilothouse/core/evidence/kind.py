@@ -34,6 +34,7 @@ class Bind(StrEnum):
     ADVERSARIAL = "adversarial dataset"
     EXAMPLES = "few-shot library"
     PERSON = "person"
+    TERMS = "terms of the charter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Kind:
         section: Charter section, for kinds bound to one; None when the scope names it.
         what: What was measured, in one sentence.
         added_to: Kind that it becomes a part of before anything is judged; empty for what a requirement asks for itself.
+        terms: Paths in the charter that a record was measured under, besides a section: with `{task_type}` and the like of its
+            scope, `{person}`, and `*` for every key. Bounds are none: they are read when a verdict is made.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Kind:
     section: str | None = None
     what: str
     added_to: str = ""
+    terms: tuple[str, ...] = ()
 
 
 def make_kind(
@@ -73,6 +77,7 @@ def make_kind(
     unit: str = "",
     noun: str = "cases",
     added_to: str = "",
+    terms: tuple[str, ...] = (),
 ) -> Kind:
     """Return a kind of evidence.
 
@@ -85,6 +90,7 @@ def make_kind(
         unit: Unit; what the form says where it is empty.
         noun: What `n` counts.
         added_to: Kind that it becomes a part of before anything is judged.
+        terms: Paths in the charter that a record was measured under.
 
     Example:
         >>> kind = make_kind("uptime", "Uptime", Form.RATE, "V", "Minutes in which the agent worked.", noun="minutes")
@@ -108,8 +114,9 @@ def make_kind(
         form=form,
         unit=unit or {Form.RATE: "rate", Form.COUNT: "count"}.get(form, ""),
         noun=noun,
-        binds=frozenset(letters[word[0]] for word in words),
+        binds=frozenset(letters[word[0]] for word in words) | ({Bind.TERMS} if terms else set()),
         section=section,
         what=what,
         added_to=added_to,
+        terms=terms,
     )

@@ -9,9 +9,35 @@ __all__ = ["EVALUATION"]
 
 _R, _M, _N, _F = Form.RATE, Form.AMOUNT, Form.COUNT, Form.FACT
 
+_METRIC = ("task_types.{task_type}.metric",)
+"""What says which answers are good."""
+
+_LABELLED = ("datasets.labelled.path",)
+_ATTACKS = ("datasets.adversarial.path",)
+_TRAJECTORIES = ("datasets.trajectories.path", "datasets.trajectories.min")
+
+_GATE = (
+    *_LABELLED,
+    *_ATTACKS,
+    *_TRAJECTORIES,
+    "datasets.adversarial.families",
+    "release.alpha",
+    "release.max_drop",
+    "task_types.*.metric",
+    "task_types.*.quality.min",
+    "task_types.*.quality.max_drop",
+    "task_types.*.reliable",
+)
+"""The cases and the rules of a gate: a version that passed other ones has not passed these."""
+
 EVALUATION = (
     make_kind(
-        "dataset.labelled", "Labelled cases", _N, "L", "Cases with a trusted label, duplicates removed."
+        "dataset.labelled",
+        "Labelled cases",
+        _N,
+        "L",
+        "Cases with a trusted label, duplicates removed.",
+        terms=_LABELLED,
     ),
     make_kind(
         "dataset.production_share",
@@ -19,17 +45,31 @@ EVALUATION = (
         _R,
         "L",
         "Labelled cases that came from production.",
+        terms=_LABELLED,
     ),
     make_kind(
-        "dataset.distance", "Likeness to production", _F, "L", "Whether the cases look like the traffic."
+        "dataset.distance",
+        "Likeness to production",
+        _F,
+        "L",
+        "Whether the cases look like the traffic.",
+        terms=_LABELLED,
     ),
-    make_kind("dataset.leak", "Leak test", _F, "L", "Whether a case stands in the prompt or the examples."),
+    make_kind(
+        "dataset.leak",
+        "Leak test",
+        _F,
+        "L",
+        "Whether a case stands in the prompt or the examples.",
+        terms=(*_LABELLED, "prompts", "few_shot.path"),
+    ),
     make_kind(
         "dataset.adversarial",
         "Adversarial cases",
         _N,
         "A",
         "Cases made to break it, near-duplicates counted once.",
+        terms=_ATTACKS,
     ),
     make_kind(
         "dataset.glossary",
@@ -37,6 +77,7 @@ EVALUATION = (
         _F,
         "A",
         "Whether each tag of the glossary has a case.",
+        terms=(*_ATTACKS, "glossary"),
     ),
     make_kind(
         "adversarial.family",
@@ -44,9 +85,15 @@ EVALUATION = (
         _R,
         "V A",
         "Failed cases of one family of attacks.",
+        terms=_ATTACKS,
     ),
     make_kind(
-        "release.verdict", "The release gate", _F, "V", "Whether this version passed the release gate."
+        "release.verdict",
+        "The release gate",
+        _F,
+        "V",
+        "Whether this version passed the release gate.",
+        terms=_GATE,
     ),
     make_kind(
         "eval.baseline",
@@ -54,6 +101,7 @@ EVALUATION = (
         _R,
         "V L",
         "Cases that this version got right in the baseline run.",
+        terms=_METRIC,
     ),
     make_kind(
         "eval.anchor", "The anchor", _F, "L", "Whether a sealed first baseline exists for this dataset."
@@ -65,6 +113,7 @@ EVALUATION = (
         "V",
         "Quality at ten times the volume minus quality of the pilot.",
         unit="points",
+        terms=_METRIC,
     ),
     make_kind(
         "release.difference",
@@ -73,9 +122,15 @@ EVALUATION = (
         "V L",
         "Quality of this version minus that of the anchor.",
         unit="points",
+        terms=_METRIC,
     ),
     make_kind(
-        "release.trajectories", "Golden trajectories", _F, "V", "Whether runs take the steps they should."
+        "release.trajectories",
+        "Golden trajectories",
+        _F,
+        "V",
+        "Whether runs take the steps they should.",
+        terms=_TRAJECTORIES,
     ),
     make_kind(
         "judge.card", "The judge's card", _F, "C", "Whether the judge's errors were measured and are small."
@@ -86,6 +141,14 @@ EVALUATION = (
         _F,
         "V",
         "Whether the threshold keeps wrong answers under its bound.",
+        terms=(
+            "task_types.*.routing.mode",
+            "task_types.{task_type}.routing.wrong_auto_per_100",
+            "task_types.{task_type}.routing.risk",
+            "task_types.{task_type}.cost_of_error",
+            "task_types.{task_type}.cost_of_review",
+            "guardrails.confidence",
+        ),
     ),
     make_kind("few_shot.examples", "Few-shot examples", _N, "", "Trusted examples without a leak."),
     make_kind(
@@ -103,8 +166,20 @@ EVALUATION = (
         "",
         "Whether rare clusters are named over enough inputs.",
     ),
-    make_kind("inputs.tail", "Cases for the tail", _F, "L", "Whether each frequent cluster has cases."),
     make_kind(
-        "probes.context", "Planted sentences", _F, "V", "Whether planted sentences survive long inputs."
+        "inputs.tail",
+        "Cases for the tail",
+        _F,
+        "L",
+        "Whether each frequent cluster has cases.",
+        terms=_LABELLED,
+    ),
+    make_kind(
+        "probes.context",
+        "Planted sentences",
+        _F,
+        "V",
+        "Whether planted sentences survive long inputs.",
+        terms=("context", "model.limits.window_tokens"),
     ),
 )

@@ -9,8 +9,18 @@ __all__ = ["PEOPLE", "SIGNATURES"]
 
 _F, _S = Form.FACT, Form.SIGNATURE
 
+_PERSON = ("people.{person}.identity",)
+"""Another person under the same id has neither signed nor shown anything."""
+
 PEOPLE = (
-    make_kind("directory", "The directory entry", _F, "P", "Whether the person is active in the directory."),
+    make_kind(
+        "directory",
+        "The directory entry",
+        _F,
+        "P",
+        "Whether the person is active in the directory.",
+        terms=_PERSON,
+    ),
     make_kind("duty.reached", "The test page of the duty", _F, "S:raci", "Whether each person was reached."),
     make_kind(
         "roster",
@@ -26,7 +36,14 @@ PEOPLE = (
     ),
     make_kind("drill.cost-burst", "The drill cost-burst", _F, "S:alerts", "Whether the alert fired."),
     make_kind("drill.runbook", "The runbook drill", _F, "S:alerts", "Whether its steps could be followed."),
-    make_kind("drill.owner-powers", "The drill owner-powers", _F, "P", "Whether the owner's powers work."),
+    make_kind(
+        "drill.owner-powers",
+        "The drill owner-powers",
+        _F,
+        "P",
+        "Whether the owner's powers work.",
+        terms=_PERSON,
+    ),
     make_kind("drill.page", "The page drill", _F, "S:escalation", "Whether every level answered in time."),
     make_kind(
         "drill.model-upgrade", "The upgrade rehearsal", _F, "S:model", "Whether a swap went all the way."
@@ -43,7 +60,12 @@ PEOPLE = (
 
 SIGNATURES = tuple(
     make_kind(
-        f"attested.{item.lower()}", "The signature", _S, "S P", f"The named person signed the text of {item}."
+        f"attested.{item.lower()}",
+        "The signature",
+        _S,
+        "S P",
+        f"The named person signed the text of {item}.",
+        terms=_PERSON,
     )
     for item in (
         "INT-6",

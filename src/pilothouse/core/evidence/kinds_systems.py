@@ -19,7 +19,14 @@ SYSTEMS = (
     ),
     make_kind("integration.rate", "The rate limit", _F, "C", "Whether the declared limit covers the peak."),
     make_kind("integration.freshness", "Freshness of data", _F, "C", "Whether its data is young enough."),
-    make_kind("policy.compiled", "The permissions", _F, "S:tools", "Whether policy and examples agree."),
+    make_kind(
+        "policy.compiled",
+        "The permissions",
+        _F,
+        "S:tools",
+        "Whether policy and examples agree.",
+        terms=("residency.regions", "integrations.*.region"),
+    ),
     make_kind(
         "policy.unused", "Unused permissions", _F, "S:tools", "Whether unused permissions were reviewed."
     ),
@@ -28,9 +35,20 @@ SYSTEMS = (
     make_kind("audit.verified", "The audit log", _F, "", "Whether the log proves that nothing is missing."),
     make_kind("canary.trace", "The canary trace", _F, "", "Whether a planted trace can be queried in time."),
     make_kind(
-        "cost.monitor", "The cost monitor", _F, "", "Whether the monitor has its history and is armed."
+        "cost.monitor",
+        "The cost monitor",
+        _F,
+        "S:alerts",
+        "Whether the monitor has its history and is armed.",
     ),
-    make_kind("alert.delay", "Detection delay", _F, "S:alerts", "Whether the alert fires within its time."),
+    make_kind(
+        "alert.delay",
+        "Detection delay",
+        _F,
+        "S:alerts",
+        "Whether the alert fires within its time.",
+        terms=("task_types.*.metric", "task_types.*.quality.min", "task_types.*.sampling.rate"),
+    ),
     make_kind("alert.lead", "Lead of the alerts", _F, "", "Whether alerts came before complaints."),
     make_kind("drift.looked", "The drift tests", _F, "", "Whether the weekly tests ran and were answered."),
     make_kind(
@@ -41,9 +59,21 @@ SYSTEMS = (
         "correction", "The way of a correction", _F, "", "Whether a correction went from flag to case."
     ),
     make_kind(
-        "gaps.audited", "The audit of failures", _F, "", "Whether knowledge gaps have owners and cases."
+        "gaps.audited",
+        "The audit of failures",
+        _F,
+        "",
+        "Whether knowledge gaps have owners and cases.",
+        terms=("glossary",),
     ),
-    make_kind("source.fresh", "The knowledge source", _F, "", "Whether the source is readable and young."),
+    make_kind(
+        "source.fresh",
+        "The knowledge source",
+        _F,
+        "",
+        "Whether the source is readable and young.",
+        terms=("sources.{part}.path", "sources.{part}.max_age"),
+    ),
     make_kind(
         "outcome.seal", "The seal of outcomes", _F, "S:outcomes", "Whether outcomes were sealed first."
     ),

@@ -9,6 +9,9 @@ __all__ = ["TRAFFIC"]
 
 _R, _M, _F = Form.RATE, Form.AMOUNT, Form.FACT
 
+_METRIC = ("task_types.{task_type}.metric",)
+"""What says which answers are good."""
+
 TRAFFIC = (
     make_kind(
         "completion",
@@ -29,8 +32,17 @@ TRAFFIC = (
         "V",
         "Answers that the metric of the charter finds good, of those it scored.",
         noun="scored tasks",
+        terms=_METRIC,
     ),
-    make_kind("sampling", "Scoring", _R, "V", "Tasks that were scored, of those that ended.", noun="tasks"),
+    make_kind(
+        "sampling",
+        "Scoring",
+        _R,
+        "V",
+        "Tasks that were scored, of those that ended.",
+        noun="tasks",
+        terms=_METRIC,
+    ),
     make_kind(
         "quality_drop",
         "The drop detector",
@@ -38,6 +50,7 @@ TRAFFIC = (
         "V",
         "Whether quality fell from its baseline further than the charter allows.",
         noun="scored tasks",
+        terms=_METRIC,
     ),
     make_kind(
         "critical",
@@ -84,6 +97,13 @@ TRAFFIC = (
         unit="usd",
         noun="tasks",
         added_to="cost_per_task",
+        terms=(
+            "currency",
+            "task_types.{task_type}.cost_per_task.includes",
+            "reviewers.minutes_per_item",
+            "business_case.loaded_hour_cost",
+            "business_case.pilot_burn_per_month",
+        ),
     ),
     make_kind(
         "latency", "Latency (p95)", _M, "V", "The 95 % quantile of task times.", unit="seconds", noun="tasks"
@@ -152,6 +172,7 @@ TRAFFIC = (
         "V",
         "Delivered answers that break the output schema.",
         noun="answers",
+        terms=("guardrails",),
     ),
     make_kind(
         "tool_error.confident",
@@ -160,6 +181,7 @@ TRAFFIC = (
         "V",
         "Tasks with a tool error that were answered as if nothing had happened.",
         noun="tasks with a tool error",
+        terms=("tools.*.effect",),
     ),
     make_kind(
         "tool_error.hard",
@@ -168,6 +190,7 @@ TRAFFIC = (
         "V",
         "Tasks with a tool error that ended in a wrong act.",
         noun="tasks with a tool error",
+        terms=("tools.*.effect",),
     ),
     make_kind(
         "run.loops",
@@ -192,8 +215,23 @@ TRAFFIC = (
         "S:residency",
         "Calls to a region that the charter does not allow.",
         noun="calls",
+        terms=(
+            "integrations.*.hosts",
+            "integrations.*.region",
+            "model.pin.model",
+            "model.pin.region",
+            "model.fallback",
+        ),
     ),
-    make_kind("truncation", "Silent truncation", _R, "V", "Inputs shortened without a word.", noun="inputs"),
+    make_kind(
+        "truncation",
+        "Silent truncation",
+        _R,
+        "V",
+        "Inputs shortened without a word.",
+        noun="inputs",
+        terms=("context", "model.limits.window_tokens"),
+    ),
     make_kind(
         "routing.audit",
         "Wrong answers that no person saw",

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import InForce
-from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.binding import InForce, under_terms
+from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.expansion import people_for
 from pilothouse.core.verdict.requirement import Requirement, Rule
 from pilothouse.core.verdict.rules import LEVEL, Assessment, assess
@@ -23,6 +24,11 @@ _DATASET_KINDS = {
     "examples": "few_shot.examples",
 }
 """Kinds of which the newest record says what is in force."""
+
+
+def _terms_in_force(name: str, charter: Charter) -> str | None:
+    """Return what a record of a dataset must be bound to: a set that the charter does not name is not in force."""
+    return under_terms(Binding(), kind_named(name), charter).contract
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +68,11 @@ class Bench:
         """
         shelf: dict[tuple[str, Scope], list[Evidence]] = {}
         datasets: dict[str, str | None] = {}
+        terms = {name: _terms_in_force(name, charter) for name in _DATASET_KINDS.values()}
         for record in records:
             shelf.setdefault((record.kind, record.scope), []).append(record)
-            datasets.setdefault(record.kind, record.binds.dataset)
+            if terms.get(record.kind, record.binds.contract) == record.binds.contract:
+                datasets.setdefault(record.kind, record.binds.dataset)
         return cls(
             charter=charter,
             shelf={key: tuple(found) for key, found in shelf.items()},

@@ -66,7 +66,7 @@ def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object |
 
     Args:
         charter: The charter.
-        path: Dotted, with `{task_type}` and the like.
+        path: Dotted, with `{task_type}` and the like; entries of a list are found by their name.
         names: What to fill in; a name may hold dots itself.
 
     Returns:
@@ -77,6 +77,8 @@ def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object |
     for step in path.split("."):
         name = names[step[1:-1]] if step.startswith("{") else step
         walked.append(name)
+        if isinstance(here, tuple):
+            here = {entry.name: entry for entry in here}
         here = here.get(name, "?") if isinstance(here, dict) else getattr(here, name)
         if is_open(here):
             return OpenQuestion(".".join(walked))

@@ -268,7 +268,9 @@ EVALUATION = (
         gates=("1",),
         who=("A:benchmarks",),
         remedy="pilothouse eval judge {judge}",
-        parts=(Part(kind="judge.card", rule=Fact(), per=Per.JUDGE, fresh=_QUARTER),),
+        parts=(
+            Part(kind="judge.card", rule=Fact(), per=Per.JUDGE, fresh="model.judges.{judge}.card_max_age"),
+        ),
     ),
 )
 """Five items and six further rules."""

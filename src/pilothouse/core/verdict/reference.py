@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from pilothouse.core.evidence.kind import Form, Kind
+from pilothouse.core.evidence.kind import Bind, Form, Kind
 from pilothouse.core.evidence.kinds import KINDS, kind_named
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK, FRAMEWORK_VERSION, GATES, ITEMS
 from pilothouse.core.verdict.numbers import percentage
@@ -53,6 +53,7 @@ def _binds(kind: Kind) -> str:
     words = [bind.value for bind in kind.binds]
     if kind.section:
         words = [f"section {kind.section}" if word == "section" else word for word in words]
+    words = [one for one in words if one != Bind.TERMS.value] + [f"`{path}`" for path in kind.terms]
     return ", ".join(sorted(words)) or "the agent"
 
 

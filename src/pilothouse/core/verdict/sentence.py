@@ -112,6 +112,11 @@ class Voice:
             label = self.scope.part
         return f" on {label}" if label else ""
 
+    def _filled(self, path: str) -> str:
+        """Return a path of the charter with the names of this item in it."""
+        names = {**self.scope.model_dump(), "person": self.person}
+        return ".".join(str(names[step[1:-1]]) if step[0] == "{" else step for step in path.split("."))
+
     def _measured(self, found: Assessment) -> str:
         if found.value is None:
             return f"{self.kind.title}{self._on()}: not known"
@@ -151,6 +156,12 @@ class Voice:
 
     def stale_binding(self, mismatch: Mismatch) -> str:
         """There is a record, and it is bound to something else."""
+        if mismatch.what == "terms":
+            said = ", ".join(f"`{self._filled(path)}`" for path in self.kind.terms)
+            return (
+                f"{self.kind.title}{self._on()}: nothing is known under the charter as it is now;"
+                f" something changed in {said}, and what was known before does not count."
+            )
         found, now = short_digest(mismatch.found), short_digest(mismatch.in_force)
         if mismatch.what == "person":
             found, now = mismatch.found or "nobody", mismatch.in_force or "nobody"

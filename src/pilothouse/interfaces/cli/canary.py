@@ -43,6 +43,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """
         from pilothouse.core.statistics.canary import CanaryTest
         from pilothouse.workflows.gate.canary import canary_evidence, read_canary
+        from pilothouse.workflows.ground.in_force import charter_if_any
 
         test = CanaryTest(margin / 100, alpha=alpha, tolerance=tolerance / 100)
         with services.open_installation(load_settings(home=home)) as installation:
@@ -50,7 +51,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             report = read_canary(
                 installation, agent, experiment, test, since=now - timedelta(days=days), share=share
             )
-            records = canary_evidence(report, at=now)
+            charter = charter_if_any(installation.ledger, agent)
+            records = canary_evidence(report, at=now, charter=charter)
             installation.ledger.add_evidence(records)
             document = json.dumps(report.as_record(), default=str)
             installation.ledger.record(kind="canary", agent=agent, at=now, actor="canary", document=document)

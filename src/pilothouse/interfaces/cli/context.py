@@ -49,6 +49,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         and the gateway is asked for them; whether they survive is kept as evidence.
         """
         from pilothouse.workflows.gateway.context_probe import keep_truncation, probe_context
+        from pilothouse.workflows.gateway.context_terms import truncation_terms
 
         settings = load_settings(home=home)
         if planted is not None:
@@ -64,8 +65,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
             return
         with services.open_run_log(settings) as log, services.open_installation(settings) as installation:
-            report = probe_context(log, agent, services.clock.now(), days=days)
-            kept = keep_truncation(installation.ledger, report)
+            terms = truncation_terms(installation.ledger, agent)
+            report = probe_context(log, agent, services.clock.now(), days=days, since=terms.since)
+            kept = keep_truncation(installation.ledger, report, terms)
         if as_json:
             print_json(asdict(report))
         else:
@@ -119,6 +121,7 @@ def _ask_for_planted(
     from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
     from pilothouse.runtime.replay.live import LiveModel
     from pilothouse.workflows.gateway.context_planted import keep_planted, probe_planted
+    from pilothouse.workflows.ground.in_force import charter_if_any
 
     if upstream is None:
         raise UsageError(
@@ -140,7 +143,8 @@ def _ask_for_planted(
             now=services.clock.now(),
             days=days,
         )
-        kept = keep_planted(installation.ledger, report, str(dataset))
+        charter = charter_if_any(installation.ledger, agent)
+        kept = keep_planted(installation.ledger, report, str(dataset), charter=charter)
     if as_json:
         print_json({**asdict(report), "passed": report.passed})
     else:

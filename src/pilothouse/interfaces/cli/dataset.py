@@ -72,6 +72,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.interfaces.cli.dataset_text import print_summary
         from pilothouse.workflows.curation.likeness import likeness_evidence, measure_likeness
         from pilothouse.workflows.gate.datasets import dataset_evidence, read_shown_texts, summarize_dataset
+        from pilothouse.workflows.gate.named_sets import named_sets
 
         dataset = load_dataset(path)
         texts = read_shown_texts(shown or [])
@@ -85,20 +86,26 @@ def register(cli: typer.Typer, services: Services) -> None:
             with services.open_installation(load_settings(home=home)) as installation:
                 now = installation.clock.now()
                 likeness = measure_likeness(installation, dataset, record, now)
-                records = (
-                    *dataset_evidence(
-                        dataset,
-                        agent=record,
-                        at=now,
-                        shown=texts,
-                        is_shown_complete=bool(texts),
-                        terms=terms,
-                    ),
-                    *likeness_evidence(likeness, dataset, agent=record, now=now),
+                named = named_sets(installation.ledger, record, dataset)
+                records = named.only(
+                    (
+                        *dataset_evidence(
+                            dataset,
+                            agent=record,
+                            at=now,
+                            shown=texts,
+                            is_shown_complete=bool(texts),
+                            terms=terms,
+                            charter=named.charter,
+                        ),
+                        *likeness_evidence(likeness, dataset, agent=record, now=now, charter=named.charter),
+                    )
                 )
                 installation.ledger.add_evidence(records)
             hint_console().print(escape(likeness.sentence))
             hint_console().print(f"{len(records)} records for {escape(record)}")
+            if named.sentence:
+                hint_console().print(escape(named.sentence))
 
     @group.command("diff")
     def diff(

@@ -27,6 +27,7 @@ from pilothouse.workflows.gate.release_evidence import release_evidence
 from pilothouse.workflows.gate.request import GateRequest
 from pilothouse.workflows.gate.run import GateRun
 from pilothouse.workflows.gate.sealed_split import SEALED_RELEASE, record_opening, sealed_marks
+from pilothouse.workflows.ground.in_force import charter_if_any
 from pilothouse.workflows.ground.installation import Installation
 
 __all__ = ["decide_release", "measure_levels", "plan_release"]
@@ -54,7 +55,8 @@ def decide_release(request: GateRequest, *, services: Services, settings: Settin
         verdict = asyncio.run(_measure(run, console))
         if installation is not None and run.policy.agent is not None:
             agent = run.policy.agent
-            records = release_evidence(run, verdict, agent=agent)
+            charter = charter_if_any(installation.ledger, agent)
+            records = release_evidence(run, verdict, agent=agent, charter=charter)
             installation.ledger.add_evidence(records)
             installation.ledger.record(
                 kind=SEALED_RELEASE if request.sealed else "release",

@@ -24,6 +24,7 @@ from pilothouse.workflows.gate.release import open_gate
 from pilothouse.workflows.gate.request import GateRequest
 from pilothouse.workflows.gate.volume import VolumeResult, load_evidence, measure_volume
 from pilothouse.workflows.gate.volume_plan import VOLUME_ASKED, VolumePlan, VolumeWish, plan_volume
+from pilothouse.workflows.ground.in_force import charter_if_any
 
 __all__ = ["run_load"]
 
@@ -68,7 +69,8 @@ def run_load(
         )
         agent = run.policy.agent
         if installation is not None and agent is not None:
-            records = load_evidence(run, result, agent=agent, now=services.clock.now())
+            charter = charter_if_any(installation.ledger, agent)
+            records = load_evidence(run, result, agent=agent, now=services.clock.now(), charter=charter)
             installation.ledger.add_evidence(records)
             console.print(_recorded_line(len(records), plan, agent))
     if as_json:

@@ -31,9 +31,13 @@ from pilothouse.schemas.weight import is_quick
 __all__ = ["AnswerCount", "Guardian", "stated_confidence"]
 
 
+CountedBy = tuple[str, str | None, str | None]
+"""Agent, version, and digest of what the charter says of guarding answers."""
+
+
 @dataclass(slots=True)
 class AnswerCount:
-    """Final answers of one agent and version that were delivered.
+    """Final answers of one agent and version that were delivered under one guard.
 
     Attributes:
         delivered: Checked and delivered.
@@ -63,7 +67,7 @@ class Guardian:
     def __init__(self, holds: Holds | None) -> None:
         self.desk = HoldDesk(holds)
         self._processes = SchemaProcesses()
-        self._counts: dict[tuple[str, str | None], AnswerCount] = {}
+        self._counts: dict[CountedBy, AnswerCount] = {}
         self.counters: Counter[str] = Counter()
 
     async def check(self, call: Call, exchange: Exchange, whole: Whole) -> Whole:
@@ -149,13 +153,15 @@ class Guardian:
         """End what answers are checked with."""
         self._processes.close()
 
-    def take_counts(self) -> Mapping[tuple[str, str | None], AnswerCount]:
-        """Return what was delivered since the last time, by agent and version."""
+    def take_counts(self) -> Mapping[CountedBy, AnswerCount]:
+        """Return what was delivered since the last time, by agent, version and terms of the charter."""
         taken, self._counts = self._counts, {}
         return taken
 
     def _count(self, call: Call) -> AnswerCount:
-        return self._counts.setdefault((call.key.agent, call.policy.version), AnswerCount())
+        return self._counts.setdefault(
+            (call.key.agent, call.policy.version, call.policy.answers_under), AnswerCount()
+        )
 
     def _count_delivered(self, call: Call) -> None:
         """Count an answer that passed every check; one that a person decides about was not delivered by us."""

@@ -134,6 +134,7 @@ class AgentPolicy:
         confidence: What happens to answers of low confidence, or None.
         hold_life: How long a person may take for an answer that is held, whatever it is held for.
         version: Version digest that serves, or None when unknown.
+        answers_under: Digest of what the charter says of guarding answers: a count under other terms is another one.
         task_type: The only task type, or None.
         edits: What is taken out of a long request, or None for nothing.
         reach: Whom the agent serves in the phase in force, or None for everybody.
@@ -151,6 +152,7 @@ class AgentPolicy:
     confidence: ConfidenceRule | None = None
     hold_life: timedelta = HOLD_LIFE
     version: str | None = None
+    answers_under: str | None = None
     task_type: str | None = None
     edits: EditPolicy | None = None
     reach: Reach | None = None

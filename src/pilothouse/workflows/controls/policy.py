@@ -11,7 +11,9 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.powers import Action, may_act, people_who_may
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import Denied
 from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
 from pilothouse.runtime.permissions.mutants import Survivor, survivors
@@ -221,7 +223,6 @@ def _evidence(
 ) -> tuple[Evidence, ...]:
     since = now - USED_WITHIN
     source = Source(command=f"pilothouse policy check {charter.agent}")
-    binds = Binding(section="tools", section_digest=charter.section_digests["tools"])
     permissions = sum(len(known(tool.task_types) or ()) for tool in (known(charter.tools) or {}).values())
     failing = sum(not run.passed for run in test.runs)
     records = []
@@ -230,7 +231,7 @@ def _evidence(
             Evidence(
                 kind="policy.compiled",
                 agent=charter.agent,
-                binds=binds,
+                binds=binding_in_force(kind_named("policy.compiled"), charter, Scope(), InForce()),
                 window_from=now,
                 window_to=now,
                 n=len(test.runs),
@@ -246,7 +247,7 @@ def _evidence(
             Evidence(
                 kind="policy.unused",
                 agent=charter.agent,
-                binds=binds,
+                binds=binding_in_force(kind_named("policy.unused"), charter, Scope(), InForce()),
                 window_from=unused.since,
                 window_to=now,
                 n=permissions,

@@ -13,7 +13,9 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.knowledge_gaps import AskedInput, Gap, Gaps, find_gaps
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.review import ItemState, ReviewSource
@@ -190,6 +192,7 @@ def gap_evidence(charter: Charter, audit: GapAudit, now: datetime) -> Evidence |
     return Evidence(
         kind="gaps.audited",
         agent=charter.agent,
+        binds=binding_in_force(kind_named("gaps.audited"), charter, Scope(), InForce()),
         window_from=audit.since,
         window_to=now,
         n=audit.gaps.tasks,

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.drift import CASES_MIN, feature_drift
@@ -93,7 +96,7 @@ def measure_likeness(installation: Installation, dataset: Dataset, agent: str, n
 
 
 def likeness_evidence(
-    found: Likeness, dataset: Dataset, *, agent: str, now: datetime
+    found: Likeness, dataset: Dataset, *, agent: str, now: datetime, charter: Charter | None = None
 ) -> tuple[Evidence, ...]:
     """Turn a comparison into a record; one that saw too little gives none.
 
@@ -102,6 +105,7 @@ def likeness_evidence(
         dataset: The dataset.
         agent: Agent id.
         now: The moment, aware UTC.
+        charter: The charter that names the dataset, or None.
     """
     if not found.is_enough:
         return ()
@@ -109,7 +113,7 @@ def likeness_evidence(
         Evidence(
             kind="dataset.distance",
             agent=agent,
-            binds=Binding(dataset=dataset.digest),
+            binds=under_terms(Binding(dataset=dataset.digest), kind_named("dataset.distance"), charter),
             window_from=now - TRAFFIC_WINDOW,
             window_to=now,
             n=found.inputs,

@@ -9,7 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task, TaskResult
@@ -238,7 +241,7 @@ def _versions_of(arm: str, assigned: Sequence[Assigned], tasks: Sequence[Task]) 
     )
 
 
-def canary_evidence(report: CanaryReport, *, at: datetime) -> tuple[Evidence, ...]:
+def canary_evidence(report: CanaryReport, *, at: datetime, charter: Charter | None) -> tuple[Evidence, ...]:
     """Turn proved harm into a record: it takes the release verdict of the candidate back.
 
     A canary that is not worse writes nothing: it looked at outcomes only, the gate at everything else.
@@ -246,6 +249,7 @@ def canary_evidence(report: CanaryReport, *, at: datetime) -> tuple[Evidence, ..
     Args:
         report: Where the experiment stands.
         at: The present moment, aware UTC.
+        charter: The charter in force, or None.
     """
     if report.exit_status is not ExitStatus.BREACHED or report.candidate_version is None:
         return ()
@@ -253,7 +257,9 @@ def canary_evidence(report: CanaryReport, *, at: datetime) -> tuple[Evidence, ..
         Evidence(
             kind="release.verdict",
             agent=report.agent,
-            binds=Binding(version=report.candidate_version),
+            binds=under_terms(
+                Binding(version=report.candidate_version), kind_named("release.verdict"), charter
+            ),
             window_from=at,
             window_to=at,
             n=max(report.reading.n, 1),

@@ -11,7 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.statistics.power import cases_needed, smallest_detectable
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
@@ -267,6 +270,7 @@ def dataset_evidence(
     shown: Sequence[tuple[str, str]] = (),
     is_shown_complete: bool = False,
     terms: Sequence[str] = (),
+    charter: Charter | None = None,
 ) -> tuple[Evidence, ...]:
     """Measure a dataset for the readiness rules; nothing measured gives no record.
 
@@ -277,6 +281,7 @@ def dataset_evidence(
         shown: Prompts and few-shot examples, name and text.
         is_shown_complete: Whether `shown` is all the model sees; only then the leak test is on record.
         terms: Domain terms of the glossary, each of which needs an adversarial case.
+        charter: The charter that names the dataset, or None.
     """
     source = Source(command=f"pilothouse dataset show {dataset.path}")
     bound = Binding(dataset=dataset.digest)
@@ -290,7 +295,7 @@ def dataset_evidence(
                 {
                     "kind": kind,
                     "agent": agent,
-                    "binds": bound,
+                    "binds": under_terms(bound, kind_named(kind), charter),
                     "scope": scope or Scope(),
                     "window_from": at,
                     "window_to": at,

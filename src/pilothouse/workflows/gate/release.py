@@ -34,6 +34,7 @@ from pilothouse.workflows.gate.arms import (
 from pilothouse.workflows.gate.datasets import read_shown_texts
 from pilothouse.workflows.gate.default_scorer import scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
+from pilothouse.workflows.gate.named_sets import is_at
 from pilothouse.workflows.gate.request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate.run import GateRun
 from pilothouse.workflows.gate.sealed_split import count_opening, sealed_marks
@@ -152,6 +153,7 @@ def open_gate(
         now=now,
         terms=_terms(request, charter),
         is_chartered=is_chartered,
+        charter=charter,
         trust=trust_judges(book.judges(selection.cases), records, charter, now),
         notes=[
             *policy.notes,
@@ -272,14 +274,9 @@ def _are_chartered(request: GateRequest, charter: Charter | None, dataset: Datas
         (request.adversarial, attacks, charter.datasets.adversarial),
     )
     return all(
-        path is None or (named := known(terms.path)) is None or _is_at(folder / named, found)
+        path is None or (named := known(terms.path)) is None or is_at(folder / named, found)
         for path, found, terms in given
     )
-
-
-def _is_at(path: Path, dataset: Dataset) -> bool:
-    """Whether a dataset is what lies there, wherever it was read from."""
-    return path.exists() and (path.samefile(dataset.path) or load_dataset(path).digest == dataset.digest)
 
 
 def _with_golden(

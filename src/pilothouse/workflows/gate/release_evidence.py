@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.workflows.gate.datasets import dataset_evidence
@@ -15,7 +18,9 @@ from pilothouse.workflows.gate.run import GateRun
 __all__ = ["release_evidence"]
 
 
-def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tuple[Evidence, ...]:
+def release_evidence(
+    run: GateRun, verdict: ReleaseVerdict, *, agent: str, charter: Charter | None = None
+) -> tuple[Evidence, ...]:
     """Turn a finished run into records; what was not measured gives none.
 
     Cases that the charter does not name can show harm, and nothing else is written of them. Else written are: the
@@ -27,8 +32,11 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
         run: The run, measured.
         verdict: Its verdict.
         agent: Agent id.
+        charter: The charter in force. By default rules, where the run was given no charter, a version is shown to be bad
+            under it and never to be good.
     """
-    write = _Writer(run, verdict, agent)
+    is_breached = verdict.status is Status.BREACHED
+    write = _Writer(run, verdict, agent, run.charter or (charter if is_breached else None))
     if not run.is_chartered and verdict.status is not Status.BREACHED:
         return ()
     if verdict.status in {Status.HOLDS, Status.AT_RISK, Status.BREACHED}:
@@ -73,7 +81,7 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
             good=family.clusters - len(family.failed),
             scope=Scope(part=family.family),
             items=family.failed,
-            binds=write.bound.model_copy(update={"dataset": run.attacks.digest}),
+            dataset=run.attacks.digest,
         )
     for item in verdict.items:
         if item.requirement == "behaviour" and item.status in {Status.HOLDS, Status.BREACHED}:
@@ -97,6 +105,7 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
             shown=run.shown or (),
             is_shown_complete=run.shown is not None and dataset is run.dataset,
             terms=run.terms,
+            charter=run.charter,
         )
     ]
     return (*write.records, *held)
@@ -105,8 +114,9 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
 class _Writer:
     """Fills in what all records of a run share."""
 
-    def __init__(self, run: GateRun, verdict: ReleaseVerdict, agent: str) -> None:
+    def __init__(self, run: GateRun, verdict: ReleaseVerdict, agent: str, charter: Charter | None) -> None:
         self.records: list[Evidence] = []
+        self._charter = charter
         self._verdict = verdict
         self._shared: Mapping[str, Any] = {
             "agent": agent,
@@ -159,8 +169,13 @@ class _Writer:
                 n=max(self._verdict.cost.cases, 1),
                 passed=True,
                 detail=f"version {version} is the anchor of {self._verdict.dataset}",
-                binds=self.bound.model_copy(update={"version": version}),
+                version=version,
             )
 
-    def _add(self, **fields: Any) -> None:
-        self.records.append(Evidence.model_validate({"binds": self.bound, **self._shared, **fields}))
+    def _add(self, *, dataset: str | None = None, version: str | None = None, **fields: Any) -> None:
+        other = {
+            name: said for name, said in (("dataset", dataset), ("version", version)) if said is not None
+        }
+        bound = self.bound.model_copy(update=other)
+        binds = under_terms(bound, kind_named(fields["kind"]), self._charter, fields.get("scope"))
+        self.records.append(Evidence.model_validate({"binds": binds, **self._shared, **fields}))

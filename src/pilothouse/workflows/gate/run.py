@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.release_behaviour import judge_behaviour
 from pilothouse.core.verdict.release_never import MustNotFinding, judge_family, judge_must_not
 from pilothouse.core.verdict.release_trust import judge_infrastructure
@@ -68,6 +69,7 @@ class GateRun:
         trust: What is on record about each model judge, by identity.
         terms: Domain terms of the charter's glossary.
         is_chartered: Whether its cases and attacks are those that the charter names, where it names any.
+        charter: The charter whose rules are applied, or None.
     """
 
     request: GateRequest
@@ -88,6 +90,7 @@ class GateRun:
     trust: Mapping[str, JudgeTrust] = field(default_factory=dict)
     terms: tuple[str, ...] = ()
     is_chartered: bool = True
+    charter: Charter | None = None
     gathered: Gathered = field(init=False)
     judges: list[TypeJudge] = field(init=False)
     _runner: Runner = field(init=False)

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.statistics.sequential import GateState
 from pilothouse.core.verdict.release import CaseResult, design_effect
 from pilothouse.core.verdict.release_difference import judge_difference
@@ -113,7 +116,9 @@ async def measure_volume(
     )
 
 
-def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: datetime) -> tuple[Evidence, ...]:
+def load_evidence(
+    run: GateRun, result: VolumeResult, *, agent: str, now: datetime, charter: Charter | None = None
+) -> tuple[Evidence, ...]:
     """Turn a load run into records; one whose generator was late, or below ten times what the pilot really brings, gives none.
 
     Args:
@@ -121,6 +126,7 @@ def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: dateti
         result: What it found.
         agent: Agent id.
         now: When it ended, aware UTC.
+        charter: The charter in force, for a run that was given none.
     """
     enough = result.plan.enough
     if result.is_late or not enough:
@@ -130,7 +136,12 @@ def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: dateti
         Evidence(
             kind="load.difference",
             agent=agent,
-            binds=Binding(version=run.candidate.version, dataset=run.dataset.digest),
+            binds=under_terms(
+                Binding(version=run.candidate.version, dataset=run.dataset.digest),
+                kind_named("load.difference"),
+                run.charter or charter,
+                item.scope,
+            ),
             scope=item.scope,
             window_from=run.now,
             window_to=now,

@@ -29,6 +29,10 @@ WINDOW = timedelta(days=7)
 """As long as the requirement accepts; an older count begins anew."""
 
 
+CountedBy = tuple[str, str | None, str | None]
+"""Agent, version, and digest of the terms of the charter under which answers were guarded."""
+
+
 class Delivered(Protocol):
     """Final answers of one agent and version since the last look; see `runtime.gateway.guard.AnswerCount`."""
 
@@ -68,14 +72,14 @@ class AnswerTally:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: dict[tuple[str, str | None], _Sum] = {}
-        self._last: dict[tuple[str, str | None], Evidence] = {}
+        self._waiting: dict[CountedBy, _Sum] = {}
+        self._last: dict[CountedBy, Evidence] = {}
 
-    def take(self, counts: Mapping[tuple[str, str | None], Delivered], now: datetime) -> int:
+    def take(self, counts: Mapping[CountedBy, Delivered], now: datetime) -> int:
         """Add what was delivered since the last look; return how many records were written.
 
         Args:
-            counts: What was delivered, by agent and version.
+            counts: What was delivered, by agent, version and terms.
             now: The moment, aware UTC.
         """
         for key, count in counts.items():
@@ -90,7 +94,7 @@ class AnswerTally:
         """
         return self._record(list(self._waiting), now)
 
-    def _is_due(self, key: tuple[str, str | None], now: datetime) -> bool:
+    def _is_due(self, key: CountedBy, now: datetime) -> bool:
         last, waiting = self._last.get(key), self._waiting[key]
         if not waiting.delivered:
             return False
@@ -99,7 +103,7 @@ class AnswerTally:
         broken = last.n - (last.good or 0)
         return waiting.invalid > GROWTH_MIN * broken or waiting.delivered > GROWTH_MIN * last.n
 
-    def _record(self, keys: Sequence[tuple[str, str | None]], now: datetime) -> int:
+    def _record(self, keys: Sequence[CountedBy], now: datetime) -> int:
         written = 0
         # One by one, so that what could not be written waits, and nothing that could be is counted twice.
         for key in keys:
@@ -111,7 +115,7 @@ class AnswerTally:
 
 
 def record_answers(
-    ledger: Ledger, counts: Mapping[tuple[str, str | None], Delivered], now: datetime
+    ledger: Ledger, counts: Mapping[CountedBy, Delivered], now: datetime
 ) -> tuple[Evidence, ...]:
     """Add what was delivered to the running count of the last seven days, and store it.
 
@@ -119,7 +123,7 @@ def record_answers(
 
     Args:
         ledger: Where evidence stands.
-        counts: What was delivered since the last look, by agent and version.
+        counts: What was delivered since the last look, by agent, version and terms.
         now: The moment, aware UTC.
 
     Returns:
@@ -127,22 +131,22 @@ def record_answers(
     """
     return tuple(
         record
-        for (agent, version), count in counts.items()
+        for (agent, version, terms), count in counts.items()
         if count.delivered
         for record in ledger.extend_evidence(
             agent,
             since=now - WINDOW,
             kinds=("output_schema",),
-            following=partial(_counted_on, agent, version, count, now),
+            following=partial(_counted_on, agent, Binding(version=version, contract=terms), count, now),
         )
     )
 
 
 def _counted_on(
-    agent: str, version: str | None, count: Delivered, now: datetime, stored: Sequence[Evidence]
+    agent: str, binds: Binding, count: Delivered, now: datetime, stored: Sequence[Evidence]
 ) -> tuple[Evidence]:
     """Return the count that follows the one that stands; it ends later, even where another gateway's clock is ahead."""
-    before = _running_count(stored, version, now)
+    before = _running_count(stored, binds, now)
     at = now if before is None else max(now, before.window_to + timedelta(microseconds=1))
     n = count.delivered + (0 if before is None else before.n)
     bad = count.invalid + (0 if before is None else before.n - (before.good or 0))
@@ -152,7 +156,7 @@ def _counted_on(
         Evidence(
             kind="output_schema",
             agent=agent,
-            binds=Binding(version=version),
+            binds=binds,
             window_from=now if before is None else before.window_from,
             window_to=at,
             n=n,
@@ -167,12 +171,12 @@ def _counted_on(
     )
 
 
-def _running_count(stored: Sequence[Evidence], version: str | None, now: datetime) -> Evidence | None:
+def _running_count(stored: Sequence[Evidence], binds: Binding, now: datetime) -> Evidence | None:
     return max(
         (
             one
             for one in stored
-            if one.binds.version == version
+            if one.binds == binds
             and one.window_from >= now - WINDOW
             and one.window_to <= now + FUTURE_MAX  # what lies further ahead counts for nobody yet
             and one.source.command == "pilothouse up"

@@ -17,7 +17,10 @@ from http import HTTPStatus
 from itertools import product
 from typing import Any
 
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_lower
 from pilothouse.errors import EvidenceError, UsageError
@@ -200,13 +203,16 @@ def _is_between_tools(items: Sequence[Any], place: int) -> bool:
     )
 
 
-def keep_planted(ledger: Ledger, report: PlantedReport, dataset: str) -> Evidence | None:
+def keep_planted(
+    ledger: Ledger, report: PlantedReport, dataset: str, *, charter: Charter | None = None
+) -> Evidence | None:
     """Keep whether planted sentences survive; None when every question was refused, which says nothing.
 
     Args:
         ledger: Where it is kept.
         report: What came of them.
         dataset: Path of the dataset.
+        charter: The charter under which the gateway was asked, or None.
     """
     if report.asked == 0:
         return None
@@ -214,7 +220,7 @@ def keep_planted(ledger: Ledger, report: PlantedReport, dataset: str) -> Evidenc
     record = Evidence(
         kind="probes.context",
         agent=report.agent,
-        binds=Binding(version=report.version),
+        binds=under_terms(Binding(version=report.version), kind_named("probes.context"), charter),
         window_from=report.since,
         window_to=report.until,
         n=report.asked,

@@ -13,6 +13,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.workflows.gateway.context_reading import ContextCount, read_run
+from pilothouse.workflows.gateway.context_terms import NO_TERMS, CountedUnder
 
 __all__ = ["ContextReport", "keep_truncation", "probe_context"]
 
@@ -49,7 +50,9 @@ class ContextReport:
     error_share: float | None
 
 
-def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> ContextReport:
+def probe_context(
+    log: RunLog, agent: str, now: datetime, *, days: int, since: datetime | None = None
+) -> ContextReport:
     """Read the recorded runs of an agent's newest version, oldest first.
 
     Args:
@@ -57,11 +60,13 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
         agent: Agent.
         now: The moment, aware UTC.
         days: How far back.
+        since: No further than this moment, aware UTC.
 
     Raises:
         UsageError: No run of the agent is recorded in that time.
     """
-    since = now - timedelta(days=days)
+    first = now - timedelta(days=days)
+    since = first if since is None else max(since, first)
     summaries = log.runs(agent=agent, since_ns=unix_ns(since), limit=RUNS_PAGE_MAX)
     if not summaries:
         raise UsageError(
@@ -96,19 +101,20 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
     )
 
 
-def keep_truncation(ledger: Ledger, report: ContextReport) -> Evidence | None:
+def keep_truncation(ledger: Ledger, report: ContextReport, terms: CountedUnder = NO_TERMS) -> Evidence | None:
     """Keep the count as evidence; None when no provider reported a size, because unknown is not zero.
 
     Args:
         ledger: Where it is kept.
         report: What was found.
+        terms: What the charter said while the inputs were sent.
     """
     if report.inputs == 0:
         return None
     record = Evidence(
         kind="truncation",
         agent=report.agent,
-        binds=Binding(version=report.version),
+        binds=Binding(version=report.version, contract=terms.digest),
         window_from=report.since,
         window_to=report.until,
         n=report.inputs,

@@ -13,7 +13,9 @@ from types import MappingProxyType
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.binding import terms_digest
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.routing import reach_of
 from pilothouse.errors import CharterError
 from pilothouse.ports.gateway import GatewayStore
@@ -87,6 +89,7 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         hold_life=_hold_life(charter),
         edits=_edits(charter),
         version=summarize_charter(Path(record.path)).version,
+        answers_under=terms_digest(charter, kind_named("output_schema"), Scope()),
         task_type=only,
     )
 
@@ -265,6 +268,7 @@ class DirectoryCache(Renewed[Directory]):
                 known_before = (record.digest, charter, self._compiled(charter, record))
                 self._known[record.agent] = known_before
                 self._compiled_at[record.agent] = time.monotonic()
+                self._shown.pop(record.agent, None)  # shown under another charter
             elif record.agent == oldest:
                 self._look_at_files(known_before, record)
             _, charter, compiled = self._known[record.agent]

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.kinds import kind_named
 
 __all__ = ["FRESH", "THRESHOLD", "routed_types", "threshold_in_force"]
 
@@ -41,7 +43,7 @@ def threshold_in_force(
         version: Version that serves.
         now: The moment.
     """
-    found = [_newest(records, name, version) for name in routed_types(charter)]
+    found = [_newest(records, charter, name, version) for name in routed_types(charter)]
     valid = [
         one.value
         for one in found
@@ -50,10 +52,11 @@ def threshold_in_force(
     return max(valid) if valid and len(valid) == len(found) else None
 
 
-def _newest(records: Sequence[Evidence], name: str, version: str | None) -> Evidence | None:
+def _newest(records: Sequence[Evidence], charter: Charter, name: str, version: str | None) -> Evidence | None:
+    """Return the newest threshold of a version: one chosen for another budget than the charter's is none."""
+    scope = Scope(task_type=name)
+    binds = binding_in_force(kind_named(THRESHOLD), charter, scope, InForce(version=version))
     own = [
-        one
-        for one in records
-        if one.kind == THRESHOLD and one.scope.task_type == name and one.binds.version == version
+        one for one in records if one.kind == THRESHOLD and one.scope.task_type == name and one.binds == binds
     ]
     return max(own, key=lambda one: one.window_to, default=None)

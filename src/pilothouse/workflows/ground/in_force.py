@@ -14,7 +14,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import CharterInvalid, UnknownName
 from pilothouse.ports.ledger import CharterInForce, Ledger
 
-__all__ = ["charter_in_force", "charter_of", "newest_verdict"]
+__all__ = ["charter_if_any", "charter_in_force", "charter_of", "newest_verdict"]
 
 CHARTERS_KEPT = 128
 """Charters that were read stay in memory: a large fleet's, some hundred kilobytes each; every tick and page asks again."""
@@ -40,6 +40,20 @@ def charter_in_force(ledger: Ledger, agent: str) -> Charter:
             remedy="Put its charter into force: `pilothouse verdict --charter charter.yaml`.",
         )
     return charter_of(record)
+
+
+def charter_if_any(ledger: Ledger, agent: str) -> Charter | None:
+    """Return the charter of an agent that is in force now; None where there is none yet.
+
+    Args:
+        ledger: Where charters stand.
+        agent: Agent id.
+
+    Raises:
+        CharterInvalid: This program cannot read it.
+    """
+    record = ledger.charter(agent)
+    return None if record is None else charter_of(record)
 
 
 @lru_cache(maxsize=CHARTERS_KEPT)

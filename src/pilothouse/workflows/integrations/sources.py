@@ -11,7 +11,9 @@ from pilothouse.connectors.git_history import last_commit_at
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.models import KnowledgeSource
+from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import CharterError
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.ground.in_force import charter_of
@@ -60,6 +62,7 @@ def _record(charter: Charter, source: KnowledgeSource, folder: Path, now: dateti
     return Evidence(
         kind="source.fresh",
         agent=charter.agent,
+        binds=binding_in_force(kind_named("source.fresh"), charter, Scope(part=source.name), InForce()),
         scope=Scope(part=source.name),
         window_from=now,
         window_to=now,

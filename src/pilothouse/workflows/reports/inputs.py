@@ -14,8 +14,10 @@ from typing import Any, Final
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
 from pilothouse.core.evidence.input_kinds import InputKind, InputKinds, find_kinds, words_of
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.new_inputs import LABELS_MIN, SeenWords, see_words
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import PilothouseError
@@ -100,9 +102,9 @@ class ReadInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledInputs:
-    """What the charter's labelled cases ask: the digest of their dataset, and the words of each input."""
+    """What the charter's labelled cases ask: what a record of them is bound to, and the words of each input."""
 
-    digest: str
+    binds: Binding
     words: tuple[frozenset[str], ...]
 
 
@@ -183,7 +185,8 @@ def labelled_inputs(charter: Charter, folder: Path) -> LabelledInputs | None:
     except PilothouseError:
         return None  # the verdict on EVAL-1 says what is missing
     words = tuple(words_of(_last_asked(case.input)) for case in labelled_cases(dataset.cases))
-    return LabelledInputs(digest=dataset.digest, words=words)
+    binds = under_terms(Binding(dataset=dataset.digest), kind_named("inputs.tail"), charter)
+    return LabelledInputs(binds=binds, words=words)
 
 
 def analyse_inputs(installation: Installation, record: CharterInForce, now: datetime) -> InputAnalysis:
@@ -243,7 +246,7 @@ def analysis_evidence(found: InputAnalysis, agent: str, now: datetime) -> tuple[
     tail = Evidence(
         kind="inputs.tail",
         agent=agent,
-        binds=Binding(dataset=found.labelled.digest),
+        binds=found.labelled.binds,
         window_from=found.since,
         window_to=now,
         n=max(len(frequent), 1),

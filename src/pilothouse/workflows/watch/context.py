@@ -19,6 +19,7 @@ from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.ports.watch import WatchState, WatchStep, WatchStore
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.workflows.gateway.context_reading import ContextCount, read_run
+from pilothouse.workflows.gateway.context_terms import truncation_terms
 from pilothouse.workflows.ground.every_agent import for_every_agent
 
 __all__ = ["CONTEXT", "CONTEXT_EVERY_S", "ENDED_AFTER", "ContextDays", "ContextWatch"]
@@ -54,6 +55,7 @@ class ContextDays:
         runs: Runs with a cut input and their day, newest last.
         version: Version of the newest run.
         said: Day on which the last record was written, or empty.
+        terms: Digest of what the charter said while they were sent, or empty.
     """
 
     to_us: int
@@ -62,6 +64,7 @@ class ContextDays:
     runs: list[tuple[str, str]] = field(default_factory=list)
     version: str = ""
     said: str = ""
+    terms: str = ""
 
     @classmethod
     def read(cls, document: str) -> ContextDays:
@@ -110,6 +113,7 @@ class ContextDays:
                 "runs": self.runs,
                 "version": self.version,
                 "said": self.said,
+                "terms": self.terms,
             }
         )
 
@@ -145,11 +149,13 @@ class ContextWatch:
 
     def _agent(self, agent: str, states: Mapping[str, WatchState], now: datetime) -> int:
         kept = states.get(CONTEXT)
-        days = (
-            ContextDays(to_us=unix_ns(now - FIRST_LOOK) // 1_000)
-            if kept is None
-            else ContextDays.read(kept.document)
-        )
+        terms = truncation_terms(self._ledger, agent)
+        days = None if kept is None else ContextDays.read(kept.document)
+        if days is None or days.terms != (
+            terms.digest or ""
+        ):  # what was sent under other terms says nothing of these
+            since = now - FIRST_LOOK if terms.since is None else max(terms.since, now - FIRST_LOOK)
+            days = ContextDays(to_us=unix_ns(since) // 1_000, terms=terms.digest or "")
         newest_us = unix_ns(now - ENDED_AFTER) // 1_000
         ended, until_us = self._ended(agent, days.to_us, newest_us)
         if not ended and until_us == newest_us:
@@ -217,7 +223,7 @@ def _record(agent: str, days: ContextDays, now: datetime) -> Evidence | None:
     return Evidence(
         kind="truncation",
         agent=agent,
-        binds=Binding(version=days.version or None),
+        binds=Binding(version=days.version or None, contract=days.terms or None),
         window_from=midnight(date.fromisoformat(first)),
         window_to=moment_of(1_000 * days.to_us),
         n=found.inputs,

@@ -28,7 +28,7 @@ from pilothouse.workflows.watch.status import read_lately, watch_status
 
 __all__ = ["record_watch_evidence", "watch_evidence"]
 
-EVIDENCE, COST = "evidence", "cost_per_task"
+EVIDENCE, COST, CHARTER = "evidence", "cost_per_task", "charter"
 DAYS_OF_VERSION_MIN = 3
 """Counted days that a version must have served before the drop detector speaks for it."""
 
@@ -53,13 +53,15 @@ def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
             for detector, state in states.items()
             if detector not in {EVIDENCE, CONTEXT}
         }
-        if cursor is None or (kept is not None and json.loads(kept.document) == moved):
+        # Records are bound to the charter as it is: after an edit the same days are said anew.
+        said = {**moved, CHARTER: charter.digest}
+        if cursor is None or (kept is not None and json.loads(kept.document) == said):
             continue
         step = WatchStep(
             task_type="",
             detector=EVIDENCE,
             before=0 if kept is None else kept.version,
-            document=canonical_json(moved),
+            document=canonical_json(said),
         )
         # In a conflict another process wrote the same records; equal ones count once.
         with faults.apart(), suppress(Conflict):

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from evidence_made import V1, edited_charter, load_charter
 
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.further_cost import FURTHER_AGE_MAX, with_further_costs
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
 
@@ -17,9 +19,11 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHARTER = load_charter()
 
 
-def record(kind, *, at=NOW, task_type="po_invoice", version=None, **fields):
+def record(kind, *, at=NOW, task_type="po_invoice", version=None, charter=CHARTER, **fields):
+    scope = Scope(task_type=task_type)
     return Evidence(
-        kind=kind, agent=CHARTER.agent, binds=Binding(version=version), scope=Scope(task_type=task_type),
+        kind=kind, agent=CHARTER.agent, scope=scope,
+        binds=under_terms(Binding(version=version), kind_named(kind), charter, scope),
         window_from=at - timedelta(days=7), window_to=at, source=Source(command="test"), recorded_at=at, **fields,
     )  # fmt: skip
 

@@ -107,7 +107,7 @@ def test_a_candidate_that_errs_three_times_as_often_is_stopped_before_the_end(se
     (report,) = ends({"candidate": 0.18, "baseline": 0.06}, [seed])
     assert int(report.exit_status) == 1
     assert report.candidate_units < 0.45 * UNITS
-    (record,) = canary_evidence(report, at=BEGAN)
+    (record,) = canary_evidence(report, at=BEGAN, charter=None)
     assert (record.kind, record.binds.version, record.passed) == ("release.verdict", NEW, False)
 
 
@@ -128,4 +128,4 @@ def test_arms_that_do_not_tell_one_version_from_another_conclude_nothing(candida
     report = traffic.look(DAYS)
     assert int(report.exit_status) == 3
     assert said in report.sentence
-    assert canary_evidence(report, at=BEGAN) == ()
+    assert canary_evidence(report, at=BEGAN, charter=None) == ()

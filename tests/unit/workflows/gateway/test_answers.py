@@ -15,7 +15,8 @@ from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
 AGENT = "triage"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LOOK = timedelta(seconds=ANSWERS_EVERY_S)
-KEY = (AGENT, "v1")
+TERMS = "7e" * 32
+KEY = (AGENT, "v1", TERMS)
 
 
 def newest(ledger):
@@ -57,7 +58,7 @@ def test_what_could_not_be_written_is_on_record_once_it_can_be():
     ledger = WornLedger()
     tally = AnswerTally(ledger)
     first = {
-        ("other", "v1"): AnswerCount(delivered=5),
+        ("other", "v1", TERMS): AnswerCount(delivered=5),
         KEY: AnswerCount(delivered=10, invalid=2, runs=("r1",)),
     }
     with pytest.raises(StorageUnavailable):
@@ -91,3 +92,11 @@ def test_what_was_only_held_waits_for_an_answer_that_is_delivered():
     assert tally.take({KEY: AnswerCount(stopped=3)}, NOW) == 0
     assert tally.take({KEY: AnswerCount(delivered=1)}, NOW + LOOK) == 1
     assert newest(ledger).counts["held_or_rejected"] == 3
+
+
+def test_answers_that_were_guarded_otherwise_are_another_count():
+    ledger = MemoryLedger()
+    tally = AnswerTally(ledger)
+    tally.take({KEY: AnswerCount(delivered=1_000)}, NOW)
+    tally.take({(AGENT, "v1", "8f" * 32): AnswerCount(delivered=3)}, NOW + LOOK)
+    assert (newest(ledger).n, newest(ledger).binds.contract) == (3, "8f" * 32)

@@ -113,6 +113,8 @@ def test_the_threshold_lies_over_the_confidence_below_which_answers_are_wrong(ch
     assert threshold_in_force(records, charter, "v2", NOW) is None
     assert threshold_in_force(records[1:], charter, "v1", NOW) is None
     assert threshold_in_force(records, charter, "v1", NOW + timedelta(days=8)) is None
+    halved = wide_budget(charter, budget=0.5)
+    assert threshold_in_force(records, halved, "v1", NOW) is None, "it was chosen for another budget"
 
 
 def test_too_few_labels_say_nothing_and_always_wrong_ones_say_no(charter):

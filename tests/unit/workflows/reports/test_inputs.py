@@ -16,6 +16,7 @@ from pilothouse.evals.case import Case, CaseLabel
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.interfaces.cli.dataset_tail import _lines, _record, _week
 from pilothouse.workflows.gate.datasets import add_cases, dataset_evidence
+from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.reports.inputs import ANALYSED
 from pilothouse.workflows.reports.inputs_offer import offer_cases
 from pilothouse.workflows.reports.inputs_week import AGENTS_AT_ONCE, InputsWatch, look_at_inputs
@@ -70,7 +71,11 @@ def label(installation, path, texts, at=NOW):
     file = path.parent / "cases.jsonl"
     file.write_text("".join(case.model_dump_json() + "\n" for case in cases), encoding="utf-8")
     add_cases(path, [file])
-    installation.ledger.add_evidence(dataset_evidence(load_dataset(path), agent=AGENT, at=at))
+    installation.ledger.add_evidence(
+        dataset_evidence(
+            load_dataset(path), agent=AGENT, at=at, charter=charter_in_force(installation.ledger, AGENT)
+        )
+    )
 
 
 def said(installation, requirement):

@@ -17,6 +17,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.ground.in_force import charter_in_force
+from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.watch import context as watch_context
 from pilothouse.workflows.watch.context import CONTEXT, ContextDays, ContextWatch
 from pilothouse.workflows.watch.status import watch_status
@@ -163,3 +164,29 @@ def test_an_input_that_nests_too_deep_to_be_counted_stops_nothing(room, log, clo
     monkeypatch.setattr(ContextCounter, "estimate", deep)
     assert looked(room, log, clock) == 2
     assert (days_of(room).count().inputs, days_of(room).count().unknown) == (1, 1)
+
+
+def test_inputs_that_were_sent_under_another_policy_say_nothing_of_this_one(room, log, clock, tmp_path):
+    record(log, 1, (100, 160, 220), clock() - timedelta(hours=3))
+    looked(room, log, clock)
+    file = tmp_path / "repository" / "ap-invoice-triage.yaml"
+    text = file.read_text(encoding="utf-8")
+    edits = (
+        ("min: 200,", "min: 201,"),  # changes nothing that inputs were counted under
+        ("context: {policy: refuse,", "context: {policy: shorten_visibly, edits: {duplicates: true},"),
+    )
+    counted = []
+    for number, edit in enumerate(edits, start=2):
+        text = text.replace(*edit, 1)
+        file.write_text(text, encoding="utf-8")
+        clock.move(days=1)
+        accept_file(room.installation.ledger, file, clock() - timedelta(hours=2), actor="test")
+        record(log, number, (100, 160), clock() - timedelta(minutes=90))
+        looked(room, log, clock)
+        counted.append(room.installation.ledger.evidence(AGENT, kinds=["truncation"])[-1])
+    assert [one.n for one in counted] == [5, 2]
+    charter = charter_in_force(room.installation.ledger, AGENT)
+    verdict = decide(charter, counted, clock(), version=VERSION)
+    items = next(one for one in verdict.requirements if one.requirement == "MON-11").items
+    (inputs,) = [one for one in items if one.kind == "truncation"]
+    assert (inputs.status, inputs.n) == (Status.NO_EVIDENCE, 2)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a dataset is one that the charter names: other cases, however many, say nothing of what was committed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.evals.dataset import Dataset, load_dataset
+from pilothouse.ports.ledger import Ledger
+from pilothouse.workflows.ground.in_force import charter_of
+
+__all__ = ["NamedSets", "is_at", "named_sets"]
+
+OF_ATTACKS = frozenset({"dataset.adversarial", "dataset.glossary"})
+"""Kinds of evidence about the adversarial set; all others are about the labelled one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSets:
+    """What a dataset is to a charter.
+
+    Attributes:
+        charter: The charter in force, or None without one.
+        is_labelled: Whether it is the labelled set that the charter names, or the charter names none.
+        is_adversarial: The same of the adversarial set.
+    """
+
+    charter: Charter | None = None
+    is_labelled: bool = True
+    is_adversarial: bool = True
+
+    def only(self, records: Iterable[Evidence]) -> tuple[Evidence, ...]:
+        """Return the records that are about a set of the charter.
+
+        Args:
+            records: What the dataset was found to hold.
+        """
+        return tuple(
+            one for one in records if (self.is_adversarial if one.kind in OF_ATTACKS else self.is_labelled)
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What is left out or does not count, in words; empty where nothing is."""
+        if self.charter is None:
+            return (
+                "No charter of it is in force, so nothing of this counts for one: put it into force with "
+                "`pilothouse verdict --charter charter.yaml`, then show this again."
+            )
+        left = [
+            name
+            for name, said in (("labelled", self.is_labelled), ("adversarial", self.is_adversarial))
+            if not said
+        ]
+        return (
+            ""
+            if not left
+            else f"It is not the {' and not the '.join(left)} set that the charter names, so nothing is said of that."
+        )
+
+
+def named_sets(ledger: Ledger, agent: str, dataset: Dataset) -> NamedSets:
+    """Return what a dataset is to the charter of an agent.
+
+    Args:
+        ledger: Charters.
+        agent: Agent id.
+        dataset: The dataset.
+    """
+    record = ledger.charter(agent)
+    if record is None:
+        return NamedSets()
+    charter, folder = charter_of(record), Path(record.path).parent
+    labelled, adversarial = (
+        (path := known(terms.path)) is None or is_at(folder / path, dataset)
+        for terms in (charter.datasets.labelled, charter.datasets.adversarial)
+    )
+    return NamedSets(charter=charter, is_labelled=labelled, is_adversarial=adversarial)
+
+
+def is_at(path: Path, dataset: Dataset) -> bool:
+    """Whether a dataset is what lies at a path, wherever it was read from.
+
+    Args:
+        path: Where the charter says that it lies.
+        dataset: The dataset.
+    """
+    return path.exists() and (path.samefile(dataset.path) or load_dataset(path).digest == dataset.digest)
