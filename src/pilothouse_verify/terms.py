@@ -52,6 +52,10 @@ def life_of(part: Json, item: Json, charter: Json) -> timedelta | None:
         >>> part = {"name": "", "fresh": "reviews.{review}", "grace": 0.25}
         >>> life_of(part, {"scope": {"part": "owner"}}, {"reviews": {"owner": "90d"}}).days
         112
+        >>> part = {"name": "", "fresh": "model.judges.{judge}.card_max_age"}
+        >>> charter = {"model": {"judges": [{"name": "rubric-v3", "card_max_age": "30d"}]}}
+        >>> life_of(part, {"scope": {"part": "rubric-v3"}}, charter).days
+        30
     """
     fresh, longer = part["fresh"], 1 + part.get("grace", 0.0)
     if not isinstance(fresh, str):
@@ -64,6 +68,8 @@ def life_of(part: Json, item: Json, charter: Json) -> timedelta | None:
 def _said(path: str, part: Json, item: Json, charter: Json) -> Any:
     here: Any = charter
     for step in path.split("."):
+        if isinstance(here, list):  # of a list, entries are found by their name
+            here = {one["name"]: one for one in here}
         here = here[_name(step[1:-1], part, item) if step.startswith("{") else step]
     return here
 
