@@ -155,6 +155,7 @@ def fold_window(
     *,
     source: Source,
     released: frozenset[str] = frozenset(),
+    mistakes_since: datetime | None = None,
 ) -> tuple[Evidence, ...]:
     """Fold one window of traffic into every record that traffic alone can give.
 
@@ -170,6 +171,7 @@ def fold_window(
         now: When the fold is made, aware UTC.
         source: What the records say they come from.
         released: Versions with a release verdict; empty while none was ever released.
+        mistakes_since: From when on critical mistakes count, where the window is shorter than it should be.
 
     Returns:
         Records in a fixed order, each (kind, scope, version) once.
@@ -178,7 +180,8 @@ def fold_window(
     chosen = _latest_tasks(
         task for task in tasks if task.agent == charter.agent and window.holds(task.start_ns)
     )
-    found = _standing(chosen, _latest_outcomes(outcomes), charter.agent, window)
+    before = None if mistakes_since is None else Window(start=mistakes_since, end=window.start)
+    found = _standing(chosen, _latest_outcomes(outcomes), charter.agent, window, before)
     return tuple(_fold(writer, chosen, found, released)) if chosen else ()
 
 
@@ -276,15 +279,19 @@ def _latest_outcomes(outcomes: Iterable[Outcome]) -> Iterable[Outcome]:
 
 
 def _standing(
-    tasks: Iterable[Task], outcomes: Iterable[Outcome], agent: str, window: Window
+    tasks: Iterable[Task], outcomes: Iterable[Outcome], agent: str, window: Window, before: Window | None
 ) -> list[Outcome]:
-    """Return what outcomes say of the tasks of a window as they stand now, in order of their start."""
+    """Return what outcomes say of the tasks of a window as they stand now, and critical mistakes before it, by their start."""
     found = [
         outcome
         for outcome in standing_outcomes(tasks, outcomes).values()
-        if outcome.agent == agent and window.holds(outcome.task_start_ns)
+        if outcome.agent == agent and (window.holds(outcome.task_start_ns) or _is_mistake_in(outcome, before))
     ]
     return sorted(found, key=lambda outcome: (outcome.task_start_ns, outcome.trace_id))
+
+
+def _is_mistake_in(outcome: Outcome, before: Window | None) -> bool:
+    return before is not None and outcome.critical is not None and before.holds(outcome.task_start_ns)
 
 
 def _measure_completeness(tasks: Sequence[Task]) -> Measurement:

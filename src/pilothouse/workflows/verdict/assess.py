@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -61,6 +62,9 @@ FURTHER_COSTS = "cost.further"
 
 PRESENT = timedelta(minutes=2)
 """A moment that is not longer ago is the present: pages judge at the full minute."""
+
+HALVINGS_MAX = 12
+"""A week halved so often is two and a half minutes: whoever has a million tasks in these needs another lake."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -234,6 +238,7 @@ class _Traffic:
         longest: The longest window that ends now.
         volume: Window of the production volume.
         done: Tasks completed in production in it, where these weeks are more than is read at once; None where `tasks` has them.
+        asked: The longest window that the charter asks for, where it is more than is read at once; None where it was read.
     """
 
     tasks: Sequence[Task]
@@ -243,6 +248,7 @@ class _Traffic:
     longest: Window
     volume: Window
     done: int | None = None
+    asked: Window | None = None
 
     @classmethod
     def load(cls, installation: Installation, charter: Charter, now: datetime) -> _Traffic:
@@ -251,11 +257,14 @@ class _Traffic:
         volume = Window(start=now - VOLUME_WINDOW, end=now)
         everything = Window(start=min(longest.start, volume.start), end=now)
         done: int | None = None
+        asked = longest
         try:
             seen = _tasks_in(installation, charter, everything)
         except LimitExceeded:
             # An agent of 40,000 tasks a day: only the volume looks back so far, and for that counting is enough.
-            seen, done = _tasks_in(installation, charter, longest), _completed(installation, charter, volume)
+            longest, seen = _as_far_as_read(installation, charter, longest)
+            done = _completed(installation, charter, volume)
+            lengths = {name: min(length, longest.end - longest.start) for name, length in lengths.items()}
         tasks = work_of(charter, seen)
         elsewhere, tried = tried_elsewhere(charter, seen, longest)
         windows = {}
@@ -265,10 +274,10 @@ class _Traffic:
                 last = _last_window(installation, charter, name, length, now)
                 if last is not None:
                     window = last
-                    tasks += work_of(charter, _tasks_in(installation, charter, last))
+                    tasks += work_of(charter, _tasks_in(installation, charter, last, task_type=name))
             windows[name] = window
         tasks = list({task.trace_id: task for task in tasks}.values())
-        starts = [window.start for window in (longest, volume, *windows.values())]
+        starts = [window.start for window in (asked, volume, *windows.values())]
         outcomes = installation.ledger.outcomes(
             charter.agent, from_ns=unix_ns(min(starts)), to_ns=unix_ns(now)
         )
@@ -280,6 +289,7 @@ class _Traffic:
             longest=longest,
             volume=volume,
             done=done,
+            asked=None if asked == longest else asked,
         )
 
     def fold(self, charter: Charter, now: datetime, released: frozenset[str]) -> tuple[Evidence, ...]:
@@ -292,7 +302,16 @@ class _Traffic:
             record
             for window, names in by_window.items()
             for record in fold_window(
-                charter, self.tasks, self.outcomes, window, now, source=source, released=released
+                charter,
+                self.tasks,
+                self.outcomes,
+                window,
+                now,
+                source=source,
+                released=released,
+                mistakes_since=None
+                if self.asked is None or self.asked.start >= window.start
+                else self.asked.start,
             )
             if record.scope.task_type in names
         ]
@@ -329,6 +348,8 @@ class _Traffic:
         if not self.tasks:
             return tried or [_nothing_arrived(installation, charter)]
         tried += _long_windows(charter)
+        if self.asked is not None:
+            tried.append(_cut_short(self.asked, self.longest, len(recent)))
         if not recent:
             last = max(task.start_ns for task in self.tasks)
             return [
@@ -372,9 +393,38 @@ def _nothing_arrived(installation: Installation, charter: Charter) -> str:
     )
 
 
-def _tasks_in(installation: Installation, charter: Charter, window: Window) -> Sequence[Task]:
+def _cut_short(asked: Window, read: Window, tasks: int) -> str:
+    hours = (read.end - read.start) / timedelta(hours=1)
+    return (
+        f"In {asked.days:g} days there were more tasks than are read at once: what tasks say here is of the last {hours:.3g} hours, "
+        f"{tasks:,} tasks; critical mistakes count for all of the {asked.days:g} days."
+    )
+
+
+def _as_far_as_read(
+    installation: Installation, charter: Charter, window: Window
+) -> tuple[Window, Sequence[Task]]:
+    """Return the newest half, quarter and so on of a window that can be read at once, with its tasks.
+
+    Half a million tasks prove what ten million would; no verdict at all would let everything stand.
+    """
+    for _ in range(HALVINGS_MAX):
+        with suppress(LimitExceeded):
+            return window, _tasks_in(installation, charter, window)
+        window = Window(start=window.end - (window.end - window.start) / 2, end=window.end)
+    return window, _tasks_in(installation, charter, window)
+
+
+def _tasks_in(
+    installation: Installation, charter: Charter, window: Window, *, task_type: str | None = None
+) -> Sequence[Task]:
     return installation.lake.window(
-        TaskFilter(agent=charter.agent, from_ns=unix_ns(window.start), to_ns=unix_ns(window.end))
+        TaskFilter(
+            agent=charter.agent,
+            task_type=task_type,
+            from_ns=unix_ns(window.start),
+            to_ns=unix_ns(window.end),
+        )
     )
 
 

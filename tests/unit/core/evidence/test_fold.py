@@ -262,6 +262,19 @@ def test_a_critical_mistake_counts_for_its_type_and_for_the_agent():
         assert "paid_twice" in found.detail
 
 
+def test_of_days_that_are_not_read_critical_mistakes_count_and_nothing_else():
+    day_ns = 86_400 * 10**9
+    before = [
+        outcome(3, OutcomeStatus.CONTRADICTED, critical="paid_twice", task_start_ns=BASE_NS - day_ns),
+        outcome(4, OutcomeStatus.CONTRADICTED, task_start_ns=BASE_NS - day_ns),
+        outcome(5, OutcomeStatus.CONTRADICTED, critical="paid_twice", task_start_ns=BASE_NS - 9 * day_ns),
+    ]
+    said = [outcome(1, OutcomeStatus.VERIFIED), *before]
+    found = fold([task(1)], said, mistakes_since=WINDOW.start - timedelta(days=7))
+    assert (po(found, "critical").n, po(found, "critical").good) == (2, 1)
+    assert po(fold([task(1)], said), "critical").n == 1
+
+
 def test_a_model_that_is_neither_pinned_nor_a_fallback_is_named_with_its_first_task():
     tasks = [
         task(1),

@@ -14,7 +14,7 @@ from evidence_made import CHARTER, V1, everything_holds, make_record
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import SECTIONS
-from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.binding import InForce, binding_in_force, terms_digest
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kinds import KINDS, SIGNATURE_KINDS, kind_named
 from pilothouse.core.verdict.expansion import expand
@@ -257,3 +257,21 @@ def test_what_ended_says_which_terms_changed():
     assert (item.status, item.reason) == ("no_evidence", "stale")
     assert "`task_types.po_invoice.routing.risk`" in item.sentence
     assert "what was known before does not count" in item.sentence
+
+
+def test_terms_that_nobody_has_said_yet_are_terms_too():
+    tree = copy.deepcopy(TREE)
+    tree["integrations"] = "?"
+    kind = kind_named("regions_observed")
+    opened = Charter.model_validate(tree)
+    assert terms_digest(opened, kind, Scope()) != terms_digest(BEFORE, kind, Scope())
+    assert terms_digest(opened, kind, Scope()) == terms_digest(opened.model_copy(), kind, Scope())
+
+
+def test_a_copy_that_says_something_else_has_digests_of_its_own():
+    kind = kind_named("gaps.audited")
+    before = terms_digest(BEFORE, kind, Scope())
+    other = BEFORE.model_copy(update={"glossary": "docs/others.yaml"})
+    assert terms_digest(other, kind, Scope()) != before
+    assert other.digest != BEFORE.digest
+    assert other.section_digests["datasets"] != BEFORE.section_digests["datasets"]

@@ -223,6 +223,47 @@ def test_an_agent_of_more_than_a_million_tasks_in_four_weeks_has_a_verdict(insta
     assert item(counted, "PROD-1", part="volume").n == 250
 
 
+def test_an_agent_of_millions_of_tasks_a_week_is_judged_by_the_newest_that_are_read_and_says_so(
+    installation, monkeypatch
+):
+    add_tasks(installation, 400, at=NOW - 5 * DAY, result=TaskResult.FAILED, status=None)
+    add_tasks(installation, 2_000, first=3_000, at=NOW - DAY)
+    window = installation.lake.window
+
+    def two_days(wanted):
+        if wanted.to_ns - wanted.from_ns > 2 * 86_400 * 10**9:
+            raise LimitExceeded(
+                "the window holds more than 1000000 tasks", remedy="Ask for a shorter window."
+            )
+        return window(wanted)
+
+    monkeypatch.setattr(installation.lake, "window", two_days)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    rate = item(found, "MON-1", task_type="po_invoice", part="rate")
+    assert (rate.n, rate.window_to - rate.window_from) == (2_000, timedelta(hours=42))
+    (note,) = [one for one in found.verdict.notes if "read at once" in one]
+    assert "of the last 42 hours, 2,000 tasks; critical mistakes count for all of the 7 days" in note
+    assert item(found, "MON-2", task_type="po_invoice", part="critical").status is Status.HOLDS
+
+    (failed, *_) = installation.lake.tasks(TaskFilter(result="failed"), limit=1).tasks
+    mistake = Outcome(
+        trace_id=failed.trace_id,
+        agent=failed.agent,
+        task_type=failed.task_type,
+        version_digest=failed.version_digest,
+        task_start_ns=failed.start_ns,
+        claim=None,
+        status=OutcomeStatus.CONTRADICTED,
+        found="paid twice",
+        critical="paid_twice",
+        verifier="v",
+        verified_at=NOW - 4 * DAY,
+    )
+    installation.ledger.save_outcomes([mistake])
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert item(found, "MON-2", task_type="po_invoice", part="critical").status is Status.BREACHED
+
+
 def test_a_window_of_a_year_does_not_drown_the_month_that_failed(installation, file):
     """Whoever lengthens the window after a bad month had a floor proved by the good ones before it."""
     text = file.read_text(encoding="utf-8").replace("window: 7d}", "window: 365d}")
