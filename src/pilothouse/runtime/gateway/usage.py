@@ -8,7 +8,7 @@ from typing import Any
 
 from pilothouse.core.evidence.task import TokenCount
 
-__all__ = ["TOKENS_MAX", "has_fees", "read_usage"]
+__all__ = ["TOKENS_MAX", "has_fees", "has_sound", "read_usage"]
 
 TOKENS_MAX = 1 << 32
 """Tokens beyond this are no count of anything."""
@@ -27,7 +27,7 @@ def read_usage(given: Any, begun: TokenCount | None = None) -> TokenCount | None
     is more than the output, or the total says that it was added.
 
     Args:
-        given: The `usage` of an answer, decoded; None where another model worked too, whose tokens have another price.
+        given: The `usage` of an answer, decoded; None where tokens of another price are in it: sound, or another model's.
         begun: What the stream counted before its content; Anthropic's last event may count only what was written since.
 
     Example:
@@ -68,16 +68,26 @@ def _counted(given: dict[str, Any], begun: TokenCount | None) -> TokenCount | No
         if read is None or written is None:
             return None
         return TokenCount(input=fed, cache_read=read, cache_creation=written, output=made)
-    fed_parts = given.get(names[2])
-    read = _tokens(fed_parts, "cached_tokens", missing=0)
-    is_written = isinstance(fed_parts, dict) and "cache_write_tokens" in fed_parts
-    written = _tokens(fed_parts, "cache_write_tokens", missing=0) if is_written else 0
-    reasoning = _tokens(given.get(names[3]), "reasoning_tokens", missing=0)
+    read: int | None = 0
+    written: int | None = 0
+    reasoning: int | None = 0
+    parts = given.get(names[2])
+    if isinstance(parts, dict):
+        if parts.get("audio_tokens"):
+            return None
+        read = _tokens(parts, "cached_tokens", missing=0)
+        written = _tokens(parts, "cache_write_tokens", missing=0) if "cache_write_tokens" in parts else 0
+    parts = given.get(names[3])
+    if isinstance(parts, dict):
+        if parts.get("audio_tokens"):
+            return None
+        reasoning = _tokens(parts, "reasoning_tokens", missing=0)
     if read is None or written is None or reasoning is None or read > fed:
         return None
     written = min(written, fed - read)  # what was read from a cache is written to none
-    is_beside = reasoning > made or _tokens(given, "total_tokens") == fed + made + reasoning
-    output = made if is_beside else made - reasoning
+    output = made
+    if reasoning and reasoning <= made and _tokens(given, "total_tokens") != fed + made + reasoning:
+        output = made - reasoning
     return TokenCount(
         input=fed - read - written,
         cache_read=read,
@@ -85,6 +95,24 @@ def _counted(given: dict[str, Any], begun: TokenCount | None) -> TokenCount | No
         output=output,
         reasoning=reasoning,
     )
+
+
+def _is_heard(parts: Any) -> bool:
+    """Whether tokens of sound are among others: they cost several times as much, and no price is known of them."""
+    return isinstance(parts, dict) and bool(parts.get("audio_tokens"))
+
+
+def has_sound(usage: Any) -> bool:
+    """Return whether tokens of sound are in the usage of an answer.
+
+    Args:
+        usage: Of an answer, decoded.
+
+    Example:
+        >>> has_sound({"completion_tokens_details": {"audio_tokens": 40}}), has_sound({"prompt_tokens_details": {"audio_tokens": 0}})
+        (True, False)
+    """
+    return isinstance(usage, dict) and any(map(_is_heard, usage.values()))
 
 
 def has_fees(usage: Any, tool_usage: Any = None) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.routes import Operation
-from pilothouse.runtime.gateway.usage import TOKENS_MAX, has_fees, read_usage
+from pilothouse.runtime.gateway.usage import TOKENS_MAX, has_fees, has_sound, read_usage
 
 __all__ = [
     "EMBEDDED_MAX",
@@ -347,14 +347,18 @@ def inflate(body: bytes, encoding: str) -> bytes | None:
 
 
 def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:
+    used = read_usage(said.usage, begun)
     return Answer(
         said.model if isinstance(said.model, str) and said.model else None,
         said.id if isinstance(said.id, str) and said.id else None,
         said.system_fingerprint if isinstance(said.system_fingerprint, str) else None,
-        read_usage(said.usage, begun),
+        used,
         state=said.status if isinstance(said, _Answer) and isinstance(said.status, str) else None,
         has_fees=said.usage is not None
-        and has_fees(said.usage, said.tool_usage if isinstance(said, _Answer) else None),
+        and (
+            has_fees(said.usage, said.tool_usage if isinstance(said, _Answer) else None)
+            or (used is None and has_sound(said.usage))
+        ),
     )
 
 

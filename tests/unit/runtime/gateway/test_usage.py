@@ -124,3 +124,18 @@ def test_openai_says_its_searches_and_pictures_beside_the_usage(tool_usage, is_c
         json.dumps({"type": "response.completed", "response": response}).encode(), Operation.RESPONSES, said
     )
     assert said.has_fees is is_charged
+
+
+@pytest.mark.parametrize("side", ["prompt", "completion"])
+@pytest.mark.parametrize(("heard", "is_known"), [(40, False), (0, True), (None, True)])
+def test_tokens_of_sound_have_no_price_among_those_of_text(side, heard, is_known):
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 50,
+        f"{side}_tokens_details": {"audio_tokens": heard, "text_tokens": 10},
+    }
+    said = read_answer(json.dumps({"model": "m", "usage": usage}).encode())
+    assert (said.usage is not None, said.has_fees) == (is_known, not is_known)
+    streamed = Answer()
+    read_event(json.dumps({"choices": [], "usage": usage}).encode(), Operation.CHAT, streamed)
+    assert (streamed.usage is not None, streamed.has_fees) == (is_known, not is_known)
