@@ -41,7 +41,12 @@ def replay_frameworks(runs: int, mutated: int) -> bool:
             did = record(log, configuration, runs)
             sessions = sessions_of(log, ReplayMode.STRICT)
             replayed = replay(configuration, sessions, runs)
-            same = sum(is_equal(did[number], replayed[number], sessions[number][1]) for number in range(runs))
+            same = sum(
+                number in sessions and is_equal(did[number], replayed[number], sessions[number][1])
+                for number in range(runs)
+            )
+            for number in sorted(set(range(runs)) - set(sessions)):
+                print(f"run {number} came to no call: {did[number]}")
             found += mutations(log, range(place, mutated, len(CONFIGURATIONS)))
             seen = len(log.runs())
         equal += same

@@ -61,13 +61,11 @@ def _counted(given: dict[str, Any], begun: TokenCount | None) -> TokenCount | No
     if fed is None or made is None:
         return None
     if "cache_read_input_tokens" in given or "cache_creation_input_tokens" in given:
-        read, written = (
-            _tokens(given, name, missing=0)
-            for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
-        )
-        if read is None or written is None:
+        cached = _tokens(given, "cache_read_input_tokens", missing=0)
+        created = _tokens(given, "cache_creation_input_tokens", missing=0)
+        if cached is None or created is None:
             return None
-        return TokenCount(input=fed, cache_read=read, cache_creation=written, output=made)
+        return TokenCount(input=fed, cache_read=cached, cache_creation=created, output=made)
     read: int | None = 0
     written: int | None = 0
     reasoning: int | None = 0

@@ -20,7 +20,8 @@ CREDENTIAL, BACKEND = "credential", "fingerprint"
 FRESH = timedelta(hours=2)
 """Records that are looked at: what is older has been told, or nobody was there to tell it, and its spell is on record again by now."""
 
-READ_MAX = 1_000
+READ_MAX = 100
+"""Records of one kind that are looked at: each provider of an agent makes two or three in that time."""
 
 
 def watch_providers(room: ControlRoom, now: datetime) -> int:
