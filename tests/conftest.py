@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import longest_first
+import no_pandas
 import pytest
 from hypothesis import settings
 
@@ -72,7 +73,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Say it when groups are not heard: some versions of the two plugins disagree on the name of a test, silently."""
+    """Say it when groups are not heard: some versions of the two plugins disagree on the name of a test, silently.
+
+    Only who runs tests collects: what is hidden from their processes is not hidden from a worker.
+    """
+    no_pandas.hide_from_children()
     if getattr(session.config.option, "loadgroup", False):
         for item in session.items:
             if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:

@@ -93,3 +93,11 @@ def test_the_command_tree_is_there_before_any_heavy_package():
     assert done.stdout == "[]\n", (
         "each command of each test and user would pay for it: import it where it is used"
     )
+
+
+def test_processes_of_tests_find_no_pandas_as_in_an_installation():
+    done = subprocess.run(
+        [sys.executable, "-c", "import pandas"], capture_output=True, text=True, check=False
+    )
+    assert "no dependency of the server" in done.stderr
+    assert not re.search(r"^pandas\b", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE)

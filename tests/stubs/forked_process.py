@@ -22,11 +22,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from unittest.mock import patch
 
+from no_pandas import NO_PANDAS
+
 __all__ = ["ForkedProcess", "command_line_process", "run_command_line"]
 
 TESTS = Path(__file__).parents[1]
-NO_PANDAS = TESTS.parent / "benchmarks" / "ingest" / "without"
-"""`pip install pilothouse` brings no pandas. Our oracles of statistics do, and pyarrow loads what it finds: 0.6 s of CPU."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["loaded_modules", "forked_process"])
