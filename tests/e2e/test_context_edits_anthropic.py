@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import hashlib
 import json
 
 import pytest
@@ -19,7 +20,6 @@ from pilothouse.runtime.runlog.recorder import Recorder
 
 anthropic = LateModule("anthropic")
 
-RUN = "ac" * 16
 PAGE = "the order of the customer is on its way to the house " * 30
 FACT = "The reference is DE44-5001."
 PINNED = "Never pay twice."
@@ -76,13 +76,18 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture
-def client(site):
-    site.stub.seen.clear()
-    with anthropic.Anthropic(base_url=f"{site.origin}/r/{RUN}", api_key=site.key, max_retries=0) as one:
+def run(request):
+    """A run of the test's own: what is kept of it is what this test asked."""
+    return hashlib.sha256(request.node.name.encode()).hexdigest()[:32]
+
+
+@pytest.fixture
+def client(site, run):
+    with anthropic.Anthropic(base_url=f"{site.origin}/r/{run}", api_key=site.key, max_retries=0) as one:
         yield one
 
 
-def test_old_results_leave_the_request_and_the_answer_says_so(site, client):
+def test_old_results_leave_the_request_and_the_answer_says_so(site, client, run):
     asked = conversation()
     answer = client.messages.with_raw_response.create(**copy.deepcopy(asked))
     assert answer.headers["x-pilothouse-edited"] == "context.keep_last"
@@ -102,11 +107,11 @@ def test_old_results_leave_the_request_and_the_answer_says_so(site, client):
     assert {name: sent[name] for name in sent if name != "messages"} == {
         name: asked[name] for name in asked if name != "messages"
     }
-    (call,) = [one for one in site.kept.calls if one.run == RUN]
+    (call,) = [one for one in site.kept.calls if one.run == run]
     assert restore(ContextEdits(request=sent, ledger=call.removed)) == json.loads(call.request) == asked
 
 
-def test_what_went_is_in_the_record_and_its_agent_recalls_it(site, client):
+def test_what_went_is_in_the_record_and_its_agent_recalls_it(site, client, run):
     asked = conversation()
     with client.messages.stream(**asked) as stream:
         assert stream.get_final_text() == Plan().text
@@ -117,18 +122,18 @@ def test_what_went_is_in_the_record_and_its_agent_recalls_it(site, client):
     assert json.loads(back) == results(asked)[0]
     part = client.get(f"/v1/recall/{ident}", cast_to=str, options={"params": {"start": 0, "end": 2}})
     assert part == back[:2]
-    events = [one.event for one in site.log.read(RUN).events]
+    events = [one.event for one in site.log.read(run).events]
     requests = [event for event in events if isinstance(event, ModelRequest)]
     assert all(json.loads(event.body)["messages"] == asked["messages"] for event in requests)
     assert json.loads(requests[-1].sent) == site.stub.seen[-1].json
     edited = [event for event in events if isinstance(event, ContextEdited)]
-    assert len(edited) == len(requests)
+    assert len(edited) == len(requests) == 1
     assert FACT in edited[-1].removed.decode()
 
 
-def test_an_unknown_id_is_an_error_as_the_client_knows_it(client):
+def test_an_unknown_id_is_an_error_as_the_client_knows_it(client, run):
     with pytest.raises(anthropic.NotFoundError) as refused:
-        client.get(f"/v1/recall/{RUN}-{'0' * 16}", cast_to=str)
+        client.get(f"/v1/recall/{run}-{'0' * 16}", cast_to=str)
     assert refused.value.body["error"]["type"]
     assert "nothing is kept under" in refused.value.body["error"]["message"]
 
