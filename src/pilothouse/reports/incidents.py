@@ -246,6 +246,7 @@ def build_incident(
     *,
     person: str = "",
     names: Mapping[str, str] | None = None,
+    nobody: str = "nobody",
 ) -> IncidentPage:
     """Build the page of one incident.
 
@@ -256,6 +257,7 @@ def build_incident(
         now: The moment.
         person: Person id of the visitor, or empty.
         names: Person id → name; a person without one is shown by the id.
+        nobody: What is said when nobody may act, with the reason.
     """
     named = names or {}
     is_over = incident.drill and not incident.is_active  # then every step is refused
@@ -275,7 +277,11 @@ def build_incident(
         ("Rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),
         ("In hand", _who(incident, named)),
         ("Runbook", incident.runbook or "none: no alert rule foresaw it"),
-        ("May act", ", ".join(f"{named.get(who, who)} ({why})" for who, why in handlers.items()) or "nobody"),
+        (
+            "May act",
+            ", ".join(f"{named.get(who, who)} ({why})" for who, why in handlers.items())
+            or shown_text(nobody),
+        ),
         *((name.capitalize(), shown_text(text)) for name, text in incident.review),
     ]
     traces = tuple(

@@ -156,3 +156,14 @@ def test_an_open_incident_is_listed_however_many_came_after_it(client, room):
     assert "1 incident open, 1 of them in nobody&#39;s hands." in listed
     assert "Every open incident is here, and the newest of the others" in listed
     assert client.get("/incidents.json").json()["rows"][0]["name"] == "INC-1"
+
+
+def test_an_incident_is_read_also_where_this_program_cannot_read_the_charter(client, room, site):
+    fire(room)
+    site.ledger.accept_charter(
+        agent=world.AGENT, digest="0" * 64, text="schema: 99\n", path="charter.yaml", at=site.clock.now()
+    )
+    page = client.get("/incidents/1")
+    assert page.status_code == 200
+    assert "nobody: this program cannot read the charter in force" in page.text
+    assert client.get("/incidents").status_code == 200

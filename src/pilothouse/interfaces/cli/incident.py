@@ -241,7 +241,7 @@ def _show(found: IncidentView) -> None:
             "traces",
             "\n".join(f"pilothouse trace {trace}" for trace in incident.traces[:3]) or "none linked",
         ),
-        ("may act", ", ".join(f"{person} ({why})" for person, why in found.handlers.items()) or "nobody"),
+        ("may act", ", ".join(f"{person} ({why})" for person, why in found.handlers.items()) or found.nobody),
         *incident.review,
     )
     _print_beside(console, [(f"  {name:<10}", text) for name, text in facts])

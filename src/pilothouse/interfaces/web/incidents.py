@@ -54,7 +54,13 @@ class IncidentRoom:
             person = visit.visitor.persons.get(agent, "") if visit.visitor else ""
             names = names_by_agent(self._room, (agent,)).get(agent, {})
             page = build_incident(
-                found.incident, found.events, found.handlers, self._minute(), person=person, names=names
+                found.incident,
+                found.events,
+                found.handlers,
+                self._minute(),
+                person=person,
+                names=names,
+                nobody=found.nobody,
             )
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 

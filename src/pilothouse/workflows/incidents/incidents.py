@@ -64,12 +64,14 @@ class IncidentView:
     Attributes:
         incident: As it stands.
         events: Its timeline, oldest first.
-        handlers: Person ids who may take and end it, with the reason.
+        handlers: Person ids who may take and end it, with the reason; empty too where the charter cannot be read.
+        nobody: What is said when nobody may.
     """
 
     incident: Incident
     events: Sequence[IncidentEvent]
     handlers: Mapping[str, str]
+    nobody: str = "nobody"
 
 
 def incident_named(room: ControlRoom, number: int) -> Incident:
@@ -93,7 +95,7 @@ def incident_named(room: ControlRoom, number: int) -> Incident:
 
 
 def view(room: ControlRoom, number: int) -> IncidentView:
-    """Return what the page of an incident shows.
+    """Return what the page of an incident shows, whatever became of the charter: somebody was called because of it.
 
     Args:
         room: Opened parts.
@@ -104,8 +106,13 @@ def view(room: ControlRoom, number: int) -> IncidentView:
     """
     incident = incident_named(room, number)
     record = room.installation.ledger.charter(incident.agent)
-    handlers = incident_handlers(charter_of(record)) if record else {}
-    return IncidentView(incident=incident, events=room.incidents.events(number), handlers=handlers)
+    events = room.incidents.events(number)
+    try:
+        handlers = incident_handlers(charter_of(record)) if record else {}
+    except CharterInvalid as error:
+        unread = f"nobody: this program cannot read the charter in force. {error.remedy}"
+        return IncidentView(incident=incident, events=events, handlers={}, nobody=unread)
+    return IncidentView(incident=incident, events=events, handlers=handlers)
 
 
 def with_active(newest: Sequence[Incident], room: ControlRoom) -> tuple[Incident, ...]:
