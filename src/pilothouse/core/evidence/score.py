@@ -13,8 +13,10 @@ from datetime import datetime
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Basis, Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import ITEMS_MAX, Basis, Evidence, Scope, Source
 from pilothouse.core.evidence.fold import Window
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.task import Task
 
 __all__ = ["Score", "fold_scores"]
@@ -120,7 +122,7 @@ def fold_scores(
             judged.setdefault(key, {})[task.trace_id] = list(found.values())
     ordered = sorted(judged.items(), key=lambda item: (item[0][0], item[0][1] or ""))
     return tuple(
-        _record(found, windows[name], now, agent=charter.agent, task_type=name, version=version)
+        _record(found, windows[name], now, charter=charter, task_type=name, version=version)
         for (name, version), found in ordered
     )
 
@@ -130,18 +132,19 @@ def _record(
     window: Window,
     now: datetime,
     *,
-    agent: str,
+    charter: Charter,
     task_type: str,
     version: str | None,
 ) -> Evidence:
     bad = [trace_id for trace_id, scores in judged.items() if not all(score.is_good for score in scores)]
     named = ", ".join(sorted({score.source for scores in judged.values() for score in scores}))
     name = next(iter(judged.values()))[0].name
+    scope = Scope(task_type=task_type)
     return Evidence(
         kind="quality",
-        agent=agent,
-        binds=Binding(version=version),
-        scope=Scope(task_type=task_type),
+        agent=charter.agent,
+        binds=binding_in_force(kind_named("quality"), charter, scope, InForce(version=version)),
+        scope=scope,
         window_from=window.start,
         window_to=window.end,
         n=len(judged),

@@ -87,6 +87,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.foreign_scores import read_foreign_scores
         from pilothouse.workflows.gate.compare import imported_evidence
+        from pilothouse.workflows.ground.in_force import charter_if_any
 
         run = read_foreign_scores(file, scorer=metric)
         if task_type is not None:
@@ -95,7 +96,13 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         with services.open_installation(load_settings(home=home)) as installation:
             now = installation.clock.now()
             records = imported_evidence(
-                run, agent=agent, version=version, dataset=digest, at=now, pass_at=pass_at
+                run,
+                agent=agent,
+                version=version,
+                dataset=digest,
+                at=now,
+                pass_at=pass_at,
+                charter=charter_if_any(installation.ledger, agent),
             )
             installation.ledger.add_evidence(records)
         missing = sum(one.value is None for one in run.scores)

@@ -9,7 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.statistics.comparison import Comparison
 from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.results import NotEnoughEvidence
@@ -155,7 +158,14 @@ def compare_runs(
 
 
 def imported_evidence(
-    run: ForeignRun, *, agent: str, version: str, dataset: str | None, at: datetime, pass_at: float
+    run: ForeignRun,
+    *,
+    agent: str,
+    version: str,
+    dataset: str | None,
+    at: datetime,
+    pass_at: float,
+    charter: Charter | None = None,
 ) -> tuple[Evidence, ...]:
     """Turn another harness's scores into imported records: they can show harm and never prove.
 
@@ -166,6 +176,7 @@ def imported_evidence(
         dataset: Digest of the dataset, or None when it is not known.
         at: The present moment, aware UTC.
         pass_at: Least value of a success.
+        charter: The charter in force, or None.
     """
     by_type: dict[str, list[ForeignScore]] = defaultdict(list)
     for one in run.scores:
@@ -175,7 +186,12 @@ def imported_evidence(
         Evidence(
             kind="eval.baseline",
             agent=agent,
-            binds=Binding(version=version, dataset=dataset),
+            binds=under_terms(
+                Binding(version=version, dataset=dataset),
+                kind_named("eval.baseline"),
+                charter,
+                Scope(task_type=task_type),
+            ),
             scope=Scope(task_type=task_type),
             window_from=at,
             window_to=at,

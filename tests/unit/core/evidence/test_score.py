@@ -11,6 +11,7 @@ from pilothouse.core.evidence.evidence import Basis
 from pilothouse.core.evidence.fold import Window
 from pilothouse.core.evidence.score import Score, fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult, TaskState
+from pilothouse.core.verdict.readiness import decide
 
 NOW = datetime(2026, 11, 6, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * 10**9
@@ -68,6 +69,16 @@ def test_the_newest_plain_score_of_a_task_counts_and_the_record_is_marked_as_imp
     assert (record.kind, record.basis, record.n, record.good) == ("quality", Basis.IMPORTED, 2, 1)
     assert (record.scope.task_type, record.binds.version, record.items) == (TYPE, "v1", ("b",))
     assert "otlp" in record.source.command
+
+
+def test_scores_that_show_harm_breach_the_floor_of_the_charter():
+    tasks = [task(f"{number:032x}") for number in range(200)]
+    (record,) = folded(tasks, [score(one.trace_id, value=0.0) for one in tasks])
+    found = decide(CHARTER, [record], record.recorded_at, version="v1")
+    items = next(one for one in found.requirements if one.requirement == "MON-2").items
+    assert {one.status for one in items if one.kind == "quality" and one.scope.task_type == TYPE} == {
+        "breached"
+    }
 
 
 def test_sources_that_disagree_make_a_task_bad_and_versions_are_kept_apart():

@@ -7,13 +7,16 @@ import asyncio
 import json
 import math
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from evidence_made import V1, load_charter
 from late_module import LateModule
 
 from pilothouse.core.evidence.evidence import Basis
+from pilothouse.core.verdict.readiness import decide
 from pilothouse.errors import MalformedRecord, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
@@ -222,6 +225,18 @@ def test_imported_scores_are_marked_as_such_and_count_each_case_once(tmp_path):
     )
     assert (record.basis, record.n, record.good, record.items) == (Basis.IMPORTED, 2, 1, ("b",))
     assert record.scope.task_type == "triage"
+
+
+def test_imported_scores_that_show_harm_are_held_against_the_charter_in_force(tmp_path):
+    scores = [(f"c{n}", 1, "I") for n in range(40)]
+    run = read_foreign_scores(inspect_log(tmp_path / "log.eval", scores))
+    charter = load_charter()
+    run = replace(run, scores=tuple(replace(one, task_type="po_invoice") for one in run.scores))
+    (record,) = imported_evidence(
+        run, agent=charter.agent, version=V1, dataset=None, at=NOW, pass_at=0.5, charter=charter
+    )
+    found = decide(charter, [record], NOW, version=V1)
+    assert next(one.status for one in found.requirements if one.requirement == "EVAL-5") == "breached"
 
 
 def test_a_task_type_named_all_is_not_all_of_them():
