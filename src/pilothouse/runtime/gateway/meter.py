@@ -17,8 +17,8 @@ from decimal import Decimal
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Promise, Spent
 from pilothouse.runtime.gateway.call import Call
-from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
-from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX, pictures_in
+from pilothouse.runtime.gateway.messages import written_tokens
+from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX, pictures_in, read_tokens
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation
@@ -464,7 +464,7 @@ def _seen(call: Call) -> TokenCount:
     """
     if not call.attempts or call.attempts[-1].spent is not None:
         return TokenCount()  # what an attempt without an answer used is counted by itself
-    begun = call.begun or TokenCount(input=len(call.asked) // CHARACTERS_PER_TOKEN)
+    begun = call.begun or TokenCount(input=read_tokens(call.asked))
     if call.attempts[-1].failure not in CALLED_OFF and (
         call.status >= 400 or not any(0 < attempt.status < 400 for attempt in call.attempts)
     ):

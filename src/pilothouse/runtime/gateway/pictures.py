@@ -8,10 +8,15 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["PICTURE_TOKENS_MAX", "pictures_in"]
+from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN
+
+__all__ = ["PICTURE_TOKENS_MAX", "pictures_in", "read_tokens"]
 
 PICTURE_TOKENS_MAX = 16_384
 """Tokens of one picture at the most: providers make it smaller first, and publish 1,500 to 10,000."""
+
+PICTURE_TOKENS = 1_600
+"""Tokens of one picture, where nobody counted: what providers publish for one of usual size."""
 
 _AT = ("image_url", "input_image", "computer_screenshot")
 
@@ -34,6 +39,20 @@ def pictures_in(body: bytes) -> tuple[int, int]:
         return 0, 0
     found = [len(data) for data in _pictures(asked)] if isinstance(asked, dict) else []
     return len(found), sum(found)
+
+
+def read_tokens(body: bytes) -> int:
+    """Estimate the tokens of a request that a provider has read, where it did not count.
+
+    Args:
+        body: As the provider got it.
+
+    Example:
+        >>> read_tokens(b'{"messages": [{"role": "user", "content": "four more words"}]}')
+        15
+    """
+    count, size = pictures_in(body) if len(body) > PICTURE_TOKENS * CHARACTERS_PER_TOKEN else (0, 0)
+    return (len(body) - size) // CHARACTERS_PER_TOKEN + count * PICTURE_TOKENS
 
 
 def _pictures(asked: Mapping[str, Any]) -> Iterator[str]:

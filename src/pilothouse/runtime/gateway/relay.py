@@ -17,8 +17,9 @@ from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
 from pilothouse.runtime.gateway.chain_member import Member
 from pilothouse.runtime.gateway.failure import UNHEARD, Failure
-from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
+from pilothouse.runtime.gateway.messages import written_tokens
 from pilothouse.runtime.gateway.passage import Passage
+from pilothouse.runtime.gateway.pictures import read_tokens
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
@@ -180,7 +181,7 @@ class Relay:
                 None,
                 False,
             )  # refused, failed by its own word, or never asked: providers take nothing for that
-        begun = said.begun or TokenCount(input=len(self._call.asked) // CHARACTERS_PER_TOKEN)
+        begun = said.begun or TokenCount(input=read_tokens(self._call.asked))
         written = written_tokens(held, self._call.route.operation) if held else 0
         return replace(begun, output=max(begun.output, written)), False
 

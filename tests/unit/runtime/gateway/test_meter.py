@@ -221,5 +221,18 @@ def test_what_only_looks_like_a_picture_is_reserved_by_its_letters(part):
         Meter(price).reserve(unread, call.policy.chain[0])
 
 
+def test_a_call_with_a_picture_that_is_called_off_is_not_charged_by_its_letters():
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DATA}"}}
+    call = replace_request(asked(Budget()), {"messages": [{"role": "user", "content": [part]}]})
+    meter = Meter(price)
+    meter.reserve(call, call.policy.chain[0])
+    call.attempts.append(Attempt("acme", "m", MIDNIGHT_NS, failure="client_gone"))
+    call.ending = Ending.CANCELLED
+    meter.settle(call)
+    (saved,) = meter.take_unsaved().values()
+    assert 1_600 <= saved.tokens < 2_000  # by its letters it was 100,000
+    assert saved.estimated == 1
+
+
 def replace_request(call, body):
     return replace(call, request=json.dumps(body).encode())
