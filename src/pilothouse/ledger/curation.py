@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,9 @@ SUBJECT_CHARS_MIN = 4
 """Characters of a subject: shorter ones are part of half of all texts."""
 
 READ_MAX = 10_000
+
+_OF_ERASED = "erased "
+"""How ids of feedback begin whose text is gone."""
 
 _ROWS_AT_ONCE = 500
 """Rows emptied by one statement; each brings its primary key as variables, of which SQLite takes 32,766."""
@@ -237,6 +241,7 @@ class SqlCuration:
             )
             for table in _TEXTS:
                 counts[table.name] = _overwrite(connection, table, subject, items, at=at, actor=actor)
+            _rename_erased(connection)
             _close_erased(connection, at=at, actor=actor)
             document = canonical_json({"rows": counts})
             append_decision(
@@ -285,6 +290,15 @@ def _empty(connection: Connection, table: Table, here: ColumnElement[bool]) -> N
     if "salt" in table.c:  # with the old one a guess at the text could still be held against the log
         values["salt"] = fresh_salt()
     connection.execute(update(table).where(here).values(**values))
+
+
+def _rename_erased(connection: Connection) -> None:
+    """Give feedback whose text is gone another id: the first one is a digest of the text, and a guess could be held against it."""
+    column = feedback.c
+    gone = and_(column.text == ERASED, column.feedback_id.not_like(f"{_OF_ERASED}%"))
+    for one in connection.execute(select(column.feedback_id).where(gone)).scalars().all():
+        fresh = f"{_OF_ERASED}{secrets.token_hex(16)}"
+        connection.execute(update(feedback).where(column.feedback_id == one).values(feedback_id=fresh))
 
 
 def _close_erased(connection: Connection, *, at: datetime, actor: str) -> None:

@@ -24,9 +24,11 @@ from pilothouse.core.evidence.review import (
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.curation import SqlCuration
+from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
+from pilothouse.ports.feedback import Feedback, FeedbackKind
 from pilothouse.ports.holds import HeldOutput
 from pilothouse.workflows.reports.audit import verify_log
 from pilothouse.workflows.review.second_opinions import again, asked_again
@@ -38,6 +40,7 @@ CONTENT = content_digest("invoice", GIVEN, SAID)
 CALL = hashlib.sha256(f"{GIVEN}\0{SAID}".encode()).hexdigest()
 TRACE = "1" * 32
 LATE = NOW + timedelta(hours=9)
+SAID_OF_IT = Feedback(agent=AGENT, trace_id=TRACE, kind=FeedbackKind.COMPLAINT, text=f"I am {WHO}", at=NOW)
 
 
 def item(**fields):
@@ -62,11 +65,12 @@ def lived(database):
         at = NOW + timedelta(seconds=number)
         queue.answer(Label(item_id=one, agent=AGENT, reviewer="ana", answer=Answer.ACCEPT, at=at))
     assert [one.hold_id for one in holds.expire(LATE)] == [late.hold_id]
+    assert SqlFeedback(database).add(SAID_OF_IT)
 
 
 def guesses():
     """Return what somebody who guesses the whole text can make of it."""
-    yield from (CONTENT, CALL)
+    yield from (CONTENT, CALL, SAID_OF_IT.feedback_id)
     for source in ReviewSource:
         for trace in (TRACE, "2" * 32):
             for digest in (CONTENT, CALL):
@@ -94,6 +98,8 @@ def test_whoever_guesses_a_text_cannot_hold_the_guess_against_anything(file, tmp
     with open_ledger(f"sqlite:///{file}") as ledger:
         lived(ledger.database)
         SqlCuration(ledger.database).erase(WHO, actor="ana", at=LATE)
+        (said,) = SqlFeedback(ledger.database).of(AGENT)
+        assert (said.text, said.trace_id) == ("[erased]", TRACE)
         assert problems(ledger, tmp_path / "keys") == ()
     kept = everything(file)
     assert WHO not in kept
