@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from pilothouse.evals.case import Assertion, Case, Split, canonical_digest
+from pilothouse.core.charter.digest import canonical_digest
+from pilothouse.evals.case import Assertion, Case, Split
 
 __all__ = ["ATTACKS_PER_FAMILY", "FAMILIES", "ToolSurface", "generate_attacks"]
 

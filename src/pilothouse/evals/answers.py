@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.durable_file import replace_file
 from pilothouse.errors import MalformedRecord, Place
-from pilothouse.evals.case import canonical_digest
 
 __all__ = [
     "ANSWERS_MAX",

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pilothouse.evals.case import Case, canonical_digest
+from pilothouse.core.charter.digest import canonical_digest
+from pilothouse.evals.case import Case
 from pilothouse.evals.runner import TrialRequest
 from pilothouse.evals.targets.recorded import StoredTrials
 from pilothouse.evals.targets.target import Target

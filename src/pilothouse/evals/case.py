@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.digest import canonical_digest, canonical_json
 
 __all__ = ["Assertion", "Case", "CaseLabel", "Split", "Step", "Trajectory", "canonical_digest"]
 
@@ -21,26 +20,6 @@ INPUT_BYTES_MAX = 1024 * 1024
 
 CaseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-
-
-def canonical_digest(value: Any) -> str:
-    """Return the SHA-256 of a JSON value in its canonical form (RFC 8785).
-
-    Args:
-        value: Any JSON value with integers up to 2^53 - 1.
-
-    Returns:
-        64 lower-case hex digits.
-
-    Raises:
-        ValueError: The value has no canonical form (NaN, a huge integer, a lone surrogate).
-        TypeError: Something in it is no JSON value.
-
-    Example:
-        >>> canonical_digest({"b": 1, "a": 2}) == canonical_digest({"a": 2, "b": 1})
-        True
-    """
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 class Split(StrEnum):

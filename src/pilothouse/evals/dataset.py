@@ -13,9 +13,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.durable_file import replace_file
 from pilothouse.errors import DigestMismatch, MalformedRecord, Place, UsageError
-from pilothouse.evals.case import Case, canonical_digest
+from pilothouse.evals.case import Case
 
 __all__ = [
     "MANIFEST",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INTEGER_EXACT_MAX",
     "SECTIONS",
+    "canonical_digest",
     "canonical_json",
     "charter_digest",
     "charter_document",
@@ -138,7 +139,23 @@ def canonical_json(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _sha256(value: Any) -> str:
+def canonical_digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in its canonical form (RFC 8785).
+
+    Args:
+        value: Any JSON value with integers up to 2^53 - 1.
+
+    Returns:
+        64 lower-case hex digits.
+
+    Raises:
+        ValueError: The value has no canonical form (NaN, a huge integer, a lone surrogate).
+        TypeError: Something in it is no JSON value.
+
+    Example:
+        >>> canonical_digest({"b": 1, "a": 2}) == canonical_digest({"a": 2, "b": 1})
+        True
+    """
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
@@ -149,13 +166,13 @@ def charter_document(charter: BaseModel) -> dict[str, Any]:
 
 def charter_digest(charter: BaseModel) -> str:
     """Return the SHA-256 of the whole charter, lower-case hex."""
-    return _sha256(charter_document(charter))
+    return canonical_digest(charter_document(charter))
 
 
 def section_digests(charter: BaseModel) -> dict[str, str]:
     """Return the SHA-256 of each section by its name in `SECTIONS`."""
     document = charter_document(charter)
-    return {name: _sha256({key: document[key] for key in keys}) for name, keys in SECTIONS.items()}
+    return {name: canonical_digest({key: document[key] for key in keys}) for name, keys in SECTIONS.items()}
 
 
 def version_digest(
@@ -181,7 +198,7 @@ def version_digest(
         >>> version_digest(pin, prompts={}, contracts={}, code_revision="4f1c")[:8]
         '5010386b'
     """
-    return _sha256(
+    return canonical_digest(
         {
             "model": {"provider": pin.provider, "model": pin.model, "region": getattr(pin, "region", None)},
             "prompts": dict(prompts),

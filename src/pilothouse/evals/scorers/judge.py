@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any, Final
 
-from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, ScoreStatus, Unscored, unscored
@@ -83,7 +82,7 @@ class ModelJudge:
         self.spec = ScorerSpec(
             name="judge",
             kind=ScorerKind.JUDGE,
-            version=hashlib.sha256(canonical_json(identity).encode()).hexdigest(),
+            version=canonical_digest(identity),
         )
 
     async def score(self, case: Case, result: Result) -> Score:

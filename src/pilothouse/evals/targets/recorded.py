@@ -207,10 +207,10 @@ def root_span(view: TraceView) -> SpanRecord | None:
 
 
 def json_or_text(text: str) -> Any:
-    """Read recorded content: JSON where it is JSON, else the text.
+    """Read recorded or typed content: JSON where it is JSON, else the text.
 
     Args:
-        text: What a span carries.
+        text: What a span carries, or what somebody typed.
 
     Example:
         >>> json_or_text('{"n": 1}'), json_or_text("hello")

@@ -10,12 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.errors import ProviderError, UsageError
 from pilothouse.evals.arms import config_digest
-from pilothouse.evals.case import Case, canonical_digest
+from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.limits import AdaptiveLimit, Budget

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.core.charter.secrets import secret_kind
 from pilothouse.core.evidence.run_log import RecordedRun
 from pilothouse.errors import EvidenceError, UsageError
-from pilothouse.evals.case import Assertion, Case, CaseLabel, canonical_digest
+from pilothouse.evals.case import Assertion, Case, CaseLabel
 from pilothouse.evals.dataset import Dataset, read_cases, write_cases
 from pilothouse.ports.curation import CurationStore, Edge
 from pilothouse.runtime.context.conversation import tool_results, tool_uses

@@ -12,9 +12,10 @@ from typing import Final
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.errors import UsageError
 from pilothouse.evals.arms import Arm
-from pilothouse.evals.case import Case, Split, canonical_digest
+from pilothouse.evals.case import Case, Split
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.dataset import Dataset, load_dataset
 from pilothouse.evals.glossary import read_terms

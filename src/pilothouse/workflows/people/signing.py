@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.digest import canonical_digest, canonical_json
 from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.evidence.evidence import Source
 from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
@@ -189,7 +188,7 @@ def waivable_state(
         "waived": len(_waived_before(ledger, verdict, item, thresholds)),
         "items": sorted(one.model_dump_json(exclude={"value"}) for one in dict.fromkeys(waived_items(items))),
     }
-    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+    return canonical_digest(said)
 
 
 def waive(

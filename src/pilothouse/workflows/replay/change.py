@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pilothouse.errors import UsageError
+from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.runtime.replay.substitution import Substitution
 
 __all__ = ["read_substitution"]
@@ -40,7 +41,7 @@ def read_substitution(
         try:
             tool = json.loads(_text(path))
             name = (tool.get("function") or tool)["name"]
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as error:
             raise UsageError(
                 f"{path} is no tool definition",
                 remedy="Write it as the request has it: `pilothouse replay RUN --show`",
@@ -49,19 +50,12 @@ def read_substitution(
         contracts[str(name)] = tool
     return Substitution(
         model=model,
-        params={name: _value(text) for name, text in params.items()},
+        params={name: json_or_text(text) for name, text in params.items()},
         prompt=None if prompt is None else _text(prompt),
         tool_results={call: _text(path) for call, path in tool_results.items()},
         tool_contracts=contracts,
         code=code,
     )
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _text(path: Path) -> str:

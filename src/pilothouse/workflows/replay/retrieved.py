@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.ports.lake import SpanRecord
 
 __all__ = ["retrieved_texts"]
@@ -33,19 +33,12 @@ def retrieved_texts(spans: Iterable[SpanRecord]) -> tuple[str, ...]:
     for span in spans:
         if span.operation not in BRINGING or not span.output:
             continue
-        for text in _texts(_value(span.output)):
+        for text in _texts(json_or_text(span.output)):
             if len(text.strip()) >= CHARS_MIN:
                 found.setdefault(text.strip())
             if len(found) >= TEXTS_MAX:
                 return tuple(found)
     return tuple(found)
-
-
-def _value(output: str) -> Any:
-    try:
-        return json.loads(output)
-    except (ValueError, RecursionError):
-        return output
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
