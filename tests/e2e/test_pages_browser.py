@@ -166,6 +166,9 @@ def test_paper_says_when_and_not_how_long_ago(open_page):
     said = shown.evaluate("(one) => getComputedStyle(one, '::after').content").strip('"')
     assert said == shown.get_attribute("title")
     assert shown.evaluate("(one) => getComputedStyle(one).fontSize") == "0px"
+    foot = page.locator(".foot time")
+    assert foot.evaluate("(one) => getComputedStyle(one, '::after').content").strip('"') == foot.inner_text()
+    assert not page.locator(".foot a").first.is_visible(), "no link of the frame on paper"
 
 
 def test_the_name_of_an_agent_is_not_broken_at_its_hyphens(open_page):

@@ -116,7 +116,14 @@ def _serve_node(parts: Parts, listener: socket.socket) -> None:
         return [state for one in running for state in one.states()]
 
     seen = SeenAgents(installation.lake).read
-    shows = Shows(installation, health=node.health, work=work, life=AHEAD_LIFE, seen=seen)
+    shows = Shows(
+        installation,
+        health=node.health,
+        work=work,
+        life=AHEAD_LIFE,
+        seen=seen,
+        recorded=lambda run: parts.run_log.owner(run) is not None,
+    )
     site = Site(
         shows=shows,
         desk=page_desk(room, parts.ledger, parts.run_log, shows=shows, seen=seen),

@@ -271,7 +271,7 @@ def build_incident(
             f"pilothouse incident review {incident.number} --cause … --impact … --action … --complaint none --case …",
         )
     if incident.traces and not incident.drill:
-        commands.append(f"pilothouse replay {incident.traces[0]}")
+        commands.append(f"pilothouse trace {incident.traces[0]}")
     facts = [
         ("Severity", incident.severity),
         ("Rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),

@@ -331,8 +331,32 @@ def _sentence(task: Task | None, outcome: Outcome | None) -> str:
     return "The agent said that it was done; nobody has asked the system of record."
 
 
+def _replay(agent: str, trace_id: str, is_recorded: bool | None) -> ActionOffer:
+    """Offer the replay of what is recorded, and nothing that would be refused."""
+    if is_recorded:
+        return ActionOffer(
+            label="Replay it from its record, and see where it went wrong.",
+            command=f"pilothouse replay {trace_id}",
+            href=f"/agents/{quote(agent, safe='')}/runs/{trace_id}",
+        )
+    if is_recorded is None:
+        return ActionOffer(
+            label="See whether it was recorded and can be replayed.", command="pilothouse replay --list"
+        )
+    return ActionOffer(
+        label="Read its spans: no run of this id is recorded to be replayed. Record the next ones.",
+        command="pilothouse run -- COMMAND-THAT-STARTS-YOUR-AGENT",
+    )
+
+
 def _action(
-    agent: str, trace_id: str, rows: Sequence[SpanRow], task: Task | None, outcome: Outcome | None
+    agent: str,
+    trace_id: str,
+    rows: Sequence[SpanRow],
+    task: Task | None,
+    outcome: Outcome | None,
+    *,
+    is_recorded: bool | None,
 ) -> ActionOffer | None:
     """Offer what settles the task: its failed span, its replay, or a verifier; None when it is settled."""
     failed = next((row for row in rows if row.kind == "error"), None)
@@ -342,10 +366,7 @@ def _action(
             href=f"#s-{failed.id}",
         )
     if outcome is not None and outcome.status is OutcomeStatus.CONTRADICTED:
-        return ActionOffer(
-            label="Replay it from its record, and see where it went wrong.",
-            command=f"pilothouse replay {trace_id}",
-        )
+        return _replay(agent, trace_id, is_recorded)
     if outcome is None and task is not None and task.claim is not None:
         return ActionOffer(
             label="Name a verifier in the charter, so that claims are checked.",
@@ -356,7 +377,13 @@ def _action(
 
 
 def build_trace(
-    agent: str, trace_id: str, view: TraceView, outcome: Outcome | None, now: datetime
+    agent: str,
+    trace_id: str,
+    view: TraceView,
+    outcome: Outcome | None,
+    now: datetime,
+    *,
+    is_recorded: bool | None = None,
 ) -> TracePage:
     """Return the Trace page.
 
@@ -366,6 +393,7 @@ def build_trace(
         view: Task and spans.
         outcome: What a verifier found, or None.
         now: The moment, aware UTC.
+        is_recorded: Whether a run of this id can be replayed, or None where nobody looked.
     """
     placed, unplaced = _order(view.spans)
     axis = _Axis(view.spans)
@@ -387,7 +415,7 @@ def build_trace(
         as_of=page_moment(now),
         mark=mark,
         sentence=Sentence(plain=_sentence(view.task, outcome)),
-        action=_action(agent, trace_id, (*rows, *loose), view.task, outcome),
+        action=_action(agent, trace_id, (*rows, *loose), view.task, outcome, is_recorded=is_recorded),
         trace_id=trace_id,
         task=task_row(view.task, outcome, now) if view.task else None,
         claim=_claim(view.task, outcome, now),

@@ -40,9 +40,9 @@ def tasks(*chosen, **typed):
     )
 
 
-def trace(task, outcome, *spans):
+def trace(task, outcome, *spans, is_recorded=None):
     view = TraceView(task=task, spans=spans, spans_total=len(spans))
-    return build_trace(world.AGENT, task.trace_id, view, outcome, world.NOW)
+    return build_trace(world.AGENT, task.trace_id, view, outcome, world.NOW, is_recorded=is_recorded)
 
 
 def test_the_fleet_asks_for_the_next_step_of_its_worst_agent():
@@ -91,7 +91,11 @@ def test_no_task_asks_for_a_wider_query_or_for_traces():
 
 def test_a_trace_leads_to_its_failed_span_to_its_replay_or_to_a_verifier():
     outcome = OUTCOMES[BAD.trace_id]
-    assert trace(BAD, outcome).action.command == f"pilothouse replay {BAD.trace_id}"
+    asked = {known: trace(BAD, outcome, is_recorded=known).action for known in (True, False, None)}
+    assert asked[True].command == f"pilothouse replay {BAD.trace_id}"
+    assert asked[True].href == f"/agents/{world.AGENT}/runs/{BAD.trace_id}"
+    assert "replay " not in asked[False].command, "a replay of what nobody recorded is refused"
+    assert asked[None].command == "pilothouse replay --list"
     failed = replace(world.make_span("", 1), status="error")
     page = trace(BAD, outcome, world.make_span("", 0), failed)
     assert page.action.href == f"#s-{failed.span_id}"

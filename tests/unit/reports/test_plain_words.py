@@ -90,7 +90,7 @@ def test_an_incident_that_is_reviewed_asks_for_no_review(state, label):
     page = build_incident(done, (), {"sam": "owner"}, world.NOW, person="sam")
     assert (page.action and page.action.label) == label
     assert page.action is None or page.action.command.startswith("pilothouse incident review 1 ")
-    assert f"pilothouse replay {'a' * 32}" in page.commands
+    assert f"pilothouse trace {'a' * 32}" in page.commands
     assert [one.label for one in page.steps] == (["It has come back, and I have it in hand"] if label else [])
 
 

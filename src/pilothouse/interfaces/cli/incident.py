@@ -257,7 +257,11 @@ def _show(found: IncidentView) -> None:
     console.print(escape(_next_line(incident)))
     if incident.traces and not incident.drill:
         trace = incident.traces[0]
-        console.print(escape(f"Replay the worst: `pilothouse replay {trace}`; as a case: `--to-case`."))
+        console.print(
+            escape(
+                f"Read the worst: `pilothouse trace {trace}`; where it was recorded, replay it: `pilothouse replay {trace}`, as a case with `--to-case`."
+            )
+        )
 
 
 def _print_beside(console: Console, rows: Sequence[tuple[str, str]]) -> None:

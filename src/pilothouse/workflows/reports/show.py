@@ -92,6 +92,7 @@ class Shows:
         work: Reads how recurring work is doing.
         life: Age up to which an assessment is shown; more than a minute where `renew` runs ahead.
         seen: Gives the agents that telemetry knows; None asks the lake each time.
+        recorded: Says whether a run of an id is recorded; None where no run log is open.
     """
 
     def __init__(
@@ -103,8 +104,10 @@ class Shows:
         work: Callable[[], Sequence[TickState]] = tuple,
         life: timedelta = MINUTE,
         seen: Callable[[], Sequence[AgentSeen]] | None = None,
+        recorded: Callable[[str], bool] | None = None,
     ) -> None:
         self._installation = installation
+        self._recorded = recorded
         self._ask_seen = seen
         self._health = health
         self._work = work
@@ -276,7 +279,8 @@ class Shows:
                 subject=trace_id,
             )
         outcome: Outcome | None = self._installation.ledger.outcomes_of([trace_id]).get(trace_id)
-        return build_trace(agent, trace_id, view, outcome, self.now())
+        is_recorded = self._recorded(trace_id) if self._recorded else None
+        return build_trace(agent, trace_id, view, outcome, self.now(), is_recorded=is_recorded)
 
     def span_text(self, agent: str, trace_id: str, span_id: str, field: str) -> str:
         """Return one whole text of a span, for download.
