@@ -99,6 +99,19 @@ def test_the_most_urgent_comes_first_by_cost_for_each_minute_left(queue):
     assert order == ["item-3", "item-2", "item-1", "item-4"]
 
 
+def test_a_claim_from_before_the_clock_went_back_keeps_an_item_from_nobody(queue):
+    queue.add([item(1), item(2)])
+    ahead = NOW + timedelta(hours=1)
+    for one in ("item-1", "item-2"):
+        assert queue.claim(one, "kim", ahead).holder == "kim"
+    assert queue.claim("item-1", "lee", NOW).holder == "lee"
+    assert queue.claim_next("lee", [AGENT], NOW).item.item_id == "item-1", "it is open for them now"
+    queue.answer(label(1, by="lee"))
+    assert queue.claim_next("lee", [AGENT], NOW + timedelta(seconds=1)).item.item_id == "item-2"
+    with pytest.raises(Conflict, match="lee has this item open"):
+        queue.claim("item-2", "kim", NOW - timedelta(minutes=5))  # a server whose clock is behind
+
+
 def test_a_person_goes_on_with_what_is_open_and_a_lapsed_claim_goes_to_the_next(queue):
     queue.add([item(1)])
     assert ids([queue.claim_next("kim", [AGENT], NOW)]) == ids([queue.claim_next("kim", [AGENT], NOW)])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -12,8 +13,13 @@ from sqlalchemy.sql.expression import literal
 
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.ledger.review_tables import review_items, review_labels
+from pilothouse.ports.review import CLAIM_LIFE
 
-__all__ = ["free", "live", "may_have", "next_for"]
+__all__ = ["CLAIM_AHEAD_US", "free", "live", "may_have", "next_for"]
+
+CLAIM_AHEAD_US = 2 * CLAIM_LIFE // timedelta(microseconds=1)
+"""A claim that ends later than this was made before a clock went back, and would keep an item from everybody else: it has
+lapsed. Twice its life, for servers whose clocks differ by minutes."""
 
 _URGENT_US = 60_000_000
 """Less than a minute left counts as a minute, so that no division runs away."""
@@ -32,7 +38,7 @@ def live(at: int) -> ColumnElement[bool]:
     """
     return and_(
         _ITEM.state == ItemState.CLAIMED.value,
-        _ITEM.held_until_us > at,
+        _ITEM.held_until_us.between(at + 1, at + CLAIM_AHEAD_US),
         or_(_ITEM.source != ReviewSource.HELD.value, _ITEM.due_us > at),
     )
 
@@ -43,7 +49,10 @@ def free(at: int) -> ColumnElement[bool]:
     Args:
         at: The moment, microseconds.
     """
-    lapsed = and_(_ITEM.state == ItemState.CLAIMED.value, _ITEM.held_until_us <= at)
+    lapsed = and_(
+        _ITEM.state == ItemState.CLAIMED.value,
+        or_(_ITEM.held_until_us <= at, _ITEM.held_until_us > at + CLAIM_AHEAD_US),
+    )
     return and_(
         or_(_ITEM.state == ItemState.WAITING.value, lapsed),
         or_(_ITEM.source != ReviewSource.HELD.value, _ITEM.due_us > at),

@@ -18,7 +18,7 @@ from pilothouse.core.evidence.review import (
     ReviewSource,
 )
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
-from pilothouse.ledger.review_order import free, may_have
+from pilothouse.ledger.review_order import CLAIM_AHEAD_US, free, may_have
 from pilothouse.ledger.review_tables import label_columns, read_item, review_items, review_labels
 from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import to_micros
@@ -103,7 +103,7 @@ def refuse_other_holder(row: Row[Any], reviewer: str, at: int) -> None:
             remedy="Take the next one: /review",
             subject=row.item_id,
         )
-    if row.holder not in {None, reviewer} and (row.held_until_us or 0) > at:
+    if row.holder not in {None, reviewer} and at < (row.held_until_us or 0) <= at + CLAIM_AHEAD_US:
         raise Conflict(
             f"{row.holder} has this item open", remedy="Take the next one: /review", subject=row.item_id
         )
@@ -176,7 +176,7 @@ def refuse_gone_on(row: Row[Any], reviewer: str, at: int) -> None:
     """
     is_mine = row.decided_by == reviewer
     is_free = ItemState(row.state).is_open and (
-        row.holder in {None, reviewer} or (row.held_until_us or 0) <= at
+        row.holder in {None, reviewer} or not at < (row.held_until_us or 0) <= at + CLAIM_AHEAD_US
     )
     if not (is_mine or is_free) or row.proposal == ERASED:
         raise Conflict(
