@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force
@@ -92,13 +93,14 @@ def version_in_force(tasks: Iterable[Task]) -> str | None:
     return last.version_digest if last else None
 
 
-def released_versions(records: Iterable[Evidence]) -> frozenset[str]:
-    """Return the versions that passed the release gate."""
-    return frozenset(
-        record.binds.version
-        for record in records
-        if record.kind == "release.verdict" and record.passed and record.binds.version is not None
-    )
+def released_versions(records: Iterable[Evidence]) -> Mapping[str, datetime]:
+    """Return the versions that passed the release gate, and when each did first."""
+    found: dict[str, datetime] = {}
+    for record in records:
+        version = record.binds.version
+        if record.kind == "release.verdict" and record.passed and version is not None:
+            found[version] = min(record.recorded_at, found.get(version, record.recorded_at))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ def fold_window(
     now: datetime,
     *,
     source: Source,
-    released: frozenset[str] = frozenset(),
+    released: Mapping[str, datetime] = MappingProxyType({}),
     mistakes_since: datetime | None = None,
 ) -> tuple[Evidence, ...]:
     """Fold one window of traffic into every record that traffic alone can give.
@@ -170,7 +172,7 @@ def fold_window(
         window: The window.
         now: When the fold is made, aware UTC.
         source: What the records say they come from.
-        released: Versions with a release verdict; empty while none was ever released.
+        released: Versions with a release verdict, and when each passed first; empty while none was ever released.
         mistakes_since: From when on critical mistakes count, where the window is shorter than it should be.
 
     Returns:
@@ -186,7 +188,7 @@ def fold_window(
 
 
 def _fold(
-    writer: _Writer, tasks: Sequence[Task], outcomes: Sequence[Outcome], released: frozenset[str]
+    writer: _Writer, tasks: Sequence[Task], outcomes: Sequence[Outcome], released: Mapping[str, datetime]
 ) -> Iterator[Evidence]:
     charter = writer.charter
     versions = sorted({task.version_digest for task in tasks}, key=lambda digest: digest or "")

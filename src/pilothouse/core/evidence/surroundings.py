@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tool_names import known_as
 from pilothouse.core.evidence.measurement import Measurement, moment_in_words
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
 
 __all__ = ["measure_hosts", "measure_models", "measure_tools", "measure_versions"]
 
@@ -99,13 +101,21 @@ def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | Non
     )
 
 
-def measure_versions(tasks: Sequence[Task], released: frozenset[str]) -> Measurement | None:
-    """Count tasks done by a version that never passed the release gate; None while nothing ever did."""
+def measure_versions(tasks: Sequence[Task], released: Mapping[str, datetime]) -> Measurement | None:
+    """Count tasks done by a version that never passed the release gate; None while nothing ever did.
+
+    What served before the first one passed went around nothing.
+
+    Args:
+        tasks: Tasks of a window.
+        released: Versions that passed, and when each did first.
+    """
     if not released:
         return None
+    gated_from_ns = unix_ns(min(released.values()))
     return _strangers(
         "versions_gated",
-        tasks,
+        [task for task in tasks if task.version_digest in released or task.start_ns >= gated_from_ns],
         lambda task: (task.version_digest or "an unnamed version",),
         lambda version: version in released,
     )

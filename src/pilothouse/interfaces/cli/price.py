@@ -70,12 +70,17 @@ def register(cli: typer.Typer, services: Services) -> None:
                 )
                 prices = _prices(provider, model, given=given, since=first_day, source=source, now=now)
                 added = installation.ledger.add_prices(prices, at=now, actor=command_line_actor())
-                say(f"{added} added; tasks that arrive from now on are priced with them.", err=True)
-            _show(installation.ledger.prices(), as_json=as_json)
+                say(
+                    f"{added} added; calls from {first_day:%Y-%m-%d} on are priced with them, by a running server also stored ones "
+                    "whose cost is unknown.",
+                    err=True,
+                )
+            known = installation.ledger.prices()
+            _show(known, as_json=as_json)
             if provider is None and not as_json:
                 from pilothouse.workflows.gateway.without_price import models_without_price
 
-                _show_missing(models_without_price(installation.lake))
+                _show_missing(models_without_price(installation.lake), known)
 
 
 def _prices(
@@ -121,13 +126,20 @@ def _prices(
     return prices
 
 
-def _show_missing(missing: Sequence[tuple[str, str]]) -> None:
-    """Name what a price is looked for by: the provider is what spans say, whatever the gateway calls it."""
+def _show_missing(missing: Sequence[tuple[str, str]], known: Sequence[Price]) -> None:
+    """Name what a price is looked for by: the provider is what spans say, whatever the gateway calls it.
+
+    A price that begins after the calls leaves their cost unknown, and one more from today on would not help.
+    """
     from pilothouse.reports.foreign import visible
 
     for names in missing:
         provider, model = (shlex.quote(visible(name)) for name in names)
-        say(f"No price: pilothouse price {provider} {model} --input USD --output USD --source PAGE")
+        days = [f"{one.valid_from:%Y-%m-%d}" for one in known if (one.provider, one.model) == names]
+        before, since = (f" before {min(days)}", " --from DAY") if days else ("", "")
+        say(
+            f"No price{before}: pilothouse price {provider} {model} --input USD --output USD{since} --source PAGE"
+        )
 
 
 def _show(prices: Sequence[Price], *, as_json: bool) -> None:

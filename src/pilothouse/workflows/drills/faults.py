@@ -211,7 +211,7 @@ def noticed_in(charter: Charter, fault: Fault, now: datetime) -> ItemVerdict | N
     tasks, outcomes = shadow_traffic(charter, fault, now)
     window = Window(start=now - timedelta(hours=1), end=now)
     source = Source(command="pilothouse drill")
-    records = fold_window(charter, tasks, outcomes, window, now, source=source, released=frozenset())
+    records = fold_window(charter, tasks, outcomes, window, now, source=source)
     scores = fold_scores(
         charter, tasks, shadow_scores(charter, fault, tasks), dict.fromkeys(charter.task_types, window), now
     )

@@ -266,7 +266,7 @@ def _noticed_among(charter: Charter, tasks: Sequence[Task], now: datetime) -> It
     shadow = [replace(task, version_digest=SHADOW_VERSION) for task in tasks]
     window = Window(start=now - timedelta(hours=1), end=now)
     source = Source(command="pilothouse drill")
-    records = fold_window(charter, shadow, (), window, now, source=source, released=frozenset())
+    records = fold_window(charter, shadow, (), window, now, source=source)
     verdict = decide(charter, records, now, version=SHADOW_VERSION)
     found = [one for one in breaches(verdict) if METRIC_OF_KIND[one.kind] in SHOWN_BY]
     foreseen = [one for one in found if rule_for(charter, METRIC_OF_KIND[one.kind], one.scope.task_type)]

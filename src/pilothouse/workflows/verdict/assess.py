@@ -292,7 +292,7 @@ class _Traffic:
             asked=None if asked == longest else asked,
         )
 
-    def fold(self, charter: Charter, now: datetime, released: frozenset[str]) -> tuple[Evidence, ...]:
+    def fold(self, charter: Charter, now: datetime, released: Mapping[str, datetime]) -> tuple[Evidence, ...]:
         """Fold each window once; a record of a task type is taken from the window of that type."""
         source = Source(command=f"pilothouse verdict {charter.agent}")
         by_window: dict[Window, set[str | None]] = {self.longest: {None}}

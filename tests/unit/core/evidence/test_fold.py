@@ -327,9 +327,25 @@ def test_incomplete_traces_and_foreign_task_types_are_counted():
 def test_versions_are_held_against_the_released_ones_once_any_was_released():
     tasks = [task(1), task(2, version_digest=V2), task(3, version_digest=None)]
     assert ("versions_gated", "all", None) not in fold(tasks)
-    found = fold(tasks, released=frozenset({V1}))[("versions_gated", "all", None)]
+    found = fold(tasks, released={V1: WINDOW.start})[("versions_gated", "all", None)]
     assert (found.n, found.good) == (3, 1)
     assert "an unnamed version in 1 tasks" in found.detail
+
+
+def test_what_served_before_the_first_version_passed_the_gate_went_around_nothing():
+    """The first release of a pilot made a breach of all its weeks before, and called people for them."""
+    first = WINDOW.start + timedelta(seconds=100)
+    tasks = [task(1, version_digest=V2), task(2), task(3, version_digest=None)]
+    found = fold(tasks, released={V1: first})[("versions_gated", "all", None)]
+    assert (found.n, found.good) == (1, 1), "its own tasks of before stay"
+    assert ("versions_gated", "all", None) not in fold(tasks[:1], released={V1: first}), (
+        "nothing served since"
+    )
+    late = [*tasks, task(100, version_digest=V2), task(101, version_digest=None)]
+    found = fold(late, released={V1: first, V2 + "x": first + timedelta(days=1)})[
+        ("versions_gated", "all", None)
+    ]
+    assert (found.n, found.good) == (3, 1), "from that moment on each one counts"
 
 
 def test_the_version_in_force_is_the_one_that_served_last():
@@ -342,7 +358,9 @@ def test_released_versions_are_those_whose_release_verdict_passed():
         update={"kind": "release.verdict", "passed": True, "scope": Scope()}
     )
     failed = gate.model_copy(update={"passed": False, "binds": gate.binds.model_copy(update={"version": V2})})
-    assert released_versions([gate, failed, po(fold([task(1)]), "completion")]) == {V1}
+    again = gate.model_copy(update={"recorded_at": NOW - timedelta(days=3)})
+    records = [gate, again, failed, po(fold([task(1)]), "completion")]
+    assert released_versions(records) == released_versions(records[::-1]) == {V1: again.recorded_at}
 
 
 def test_volume_is_what_production_completed_of_the_target():

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is printed where a call has no price can be typed, and helps."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from pilothouse.core.evidence.price import Price, TokenClass
+from pilothouse.interfaces.cli.price import _show_missing
+
+LATE = Price(
+    provider="acme", model="m-1", token_class=TokenClass.INPUT, usd_per_million=Decimal(2),
+    valid_from=datetime(2026, 11, 30, tzinfo=UTC), source="page", source_date=date(2026, 11, 30),
+)  # fmt: skip
+
+
+def test_a_model_whose_price_begins_after_its_calls_asks_for_an_earlier_day(capsys):
+    """The same command once more, from today on, left the cost of imported weeks unknown."""
+    _show_missing([("acme", "m-1"), ("acme", "m-2")], [LATE])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("No price before 2026-11-30: pilothouse price acme m-1 ")
+    assert " --from DAY " in first
+    assert second == "No price: pilothouse price acme m-2 --input USD --output USD --source PAGE"
