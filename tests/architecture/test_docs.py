@@ -13,6 +13,7 @@ import typer.main
 from source_tree import ROOT
 
 from pilothouse.app import command_tree
+from pilothouse.interfaces.http.otlp import STATUS
 
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
@@ -31,14 +32,31 @@ def blocks(kinds):
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_of_the_page_leads_to_a_file(path):
+def test_every_link_of_the_page_leads_to_a_place(path):
     text = FENCE.sub("", path.read_text(encoding="utf-8"))
     broken = []
     for target in LINK.findall(text):
-        file = target.split("#")[0]
-        if file and "://" not in file and not (path.parent / file).exists():
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        if "://" in name:
+            continue
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
             broken.append(target)
     assert not broken, broken
+
+
+@functools.cache
+def anchors(file):
+    """The headings of a page, as links write them."""
+    text = FENCE.sub("", file.read_text(encoding="utf-8"))
+    named = re.findall(r'<a (?:id|name)="([^"]+)"', text)
+    headings = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
+    return {*named, *(re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings)}
+
+
+def test_the_reference_names_every_answer_to_telemetry():
+    page = (ROOT / "docs/reference/telemetry.md").read_text(encoding="utf-8")
+    assert [status for status in STATUS.values() if f"\n| {status} " not in page] == []
 
 
 def test_the_map_of_the_code_names_what_is_there():
