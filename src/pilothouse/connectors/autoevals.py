@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import importlib
-from importlib.metadata import version
 from typing import Any
 
+from pilothouse.connectors.foreign_metric import find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
-from pilothouse.errors import UnknownName
 
 __all__ = ["AutoevalsMetric"]
 
@@ -26,17 +24,9 @@ class AutoevalsMetric:
         Raises:
             UnknownName: The package has no such scorer.
         """
-        library = importlib.import_module("autoevals")
-        found = getattr(library, name, None)
-        if not isinstance(found, type):
-            raise UnknownName.among(
-                "autoevals scorer",
-                name,
-                [one for one in dir(library) if one[:1].isupper()],
-                remedy="Write it as the library does.",
-            )
+        found = find_metric("autoevals", name, noun="autoevals scorer")
         self._scorer: Any = found(**args)
-        self.identity = f"autoevals {version('autoevals')} {name} {sorted(args.items())}"
+        self.identity = identity_of("autoevals", name, args)
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the library's word
         """Score one answer."""

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
-from importlib.metadata import version
 from typing import Any
 
+from pilothouse.connectors.foreign_metric import as_text, find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
-from pilothouse.errors import UnknownName
 
 __all__ = ["DeepevalMetric"]
 
@@ -30,24 +28,19 @@ class DeepevalMetric:
         """
         # It would report usage over the network; set before the import reads it.
         os.environ.setdefault("DEEPEVAL_TELEMETRY_OPT_OUT", "YES")
-        library = importlib.import_module("deepeval.metrics")
-        found = getattr(library, name, None)
-        if not isinstance(found, type):
-            raise UnknownName.among(
-                "DeepEval metric", name, library.__all__, remedy="Write it as the library does."
-            )
+        found = find_metric("deepeval.metrics", name, noun="DeepEval metric")
         self._class: Any = found
         self._args = args
         self._case: Any = importlib.import_module("deepeval.test_case").LLMTestCase
-        self.identity = f"deepeval {version('deepeval')} {name} {sorted(args.items())}"
+        self.identity = identity_of("deepeval", name, args)
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the library's word
         """Score one answer; anything but text is given as JSON, since the library takes text only."""
         metric = self._class(**self._args)
         case = self._case(
-            input=_text(input),
-            actual_output=_text(output),
-            expected_output=None if expected is None else _text(expected),
+            input=as_text(input),
+            actual_output=as_text(output),
+            expected_output=None if expected is None else as_text(expected),
         )
         await metric.a_measure(case, _show_indicator=False)
         value = None if metric.score is None else _goodness(metric, float(metric.score))
@@ -67,7 +60,3 @@ def _goodness(metric: Any, score: float) -> float:
     else:
         is_less_better = success is not (score > threshold)
     return 1.0 - score if is_less_better else score
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

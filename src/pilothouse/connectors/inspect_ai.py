@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import importlib
-import json
-from importlib.metadata import version
+from collections.abc import Callable
 from typing import Any
 
+from pilothouse.connectors.foreign_metric import as_text, find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
-from pilothouse.errors import UnknownName
 
 __all__ = ["InspectMetric"]
 
@@ -27,17 +26,12 @@ class InspectMetric:
         Raises:
             UnknownName: The package has no such scorer.
         """
-        library = importlib.import_module("inspect_ai.scorer")
-        found = getattr(library, name, None)
-        if not callable(found):
-            raise UnknownName.among(
-                "Inspect scorer", name, library.__all__, remedy="Write it as the library does."
-            )
+        found = find_metric("inspect_ai.scorer", name, noun="Inspect scorer", kind=Callable)
         self._scorer: Any = found(**args)
-        self._library: Any = library
+        self._library: Any = importlib.import_module("inspect_ai.scorer")
         self._models: Any = importlib.import_module("inspect_ai.model")
         self._state: Any = importlib.import_module("inspect_ai.solver").TaskState
-        self.identity = f"inspect-ai {version('inspect-ai')} {name} {sorted(args.items())}"
+        self.identity = identity_of("inspect-ai", name, args)
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the library's word
         """Score one answer."""
@@ -45,16 +39,12 @@ class InspectMetric:
             model="none/none",
             sample_id=1,
             epoch=1,
-            input=_text(input),
+            input=as_text(input),
             messages=[],
-            output=self._models.ModelOutput.from_content("none", _text(output)),
+            output=self._models.ModelOutput.from_content("none", as_text(output)),
         )
-        score = await self._scorer(state, self._library.Target(_text(expected)))
+        score = await self._scorer(state, self._library.Target(as_text(expected)))
         value = self._library.value_to_float()(score.value)
         is_silent = score.value == self._library.NOANSWER
         reason = "no_answer" if is_silent else str(score.explanation or "")
         return ForeignScore(value=float(value), reason=reason[:500])
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import Any
 
+from pilothouse.connectors.foreign_metric import find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
-from pilothouse.errors import UnknownName
 
 __all__ = ["PydanticEvalsMetric"]
 
@@ -26,18 +25,10 @@ class PydanticEvalsMetric:
         Raises:
             UnknownName: The package has no such evaluator.
         """
-        library = importlib.import_module("pydantic_evals.evaluators")
-        found = getattr(library, name, None)
-        if not isinstance(found, type):
-            raise UnknownName.among(
-                "pydantic-evals evaluator",
-                name,
-                library.__all__,
-                remedy="Write it as the library does.",
-            )
+        found = find_metric("pydantic_evals.evaluators", name, noun="pydantic-evals evaluator")
         self._evaluator: Any = found(**args)
-        self._context: Any = library.EvaluatorContext
-        self.identity = f"pydantic-evals {version('pydantic-evals')} {name} {sorted(args.items())}"
+        self._context: Any = importlib.import_module("pydantic_evals.evaluators").EvaluatorContext
+        self.identity = identity_of("pydantic-evals", name, args)
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - one word for all adapters
         """Score one answer."""

@@ -145,9 +145,7 @@ def conclude(
     needed = needed_by(inner, decided)
     worst = min(needed, key=lambda one: severity_key(one.judged))
     counted = [item for one in needed for item in one.verdict.items if item.status in _STANDING]
-    tightest = min(
-        (found for one in needed for found in [one.judged]), key=lambda found: -found.share_lost, default=None
-    )
+    tightest = max((one.judged for one in needed), key=lambda found: found.share_lost)
     next_lapse = min((item.lapses_at for item in counted if item.lapses_at), default=None)
     verdict = AgentVerdict(
         agent=charter.agent,
@@ -160,7 +158,7 @@ def conclude(
         deciding=worst.verdict.requirement,
         sentence=first_sentence(
             worst.verdict,
-            tightest.item if tightest else None,
+            tightest.item,
             needed=len(needed),
             nothing_known=not docket.knows_anything,
             next_lapse_at=next_lapse,
