@@ -28,7 +28,8 @@ TASK_FIELDS = (
     "trace_id, agent, task_type, version_digest, environment, state, result, error_type, claim, confidence, "
     "start_ns, end_ns, duration_ns, spans, model_calls, model_errors, tool_calls, tool_errors, models, tools, hosts, "
     "tokens_input, tokens_cache_read, tokens_cache_creation, tokens_output, tokens_reasoning, "
-    "calls_without_usage, cost_usd, cost_known_usd, cost_state, input_preview, output_preview, flags, revision"
+    "calls_without_usage, cost_usd, cost_known_usd, cost_state, input_preview, output_preview, flags, revision, "
+    "conversation_id"
 )
 
 SPAN_FIELDS = (
@@ -79,6 +80,7 @@ def task_of_values(  # noqa: PLR0917 - one argument for each column of TASK_FIEL
     tokens_input: int, cache_read: int, cache_creation: int, tokens_output: int, reasoning: int,
     calls_without_usage: int, cost_usd: Decimal | None, cost_known_usd: Decimal | None, cost_state: str,
     input_preview: str, output_preview: str, flags: list[str] | None, revision: int,
+    conversation_id: str | None,
 ) -> Task:  # fmt: skip
     """Return a task from the values of `TASK_FIELDS`, in their order."""
     return Task(
@@ -118,6 +120,7 @@ def task_of_values(  # noqa: PLR0917 - one argument for each column of TASK_FIEL
         output_preview=output_preview,
         flags=tuple(flags or ()),
         revision=revision,
+        conversation=conversation_id,
     )
 
 

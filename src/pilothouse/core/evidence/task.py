@@ -99,6 +99,7 @@ class Task:
         output_preview: At most 256 characters of the last answer.
         flags: Data findings, for example `no_agent_span`.
         revision: 0 for the first row, one more for each correction by late spans.
+        conversation: Conversation or session it is a turn of, as its spans name it, or None: its turns are not independent.
     """
 
     trace_id: str
@@ -131,3 +132,4 @@ class Task:
     output_preview: str = ""
     flags: tuple[str, ...] = ()
     revision: int = 0
+    conversation: str | None = None

@@ -20,6 +20,7 @@ __all__ = [
     "cluster_variance",
     "first_of_each",
     "giant_cluster",
+    "label_design_effect",
 ]
 
 CLUSTERS_MIN = 30
@@ -159,6 +160,26 @@ def cluster_design_effect(
     independent_flips = flips / prior
     value = (independent_flips * ratio + _PRIOR_FLIPS * prior) / (independent_flips + _PRIOR_FLIPS)
     return DesignEffect(value=max(1.0, float(value)), clusters=len(sizes))
+
+
+def label_design_effect(
+    good: Sequence[bool], groups: Sequence[Hashable | None]
+) -> DesignEffect | NotEnoughEvidence:
+    """Design effect of labels that come in clusters, such as turns of one conversation: they fail together.
+
+    Args:
+        good: What each label says, shape (n,), n >= 1.
+        groups: Cluster of each, None for a cluster of its own.
+
+    Returns:
+        As `cluster_design_effect`, with a bad label for a flip.
+
+    Example:
+        >>> apart = label_design_effect([True, False, True], [None, "a", "b"])
+        >>> apart.value
+        1.0
+    """
+    return cluster_design_effect(1.0 - np.array(good, dtype=np.float64), groups)
 
 
 def first_of_each(ids: Sequence[str], rows: Integers) -> list[int]:

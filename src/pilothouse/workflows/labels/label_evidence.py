@@ -16,11 +16,12 @@ from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import window_of, work_of
+from pilothouse.core.statistics.clusters import DesignEffect, label_design_effect
 from pilothouse.core.statistics.daily import RESPONSE_MIN
 from pilothouse.core.statistics.drawn_labels import stratum_of_labels
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.quality import Stratum, quality_interval
-from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.ports.curation import ERASED
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ITEMS_READ_MAX, ItemRecord, ReviewQueue
@@ -112,9 +113,11 @@ def _quality_evidence(
     names, placed = strata_of(charter, name, tasks, found, judged)
     strata_with = partial(_strata, names, placed, labelled, silent)
     strata = strata_with(None)
-    estimate = quality_interval(strata)
+    effect = _together(labelled, {task.trace_id: task.conversation for task in tasks})
+    alike = effect.value if isinstance(effect, DesignEffect) else 1.0
+    estimate = quality_interval(strata, design_effect=alike) if isinstance(effect, DesignEffect) else effect
     if not is_heard and isinstance(estimate, Estimate):
-        estimate = _whatever_they_would_say(estimate, strata_with(False), strata_with(True))
+        estimate = _whatever_they_would_say(estimate, strata_with(False), strata_with(True), alike)
     scope = Scope(task_type=name)
     record = partial(label_record, charter=charter, scope=scope, version=version, start=start, now=now)
     scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
@@ -135,8 +138,19 @@ def _quality_evidence(
             method=f"labels of people, weighted by stratum and chance ({estimate.method.value})",
             detail=f"{len(labelled):,} labels over {len(tasks):,} tasks are worth {n:,} drawn without strata and with one chance: "
             f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+            + ("" if alike == 1.0 else f"; those of one conversation count as {1 / alike:.2f} each")
             + ("" if is_heard else f"; {len(silent):,} were never answered and may be anything"),
         )
+
+
+def _together(
+    labelled: Mapping[str, ItemRecord], conversations: Mapping[str, str | None]
+) -> DesignEffect | NotEnoughEvidence:
+    """Return what it costs that labels are of turns of the same conversations; 1 where each is of another one."""
+    return label_design_effect(
+        [one.state is ItemState.ACCEPTED for one in labelled.values()],
+        [conversations.get(trace) for trace in labelled],
+    )
 
 
 def _is_silent(record: ItemRecord, now: datetime) -> bool:
@@ -165,10 +179,10 @@ def _strata(
 
 
 def _whatever_they_would_say(
-    estimate: Estimate, as_bad: Sequence[Stratum], as_good: Sequence[Stratum]
+    estimate: Estimate, as_bad: Sequence[Stratum], as_good: Sequence[Stratum], alike: float
 ) -> Estimate:
     """Return a range that is right whatever the silent ones are: people may be silent where it is hard to say."""
-    low, high = quality_interval(as_bad), quality_interval(as_good)
+    low, high = (quality_interval(one, design_effect=alike) for one in (as_bad, as_good))
     assert isinstance(low, Estimate) and isinstance(high, Estimate), "more labels are enough, too"  # noqa: PT018, S101 - facts for the type checker
     return replace(estimate, low=min(low.low, estimate.low), high=max(high.high, estimate.high))
 

@@ -6,6 +6,7 @@ import pytest
 from truescore import post_stratified_estimate
 
 from pilothouse.core.statistics import NotEnoughEvidence, Stratum, jeffreys_interval, quality_interval
+from pilothouse.core.statistics.clusters import label_design_effect
 from pilothouse.core.statistics.lattice import (
     LATTICE_POINTS,
     beta_draws,
@@ -141,3 +142,14 @@ def test_draws_have_the_moments_of_their_distributions():
     assert shares.mean(axis=0) == pytest.approx([8.5 / 11, 2.5 / 11], abs=1e-3)
     assert dirichlet_draws(3, np.array([8.0, 1.0, 1.0])).sum(axis=1) == pytest.approx(1.0)
     assert posterior_ends(np.linspace(0, 1, 101), 0.95, "low") == (pytest.approx(0.05), 1.0)
+
+
+def test_labels_of_turns_that_fail_together_are_worth_as_many_as_their_conversations():
+    good = [number >= 15 for number in range(200)]
+    talks = [f"talk {number // 5}" for number in range(200)]  # three whole conversations are bad
+    together = label_design_effect(good, talks)
+    assert (together.clusters, round(together.value)) == (40, 3)
+    scattered = label_design_effect(good, [f"talk {number % 40}" for number in range(200)])
+    assert 1 <= scattered.value < together.value
+    assert label_design_effect(good, [None] * 200).value == 1
+    assert label_design_effect(good[:20], talks[:20]).unit == "clusters"

@@ -308,6 +308,49 @@ def test_labels_bought_for_some_days_do_not_speak_for_the_others(site):
     assert 0.35 < record.good / record.n < 0.65
 
 
+def test_labels_of_turns_of_one_conversation_count_as_fewer(site, monkeypatch):
+    charter = site.sign_in.directory.charter(AGENT)
+    name = "po_invoice"
+    judged = charter.model_copy(
+        update={"task_types": {name: charter.task_types[name].model_copy(update={"verifier": None})}}
+    )
+    start = world.ns(NOW - timedelta(days=7))
+    tasks = [
+        task
+        for task in sorted(world.make_tasks(), key=lambda one: one.start_ns)
+        if (task.task_type, task.version_digest) == (name, world.VERSION) and task.start_ns > start
+    ]
+    for task in tasks:
+        one = label_sampling.item_of_task(
+            site.installation.lake, charter, task, source=ReviewSource.SAMPLED, why="drawn", now=NOW,
+            due=NOW, probability=1.0,
+        )  # fmt: skip
+        site.queue.add([one])
+        site.queue.answer(
+            Label(item_id=one.item_id, agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=NOW)
+        )
+
+    def measured(turns):
+        talks = {task.trace_id: f"talk {number // turns}" for number, task in enumerate(tasks)}
+        window = site.installation.lake.window
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                site.installation.lake,
+                "window",
+                lambda wanted: [
+                    dataclasses.replace(one, conversation=talks.get(one.trace_id)) for one in window(wanted)
+                ],
+            )
+            found = label_evidence(site.installation, site.queue, judged, NOW)
+            return next((one for one in found if one.kind == "quality"), None)
+
+    alone, in_fours = measured(1), measured(4)
+    assert alone.n > 1.5 * in_fours.n
+    assert "those of one conversation count as 0.5" in in_fours.detail
+    assert "of one conversation" not in alone.detail
+    assert measured(len(tasks)) is None, "a single conversation says nothing of others"
+
+
 def test_where_the_system_of_record_is_the_metric_labels_do_not_compete_with_it(site):
     draw(site)
     label_all(site, 1.0)
