@@ -33,6 +33,7 @@ from pilothouse.workflows.review.second_opinions import (
     repeat_own_answers,
     reviewers_here,
 )
+from pilothouse.workflows.review.spoken import as_answered, as_asked
 from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
 
 __all__ = ["draw_for_labels", "drawn_of", "item_of_task", "sampled_in", "task_texts"]
@@ -167,7 +168,7 @@ def task_texts(lake: Lake, task: Task) -> tuple[str, str, tuple[str, ...]]:
     given = (outer.input if outer else "") or (models[0].input if models else "") or task.input_preview
     said = (outer.output if outer else "") or (models[-1].output if models else "") or task.output_preview
     used = tuple(f"{span.tool_name}: {span.output}"[:2_000] for span in spans if span.tool_name)
-    return given[:ITEM_TEXT_CHARS_MAX], said[:ITEM_TEXT_CHARS_MAX], used[:20]
+    return as_asked(given)[:ITEM_TEXT_CHARS_MAX], as_answered(said)[:ITEM_TEXT_CHARS_MAX], used[:20]
 
 
 def item_of_task(
