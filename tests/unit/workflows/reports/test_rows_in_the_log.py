@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import zipfile
 from contextlib import closing
@@ -237,11 +238,20 @@ def fault(kind, seconds):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory):
+    """A ledger with a life and its keys, closed; each test gets a copy."""
+    folder = tmp_path_factory.mktemp("lived")
+    with open_ledger(ledger_url(folder)) as ledger:
+        lived(ledger, SqlAuditLog(ledger.database, load_keys(folder / "keys"), Clock()))
+    return folder
+
+
 @pytest.fixture
-def room(tmp_path):
+def room(tmp_path, lived_in):
+    shutil.copytree(lived_in, tmp_path, dirs_exist_ok=True)
     with open_ledger(ledger_url(tmp_path)) as ledger:
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
-        lived(ledger, log)
         yield SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: (AGENT,))
 
 
