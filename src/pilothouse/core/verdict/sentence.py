@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import Mismatch
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
@@ -243,7 +242,7 @@ def waiver_sentence(mark: WaiverMark, names: Mapping[str, str]) -> str:
 
 def first_sentence(
     deciding: RequirementVerdict,
-    tightest: ItemVerdict | None,
+    tightest: ItemVerdict,
     *,
     needed: int,
     nothing_known: bool,
@@ -262,7 +261,7 @@ def first_sentence(
     """
     if nothing_known:
         text = f"Nothing has been measured or signed yet; {needed} requirements wait for evidence."
-    elif deciding.status is Status.HOLDS and tightest is not None:
+    elif deciding.status is Status.HOLDS:
         lapse = f" First lapse: {day(next_lapse_at)}." if next_lapse_at else ""
         text = f"All {needed} requirements hold; the tightest is {tightest.requirement}: {tightest.sentence}{lapse}"
     else:
@@ -273,4 +272,4 @@ def first_sentence(
 
 def person_names(charter: Charter) -> dict[str, str]:
     """Return the names of the charter's people by id, the id itself while a name is open."""
-    return {person_id: known(person.name) or person_id for person_id, person in charter.people.items()}
+    return {person: charter.name_of(person) for person in charter.people}
