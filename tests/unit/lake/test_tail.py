@@ -57,7 +57,7 @@ def is_whole(node, runs):
         (DeltaTable, "update_incremental", False),
         (DeltaTable, "update_incremental", True),
         (DeltaTable, "create_checkpoint", False),
-        (segments, "sync", False),
+        (segments, "fsync_path", False),
     ],
 )
 def test_a_commit_that_fails_at_any_step_stores_each_row_once(
@@ -84,7 +84,7 @@ def test_a_log_that_is_not_synced_keeps_the_requests_in_the_write_ahead_log(open
     send(node, 1)
     before = node._writer.committed_seq
     with monkeypatch.context() as patched:
-        failing(patched, segments, "sync", times=10**6)
+        failing(patched, segments, "fsync_path", times=10**6)
         send(node, 2)
         assert node._writer.committed_seq == before
     node.settle()
