@@ -23,7 +23,12 @@ TRAFFIC = (
     ),
     make_kind("escalation", "Escalation", _R, "V", "Tasks given to a person, of all tasks.", noun="tasks"),
     make_kind(
-        "override", "Override", _R, "V", "Answers that a person replaced, of all answers.", noun="answers"
+        "override",
+        "Override",
+        _R,
+        "V",
+        "Answers that a person replaced, of those that stand by the system of record or by people whose words arrive.",
+        noun="answers",
     ),
     make_kind(
         "quality",

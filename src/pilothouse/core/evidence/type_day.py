@@ -11,7 +11,10 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 
-__all__ = ["TypeDay", "fold_type_days"]
+__all__ = ["OVERRIDE", "TypeDay", "fold_type_days"]
+
+OVERRIDE = "override"
+"""Metric of answers that a person replaced: the one of what people say that a verdict rests on."""
 
 TRACES_KEPT_MAX = 20
 """Examples of each kind of trouble that a day keeps, for the incident that may follow."""
@@ -76,6 +79,7 @@ def fold_type_days(
     day_start_ns: int,
     ceilings_s: Mapping[str, float],
     said: Mapping[str, Collection[str]],
+    is_heard: bool = False,
 ) -> dict[str, TypeDay]:
     """Fold the tasks of one day.
 
@@ -85,6 +89,8 @@ def fold_type_days(
         day_start_ns: Midnight, Unix nanoseconds UTC.
         ceilings_s: Largest accepted time of a task by task type, seconds; a type without one has no latency.
         said: Traces about which people said something, by metric (`override`, `complaint`, `correction`).
+        is_heard: Whether what people say arrives at all. Where nothing ever did, an answer counts as not replaced only when the
+            system of record shows that it stands: silence of a channel that nobody connected is no zero.
 
     Returns:
         The day of each task type that had a task.
@@ -105,8 +111,11 @@ def fold_type_days(
         if outcome is not None:
             _count_outcome(day, task, outcome)
         if task.result is TaskResult.COMPLETED:
+            stands = is_heard or (outcome is not None and outcome.status is OutcomeStatus.VERIFIED)
             for metric, traces in said.items():
-                day.count(metric, good=task.trace_id not in traces, trace_id=task.trace_id)
+                is_bad = task.trace_id in traces
+                if is_bad or stands or metric != OVERRIDE:
+                    day.count(metric, good=not is_bad, trace_id=task.trace_id)
     return days
 
 

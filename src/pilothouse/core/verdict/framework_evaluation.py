@@ -119,7 +119,7 @@ EVALUATION = (
                 kind="versions_gated",
                 rule=Zero(n=1),
                 fresh=timedelta(days=14),
-                cure="pilothouse phase rollback --as PERSON --reason WHY",
+                cure="pilothouse rollback {agent}",
             ),
         ),
     ),

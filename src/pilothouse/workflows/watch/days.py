@@ -15,7 +15,7 @@ from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ReviewSource
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.type_day import TypeDay, fold_type_days
+from pilothouse.core.evidence.type_day import OVERRIDE, TypeDay, fold_type_days
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.core.evidence.work import work_of
 from pilothouse.ports.feedback import FeedbackKind
@@ -23,7 +23,7 @@ from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ItemRecord
 from pilothouse.workflows.review.label_rates import DECIDED
 from pilothouse.workflows.review.strata import judged_by
-from pilothouse.workflows.watch.room import WatchRoom, counted_after
+from pilothouse.workflows.watch.room import SAID_WITHIN, WatchRoom, counted_after
 from pilothouse.workflows.watch.rules import TRUTH
 
 __all__ = ["TASKS_AHEAD_MAX", "DayReader", "WatchedDay"]
@@ -37,8 +37,11 @@ DECIDED_WITHIN = timedelta(days=14)
 """How long an item may have waited before it was decided; its term is five days."""
 
 
+HEARD_WITHIN = timedelta(days=28)
+"""How long ago somebody must have said anything for silence to mean that nobody had to: four weeks, the longest window of a verdict."""
+
 _SAID = {
-    "override": FeedbackKind.OVERRIDE,
+    OVERRIDE: FeedbackKind.OVERRIDE,
     "complaint": FeedbackKind.COMPLAINT,
     "correction": FeedbackKind.CORRECTION,
 }
@@ -109,16 +112,23 @@ class DayReader:
             closes: Closing for which it is counted.
         """
         said: dict[str, set[str]] = {}
-        if closes == TRUTH:
-            found = self._watch.said.of(self._charter.agent, since=read.start) if read.tasks else ()
+        is_heard = False
+        if closes == TRUTH and read.tasks:
+            found = self._watch.said.of(self._charter.agent, since=read.start - HEARD_WITHIN)
             said = {name: {one.trace_id for one in found if one.kind is kind} for name, kind in _SAID.items()}
+            is_heard = any(one.at < read.start + DAY + SAID_WITHIN for one in found)
         ceilings = {
             name: float(ceiling)
             for name, terms in self._charter.task_types.items()
             if (ceiling := known(terms.latency.p95_s)) is not None
         }
         return fold_type_days(
-            read.tasks, read.outcomes, day_start_ns=unix_ns(read.start), ceilings_s=ceilings, said=said
+            read.tasks,
+            read.outcomes,
+            day_start_ns=unix_ns(read.start),
+            ceilings_s=ceilings,
+            said=said,
+            is_heard=is_heard,
         )
 
     def judged(self, read: WatchedDay) -> dict[str, dict[str, bool]]:

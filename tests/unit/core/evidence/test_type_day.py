@@ -31,9 +31,11 @@ def outcome(trace, status):
     )  # fmt: skip
 
 
-def fold(tasks, outcomes=(), ceilings=None, said=None):
+def fold(tasks, outcomes=(), ceilings=None, said=None, *, is_heard=False):
     found = {one.trace_id: one for one in outcomes}
-    return fold_type_days(tasks, found, day_start_ns=0, ceilings_s=ceilings or {}, said=said or {})
+    return fold_type_days(
+        tasks, found, day_start_ns=0, ceilings_s=ceilings or {}, said=said or {}, is_heard=is_heard
+    )
 
 
 def test_each_result_counts_where_it_belongs():
@@ -91,7 +93,18 @@ def test_claims_and_what_people_say_are_counted():
     assert day.rates["discrepancy"] == (2, 1)
     assert day.rates["unverifiable"] == (3, 2)
     assert day.pending == 1
-    assert day.rates["override"] == (4, 3)
+    # One stands by the record, one was replaced; of the others nobody says anything.
+    assert day.rates["override"] == (2, 1)
+
+
+def test_an_answer_of_which_nobody_could_say_anything_is_not_one_that_nobody_replaced():
+    tasks = [replace(BASE, trace_id=str(number)) for number in range(4)]
+    nobody = {"override": (), "complaint": ()}
+    day = fold(tasks, said=nobody)["po"]
+    assert "override" not in day.rates
+    assert day.rates["complaint"] == (4, 4)  # no verdict rests on it: a change is looked for
+    assert fold(tasks, said=nobody, is_heard=True)["po"].rates["override"] == (4, 4)
+    assert fold(tasks, said={"override": {"2"}}, is_heard=True)["po"].rates["override"] == (4, 3)
 
 
 def test_examples_are_bounded():
