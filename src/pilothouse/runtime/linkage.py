@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.core.evidence.run_log import IdentitySource
+from pilothouse.runtime.loose_json import list_or_empty, object_or_empty
 
 __all__ = ["CallLinker", "Conversation", "RunLinker", "consumed_ids", "message_digests"]
 
@@ -146,7 +147,7 @@ class Conversation:
 
     def __init__(self, body: bytes) -> None:
         """Read a request body; one that is no JSON object links nothing."""
-        self._request = _object(body)
+        self._request = object_or_empty(body)
         self._digests: tuple[str | None, tuple[str, ...]] | None = None
         self.consumed = consumed_ids(self._request)
 
@@ -225,10 +226,10 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
                 found.append(value)
         found.extend(
             call["id"]
-            for call in _list(item.get("tool_calls"))
+            for call in list_or_empty(item.get("tool_calls"))
             if isinstance(call, dict) and isinstance(call.get("id"), str)
         )
-        for part in _list(content):
+        for part in list_or_empty(content):
             if isinstance(part, dict):
                 value = part.get("tool_use_id") or (
                     part.get("id") if part.get("type") == "tool_use" else None
@@ -264,18 +265,6 @@ def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, 
             beginnings.append(running.copy().hexdigest())
         running.update(_SORTED.encode(item))
     return running.hexdigest(), tuple(reversed(beginnings))
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _items(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.gateway import ConversationOwners
 from pilothouse.runtime.gateway.call import Call
+from pilothouse.runtime.gateway.kept_owner import owner_on_record
 from pilothouse.runtime.gateway.kept_there import conversation_asked
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.runs import Ownership
@@ -52,16 +53,7 @@ class Conversations:
             return
         owner = None
         if self._owners is not None:
-            try:
-                owner = await asyncio.to_thread(self._owners.owner, ident)
-            except PilothouseError as error:
-                raise Refused(
-                    Refusal(
-                        RefusalCode.RECORD_REQUIRED,
-                        f"whose conversation it is cannot be read: {error.message}",
-                        error.remedy or "",
-                    )
-                ) from error
+            owner = await owner_on_record(self._owners, ident, "conversation")
         if (owner is not None and owner != call.key.agent) or self._known.is_foreign(ident, call.key.agent):
             raise Refused(
                 Refusal(

@@ -10,6 +10,7 @@ import msgspec
 
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import event_data
+from pilothouse.runtime.loose_json import list_or_empty, object_or_empty
 
 __all__ = [
     "CHARACTERS_PER_TOKEN",
@@ -99,7 +100,7 @@ def _given(body: bytes, operation: Operation) -> list[Any]:
     asked = _decoded(body)
     by_items = operation in {Operation.RESPONSES, Operation.EMBEDDINGS}
     given = asked.get("input" if by_items else "messages")
-    return [given] if isinstance(given, str) else _list(given)
+    return [given] if isinstance(given, str) else list_or_empty(given)
 
 
 def _words(message: Any) -> str:
@@ -124,7 +125,7 @@ def spoken_output(body: bytes, operation: Operation) -> str:
     parts = []
     for data in event_data(body):
         event = _decoded(data)
-        for choice in _list(event.get("choices")):
+        for choice in list_or_empty(event.get("choices")):
             delta = choice.get("delta") if isinstance(choice, Mapping) else None
             if isinstance(delta, Mapping) and isinstance(delta.get("content"), str):
                 parts.append(delta["content"])
@@ -180,7 +181,9 @@ def written_tokens(body: bytes, operation: Operation) -> int:
             return len(body) // CHARACTERS_PER_TOKEN
         said = [answer.get("content"), answer.get("output")]
         said += [
-            choice.get("message") for choice in _list(answer.get("choices")) if isinstance(choice, Mapping)
+            choice.get("message")
+            for choice in list_or_empty(answer.get("choices"))
+            if isinstance(choice, Mapping)
         ]
         return _characters(said) // CHARACTERS_PER_TOKEN
     sample = body
@@ -229,7 +232,7 @@ def final_answers(body: bytes, operation: Operation) -> list[FinalAnswer]:
     answer = _decoded(body)
     if operation is not Operation.CHAT:
         return [_only_answer(answer, operation)]
-    return [_choice(one) for one in _list(answer.get("choices")) or [None]]
+    return [_choice(one) for one in list_or_empty(answer.get("choices")) or [None]]
 
 
 def _choice(choice: Any) -> FinalAnswer:
@@ -245,14 +248,14 @@ def _choice(choice: Any) -> FinalAnswer:
 
 def _only_answer(answer: Mapping[str, Any], operation: Operation) -> FinalAnswer:
     if operation is Operation.MESSAGES:
-        blocks = [block for block in _list(answer.get("content")) if isinstance(block, Mapping)]
+        blocks = [block for block in list_or_empty(answer.get("content")) if isinstance(block, Mapping)]
         return FinalAnswer(
             _text(blocks),
             calls_tools=any(block.get("type") == "tool_use" for block in blocks)
             or answer.get("stop_reason") in PAUSES,
             is_whole=answer.get("stop_reason") in ("end_turn", "stop_sequence"),
         )
-    items = [item for item in _list(answer.get("output")) if isinstance(item, Mapping)]
+    items = [item for item in list_or_empty(answer.get("output")) if isinstance(item, Mapping)]
     answered = frozenset((str(item.get("type")), str(item.get("call_id"))) for item in items)
     return FinalAnswer(
         "".join(_text(item.get("content")) for item in items if item.get("type") == "message"),
@@ -262,17 +265,7 @@ def _only_answer(answer: Mapping[str, Any], operation: Operation) -> FinalAnswer
 
 
 def _decoded(body: bytes) -> Mapping[str, Any]:
-    if len(body) > READ_BYTES_MAX:
-        return {}
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return {} if len(body) > READ_BYTES_MAX else object_or_empty(body)
 
 
 NOT_WRITTEN = frozenset({"type", "role", "id", "call_id", "index", "status", "annotations", "signature"})

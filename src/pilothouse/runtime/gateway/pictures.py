@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN
+from pilothouse.runtime.loose_json import list_or_empty
 
 __all__ = ["PICTURE_TOKENS_MAX", "pictures_in", "read_tokens"]
 
@@ -56,14 +57,14 @@ def read_tokens(body: bytes) -> int:
 
 
 def _pictures(asked: Mapping[str, Any]) -> Iterator[str]:
-    waiting = [item for name in ("messages", "input") for item in _list(asked.get(name))]
+    waiting = [item for name in ("messages", "input") for item in list_or_empty(asked.get(name))]
     while waiting:
         part = waiting.pop()
         if not isinstance(part, dict):
             continue
         for name in ("content", "output"):
             inner = part.get(name)
-            waiting += [inner] if isinstance(inner, dict) else _list(inner)
+            waiting += [inner] if isinstance(inner, dict) else list_or_empty(inner)
         data = _data(part)
         if data is not None:
             yield data
@@ -80,7 +81,3 @@ def _data(part: Mapping[str, Any]) -> str | None:
         return None
     data = source.get("data")
     return data if isinstance(data, str) else None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

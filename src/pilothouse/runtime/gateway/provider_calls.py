@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from pilothouse.runtime.gateway.sse import event_data
+from pilothouse.runtime.loose_json import list_or_empty, object_or_empty
 
 __all__ = ["ProviderCall", "calls_by_provider"]
 
@@ -49,7 +48,7 @@ def calls_by_provider(request: bytes, answer: bytes) -> list[ProviderCall]:
     """
     if not any(mark in answer for mark in MARKS):
         return []
-    servers = _servers(_decoded(request))
+    servers = _servers(object_or_empty(request))
     found: dict[str, ProviderCall] = {}
     for place, item in enumerate(_items(answer)):
         kind, tool = item.get("type"), item.get("name")
@@ -69,12 +68,12 @@ def calls_by_provider(request: bytes, answer: bytes) -> list[ProviderCall]:
 
 def _items(answer: bytes) -> Iterator[Mapping[str, Any]]:
     if answer.lstrip()[:1] == b"{":
-        yield from _parts(_decoded(answer))
+        yield from _parts(object_or_empty(answer))
         return
     for data in event_data(answer):
         if not any(mark in data for mark in MARKS):
             continue
-        event = _decoded(data)
+        event = object_or_empty(data)
         if event.get("type") == "response.output_item.added":
             continue  # it is not made yet
         for name in ("item", "content_block"):
@@ -86,14 +85,14 @@ def _items(answer: bytes) -> Iterator[Mapping[str, Any]]:
 
 def _parts(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for name in ("output", "content"):
-        yield from (one for one in _list(document.get(name)) if isinstance(one, dict))
+        yield from (one for one in list_or_empty(document.get(name)) if isinstance(one, dict))
 
 
 def _servers(asked: Mapping[str, Any]) -> dict[str, str]:
     """Return where the servers of a request are, by the names that it gives them."""
-    given = [*_list(asked.get("tools")), *_list(asked.get("mcp_servers"))]
-    for item in _list(asked.get("input")):
-        given += _list(item.get("tools")) if isinstance(item, dict) else []
+    given = [*list_or_empty(asked.get("tools")), *list_or_empty(asked.get("mcp_servers"))]
+    for item in list_or_empty(asked.get("input")):
+        given += list_or_empty(item.get("tools")) if isinstance(item, dict) else []
     found: dict[str, str] = {}
     for one in given:
         if not isinstance(one, dict):
@@ -113,15 +112,3 @@ def _host(address: str) -> str | None:
         return urlsplit(address).hostname
     except ValueError:
         return None
-
-
-def _decoded(body: bytes) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -7,13 +7,13 @@ Who asks for an id that is not remembered here, after a restart or of another pr
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, deque
 from datetime import datetime
 
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.gateway import AnswerOwners
-from pilothouse.runtime.gateway.refusal import NO_SUCH_RESPONSE, Refusal, RefusalCode, Refused
+from pilothouse.runtime.gateway.kept_owner import owner_on_record
+from pilothouse.runtime.gateway.refusal import NO_SUCH_RESPONSE, Refused
 from pilothouse.runtime.gateway.runs import Ownership
 
 __all__ = ["StoredAnswers"]
@@ -52,16 +52,7 @@ class StoredAnswers:
             raise Refused(NO_SUCH_RESPONSE)
         if self._owners is None:
             return
-        try:
-            owner = await asyncio.to_thread(self._owners.owner, ident)
-        except PilothouseError as error:
-            raise Refused(
-                Refusal(
-                    RefusalCode.RECORD_REQUIRED,
-                    f"whose answer it is cannot be read: {error.message}",
-                    error.remedy or "",
-                )
-            ) from error
+        owner = await owner_on_record(self._owners, ident, "answer")
         if owner is not None:
             self._known.begin(ident, owner)
             if owner != agent:

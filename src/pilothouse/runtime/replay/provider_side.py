@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pilothouse.runtime.loose_json import list_or_empty
+
 __all__ = ["provider_effect"]
 
 DATED = re.compile(r"_\d{8}$|(?:_preview)?(?:_\d{4}_\d{2}_\d{2})?$")
@@ -66,13 +68,13 @@ def provider_effect(document: Mapping[str, Any]) -> str:
 
 def _tools(document: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the tools that a request brings along: as such, and with items and parts of its conversation."""
-    yield from _list(document.get("tools"))
+    yield from list_or_empty(document.get("tools"))
     for name in ("input", "messages"):
-        for item in _list(document.get(name)):
+        for item in list_or_empty(document.get(name)):
             if not isinstance(item, Mapping):
                 continue
-            yield from _list(item.get("tools"))
-            for part in _list(item.get("content")):
+            yield from list_or_empty(item.get("tools"))
+            for part in list_or_empty(item.get("content")):
                 added = part.get("tool") if isinstance(part, Mapping) else None
                 if isinstance(added, Mapping) and "definition" in added:
                     yield added["definition"]
@@ -104,7 +106,3 @@ def _effect_of_place(place: Any) -> str:
     if policy is None or (isinstance(policy, Mapping) and policy.get("type") == "disabled"):
         return ""
     return "the provider would run commands that reach other systems"
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
