@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from pilothouse.connectors import deepeval
+from pilothouse.connectors import deepeval, foreign_metric
 
 
 def metric_class(*, score, less_is_better, threshold=0.5, strict=False):
@@ -39,7 +39,7 @@ def measured(monkeypatch):
             (cases.__name__, cases),
         ):
             monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setattr(deepeval, "version", lambda _name: "0")
+        monkeypatch.setattr(foreign_metric, "version", lambda _name: "0")
         found = deepeval.DeepevalMetric("Some")
         return asyncio.run(found.measure(input="q", output="a", expected=None)).value
 

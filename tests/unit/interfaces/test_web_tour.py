@@ -18,7 +18,13 @@ from page_visitor import enter
 from starlette.testclient import TestClient
 from tour_walk import STEPS, WHO, steady
 
-ROW = re.compile(r'<tr class="row"><td>\d+</td><td><a href="([^"]+)">.*?</td><td>(.*?)</td></tr>', re.DOTALL)
+CELL = r"<t[dh][^>]*>{}</t[dh]>"
+ROW = re.compile(
+    r'<tr class="row"[^>]*>'
+    + "".join(map(CELL.format, (r"\d+", r'<a href="([^"]+)"[^>]*>.*?', "(.*?)")))
+    + "</tr>",
+    re.DOTALL,
+)
 
 
 @pytest.fixture(scope="module")

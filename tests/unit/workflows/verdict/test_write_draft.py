@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import pytest
 
@@ -26,14 +26,12 @@ def test_a_charter_that_is_there_is_replaced_by_a_whole_one_or_stays(tmp_path, m
     write_draft(draft("second"), target, force=True)
     assert target.read_text(encoding="utf-8") == "second"
 
-    def full(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[:2])
+    def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     third = draft("third")
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_bytes", full)
+        patched.setattr(os, "fsync", full)
         with pytest.raises(UsageError, match="No space left"):
             write_draft(third, target, force=True)
     half = draft("\ud800")
