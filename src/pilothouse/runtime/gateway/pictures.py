@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN
-from pilothouse.runtime.loose_json import list_or_empty
+from pilothouse.runtime.loose_json import list_or_empty, object_or_empty
 
 __all__ = ["PICTURE_TOKENS_MAX", "pictures_in", "read_tokens"]
 
@@ -34,11 +32,7 @@ def pictures_in(body: bytes) -> tuple[int, int]:
         >>> pictures_in(b'{"messages": [{"content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}]}]}')
         (1, 26)
     """
-    try:
-        asked = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return 0, 0
-    found = [len(data) for data in _pictures(asked)] if isinstance(asked, dict) else []
+    found = [len(data) for data in _pictures(object_or_empty(body))]
     return len(found), sum(found)
 
 
