@@ -246,7 +246,7 @@ class Gateway:
                 call.is_kept = True
                 await self._conversations.check(call)
             elif call.route.operation is Operation.MESSAGES:
-                await self._check_further(call, asked)
+                await self._check_further(call, asked, headers)
         if call.route.stored_id is not None:
             await self._background.find(call)
         chain, upstream = self._answering(call)
@@ -303,9 +303,9 @@ class Gateway:
             and call.route.operation in GUARDED
         )
 
-    async def _check_further(self, call: Call, asked: Asked) -> None:
+    async def _check_further(self, call: Call, asked: Asked, headers: Mapping[bytes, bytes]) -> None:
         """Refuse what a request to `messages` may ask besides: another agent's thread, or that another model answers in place of its own."""
-        if not (asked.names_further or _has_header(call, b"anthropic-beta")):
+        if not (asked.names_further or b"anthropic-beta" in headers):
             return
         try:
             before, is_thread, has_fallbacks = further_asked(call.request)
@@ -447,10 +447,6 @@ _FALLBACKS = Refusal(
     "`fallbacks` lets the provider answer by another model than the one that is asked for",
     "Take it out of the request; who stands in is `model.fallback` in the charter.",
 )
-
-
-def _has_header(call: Call, name: bytes) -> bool:
-    return any(each == name for each, _ in call.request_headers)
 
 
 def _check_readable(call: Call) -> None:

@@ -37,12 +37,12 @@ def release_evidence(
     """
     is_breached = verdict.status is Status.BREACHED
     write = _Writer(run, verdict, agent, run.charter or (charter if is_breached else None))
-    if not run.is_chartered and verdict.status is not Status.BREACHED:
+    if not run.is_chartered and not is_breached:
         return ()
     if verdict.status in {Status.HOLDS, Status.AT_RISK, Status.BREACHED}:
         write.fact(
             "release.verdict",
-            passed=verdict.status is not Status.BREACHED,
+            passed=not is_breached,
             n=max(verdict.cost.cases, 1),
             detail="; ".join(filter(None, (verdict.deciding, run.candidate.target.spec.about))),
             items=tuple(flip.case_id for flip in verdict.flips if flip.is_worse),

@@ -36,9 +36,13 @@ def watch_providers(room: ControlRoom, now: datetime) -> int:
     """
 
     def fresh(record: CharterInForce) -> Iterator[Firing]:
-        for said, firing in _firings(room.installation.ledger, record.agent, now):
-            if not _is_told(room, firing, since=said.at):
+        found = list(_firings(room.installation.ledger, record.agent, now))
+        told = _told(room, record.agent) if found else []
+        for said, firing in found:
+            sentence = said_as(firing.sentence)
+            if not any(at >= said.at and sentence in text for at, text in told):
                 yield firing
+                told.append((now, sentence))
 
     return alert_for_every_agent(room, fresh, now)
 
@@ -74,11 +78,10 @@ def _of_fingerprint(agent: str, said: dict[str, str | None]) -> Firing | None:
     )
 
 
-def _is_told(room: ControlRoom, firing: Firing, *, since: datetime) -> bool:
-    """Whether the very sentence was said since it was put on record, in an incident that is resolved or not."""
-    sentence = said_as(firing.sentence)
-    return any(
-        event.at >= since and sentence in event.text
-        for incident in room.incidents.incidents(agent=firing.agent)
+def _told(room: ControlRoom, agent: str) -> list[tuple[datetime, str]]:
+    """Return what was said in the incidents of an agent, resolved or not, and when."""
+    return [
+        (event.at, event.text)
+        for incident in room.incidents.incidents(agent=agent)
         for event in room.incidents.events(incident.number)
-    )
+    ]
