@@ -76,22 +76,14 @@ def demo_parts() -> DemoParts:
 
 
 def prepare_demo(settings: Settings) -> Settings:
-    """Make sure the demo's data exist and return the settings that point to them.
-
-    Args:
-        settings: Settings of the user's installation.
-    """
+    """Make sure the demo's data exist and return the settings that point to them."""
     from pilothouse.app.demo import prepare_demo as prepare
 
     return prepare(settings, demo_parts())
 
 
 def examine_installation(settings: Settings) -> Checkup:
-    """Look at an installation, its server included.
-
-    Args:
-        settings: Values in force.
-    """
+    """Look at an installation, its server included."""
     from pilothouse.app.repair import lake_checks
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.workflows.server.doctor import examine
@@ -134,11 +126,7 @@ def back_up_installation(settings: Settings, target: Path, *, no_ledger: bool = 
 
 
 def server_address(settings: Settings) -> str | None:
-    """Return where the server of an installation listens, or None when none runs.
-
-    Args:
-        settings: Values in force.
-    """
+    """Return where the server of an installation listens, or None when none runs."""
     noted = read_server(settings.home)
     return None if noted is None else noted.url
 

@@ -24,12 +24,7 @@ __all__ = ["audit_log", "boundary_room", "open_boundary", "permission_desk"]
 
 
 def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
-    """Return the audit log of an opened ledger; its keys lie beside it.
-
-    Args:
-        ledger: The ledger.
-        settings: Values in force.
-    """
+    """Return the audit log of an opened ledger; its keys lie beside it."""
     from pilothouse.ledger.approvals import forget_requester
     from pilothouse.ledger.audit import SqlAuditLog
     from pilothouse.ledger.audit_keys import load_keys
@@ -40,22 +35,13 @@ def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
 
 @contextmanager
 def open_boundary(settings: Settings) -> Iterator[BoundaryRoom]:
-    """Open lake, ledger, audit log and approvals for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open lake, ledger, audit log and approvals for the time of a command."""
     with open_stores(settings) as (installation, ledger):
         yield boundary_room(installation, ledger)
 
 
 def boundary_room(installation: Installation, ledger: SqlLedger) -> BoundaryRoom:
-    """Return audit log and approvals of an opened installation.
-
-    Args:
-        installation: Opened lake and ledger.
-        ledger: The same ledger, as its class.
-    """
+    """Return audit log and approvals of an opened installation."""
     from pilothouse.ledger.approvals import SqlApprovals
     from pilothouse.ledger.steady_clock import SteadyClock
     from pilothouse.workflows.ground.boundary_room import BoundaryRoom

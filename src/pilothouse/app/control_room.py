@@ -36,22 +36,13 @@ ALERTS_EVERY_S = 30.0
 
 @contextmanager
 def open_control_room(settings: Settings) -> Iterator[ControlRoom]:
-    """Open lake, ledger and controls for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open lake, ledger and controls for the time of a command."""
     with open_stores(settings) as (installation, ledger):
         yield control_room(installation, ledger)
 
 
 def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
-    """Return the control room of an opened installation.
-
-    Args:
-        installation: Opened lake and ledger.
-        ledger: The same ledger, as its class.
-    """
+    """Return the control room of an opened installation."""
     from pilothouse.connectors.apprise_notifier import AppriseNotifier
     from pilothouse.ledger.controls import SqlControls
     from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
@@ -111,11 +102,7 @@ def running_pager(room: ControlRoom, on_note: Callable[[str], None]) -> Iterator
 
 
 def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
-    """Return the recurring looks at new verdicts: for breaches to page about, and for what has to be done.
-
-    Args:
-        room: Opened parts.
-    """
+    """Return the recurring looks at new verdicts: for breaches to page about, and for what has to be done."""
     from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S
     from pilothouse.workflows.ground.background import Tick
     from pilothouse.workflows.ground.work import new_holder

@@ -21,11 +21,7 @@ __all__ = ["credential_broker", "open_credentials"]
 
 @contextmanager
 def open_credentials(settings: Settings) -> Iterator[CredentialStore]:
-    """Open the credentials for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open the credentials for the time of a command."""
     from pilothouse.ledger.credentials import SqlCredentials
     from pilothouse.ledger.ledger import open_ledger
 

@@ -104,9 +104,6 @@ def receive_telemetry(settings: Settings) -> Iterator[str]:
     """Take OTLP in over HTTP by the server's own road, and yield the address.
 
     Recurring work does not run meanwhile: its clock would be the wall's, and the story's is not.
-
-    Args:
-        settings: Values in force.
     """
     import uvicorn
 

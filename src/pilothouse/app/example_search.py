@@ -17,9 +17,6 @@ __all__ = ["example_index"]
 def example_index(settings: Settings) -> Callable[[Sequence[Example]], ExampleIndex]:
     """Return what makes an index over a library.
 
-    Args:
-        settings: Values in force.
-
     Raises:
         UsageError: The endpoint's address cannot be used.
     """

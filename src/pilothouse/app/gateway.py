@@ -44,11 +44,7 @@ RUN_LOG_KEEP_DAYS = 30
 
 @contextmanager
 def open_gateway_store(settings: Settings) -> Iterator[GatewayStore]:
-    """Open keys and providers for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open keys and providers for the time of a command."""
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.ledger.ledger import open_ledger
 

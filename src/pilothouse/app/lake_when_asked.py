@@ -20,12 +20,7 @@ __all__ = ["LakeWhenAsked"]
 
 
 class LakeWhenAsked:
-    """The lake of a folder; its libraries are loaded, and what a killed server left is replayed, when it is asked.
-
-    Args:
-        folder: The lake folder.
-        clock: The time.
-    """
+    """The lake of a folder; its libraries are loaded, and what a killed server left is replayed, when it is asked."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder

@@ -52,9 +52,6 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     """Open lake and ledger for reading and deciding, and close them again.
 
     A server may be writing the lake meanwhile; what it has committed is seen.
-
-    Args:
-        settings: Values in force.
     """
     with open_stores(settings) as (installation, _):
         yield installation
@@ -62,11 +59,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
 
 @contextmanager
 def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
-    """Open an installation, and give its ledger as its class too, for the repositories that stand on it.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open an installation, and give its ledger as its class too, for the repositories that stand on it."""
     from pilothouse.app.deciding_code import deciding_code
     from pilothouse.app.lake_when_asked import LakeWhenAsked
     from pilothouse.ledger.controls import SqlControls
@@ -99,11 +92,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
 
 @contextmanager
 def open_intake(settings: Settings) -> Iterator[Intake]:
-    """Open the door for telemetry: the running server's, or the lake itself when none runs.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open the door for telemetry: the running server's, or the lake itself when none runs."""
     from pilothouse.lake import remote
 
     with remote.open_intake(settings.lake_folder, SystemClock()) as intake:

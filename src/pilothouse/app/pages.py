@@ -57,10 +57,6 @@ def page_desk(
 
 @contextmanager
 def open_page_desk(settings: Settings) -> Iterator[PageDesk]:
-    """Open everything a page is gathered from, for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open everything a page is gathered from, for the time of a command."""
     with open_stores(settings) as (installation, ledger), open_run_log(settings) as runs:
         yield page_desk(control_room(installation, ledger), ledger, runs)

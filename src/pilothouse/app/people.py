@@ -151,11 +151,7 @@ def review_ticks(installation: Installation, ledger: SqlLedger, directory: Direc
 
 @contextmanager
 def open_sign_in(settings: Settings) -> Iterator[SignIn]:
-    """Open sign-in for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open sign-in for the time of a command."""
     from pilothouse.ledger.ledger import open_ledger
 
     with open_ledger(settings.ledger_url) as ledger:
@@ -164,11 +160,7 @@ def open_sign_in(settings: Settings) -> Iterator[SignIn]:
 
 @contextmanager
 def open_workbench(settings: Settings) -> Iterator[Workbench]:
-    """Open the review queue for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open the review queue for the time of a command."""
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.people.people import Directory
 
@@ -178,9 +170,6 @@ def open_workbench(settings: Settings) -> Iterator[Workbench]:
 
 def feedback_key(settings: Settings) -> str:
     """Return the feedback key of an installation, made when it is first asked for; only its owner may read it.
-
-    Args:
-        settings: Values in force.
 
     Raises:
         StorageUnavailable: The file is empty.
@@ -231,12 +220,7 @@ def _desk(installation: Installation, ledger: SqlLedger, directory: Directory) -
 
 
 def serve_examples(settings: Settings, agent: str) -> None:
-    """Serve an agent's few-shot examples by MCP on standard input and output until the agent goes.
-
-    Args:
-        settings: Values in force.
-        agent: Agent id.
-    """
+    """Serve an agent's few-shot examples by MCP on standard input and output until the agent goes."""
     import asyncio
 
     from pilothouse.interfaces.mcp.examples import ExampleServer
@@ -251,11 +235,7 @@ def serve_examples(settings: Settings, agent: str) -> None:
 
 @contextmanager
 def open_curation(settings: Settings) -> Iterator[CurationDesk]:
-    """Open what curating and erasing need, for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open what curating and erasing need, for the time of a command."""
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue
@@ -278,11 +258,7 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
 
 @contextmanager
 def open_gaps(settings: Settings) -> Iterator[GapRoom]:
-    """Open what the audit of knowledge gaps needs, for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open what the audit of knowledge gaps needs, for the time of a command."""
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue

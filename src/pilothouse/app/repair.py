@@ -47,12 +47,7 @@ def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> LakeLook:
 
 
 def rebuild_tasks(settings: Settings, *, actor: str) -> int:
-    """Fold the sealed tasks again of which spans came later, on record before it is done; return how many say something else now.
-
-    Args:
-        settings: Values in force.
-        actor: Who asked.
-    """
+    """Fold the sealed tasks again of which spans came later, on record before it is done; return how many say something else now."""
     from pilothouse.core.charter.digest import canonical_json
     from pilothouse.lake.node import open_node
     from pilothouse.ledger.ledger import open_ledger
@@ -75,11 +70,7 @@ def rebuild_tasks(settings: Settings, *, actor: str) -> int:
 
 
 def lake_checks(settings: Settings) -> Iterator[Check]:
-    """Yield a failed check for each file of the lake whose end cannot be read.
-
-    Args:
-        settings: Values in force.
-    """
+    """Yield a failed check for each file of the lake whose end cannot be read."""
     from pilothouse.lake.repair import look_at_files
     from pilothouse.workflows.server.checkup import Check
 

@@ -62,11 +62,7 @@ def watch_ticks(watch: WatchRoom, run_log: RunLog) -> tuple[Tick, ...]:
 
 @contextmanager
 def open_watch(settings: Settings) -> Iterator[WatchRoom]:
-    """Open the watch for the time of a command.
-
-    Args:
-        settings: Values in force.
-    """
+    """Open the watch for the time of a command."""
     from pilothouse.workflows.people.people import Directory
 
     with open_stores(settings) as (installation, ledger):

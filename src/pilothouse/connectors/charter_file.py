@@ -61,9 +61,6 @@ WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True
 def read_charter_file(path: Path) -> LocatedTree:
     """Read a charter file.
 
-    Args:
-        path: The file.
-
     Returns:
         Its values with their places; what could not be read stands in `problems`.
 
@@ -75,9 +72,6 @@ def read_charter_file(path: Path) -> LocatedTree:
 
 def read_text_of(path: Path) -> str:
     """Return the text of a charter file.
-
-    Args:
-        path: The file.
 
     Raises:
         UsageError: There is no such file, or it cannot be read.

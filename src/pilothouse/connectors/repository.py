@@ -72,9 +72,6 @@ SCRIPT_TOOL = re.compile(
 def read_repository(folder: Path) -> RepositoryReport:
     """Look through a repository.
 
-    Args:
-        folder: Its folder.
-
     Returns:
         What was seen, in the order of files and lines, and notes about what was left out.
     """

@@ -319,9 +319,6 @@ def _all_at_once(findings: list[tuple[Place, str]]) -> MalformedRecord:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest file.
 
-    Args:
-        path: The file.
-
     Raises:
         MalformedRecord: It is no manifest.
     """

@@ -169,11 +169,7 @@ class Assembler:
         return trace
 
     def forget_words(self, trace_ids: Collection[str]) -> None:
-        """Empty what people said in the spans that are gathered of some traces, so that no row repeats it later.
-
-        Args:
-            trace_ids: The traces.
-        """
+        """Empty what people said in the spans that are gathered of some traces, so that no row repeats it later."""
         for traces in (self._rooted, self._rootless, self._late):
             for trace in [traces[trace_id] for trace_id in trace_ids if trace_id in traces]:
                 for key, span in trace.spans.items():

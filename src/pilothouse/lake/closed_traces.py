@@ -29,11 +29,7 @@ class ClosedTraces:
         self.has_forgotten = False
 
     def add(self, trace_id: str) -> None:
-        """Note that a trace was closed.
-
-        Args:
-            trace_id: The trace.
-        """
+        """Note that a trace was closed."""
         self._newer.add(hash(trace_id) & _MARK)
         if len(self._newer) >= REMEMBERED_MAX // 2:
             self.has_forgotten = self.has_forgotten or bool(self._older)

@@ -79,12 +79,7 @@ def day_text(day: int) -> str:
 
 
 def list_files(table: DeltaTable, folder: Path) -> tuple[DataFile, ...]:
-    """Return the files of the version that a table stands at, any order.
-
-    Args:
-        table: The table.
-        folder: Its folder.
-    """
+    """Return the files of the version that a table stands at, any order."""
     actions = pa.table(table.get_add_actions(flatten=True))
     names = set(actions.column_names)
 

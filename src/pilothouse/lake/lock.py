@@ -83,11 +83,7 @@ class WriterLock:
 
 
 def find_holder(folder: Path) -> Holder | None:
-    """Return the process that writes a lake now, or None.
-
-    Args:
-        folder: The lake folder.
-    """
+    """Return the process that writes a lake now, or None."""
     path = folder / LOCK_NAME
     if not path.exists():
         return None

@@ -90,10 +90,6 @@ def open_intake(folder: Path, clock: Clock) -> Iterator[Intake]:
 
     What was taken in is folded and committed when the block ends.
 
-    Args:
-        folder: The lake folder.
-        clock: The time.
-
     Raises:
         Conflict: Another process writes the lake and takes no requests.
     """

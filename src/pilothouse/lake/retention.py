@@ -76,12 +76,7 @@ _STRAY: Final = re.compile(rf"{STRAY_LOG}([0-9a-f]{{16}})")
 
 
 class Retention:
-    """The retention of both tables. Not thread-safe: the thread that writes them owns it.
-
-    Args:
-        spans: The table of spans.
-        tasks: The table of tasks.
-    """
+    """The retention of both tables. Not thread-safe: the thread that writes them owns it."""
 
     def __init__(self, spans: SegmentTable, tasks: SegmentTable) -> None:
         self._spans = spans

@@ -55,18 +55,11 @@ class Seals:
             self._known[name] = digest
 
     def is_known(self, path: Path) -> bool:
-        """Return whether it is on record what a file was.
-
-        Args:
-            path: The file.
-        """
+        """Return whether it is on record what a file was."""
         return _name(path) in self._read()
 
     def is_broken(self, path: Path) -> bool:
         """Return whether a file is other than it was written; False where nothing is known.
-
-        Args:
-            path: The file.
 
         Raises:
             OSError: It cannot be read.

@@ -54,11 +54,7 @@ WORDS_MAX = 16
 
 
 def condition(wanted: TaskFilter) -> tuple[str, list[Any]]:
-    """Return the condition of a filter, with its values.
-
-    Args:
-        wanted: Which tasks.
-    """
+    """Return the condition of a filter, with its values."""
     clauses = ["TRUE"]
     values: list[Any] = []
     for column in ("agent", "task_type", "version_digest", "environment", "result", "state"):

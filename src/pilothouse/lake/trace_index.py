@@ -81,11 +81,7 @@ class TraceIndex:
             self._keep(merged, np.unique(np.concatenate(parts)))
 
     def read(self, path: str) -> None:
-        """Note the traces of a file that stands on the disk.
-
-        Args:
-            path: The file.
-        """
+        """Note the traces of a file that stands on the disk."""
         with pq.ParquetFile(path) as opened:
             groups = opened.iter_batches(GROUP_ROWS, columns=["trace_id"], use_threads=False)
             parts = [_prints(group.column(0).unique().to_pylist()) for group in groups]

@@ -65,11 +65,7 @@ _PAUSE, _ROLLBACK = "pause", "rollback"
 
 
 class SqlControls:
-    """`ports.ControlStore` on the ledger.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.ControlStore` on the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

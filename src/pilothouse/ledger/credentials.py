@@ -33,11 +33,7 @@ credentials = Table(
 
 
 class SqlCredentials:
-    """Credentials of an installation.
-
-    Args:
-        database: The ledger's database.
-    """
+    """Credentials of an installation."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

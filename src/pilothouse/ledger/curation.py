@@ -92,11 +92,7 @@ _TEXTS: Mapping[Table, tuple[str, ...]] = {
 
 
 class SqlCuration:
-    """`ports.CurationStore` on the ledger.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.CurationStore` on the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

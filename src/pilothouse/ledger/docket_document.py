@@ -91,11 +91,7 @@ SCOPES_KEPT = 4_096
 
 
 def docket_text(kept: KeptDocket) -> str:
-    """Return a kept docket as JSON text.
-
-    Args:
-        kept: What is kept.
-    """
+    """Return a kept docket as JSON text."""
     docket = kept.docket
     document = _Document(
         in_force={

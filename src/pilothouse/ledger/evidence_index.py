@@ -35,9 +35,6 @@ _COLUMNS = ("slot", "about", "version", "window_to_us")
 def index_of(record: Evidence) -> dict[str, Any]:
     """Return the columns by which a record is found.
 
-    Args:
-        record: The record.
-
     Returns:
         `slot`: kind, scope, basis and signer; records with one slot speak of the same thing. `about`: the slot with what the
         record was made against. `version`: the version of the agent in that, or empty. `window_to_us`: the end of its window.
@@ -98,11 +95,7 @@ def _ahead(connection: Connection, digests: Sequence[str]) -> set[str]:
 
 
 def rebuild_index(connection: Connection) -> int:
-    """Make the index of every record anew, from what the records say, and return how many there are.
-
-    Args:
-        connection: A transaction that writes.
-    """
+    """Make the index of every record anew, from what the records say, and return how many there are."""
     connection.execute(delete(standing_evidence))
     change = update(evidence).where(evidence.c.digest == bindparam("of"))
     change = change.values({name: bindparam(f"new_{name}") for name in _COLUMNS})

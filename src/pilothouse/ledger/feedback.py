@@ -37,11 +37,7 @@ feedback = Table(
 
 
 class SqlFeedback:
-    """`ports.FeedbackStore` on the ledger.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.FeedbackStore` on the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

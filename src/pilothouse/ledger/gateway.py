@@ -77,11 +77,7 @@ gateway_spent = Table(
 
 
 class SqlGatewayStore:
-    """`ports.GatewayStore` on the ledger.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.GatewayStore` on the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

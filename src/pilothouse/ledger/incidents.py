@@ -204,11 +204,7 @@ class SqlIncidents:
 
 
 class SqlContacts:
-    """`ports.ContactStore` on the ledger.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.ContactStore` on the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

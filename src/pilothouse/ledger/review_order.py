@@ -64,9 +64,6 @@ def may_have(reviewer: str) -> ColumnElement[bool]:
     """Return whether this person has answered neither the item nor another opinion on the same one, and it is for anybody or for them.
 
     Whoever is given an item is no exception; only a repetition is meant for who has answered it before.
-
-    Args:
-        reviewer: Who asks.
     """
     other = review_items.alias("other")
     mine = and_(_LABEL.reviewer == reviewer, _LABEL.undone_us.is_(None))

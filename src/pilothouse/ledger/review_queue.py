@@ -51,11 +51,7 @@ _ITEM, _LABEL = review_items.c, review_labels.c
 
 
 class SqlReviewQueue:
-    """`ports.ReviewQueue` on the ledger.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.ReviewQueue` on the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

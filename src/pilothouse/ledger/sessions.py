@@ -46,11 +46,7 @@ sessions = Table(
 
 
 class SqlSessions:
-    """`ports.SessionStore` on the ledger; every secret arrives hashed.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.SessionStore` on the ledger; every secret arrives hashed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

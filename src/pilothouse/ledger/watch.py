@@ -64,11 +64,7 @@ _STATE, _READING = watch_states.c, watch_readings.c
 
 
 class SqlWatch:
-    """`ports.WatchStore` on the ledger.
-
-    Args:
-        database: The ledger.
-    """
+    """`ports.WatchStore` on the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

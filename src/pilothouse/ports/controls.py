@@ -108,18 +108,11 @@ class ControlState:
         return whole if whole is not None or tool is None else self.pauses.get((agent, tool))
 
     def rollback_of(self, agent: str) -> Rollback | None:
-        """Return to which version an agent was rolled back, or None.
-
-        Args:
-            agent: Agent id.
-        """
+        """Return to which version an agent was rolled back, or None."""
         return self.rollbacks.get(agent)
 
     def stopped_word(self, agent: str) -> str:
         """Return in a word what keeps an agent from serving as it is released, or empty.
-
-        Args:
-            agent: Agent id.
 
         Example:
             >>> NO_CONTROLS.stopped_word("ap-invoice-triage")

@@ -13,9 +13,6 @@ __all__ = ["list_or_empty", "object_or_empty"]
 def object_or_empty(body: bytes) -> dict[str, Any]:
     """Return a body as a JSON object; empty where it is none.
 
-    Args:
-        body: Any bytes.
-
     Example:
         >>> object_or_empty(b'{"a": 1}'), object_or_empty(b"[1]"), object_or_empty(b"not JSON")
         ({'a': 1}, {}, {})

@@ -67,9 +67,6 @@ def data_problem(schema: str, value: Any) -> str:
 def strict_json(text: str) -> Any:
     """Return what a text says that every reader takes for the same JSON.
 
-    Args:
-        text: Any text.
-
     Raises:
         ValueError: It is no JSON, holds a number that is none, or says a key twice.
         RecursionError: It is nested too deep.

@@ -57,9 +57,6 @@ class ValueCheck:
     def problem(self, value: Any) -> str | Future[str] | None:
         """Return what is wrong with a value, with its JSON path, or None; a future where that does not surely end soon.
 
-        Args:
-            value: Plain JSON data.
-
         Returns:
             A future gives an empty text for a valid value, and fails with `CheckUnfinished` where that is not known in time.
         """

@@ -267,11 +267,7 @@ class Charter(Section):
         return (known(self.phases) or {}).get(name)
 
     def integrations_of(self, name: PhaseName) -> tuple[str, ...] | None:
-        """Return the integrations a phase may use, or None while nobody has said.
-
-        Args:
-            name: The phase.
-        """
+        """Return the integrations a phase may use, or None while nobody has said."""
         phase, declared = self.phase(name), known(self.integrations)
         if phase is None or declared is None or is_open(phase.integrations):
             return None

@@ -59,9 +59,6 @@ class LocatedTree:
 
         A value of a task type may stand under `task_defaults`; that is where a person must look.
 
-        Args:
-            path: Path in the model.
-
         Example:
             >>> tree = LocatedTree(file="c.yaml", value={}, marks={("owner",): Mark(line=3, column=1)})
             >>> tree.locate(("owner", "person"))

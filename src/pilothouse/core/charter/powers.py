@@ -123,21 +123,12 @@ def may_act(charter: Charter, person: str, action: Action) -> bool:
 
 
 def people_who_may(charter: Charter, action: Action) -> tuple[str, ...]:
-    """Return the ids of all who may do something, in the charter's order.
-
-    Args:
-        charter: The charter in force.
-        action: What is asked for.
-    """
+    """Return the ids of all who may do something, in the charter's order."""
     return tuple(person for person in charter.people if may_act(charter, person, action))
 
 
 def incident_handlers(charter: Charter) -> dict[str, str]:
-    """Return who may acknowledge, end and review incidents of an agent, with the reason why.
-
-    Args:
-        charter: The charter in force.
-    """
+    """Return who may acknowledge, end and review incidents of an agent, with the reason why."""
     row = charter.raci.incident_response
     named: list[tuple[object, str]] = [
         (charter.owner.person, "owner"),

@@ -124,9 +124,6 @@ def assigned_secret(line: str, *, may_be_bare: bool = False) -> str | None:
 def forms_in(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
     """Yield the forms that may match a text, in order; the others cannot.
 
-    Args:
-        text: Any text.
-
     Example:
         >>> [kind for kind, _ in forms_in("a risk-free basket")]
         ['model provider key']
@@ -147,9 +144,6 @@ def _is_meant(mark: str, longer: tuple[str, ...], low: str) -> bool:
 
 def secret_kind(text: str) -> str | None:
     """Return what kind of secret a text looks like, or None.
-
-    Args:
-        text: Any text.
 
     Example:
         >>> secret_kind("sk-ant-0123456789abcdef0123"), secret_kind("erp-read")

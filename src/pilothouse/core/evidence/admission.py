@@ -37,13 +37,7 @@ class Admitted:
 
 
 def refusal(record: Evidence, agent: str, now: datetime) -> str | None:
-    """Return why a record cannot count, or None when it can.
-
-    Args:
-        record: The record.
-        agent: Agent that is judged.
-        now: The moment, aware UTC.
-    """
+    """Return why a record cannot count, or None when it can."""
     try:
         problem = _form_problem(record)
     except MalformedRecord as error:

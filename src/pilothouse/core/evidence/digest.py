@@ -29,9 +29,6 @@ def evidence_digest(record: Evidence) -> str:
     measurement from two nodes is one record; the same moment written in two time zones is one moment.
     Fields at their default are left out, so that a field added later leaves old digests as they are.
 
-    Args:
-        record: The record.
-
     Returns:
         SHA-256 of its canonical JSON, lower-case hex.
 

@@ -27,10 +27,6 @@ def quality_is_outcome(charter: Charter, name: str) -> bool:
 
     It is when the type has a verifier and its metric is not one of the charter's judges: then the
     verifier is the scorer.
-
-    Args:
-        charter: The charter.
-        name: Task type.
     """
     terms = charter.task_types[name]
     judges = {judge.name for judge in known(charter.model.judges) or ()}

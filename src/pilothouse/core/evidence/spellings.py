@@ -17,9 +17,6 @@ _FOR_PAGES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "'<>&"})
 def spellings(text: str) -> tuple[str, ...]:
     r"""Return how a text may be written: as it is, and as JSON escapes it, also within JSON.
 
-    Args:
-        text: The text.
-
     Example:
         >>> spellings("Jürgen")[:2]
         ('Jürgen', 'J\\u00fcrgen')

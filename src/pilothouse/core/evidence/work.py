@@ -51,10 +51,6 @@ def work_of(charter: Charter, tasks: Iterable[Task]) -> list[Task]:
 
     A thousand easy tasks of a test bench would cover what production does; and a candidate that is tried in staging would be
     the version in force, which no gate has seen.
-
-    Args:
-        charter: The charter in force.
-        tasks: Tasks of the agent.
     """
     counted = work_environments(charter)
     return [task for task in tasks if task.environment in counted]

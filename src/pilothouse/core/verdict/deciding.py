@@ -204,23 +204,13 @@ def decide_all(asked: PhaseItems, before: dict[str, Before]) -> dict[str, Decide
 
 
 def needed_by(gate: str, decided: Mapping[str, Decided]) -> list[Decided]:
-    """Return what a gate asks for: a numbered gate includes those before it.
-
-    Args:
-        gate: The gate.
-        decided: All requirements.
-    """
+    """Return what a gate asks for: a numbered gate includes those before it."""
     wanted = set(NUMBERED[: int(gate)]) if gate in NUMBERED else {gate}
     return [one for one in decided.values() if wanted & set(one.verdict.gates)]
 
 
 def gate_verdict(gate: str, decided: Mapping[str, Decided]) -> GateVerdict:
-    """Return what a gate comes to: the worst of what it asks for.
-
-    Args:
-        gate: The gate.
-        decided: All requirements.
-    """
+    """Return what a gate comes to: the worst of what it asks for."""
     needed = needed_by(gate, decided)
     ids = {
         status: tuple(one.verdict.requirement for one in needed if one.verdict.status is status)

@@ -88,12 +88,7 @@ def _term(charter: Charter, today: date) -> Objection | None:
 
 
 def retirements(charter: Charter, today: date) -> tuple[Objection, ...]:
-    """Return what the calendar of models says: a retired pin is a breach, a retired stand-in or judge a warning.
-
-    Args:
-        charter: The charter.
-        today: The present day, UTC.
-    """
+    """Return what the calendar of models says: a retired pin is a breach, a retired stand-in or judge a warning."""
     model = charter.model
     named = [("pinned model", model.pin.model, known(model.pin.retires_on))]
     named += [("stand-in", one.model, None) for one in known(model.fallback) or ()]

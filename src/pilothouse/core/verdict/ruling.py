@@ -68,11 +68,7 @@ class Ruling:
     lapsed: str = ""
 
     def at(self, now: datetime) -> Judged:
-        """Return the item at a moment.
-
-        Args:
-            now: The moment, aware UTC.
-        """
+        """Return the item at a moment."""
         item, lost = self.item, self.share_lost
         if item.window_to is None:
             return Judged(item=item, share_lost=lost, oldest=None, higher_is_better=self.higher_is_better)

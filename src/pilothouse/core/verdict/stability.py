@@ -109,11 +109,7 @@ class StabilityTerms:
 
     @classmethod
     def of(cls, charter: Charter) -> StabilityTerms | None:
-        """Read the terms; None while any of them is open.
-
-        Args:
-            charter: The charter in force.
-        """
+        """Read the terms; None while any of them is open."""
         said = charter.stability
         days, share = known(said.days), known(said.min_volume_share)
         reasons, pause = known(said.reset_on), known(said.max_pause)

@@ -147,9 +147,6 @@ class ItemVerdict(_Frozen):
         """Return the item with other values in some fields, which are not checked.
 
         `model_copy` does the same for ten times the time, and every verdict alters every item.
-
-        Args:
-            fields: Values by the names of fields.
         """
         made = ItemVerdict.__new__(ItemVerdict)
         put = object.__setattr__  # the model itself is frozen

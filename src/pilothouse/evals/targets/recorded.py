@@ -171,11 +171,7 @@ def _parse_line(line: bytes, place: Place) -> tuple[str, int, Any]:
 
 
 def reply_of(view: TraceView) -> Reply:
-    """Read a reply from spans: the root's output, tools in start order, cost only when all of it is known.
-
-    Args:
-        view: The trace.
-    """
+    """Read a reply from spans: the root's output, tools in start order, cost only when all of it is known."""
     root = root_span(view)
     tools = [span for span in view.spans if span.operation == "execute_tool"]
     is_whole = view.spans_total <= len(view.spans)
@@ -198,11 +194,7 @@ def _tool_call(span: SpanRecord) -> ToolCall:
 
 
 def root_span(view: TraceView) -> SpanRecord | None:
-    """Return the span of the task itself, or None when it never arrived.
-
-    Args:
-        view: The trace.
-    """
+    """Return the span of the task itself, or None when it never arrived."""
     return next((span for span in view.spans if span.operation == "invoke_agent"), None)
 
 

@@ -48,11 +48,7 @@ def progress_text(progress: Progress) -> str:
 
 
 def print_verdict(verdict: ReleaseVerdict) -> None:
-    """Print a verdict: one line, then every requirement, worst first.
-
-    Args:
-        verdict: The verdict.
-    """
+    """Print a verdict: one line, then every requirement, worst first."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{HEADLINES[verdict.status]}[/bold]: {escape(verdict.deciding)}")
     for item in verdict.items:
@@ -83,11 +79,7 @@ def print_verdict(verdict: ReleaseVerdict) -> None:
 
 
 def print_plan(plan: GatePlan) -> None:
-    """Print what a run will take.
-
-    Args:
-        plan: The plan.
-    """
+    """Print what a run will take."""
     console = Console(highlight=False, soft_wrap=True)
     for one in plan.types:
         console.print(

@@ -50,11 +50,7 @@ def list_text(runs: Sequence[RunSummary]) -> str:
 
 
 def recorded_text(recorded: RecordedRun) -> str:
-    """Return what was recorded of a run, one event a line.
-
-    Args:
-        recorded: The run.
-    """
+    """Return what was recorded of a run, one event a line."""
     summary = recorded.summary
     lines = [
         f"run {summary.run} of {summary.agent}: {summary.state}, {summary.calls} model calls, replayable {summary.replayable}",
@@ -90,11 +86,7 @@ def _removed_lines(run: str, event: ContextEdited) -> list[str]:
 
 
 def report_text(report: ReplayReport) -> str:
-    """Return what came of a replay.
-
-    Args:
-        report: The report.
-    """
+    """Return what came of a replay."""
     counts = report.counts
     lines = [
         f"replay of run {report.run[:8]} of {report.agent}: {report.mode}, {report.grain}, changed: {report.change}"

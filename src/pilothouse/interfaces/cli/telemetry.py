@@ -202,11 +202,7 @@ class _Progress:
 
 
 def task_record(task: Task) -> dict[str, object]:
-    """Return a task as JSON shows it: exact costs as text, times as ISO 8601 beside nanoseconds.
-
-    Args:
-        task: The task.
-    """
+    """Return a task as JSON shows it: exact costs as text, times as ISO 8601 beside nanoseconds."""
     record = asdict(task)
     for name, value in record.items():
         if isinstance(value, Decimal):
@@ -217,11 +213,7 @@ def task_record(task: Task) -> dict[str, object]:
 
 
 def cost_text(task: Task) -> str:
-    """Return a task's cost in words; an unknown one is never shown as a number that looks exact.
-
-    Args:
-        task: The task.
-    """
+    """Return a task's cost in words; an unknown one is never shown as a number that looks exact."""
     if task.cost_state is CostState.NONE:
         return "-"
     if task.cost_usd is not None:

@@ -114,9 +114,6 @@ async def read_form(request: Request) -> dict[str, str]:
 def read_reason(form: Mapping[str, str]) -> str:
     """Return why somebody acts, as the form says it.
 
-    Args:
-        form: Fields by name.
-
     Raises:
         UsageError: It says nothing.
     """
@@ -135,10 +132,6 @@ WORD_CHARS_MAX = 64
 
 def word_of(request: Request, name: str) -> str:
     """Return a short word of the query, or empty.
-
-    Args:
-        request: The request.
-        name: Its name.
 
     Raises:
         UsageError: It is longer than any word that a page links to.

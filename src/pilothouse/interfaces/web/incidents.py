@@ -29,11 +29,7 @@ _TAKEN = frozenset({"acknowledged", "mitigated", "resolved"})
 
 
 class IncidentRoom:
-    """Incidents of all agents.
-
-    Args:
-        room: Opened parts.
-    """
+    """Incidents of all agents."""
 
     def __init__(self, room: ControlRoom) -> None:
         self._room = room

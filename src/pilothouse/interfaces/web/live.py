@@ -33,11 +33,7 @@ LIFE_S = 900.0
 
 
 def asks_for_events(request: Request) -> bool:
-    """Return whether a browser's `EventSource` asks.
-
-    Args:
-        request: The request.
-    """
+    """Return whether a browser's `EventSource` asks."""
     return request.headers.get("accept", "").startswith("text/event-stream")
 
 

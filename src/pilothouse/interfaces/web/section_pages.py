@@ -26,11 +26,7 @@ WITH_FORMS = frozenset({"controls", "waivers"})
 
 
 class ShelfRoom:
-    """The pages of one installation that need no forms.
-
-    Args:
-        desk: What pages are gathered from.
-    """
+    """The pages of one installation that need no forms."""
 
     def __init__(self, desk: PageDesk) -> None:
         self._desk = desk

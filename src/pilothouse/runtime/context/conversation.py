@@ -40,9 +40,6 @@ class ToolUse:
 def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
     """Return the tool calls that a request shows, by id, in any of the three protocols.
 
-    Args:
-        document: Parsed request.
-
     Example:
         >>> tool_uses({"input": [{"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}]})
         {'c': ToolUse(call_id='c', name='look', args='{}')}
@@ -100,9 +97,6 @@ GIVEN = ("arguments", "input", "action", "actions", "operation")
 def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[str, Any], str]]:
     """Yield call id, path, the object that holds the result, and the key of the result in it.
 
-    Args:
-        document: Parsed request.
-
     Example:
         >>> list(tool_results({"messages": [{"role": "tool", "tool_call_id": "c", "content": "7"}]}))[0][:2]
         ('c', '$.messages[0]')
@@ -125,9 +119,6 @@ def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[s
 def tool_names(document: Mapping[str, Any]) -> frozenset[str]:
     """Return the names of the tools that a request offers.
 
-    Args:
-        document: Parsed request.
-
     Example:
         >>> sorted(tool_names({"tools": [{"function": {"name": "look_up"}}, {"name": "recall"}]}))
         ['look_up', 'recall']
@@ -143,9 +134,6 @@ def is_all_text(document: Mapping[str, Any]) -> bool:
 
     Images, files and sealed reasoning have no tokens that their bytes tell, and a conversation that the provider keeps
     is not here.
-
-    Args:
-        document: Parsed request.
 
     Example:
         >>> is_all_text({"messages": [{"role": "user", "content": "hi"}]})
@@ -197,9 +185,6 @@ def is_said_by_model(item: Any) -> bool:
 
 def last_said(document: Mapping[str, Any]) -> str:
     """Return the text of the last thing in a request, in any of the three protocols; empty without any.
-
-    Args:
-        document: Parsed request.
 
     Example:
         >>> last_said({"messages": [{"role": "user", "content": [{"type": "text", "text": "Where is 7?"}]}]})

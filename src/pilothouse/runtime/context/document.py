@@ -18,9 +18,6 @@ DEPTH_MAX = 200
 def document_of(body: bytes) -> dict[str, Any] | None:
     """Return a body as a JSON object, or None where it has no one canonical form.
 
-    Args:
-        body: Any bytes.
-
     Example:
         >>> document_of(b'{"a": 1}'), document_of(b'{"a": 1, "a": 2}'), document_of(b'{"a": 9007199254740993}')
         ({'a': 1}, None, None)
@@ -30,9 +27,6 @@ def document_of(body: bytes) -> dict[str, Any] | None:
 
 def readable_of(body: bytes) -> dict[str, Any] | None:
     """Return a body as a JSON object that says one thing, also where its whole numbers are too large for one canonical form.
-
-    Args:
-        body: Any bytes.
 
     Example:
         >>> readable_of(b'{"a": 9007199254740993}'), readable_of(b'{"a": 1, "a": 2}')

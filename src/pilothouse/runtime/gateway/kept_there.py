@@ -34,9 +34,6 @@ _NAMES = {
 def conversation_asked(body: bytes) -> str | None:
     """Return the id of the conversation at the provider that a request goes on with, or None.
 
-    Args:
-        body: As received.
-
     Raises:
         ValueError: Readers may take it for different ones.
 
@@ -54,9 +51,6 @@ def conversation_asked(body: bytes) -> str | None:
 
 def further_asked(body: bytes) -> tuple[str | None, bool, bool]:
     """Return of a request to `messages` from which answer its thread goes on, whether it has one, and whether other models may answer.
-
-    Args:
-        body: As received.
 
     Raises:
         ValueError: Readers may take it for different ones.

@@ -41,10 +41,6 @@ class KeyBook:
     async def holder(self, shown: str, now: datetime) -> tuple[VirtualKey, Directory]:
         """Return the key that was shown, and what was in force when it was found.
 
-        Args:
-            shown: What the request showed.
-            now: The moment, aware UTC.
-
         Raises:
             Refused: No such key, or it is expired or revoked.
         """

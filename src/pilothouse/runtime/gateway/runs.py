@@ -47,12 +47,7 @@ class Ownership:
         self._on_record = on_record
 
     def begin(self, ident: str, agent: str) -> None:
-        """Give an agent an id that was just made, so that no record can know it.
-
-        Args:
-            ident: Run id.
-            agent: Agent id.
-        """
+        """Give an agent an id that was just made, so that no record can know it."""
         self._owners[ident] = agent
         if len(self._owners) > OWNED_MAX:
             self._owners.popitem(last=False)

@@ -77,11 +77,7 @@ class ProviderSigns:
         self._new: deque[SeenBackend] = deque(maxlen=WAITING_MAX)
 
     def note(self, call: Call) -> None:
-        """Look at a call that is over.
-
-        Args:
-            call: The call.
-        """
+        """Look at a call that is over."""
         if call.fingerprint is not None:
             told = (call.key.agent, call.served_by, call.served_model, call.fingerprint)
             if told not in self._seen:

@@ -75,9 +75,6 @@ class StoredAnswers:
     def save(self, at: datetime) -> None:
         """Let the ledger know what was given since the last time; waits for it, beside the loop that serves.
 
-        Args:
-            at: The moment, aware UTC.
-
         Raises:
             PilothouseError: It cannot be written; what it does not know yet is kept for the next time.
         """

@@ -226,9 +226,6 @@ def has_one_meaning(body: bytes) -> bool:
 
     Of two fields with one name some readers take the first and some the last, and some do not tell large letters from small ones.
 
-    Args:
-        body: As received.
-
     Example:
         >>> has_one_meaning(b'{"model": "m", "tools": [{"name": "n", "parameters": {"model": 1}}]}')
         True

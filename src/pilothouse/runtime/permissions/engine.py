@@ -280,11 +280,7 @@ def compile_charter(charter: Charter) -> Mapping[str, CompiledTool]:
 
 
 def run_examples(tool: CompiledTool) -> tuple[ExampleRun, ...]:
-    """Run the examples of a tool's charter entry on its compiled policy.
-
-    Args:
-        tool: The compiled tool.
-    """
+    """Run the examples of a tool's charter entry on its compiled policy."""
     runs: list[ExampleRun] = []
     examples = known(tool.policy.examples)
     for kind, calls in (("allow", examples.allow), ("deny", examples.deny)) if examples else ():

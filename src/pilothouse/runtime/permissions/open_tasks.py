@@ -45,12 +45,7 @@ def token_digest(token: str) -> str:
 
 
 def task_type_of(call: ToolCall, context: TaskContext) -> str:
-    """Return the task type that entitles a call: its task's, and outside a run its own, for such calls share no task.
-
-    Args:
-        call: The call.
-        context: Its task.
-    """
+    """Return the task type that entitles a call: its task's, and outside a run its own, for such calls share no task."""
     return call.task_type if call.run == NO_RUN else context.opening.task_type
 
 
@@ -105,11 +100,7 @@ class OpenTasks:
             return self._tasks.get(run)
 
     def context_of(self, call: ToolCall) -> TaskContext:
-        """Return the task of a call; one that only the agent's code named has an empty request.
-
-        Args:
-            call: The call.
-        """
+        """Return the task of a call; one that only the agent's code named has an empty request."""
         with self._lock:
             found = self._tasks.get(call.run)
             if found is None:

@@ -132,9 +132,6 @@ class HiddenFields:
     def reveal(self, name: str) -> Any:
         """Return a hidden value for the model to read; the task has then read something untrusted.
 
-        Args:
-            name: Its name.
-
         Raises:
             ToolError: The name stands for nothing in this task.
         """

@@ -64,9 +64,6 @@ def read_answer(status: int, body: bytes) -> Answer:
 def error_told(body: bytes) -> str:
     """Return the message of an error answer, in either protocol; empty where it says none.
 
-    Args:
-        body: Body.
-
     Example:
         >>> error_told(b'{"error": {"message": "no such key"}}')
         'no such key'

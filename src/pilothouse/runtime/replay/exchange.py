@@ -83,9 +83,6 @@ def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
 
     A client that went away in the middle of an answer has read its beginning, and goes on from it: that is what it is given
     again, unless it asked the same once more and was answered.
-
-    Args:
-        recorded: The run.
     """
     answers, shift_ns = _answers(recorded)
     edited = {logged.call for logged in recorded.events if isinstance(logged.event, ContextEdited)}

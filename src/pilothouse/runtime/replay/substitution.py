@@ -56,9 +56,6 @@ class Substitution:
     def apply(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return a request with the change in it; the same object when it is not touched.
 
-        Args:
-            document: Parsed request.
-
         Example:
             >>> Substitution(model="m-2").apply({"model": "m-1"})
             {'model': 'm-2'}

@@ -104,11 +104,7 @@ class BodyReference(NamedTuple):
 
 
 def contents_of(values: Values) -> Iterator[bytes]:
-    """Yield what of an event is content.
-
-    Args:
-        values: What happened.
-    """
+    """Yield what of an event is content."""
     for place in _CONTENT[values[-1]]:
         content = values[place]
         if content is not None:
@@ -117,9 +113,6 @@ def contents_of(values: Values) -> Iterator[bytes]:
 
 def values_of(event: Event) -> Values:
     """Return the fields of an event in their order, and its kind: what waits, goes to the process that writes, and is written.
-
-    Args:
-        event: What happened.
 
     Example:
         >>> event_of(values_of(Denied(code="killed", reason="paused")))

@@ -78,11 +78,7 @@ class RecorderHealth:
 
 
 def size_of(values: Values) -> int:
-    """Return what an event weighs while it waits, bytes: its content, and something for itself.
-
-    Args:
-        values: What happened.
-    """
+    """Return what an event weighs while it waits, bytes: its content, and something for itself."""
     size = EVENT_BYTES
     for content in contents_of(values):
         size += len(content)

@@ -56,10 +56,6 @@ def problem_of(check: ValueCheck, value: Any) -> Generator[Step, Any, str | None
 def check_arguments(tool: GovernedTool, call: ToolCall) -> Generator[Step, Any, None]:
     """Let only arguments through that fit the contract.
 
-    Args:
-        tool: The tool.
-        call: The call.
-
     Yields:
         What has to be waited for.
 

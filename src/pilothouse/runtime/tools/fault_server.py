@@ -177,11 +177,7 @@ class RecordedBackend:
 
 
 class ExampleBackend:
-    """Answers every request with the result of a contract's example: for writes, which never reach production.
-
-    Args:
-        result: Plain JSON data.
-    """
+    """Answers every request with the result of a contract's example: for writes, which never reach production."""
 
     host = "example"
 

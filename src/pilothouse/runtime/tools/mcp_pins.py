@@ -80,9 +80,6 @@ class PinWatch:
     async def check(self, tool: GovernedTool) -> None:
         """Let a tool be used only while its server says of it what was reviewed.
 
-        Args:
-            tool: One of the tools.
-
         Raises:
             ToolError: It says something else, or has the tool no more; or the charter does not declare its host.
         """

@@ -18,11 +18,7 @@ _text: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False, default=st
 
 
 class RunRecord:
-    """`ports.CallObserver` on the run log; calls outside a run are in no log.
-
-    Args:
-        log: The run log.
-    """
+    """`ports.CallObserver` on the run log; calls outside a run are in no log."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
