@@ -80,7 +80,7 @@ def test_twenty_cases_by_keyboard_alone(browser, site):
             page.keyboard.press("Control+Enter")
             page.wait_for_selector("text=The last item was")
             assert "confidence 0.61" in page.content()
-        page.wait_for_selector("text=Nothing waits for you.")
+        page.wait_for_selector("text=Nothing waits for you")
         assert page.troubles == []
     found = labels(site)
     assert len(found) == CASES
@@ -117,6 +117,33 @@ def test_nothing_typed_is_lost_by_leaving_by_undo_or_by_an_answer_that_is_refuse
         assert page.locator("input[value=correct]").is_checked()
         assert page.troubles == []
     assert labels(site) == ()
+
+
+def test_a_session_that_ends_in_the_middle_of_an_answer_loses_nothing_and_the_answer_goes_on(browser, site):
+    with page_site.running(site.app) as address:
+        page = enter(browser, address, site, "lee")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Your answer")
+        opened = page.url
+        page.keyboard.press("3")
+        page.keyboard.press("n")
+        page.keyboard.type("an hour of work")
+        page.wait_for_selector("#said:has-text('Kept')")
+        page.context.clear_cookies()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("#said:has-text('your session ended')", state="attached")
+        assert page.locator("textarea[name=note]").input_value() == "an hour of work"
+        other = page.context.new_page()
+        other.goto(opened)
+        other.goto(address + site.link("lee"))
+        other.get_by_role("button", name="Sign in as").press("Enter")
+        other.wait_for_url(opened)
+        assert other.locator("textarea[name=note]").input_value() == "an hour of work"
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("text=The last item was rejected")
+        assert page.troubles == []
+    (label,) = labels(site)
+    assert label.note == "an hour of work"
 
 
 def test_the_list_of_keys_names_every_key_of_the_form_and_nothing_that_was_typed(browser, site):

@@ -34,6 +34,7 @@ from pilothouse.ledger.incidents import SqlIncidents
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.sessions import SqlSessions
+from pilothouse.ledger.waiting_calls import SqlWaitingCalls
 from pilothouse.ports.lake import LakeHealth
 from pilothouse.runtime.runlog.recorder import Recorder, open_recorder
 from pilothouse.settings import load_settings
@@ -213,6 +214,7 @@ def people_site(
             controls=controls,
             incidents=SqlIncidents(ledger.database),
             reviews=SqlReviewQueue(ledger.database),
+            calls=SqlWaitingCalls(ledger.database),
         )
         sign_in = SignIn(
             SqlSessions(ledger.database),

@@ -67,6 +67,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
     from pilothouse.ledger.incidents import SqlIncidents
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.ledger.waiting_calls import SqlWaitingCalls
     from pilothouse.workflows.ground.installation import Installation
 
     clock = SystemClock()
@@ -83,6 +84,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
                     controls=SqlControls(ledger.database),
                     incidents=SqlIncidents(ledger.database),
                     reviews=SqlReviewQueue(ledger.database),
+                    calls=SqlWaitingCalls(ledger.database),
                 ),
                 ledger,
             )

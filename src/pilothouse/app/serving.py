@@ -53,6 +53,7 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.ledger.incidents import SqlIncidents
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.ledger.waiting_calls import SqlWaitingCalls
     from pilothouse.workflows.gateway.price_list import PriceList
     from pilothouse.workflows.ground.installation import Installation
 
@@ -74,6 +75,7 @@ def serve(request: ServeRequest) -> None:
                 controls=SqlControls(ledger.database),
                 incidents=SqlIncidents(ledger.database),
                 reviews=SqlReviewQueue(ledger.database),
+                calls=SqlWaitingCalls(ledger.database),
             )
             room = control_room(installation, ledger)
             with (

@@ -18,10 +18,12 @@ __all__ = [
     "Approvals",
     "ApproverRecord",
     "CallProposal",
+    "CallsWaiting",
     "PermissionBook",
     "ShownArgument",
     "UsedSoFar",
     "Vote",
+    "WaitingCalls",
 ]
 
 APPROVALS_OPEN_MAX = 1_000
@@ -182,6 +184,30 @@ class CallProposal:
     approvers: tuple[str, ...]
     needs: int
     life_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallsWaiting:
+    """How many calls of one agent wait for a person.
+
+    Attributes:
+        agent: Agent id.
+        waiting: Calls that nobody has decided.
+        first_lapse: When the first of them lapses, which is a no; None when none waits.
+    """
+
+    agent: str
+    waiting: int = 0
+    first_lapse: datetime | None = None
+
+
+@runtime_checkable
+class WaitingCalls(Protocol):
+    """How many calls wait, over all agents."""
+
+    def counts(self, now: datetime) -> Sequence[CallsWaiting]:
+        """Return how many calls wait for each agent that has any, by name."""
+        ...
 
 
 @runtime_checkable

@@ -12,12 +12,16 @@ from pilothouse.core.evidence.review import ItemState, Label, ReviewItem, Review
 
 __all__ = [
     "CLAIM_LIFE",
+    "DRAWN_AFTER",
     "ITEMS_READ_MAX",
     "UNDO_WINDOW",
     "ItemRecord",
     "QueueCount",
     "ReviewQueue",
 ]
+
+DRAWN_AFTER = timedelta(minutes=15)
+"""A task is drawn for a label this long after its start, so that its late spans and a quick verifier are in."""
 
 CLAIM_LIFE = timedelta(minutes=15)
 """How long an item stays with who opened it, so that no two people decide it."""

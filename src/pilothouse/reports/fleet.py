@@ -37,6 +37,8 @@ from pilothouse.reports.view_models import (
 from pilothouse.reports.waiting_work import (
     NOT_READ,
     WaitingWork,
+    calls_of,
+    decide_first,
     incidents_of,
     reviews_of,
     take_first,
@@ -67,7 +69,7 @@ class Governed:
         problem: Why there is no verdict, or empty.
         stopped: What keeps it from serving, in a word, or empty.
         clock: Its stability clock, or None while its terms are open questions.
-        work: Incidents and answers that wait for people.
+        work: What waits for people.
     """
 
     agent: str
@@ -88,6 +90,7 @@ class FleetRow(Frozen):
         word: The word of its verdict, with the link to the sheet of whoever decides; empty without one.
         incidents: Those that are open, with the link to where they are taken; empty without a charter.
         reviews: Answers that are owed, with the link to the queue; empty without a charter.
+        calls: Calls of tools that wait for a yes or no, with the link to where it is said; empty without a charter.
         phase: Phase, or empty for an agent without a charter.
         deciding: The requirement that decides, or None.
         sentence: What decides it, or what is missing.
@@ -108,6 +111,7 @@ class FleetRow(Frozen):
     word: Link
     incidents: Link
     reviews: Link
+    calls: Link
     phase: str
     deciding: Link | None
     sentence: str
@@ -151,6 +155,7 @@ def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
         word=Link(text=verdict.word, href=f"{_base(one.agent)}/executive") if verdict else Link(text=""),
         incidents=incidents_of(one.work),
         reviews=reviews_of(one.work, now),
+        calls=calls_of(one.work, now),
         phase=phase_words(verdict.phase, one.stopped)
         if verdict
         else ", ".join(filter(None, (UNKNOWN, one.stopped))),
@@ -178,6 +183,7 @@ def _without_charter(seen: AgentSeen, now: datetime) -> FleetRow:
         word=Link(text=""),
         incidents=Link(text=""),
         reviews=Link(text=""),
+        calls=Link(text=""),
         phase="",
         deciding=None,
         sentence="It sends tasks, and no charter says what must hold.",
@@ -210,16 +216,19 @@ def _sentence(rows: Sequence[FleetRow]) -> str:
     return f"{'; '.join(parts)}." if bad else f"Of {whole}, {parts[0]}."
 
 
-def _action(rows: Sequence[FleetRow], governed: Sequence[Governed], step_of: StepOf) -> ActionOffer | None:
-    """Ask for the gravest incident in nobody's hands, else for the next step of the worst agent; None while every one holds."""
+def _action(
+    rows: Sequence[FleetRow], governed: Sequence[Governed], step_of: StepOf, now: datetime
+) -> ActionOffer | None:
+    """Ask for the gravest incident in nobody's hands, else for an answer to a call, else for the next step of the worst agent."""
     if not rows:
         return ActionOffer(
             label="Draft a charter from your agent's repository.",
             command="pilothouse init PATH-TO-YOUR-AGENT",
         )
     taken = take_first(incident for one in governed for incident in one.work.incidents or ())
-    if taken is not None:
-        return taken
+    asked = taken or decide_first((one.work for one in governed), now)
+    if asked is not None:
+        return asked
     worst = rows[0]
     if worst.mark.status is Status.HOLDS:
         return None
@@ -288,7 +297,7 @@ def build_fleet(
         sentence=Sentence(
             plain=" ".join(filter(None, (_sentence(rows), waiting_words([one.work for one in governed]))))
         ),
-        action=_action(rows, governed, step),
+        action=_action(rows, governed, step, now),
         notices=tuple(said),
         rows=tuple(rows[:AGENTS_MAX]),
         empty=() if rows else _first_steps(),

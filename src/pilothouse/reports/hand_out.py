@@ -14,6 +14,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.numbers import significant
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.reports.moments import moment
+from pilothouse.reports.review import WHEN_ITEMS_COME
 from pilothouse.reports.sections import (
     ROWS_MAX,
     Cell,
@@ -123,7 +124,7 @@ def build_hand_out(
 
 def _said(waiting: Sequence[ItemWaiting], now: datetime) -> str:
     if not waiting:
-        return "Nothing waits for a reviewer."
+        return f"Nothing waits for a reviewer. {WHEN_ITEMS_COME}"
     late = sum(one.due_at <= now for one in waiting)
     given = sum(one.given_to != EVERYBODY for one in waiting)
     head = f"{plural(len(waiting), 'item')} {'waits' if len(waiting) == 1 else 'wait'}"

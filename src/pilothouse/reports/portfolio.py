@@ -27,7 +27,14 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.waiting_work import NOT_READ, WaitingWork, incidents_of, reviews_of, waiting_words
+from pilothouse.reports.waiting_work import (
+    NOT_READ,
+    WaitingWork,
+    calls_of,
+    incidents_of,
+    reviews_of,
+    waiting_words,
+)
 from pilothouse.reports.words import phase_words, plural
 
 __all__ = ["CAPABILITIES", "CapabilityCell", "Holding", "PortfolioPage", "PortfolioRow", "build_portfolio"]
@@ -54,7 +61,7 @@ class Holding:
         clock: Its stability clock, or None while its terms are open questions.
         problem: Why there is no verdict, or empty.
         stopped: What keeps it from serving, in a word, or empty.
-        work: Incidents and answers that wait for people.
+        work: What waits for people.
     """
 
     agent: str
@@ -94,6 +101,7 @@ class PortfolioRow(Frozen):
         stage: Its phase.
         incidents: Those that are open.
         reviews: Answers that are owed.
+        calls: Calls of tools that wait for a yes or no.
         cost: What a task costs.
         worst: What decides, in a few words.
         worst_link: The requirement with the link to it, or None.
@@ -111,6 +119,7 @@ class PortfolioRow(Frozen):
     stage: str
     incidents: Link
     reviews: Link
+    calls: Link
     cost: TaskCost
     worst: str
     worst_link: Link | None
@@ -191,6 +200,7 @@ def _row(one: Holding, now: datetime) -> PortfolioRow:
         stage=phase_words(verdict.phase, one.stopped) if verdict else one.stopped,
         incidents=incidents_of(one.work),
         reviews=reviews_of(one.work, now),
+        calls=calls_of(one.work, now),
         cost=task_cost(verdict, one.charter),
         worst=worst.statement if worst else shown_text(one.problem),
         worst_link=Link(text=worst.requirement, href=f"/agents/{one.agent}/readiness#{worst.requirement}")

@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 from pilothouse.core.evidence.review import Answer, ItemState, ReviewItem, ReviewSource
 from pilothouse.core.verdict.numbers import significant
-from pilothouse.ports.review import ItemRecord
+from pilothouse.ports.review import DRAWN_AFTER, ItemRecord
 from pilothouse.reports.foreign import foreign_line, foreign_text
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.view_models import ActionOffer, Frozen, Link, Page, Sentence, count_of, page_moment
 
 __all__ = [
+    "WHEN_ITEMS_COME",
     "AfterAnswer",
     "AnswerChoice",
     "ReviewItemPage",
@@ -33,6 +34,12 @@ TEXT_BYTES_MAX = 64 * 1024
 
 CHANGED_LINES_MAX = 60
 """Lines of a difference that are shown; more is another text."""
+
+WHEN_ITEMS_COME = (
+    f"A task that is drawn for a label comes here {DRAWN_AFTER.seconds // 60} to 20 minutes after it began, "
+    "an answer that is held at once."
+)
+"""Why a queue may be empty while an agent works; whoever has just run one looks here first."""
 
 _CHOICES = (
     (Answer.ACCEPT, "Accept", "1"),
@@ -237,7 +244,7 @@ def build_queue(
         after: The last answer, or None.
         hand_out: Agents whose reviews this person hands out.
     """
-    plain = f"{_items(waiting)} for you." if waiting else "Nothing waits for you."
+    plain = f"{_items(waiting)} for you." if waiting else f"Nothing waits for you. {WHEN_ITEMS_COME}"
     return ReviewPage(
         name="review",
         title="Review",

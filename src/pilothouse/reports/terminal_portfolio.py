@@ -59,13 +59,13 @@ def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: boo
 def _waiting(page: PortfolioPage, console: Console) -> Table:
     """Lay out what waits for people and what a task costs: a table of its own, because one line holds no more."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("Agent", "Incidents", "Reviews", "Cost per task"):
+    for title in ("Agent", "Incidents", "Approvals", "Reviews", "Cost per task"):
         table.add_column(title, overflow="fold")
     for row in page.rows:
         cost = row.cost.text
         if row.cost.quantity is not None:
             cost = f"{row.cost.quantity.shown} {cost}"
-        texts = (row.agent.text, row.incidents.text, row.reviews.text, cost)
+        texts = (row.agent.text, row.incidents.text, row.calls.text, row.reviews.text, cost)
         table.add_row(*(plain_text(text, console) for text in texts))
     return table
 

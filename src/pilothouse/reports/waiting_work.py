@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits for people about one agent: open incidents and answers that are owed (incidents, queue → words)."""
+"""What waits for people about one agent: incidents, calls and answers that are owed (incidents, queues → words)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from pilothouse.core.action.incident import Incident, IncidentState
+from pilothouse.ports.approvals import CallsWaiting
 from pilothouse.ports.review import QueueCount
 from pilothouse.reports.moments import ago
 from pilothouse.reports.view_models import ActionOffer, Link, shown_text
@@ -17,6 +19,8 @@ __all__ = [
     "NOT_READ",
     "WaitingWork",
     "alone_first",
+    "calls_of",
+    "decide_first",
     "incidents_of",
     "reviews_of",
     "take_first",
@@ -31,10 +35,12 @@ class WaitingWork:
     Attributes:
         incidents: Those that are active, or None where they were not read.
         reviews: What waits in its queue, by source, or None where it was not read.
+        calls: Calls of tools that wait for a yes or no, or None where they were not read.
     """
 
     incidents: tuple[Incident, ...] | None
     reviews: tuple[QueueCount, ...] | None
+    calls: CallsWaiting | None = None
 
 
 NOT_READ = WaitingWork(incidents=None, reviews=None)
@@ -90,6 +96,34 @@ def reviews_of(work: WaitingWork, now: datetime) -> Link:
     return Link(text=f"{waiting:,}{late}", href="/review")
 
 
+def calls_of(work: WaitingWork, now: datetime) -> Link:
+    """Say how many calls of tools wait for a yes or no and when the first lapses, and lead to where it is said.
+
+    Args:
+        work: What waits.
+        now: The moment, aware UTC.
+    """
+    if work.calls is None:
+        return Link(text=UNKNOWN)
+    if not work.calls.waiting or work.calls.first_lapse is None:
+        return Link(text="none")
+    text = f"{work.calls.waiting:,}, first lapses {ago(work.calls.first_lapse, now)}"
+    return Link(text=text, href=f"/agents/{quote(work.calls.agent, safe='')}/controls")
+
+
+def decide_first(works: Iterable[WaitingWork], now: datetime) -> ActionOffer | None:
+    """Ask for an answer to the call that lapses first, because its agent stands still until then; None while none waits."""
+    waiting = [(work.calls.first_lapse, work) for work in works if work.calls and work.calls.first_lapse]
+    if not waiting:
+        return None
+    lapse, work = min(waiting, key=lambda one: one[0])
+    agent = work.calls.agent if work.calls else ""
+    return ActionOffer(
+        label=f"Say yes or no to the call of {shown_text(agent)} that lapses {ago(lapse, now)}",
+        href=calls_of(work, now).href,
+    )
+
+
 def waiting_words(works: Sequence[WaitingWork]) -> str:
     """Say in a sentence what waits over all agents; empty where nobody looked."""
     said = []
@@ -103,6 +137,9 @@ def waiting_words(works: Sequence[WaitingWork]) -> str:
         late = f", {overdue:,} overdue" if overdue else ""
         waits = f"{plural(waiting, 'review')} {'waits' if waiting == 1 else 'wait'}{late}"
         said.append(waits if waiting else "no review waits" if said else "No review waits")
+    calls = sum(work.calls.waiting for work in works if work.calls)
+    if calls:
+        said.append(f"{plural(calls, 'call')} {'waits' if calls == 1 else 'wait'} for a yes or no")
     return f"{'; '.join(said)}." if said else ""
 
 

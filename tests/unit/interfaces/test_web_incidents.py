@@ -137,7 +137,9 @@ def test_an_open_incident_says_above_everything_who_is_called_until_when_and_whe
     assert clock.startswith("Level 1 is called: S. Ortega, K. Adeyemi; to be acknowledged by 2026-11-")
     page = client.get("/incidents/1").text
     assert page.index("S. Ortega, K. Adeyemi; to be acknowledged") < page.index("At the command line")
-    assert 'Whoever may act has buttons here after <a href="/sign-in">signing in</a>.' in page
+    assert (
+        'Whoever may act has buttons here after <a href="/sign-in?next=/incidents/1">signing in</a>.' in page
+    )
     token = enter(client, site, "sam")
     assert "signing in</a>" not in client.get("/incidents/1").text
     form = {"form_token": token, "to": "acknowledged"}

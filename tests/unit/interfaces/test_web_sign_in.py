@@ -133,6 +133,35 @@ def test_signing_in_leads_to_a_page_of_ours_only(client, site, wanted):
     assert enter(client, site, next=wanted).headers["location"] == "/"
 
 
+def test_a_link_leads_to_the_page_it_was_for(client, site):
+    link = site.link("sam")
+    shown = client.get(f"{link}?next=/incidents/7%3Fpart=%22a").text
+    assert 'name="next" value="/incidents/7?part=&#34;a"' in shown
+    assert enter(client, site, next="/incidents/7").headers["location"] == "/incidents/7"
+
+
+def test_signing_in_leads_back_to_the_page_that_somebody_was_turned_away_from_once(client, site):
+    client.get("/review-only?after=1")
+    assert 'value="/review-only?after=1"' in client.get(site.link("sam")).text
+    enter(client, site)
+    assert 'name="next"' not in client.get(site.link("kim")).text
+
+
+def test_the_page_that_says_how_to_sign_in_keeps_where_somebody_came_from(client, site):
+    page = client.get("/agents/ap-invoice-triage/readiness?show=breached").text
+    way = re.search(r'<a class="who" href="([^"]+)">Sign in', page)[1]
+    client.get(way)
+    assert 'value="/agents/ap-invoice-triage/readiness?show=breached"' in client.get(site.link("sam")).text
+
+
+@pytest.mark.parametrize(
+    "wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "/fleet.json", "/" + "x" * 2_000]
+)
+def test_what_is_no_page_of_ours_is_not_kept(client, site, wanted):
+    client.get("/sign-in", params={"next": wanted})
+    assert 'name="next"' not in client.get(site.link("sam")).text
+
+
 def test_a_person_with_the_duty_may_and_is_known_by_the_charters_id(client, site):
     enter(client, site, "kim")
     assert send(client).text == "kim hello"

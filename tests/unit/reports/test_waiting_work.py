@@ -13,13 +13,21 @@ from rich.console import Console
 from pilothouse.core.action.incident import Incident, IncidentState
 from pilothouse.core.evidence.review import ReviewSource
 from pilothouse.core.verdict.readiness import decide
+from pilothouse.ports.approvals import CallsWaiting
 from pilothouse.ports.review import QueueCount
 from pilothouse.reports.fleet import Governed, build_fleet
 from pilothouse.reports.html import render_body
 from pilothouse.reports.portfolio import Holding, build_portfolio
 from pilothouse.reports.task_cost import task_cost
 from pilothouse.reports.terminal_portfolio import render_portfolio
-from pilothouse.reports.waiting_work import NOT_READ, WaitingWork, incidents_of, reviews_of, waiting_words
+from pilothouse.reports.waiting_work import (
+    NOT_READ,
+    WaitingWork,
+    calls_of,
+    incidents_of,
+    reviews_of,
+    waiting_words,
+)
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHARTER = load_charter()
@@ -50,8 +58,12 @@ def count(waiting, overdue=0, due=timedelta(hours=2)):
     )
 
 
-def work(*incidents, reviews=()):
-    return WaitingWork(incidents=incidents, reviews=tuple(reviews))
+def work(*incidents, reviews=(), calls=None):
+    return WaitingWork(incidents=incidents, reviews=tuple(reviews), calls=calls)
+
+
+def calls_waiting(waiting, minutes=4, agent="a"):
+    return CallsWaiting(agent=agent, waiting=waiting, first_lapse=NOW + timedelta(minutes=minutes))
 
 
 IN_HAND = IncidentState.ACKNOWLEDGED
@@ -88,6 +100,31 @@ def test_one_incident_leads_to_its_page_and_several_to_the_list():
 )
 def test_answers_that_are_owed_are_counted_over_their_sources(reviews, said):
     assert reviews_of(WaitingWork(incidents=(), reviews=reviews), NOW).text == said
+
+
+@pytest.mark.parametrize(
+    ("calls", "said", "href"),
+    [
+        (None, "unknown", ""),
+        (CallsWaiting(agent="a"), "none", ""),
+        (calls_waiting(2, agent="a b"), "2, first lapses in 4 min", "/agents/a%20b/controls"),
+    ],
+)
+def test_calls_that_wait_for_a_yes_or_no_are_said_with_their_end(calls, said, href):
+    found = calls_of(work(calls=calls), NOW)
+    assert (found.text, found.href or "") == (said, href)
+
+
+def test_a_call_that_waits_is_asked_for_before_a_step_and_after_an_incident_in_nobodys_hands(verdicts):
+    waits = work(calls=calls_waiting(1))
+    later = work(calls=calls_waiting(1, minutes=9, agent="b"))
+    page = build_fleet([governed("b", verdicts[1], later), governed("a", verdicts[0], waits)], (), NOW)
+    assert page.action.label == "Say yes or no to the call of a that lapses in 4 min"
+    assert page.action.href == "/agents/a/controls"
+    assert "2 calls wait for a yes or no" in page.sentence.plain
+    assert "Approvals: <a" in str(render_body(page))
+    both = work(incident(7), calls=calls_waiting(1))
+    assert build_fleet([governed("a", verdicts[1], both)], (), NOW).action.href == "/incidents/7"
 
 
 def test_what_nobody_read_is_not_said_to_be_none():
@@ -150,14 +187,15 @@ def test_the_cost_is_of_the_task_type_nearest_to_its_bound_and_unknown_without_a
 
 
 def test_page_and_terminal_say_the_same(verdicts):
-    waits = work(incident(3), reviews=[count(5)])
+    waits = work(incident(3), reviews=[count(5)], calls=calls_waiting(2))
     page = build_fleet([governed("a", verdicts[0], waits)], (), NOW).rows[0]
     portfolio = build_portfolio(
         [Holding(agent="a", charter=CHARTER, verdict=verdicts[0], clock=None, work=waits)], NOW
     )
     row = portfolio.rows[0]
-    assert (row.incidents, row.reviews, row.cost, row.word) == (
+    assert (row.incidents, row.calls, row.reviews, row.cost, row.word) == (
         page.incidents,
+        page.calls,
         page.reviews,
         page.cost,
         page.word.text,
@@ -165,4 +203,5 @@ def test_page_and_terminal_say_the_same(verdicts):
     out = io.StringIO()
     render_portfolio(portfolio, Console(file=out, width=140), capabilities=False)
     assert "INC-3, sev2, in nobody's hands" in out.getvalue()
+    assert "2, first lapses in 4 min" in out.getvalue()
     assert page.cost.quantity.shown in out.getvalue()

@@ -63,6 +63,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = False,
     ) -> None:
         """Review held and sampled outputs one after the other; without a terminal it prints what waits."""
+        from pilothouse.reports.review import WHEN_ITEMS_COME
         from pilothouse.reports.terminal import plain_text
 
         if context.invoked_subcommand is not None:
@@ -77,7 +78,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 _show(record, bench, console, plain_text)
                 if not _ask(record, bench, visitor, console, plain_text):
                     return
-            console.print("Nothing waits for you.")
+            console.print(f"Nothing waits for you. {WHEN_ITEMS_COME}")
 
     @group.command("assign")
     def assign(
@@ -120,6 +121,7 @@ def _add_week(group: typer.Typer, services: Services) -> None:
 
 
 def _print_counts(bench: Workbench, *, as_json: bool) -> None:
+    from pilothouse.reports.review import WHEN_ITEMS_COME
     from pilothouse.workflows.review.load import load_in_words
 
     counts = bench.all_counts()
@@ -152,7 +154,7 @@ def _print_counts(bench: Workbench, *, as_json: bool) -> None:
         late = f", {one.overdue:,} late" if one.overdue else ""
         say(f"{one.agent}  {one.source.value}: {one.waiting:,} wait{late}{due}")
     if not counts:
-        typer.echo("Nothing waits for review.")
+        say(f"Nothing waits for review. {WHEN_ITEMS_COME}")
     for load in loads:
         say(f"{load.agent}  {' '.join(load_in_words(load))}")
     if counts:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
+from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -27,6 +29,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             str, typer.Argument(help="Person id under `people` of a charter in force, or the identity.")
         ],
         *,
+        page: Annotated[
+            str, typer.Option(metavar="PATH", help="Page that the link leads to, for example `/review`.")
+        ] = "/",
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
@@ -35,10 +40,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         Whoever may read the data folder may do this; it is recorded with your account's name.
         """
         settings = load_settings(home=home)
+        if not page.startswith("/"):
+            raise UsageError(
+                f"a page's address begins with a slash, and {page!r} does not",
+                remedy="Copy what stands behind the server's name, for example `--page /review`.",
+            )
         with services.open_sign_in(settings) as people:
             visitor, secret = people.issue_link(person, actor=command_line_actor())
         base = services.server_address(settings) or f"http://{settings.host}:{settings.port}"
         link = f"{base}/sign-in/{secret}"
+        link += f"?next={quote(page, safe='/')}" if page != "/" else ""
         if as_json:
             print_json({"identity": visitor.identity, "name": visitor.name, "link": link})
             return

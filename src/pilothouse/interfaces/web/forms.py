@@ -79,8 +79,9 @@ def refuse_without_token(form: Mapping[str, str], expected: str | None) -> None:
     given = form.get(TOKEN_FIELD, "")
     if expected is None or not hmac.compare_digest(given.encode(), expected.encode()):
         raise Denied(
-            "your session ended while this form was open; what you wrote stands below",
-            remedy="Sign in again with a link from `pilothouse sign-in PERSON`, open the page and paste it.",
+            "your session ended while this form was open; what you wrote is kept on this page",
+            remedy="Sign in again in another window, with a link from `pilothouse sign-in PERSON`, and send it again "
+            "here or from the page that it was for.",
         )
 
 

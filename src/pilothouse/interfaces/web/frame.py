@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from pilothouse.interfaces.web.assets import STATIC_AGE_S, static_files
 from pilothouse.interfaces.web.menu import agent_menu, shown_as, top_menu
+from pilothouse.interfaces.web.wanted import address_of
 from pilothouse.reports.foreign import visible
 from pilothouse.reports.html import render_body
 from pilothouse.reports.pdf import render_pdf
@@ -177,6 +178,7 @@ class Frame:
                 for name in (("JSON", "PDF") if page.name in _ON_PAPER else ("JSON",))
             ],
             viewer=viewer,
+            way_in=f"/sign-in?next={quote(address_of(request), safe='/')}",
         )
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
@@ -218,7 +220,11 @@ class Frame:
 
     def _text(self, **values: Any) -> str:
         rooms = top_menu(self._served)
-        values |= {"signs_in": self._signs_in, "has_tour": "/tour" in self._served}
+        values = (
+            {"way_in": "/sign-in"}
+            | values
+            | {"signs_in": self._signs_in, "has_tour": "/tour" in self._served}
+        )
         return self._base.render(static=self._addresses, rooms=rooms, **values)
 
     def static(self, name: str) -> Response | None:

@@ -20,6 +20,7 @@ from pilothouse.interfaces.web.forms import read_form, refuse_foreign, refuse_wi
 from pilothouse.interfaces.web.frame import HEADERS, Frame, Viewer
 from pilothouse.interfaces.web.live import LiveStreams, asks_for_events
 from pilothouse.interfaces.web.problems import bug, problem, status_of
+from pilothouse.interfaces.web.wanted import address_of, is_ours, remember_wanted
 from pilothouse.reports.view_models import Link
 from pilothouse.workflows.people.people import Visitor
 from pilothouse.workflows.people.sign_in import SignIn, form_token
@@ -238,7 +239,10 @@ class Door:
         """Return an error as an answer; what was typed into a form is shown again."""
         typed = {name: text for name, text in (form or {}).items() if name in _TYPED}
         links = self._nearby(request) if (status or status_of(error)) == 404 else ()
-        return problem(self._frame, request, error, status=status, links=links, typed=typed)
+        answer = problem(self._frame, request, error, status=status, links=links, typed=typed)
+        if isinstance(error, Denied) and request.method == "GET":
+            remember_wanted(answer, address_of(request))
+        return answer
 
 
 _TYPED = ("correction", "note", "reason", "text")
@@ -263,7 +267,7 @@ def see_other(path: str, **query: str) -> Response:
         path: Address that begins with one slash; anything else leads home.
         **query: Fields of the query.
     """
-    safe = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    safe = path if is_ours(path) else "/"
     tail = "&".join(f"{quote(name)}={quote(text)}" for name, text in query.items())
     headers = {**HEADERS, "cache-control": "no-store"}
     return RedirectResponse(f"{safe}?{tail}" if tail else safe, status_code=303, headers=headers)

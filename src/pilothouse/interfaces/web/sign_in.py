@@ -17,6 +17,7 @@ from pilothouse.interfaces.web.routing import (
     see_other,
     session_of,
 )
+from pilothouse.interfaces.web.wanted import forget_wanted, read_wanted, remember_wanted
 from pilothouse.workflows.people.sign_in import SESSION_LIFE, SignIn
 
 __all__ = ["SignInRoom"]
@@ -36,7 +37,10 @@ class SignInRoom:
         """Return the addresses: how to sign in, whom a link signs in, the button, and out again."""
 
         def explain(visit: Visit) -> Response:
-            return frame.plain(rendered("sign_in.html", expected=None, link=""), "Sign in", visit.viewer)
+            body = rendered("sign_in.html", expected=None, link="", wanted="")
+            page = frame.plain(body, "Sign in", visit.viewer)
+            remember_wanted(page, visit.request.query_params.get("next", ""))
+            return page
 
         def ask(visit: Visit) -> Response:
             link = visit.path("link")
@@ -46,9 +50,9 @@ class SignInRoom:
                     "this link does not work: it was used, or it is older than 15 minutes",
                     remedy="Ask for another one: `pilothouse sign-in PERSON`.",
                 )
-            return frame.plain(
-                rendered("sign_in.html", expected=expected.name, link=link), "Sign in", visit.viewer
-            )
+            wanted = visit.request.query_params.get("next", "") or read_wanted(visit.request)
+            body = rendered("sign_in.html", expected=expected.name, link=link, wanted=wanted)
+            return frame.plain(body, "Sign in", visit.viewer)
 
         return (
             PageRoute(path="/sign-in", answer=explain, action=None),
@@ -64,6 +68,7 @@ class SignInRoom:
         if before:
             self._sign_in.leave(before)  # signing in again changes the secret
         response = see_other(visit.form.get("next", "/"))
+        forget_wanted(response)
         response.set_cookie(
             SECURE_COOKIE if secure else COOKIE,
             session,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pilothouse.ports.approvals import WaitingCalls
     from pilothouse.ports.clock import Clock
     from pilothouse.ports.controls import ControlStore
     from pilothouse.ports.dockets import Dockets
@@ -32,6 +33,7 @@ class Installation:
         controls: What is paused and rolled back, or None where nothing can be.
         incidents: Incidents, or None where nobody can look them up.
         reviews: What people are asked, or None where nobody can look it up.
+        calls: Calls that wait for a yes or no, or None where nobody can look them up.
     """
 
     settings: Settings
@@ -42,3 +44,4 @@ class Installation:
     controls: ControlStore | None = None
     incidents: IncidentStore | None = None
     reviews: ReviewQueue | None = None
+    calls: WaitingCalls | None = None

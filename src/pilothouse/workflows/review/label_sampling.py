@@ -20,7 +20,7 @@ from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.core.evidence.work import work_of
 from pilothouse.ports.lake import Lake, TaskFilter
-from pilothouse.ports.review import ItemRecord, ReviewQueue
+from pilothouse.ports.review import DRAWN_AFTER, ItemRecord, ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import every_page
 from pilothouse.workflows.people.people import Directory
@@ -40,9 +40,6 @@ __all__ = ["draw_for_labels", "drawn_of", "item_of_task", "sampled_in", "task_te
 
 RATES_AFTER = timedelta(hours=1, minutes=10)
 """When after midnight a day's rates are fixed: the watch has counted the day before, and may have bought labels."""
-
-SETTLE = timedelta(minutes=15)
-"""A task is drawn this long after its start, so that its late spans and a quick verifier are in."""
 
 SECOND_SHARE = 0.10
 """Share of drawn items that a second person answers blind, so that agreement is known."""
@@ -88,7 +85,7 @@ def _draw_day(
     now: datetime,
 ) -> int:
     start = midnight(day.date())
-    end = min(start + timedelta(days=1), now - SETTLE)
+    end = min(start + timedelta(days=1), now - DRAWN_AFTER)
     if end <= start or not rates:
         return 0
     salt = f"{charter.agent} {start.date()}"

@@ -45,6 +45,15 @@ export const open = async (link, copyable) => {
 // What an answer that is no page says: what is wrong, and what to do.
 export const problem = async (answer) => [...(await parsed(answer)).querySelectorAll("main p")].map((one) => one.textContent).join(" ");
 
+// A session may have ended while somebody wrote: put the token of the one there is now into the forms, and say whether it is another.
+export const retoken = async () => {
+  const token = (root) => root?.querySelector("[name=form_token]")?.value;
+  const [was, now] = [token(main()), token(await fetched(location.href))];
+  if (!now || now === was) return false;
+  for (const one of document.querySelectorAll("[name=form_token]")) one.value = now;
+  return true;
+};
+
 // Show what a sent form led to in this page: a problem, or a page with `wanted` on it; any other page is opened.
 export const show = async (answer, wanted) => {
   const fresh = await parsed(answer);

@@ -64,8 +64,10 @@
     const said = one(".saved");
     if (said) said.textContent = "Sending";
     try {
-      const [{ problem, show }, answer] = [await swap(), await post(sent.action, sent)];
-      if (said && answer.status === 422) said.textContent = await problem(answer);
+      const { problem, show, retoken } = await swap();
+      let answer = await post(sent.action, sent);
+      if (answer.status === 403 && await retoken()) answer = await post(sent.action, sent);
+      if (said && [403, 422].includes(answer.status)) said.textContent = await problem(answer);
       else await show(answer, "form.review");
     } catch { if (said) said.textContent = "Not sent: no connection"; else sent.submit(); }
     finally { sending = false; }
