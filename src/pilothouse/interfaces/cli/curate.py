@@ -47,6 +47,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "leaks": made.leaks,
                 "reopened": made.reopened,
                 "overruled": made.overruled,
+                "unasked": made.unasked,
                 "labels_by_week": made.by_week,
             }
             print_json(record)
@@ -63,6 +64,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             say(f"  {len(made.reopened):,} taken out: the rubric has changed, and they are asked again")
         if made.overruled:
             say(f"  {len(made.overruled):,} taken out: the answer they rest on does not stand any more")
+        if made.unasked:
+            say(
+                f"  {len(made.unasked):,} left out: it is not on record what was asked; write them by hand with `pilothouse dataset add`"
+            )
         for week, count in made.by_week.items():
             say(f"  {week}  {count:,} trusted labels")
 

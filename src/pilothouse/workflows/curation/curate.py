@@ -39,6 +39,7 @@ class Curated:
         leaks: Items left out because another split, or an example that agents are shown, has nearly the same input.
         reopened: Cases taken out because their answer was given by another rubric; their items are asked again.
         overruled: Cases taken out because their answer does not stand any more; one with another answer is among the new.
+        unasked: Items left out because it is not on record what was asked: a case of nothing can be answered by nobody.
         by_week: New labels by ISO week: the growth curve.
     """
 
@@ -48,6 +49,7 @@ class Curated:
     leaks: tuple[str, ...]
     reopened: tuple[str, ...]
     overruled: tuple[str, ...]
+    unasked: tuple[str, ...]
     by_week: dict[str, int]
 
 
@@ -98,17 +100,18 @@ def curate_cases(
         UsageError: There is no label to learn from.
     """
     standing = standing_answers(queue, charter, now)
-    trusted = [one for one in standing.values() if one is not None]
+    stands = [one for one in standing.values() if one is not None]
+    trusted = [one for one in stands if one.has_input]
+    unasked = tuple(one.record.item.item_id for one in stands if not one.has_input)
     found = read_cases(sorted(path.glob("*.jsonl")), is_bare=False) if path.is_dir() else ()
     outdated = {f"review:{record.item.item_id}" for record in by_another_rubric(queue, charter, now)}
     overruled = {case.id for case in found if _is_overruled(case, standing)} - outdated
-    kept = [case for case in found if case.id not in outdated | overruled]
+    empty = {
+        case.id for case in found if case.id in {f"review:{item}" for item in unasked} and not case.input
+    }
+    kept = [case for case in found if case.id not in outdated | overruled | empty]
     if not trusted and not found:
-        raise UsageError(
-            "no answer of a person can become a case yet",
-            remedy="Review some outputs first: `pilothouse review`.",
-            subject=charter.agent,
-        )
+        raise _nothing_to_add(charter.agent, unasked)
     known_ids = {case.id for case in kept}
     fresh = [case_of_label(one) for one in trusted if _case_id(one) not in known_ids]
     _, shown = store.examples(charter.agent)
@@ -137,7 +140,23 @@ def curate_cases(
         leaks=leaks,
         reopened=tuple(case.id for case in found if case.id in outdated),
         overruled=tuple(case.id for case in found if case.id in overruled),
+        unasked=unasked,
         by_week=dict(sorted(weeks.items())),
+    )
+
+
+def _nothing_to_add(agent: str, unasked: Sequence[str]) -> UsageError:
+    if not unasked:
+        return UsageError(
+            "no answer of a person can become a case yet",
+            remedy="Review some outputs first: `pilothouse review`.",
+            subject=agent,
+        )
+    return UsageError(
+        f"no answer of a person can become a case yet: of the tasks of all {len(unasked):,} the input is not on record",
+        remedy="Write what was asked by hand: `pilothouse dataset add DATASET CASES.jsonl`; an agent that is started with "
+        "`pilothouse run` says it.",
+        subject=agent,
     )
 
 

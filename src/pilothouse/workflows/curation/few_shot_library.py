@@ -136,7 +136,9 @@ def build_few_shots(
     Raises:
         UsageError: No trusted label is left.
     """
-    candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
+    candidates = [
+        one for one in trusted_labels(queue, charter, now) if one.has_input and one.split is Split.DEV
+    ]
     candidates.sort(key=lambda one: one.label.at, reverse=True)
     leaking, repeated = near_judging(tested, [one.record.item.input for one in candidates])
     limit = min(known(charter.few_shot.max) or EXAMPLES_PER_TYPE_MAX, EXAMPLES_PER_TYPE_MAX)

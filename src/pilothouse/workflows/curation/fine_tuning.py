@@ -125,7 +125,9 @@ def export_rows(
         )
     if layout not in LAYOUTS:
         raise UnknownName.among("layout", layout, LAYOUTS, remedy="Leave `--layout` out for OpenAI's lines.")
-    candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
+    candidates = [
+        one for one in trusted_labels(queue, charter, now) if one.has_input and one.split is Split.DEV
+    ]
     candidates.sort(key=lambda one: one.label.at, reverse=True)
     leaking, repeated = near_judging(tested or (), [one.record.item.input for one in candidates])
     repeated -= leaking

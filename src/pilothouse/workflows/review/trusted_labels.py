@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, Label, ReviewSource
 from pilothouse.evals.case import Split
+from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.ports.curation import ERASED
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.review.queue import rubric_of
@@ -50,6 +51,11 @@ class Trusted:
     def is_correction(self) -> bool:
         """Whether something else than the agent's answer is right, whoever had the last word."""
         return self.output != self.record.item.proposal
+
+    @property
+    def has_input(self) -> bool:
+        """Whether it is on record what was asked: a task that failed early, or whose telemetry has no content, has none."""
+        return json_or_text(self.record.item.input.strip()) not in (None, "", [], {})
 
     @property
     def split(self) -> Split:

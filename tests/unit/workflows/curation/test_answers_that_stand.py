@@ -16,7 +16,7 @@ from review_world import add_items, add_labels, curation_desk
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.review import Answer, Label, ReviewSource
 from pilothouse.core.evidence.task import TaskResult
-from pilothouse.errors import LimitExceeded
+from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset, read_cases
 from pilothouse.evals.dataset import write_cases as write_file
@@ -24,6 +24,7 @@ from pilothouse.workflows.curation import fine_tuning
 from pilothouse.workflows.curation.case_book import case_book
 from pilothouse.workflows.curation.few_shot_library import near_judging
 from pilothouse.workflows.curation.knowledge_gaps import GapRoom, audit_gaps
+from pilothouse.workflows.gate.datasets import add_cases
 from pilothouse.workflows.labels.review_upkeep import reopen_by_rubric
 from pilothouse.workflows.review.queue import rubric_of
 from pilothouse.workflows.review.second_opinions import again
@@ -101,6 +102,24 @@ def test_while_two_differ_no_case_judges_by_either(site, desk, tmp_path):
     say(site, ask_again(site, "i0", salt="second"), "kim", Answer.ACCEPT)
     desk.cases(AGENT, folder)
     assert set(cases(folder)) == {"review:i1"}
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "null", "[]", '""'])
+def test_a_task_of_which_nobody_knows_what_was_asked_becomes_no_case(site, desk, tmp_path, nothing):
+    folder = tmp_path / "labelled"
+    add_labels(site, 1, name="a", text=nothing.replace("{", "{{"), answer=Answer.CORRECT, correction="team A")
+    with pytest.raises(UsageError, match="the input is not on record"):
+        desk.cases(AGENT, folder)
+    add_labels(site, 1, answer=Answer.CORRECT, correction="team A")
+    made = desk.cases(AGENT, folder)
+    assert (set(cases(folder)), made.unasked) == ({"review:i0"}, ("a0",))
+    (file,) = folder.glob("*.jsonl")
+    (case,) = read_cases([file], is_bare=False)
+    earlier = tmp_path / "earlier.jsonl"
+    write_file(earlier, [case.model_copy(update={"id": "review:a0", "input": ""})])
+    add_cases(folder, [earlier], owner="lee", population=AGENT)
+    desk.cases(AGENT, folder)
+    assert set(cases(folder)) == {"review:i0"}, "one that an earlier version made goes"
 
 
 def test_what_a_person_wrote_into_a_case_since_stays(site, desk, tmp_path):
