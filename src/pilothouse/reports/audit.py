@@ -17,7 +17,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -198,16 +198,14 @@ def _record(one: AuditRecord, wanted: RecordsWanted, now: datetime) -> Row:
         whole = {}
     document = whole.get("document") if isinstance(whole, dict) else None
     actor = str(whole.get("actor", "")) if isinstance(whole, dict) else ""
-    return Row(
+    return row(
+        f"{one.position:,}",
+        moment(one.at, now).absolute,  # an auditor asks when, and not how long ago
+        Cell(text=shown_text(one.agent), href=wanted.href(agent=one.agent) if one.agent else ""),
+        Cell(text=shown_text(one.kind), is_code=True, href=wanted.href(kind=one.kind)),
+        foreign_line(actor, chars_max=80),
+        _says(document),
         anchor=f"record-{one.position}",
-        cells=(
-            Cell(text=f"{one.position:,}"),
-            Cell(text=moment(one.at, now).absolute),  # an auditor asks when, and not how long ago
-            Cell(text=shown_text(one.agent), href=wanted.href(agent=one.agent) if one.agent else ""),
-            Cell(text=shown_text(one.kind), is_code=True, href=wanted.href(kind=one.kind)),
-            Cell(text=foreign_line(actor, chars_max=80)),
-            Cell(text=_says(document)),
-        ),
     )
 
 
@@ -242,27 +240,18 @@ def _plain(value: str | int) -> str:
 
 def _checkpoints(facts: AuditFacts, now: datetime) -> Section:
     rows = [
-        Row(
-            cells=(
-                Cell(text="checkpoint"),
-                Cell(text=f"{size:,}"),
-                Cell(when=moment(at, now)),
-                Cell(text="signed here"),
-            )
-        )
+        row("checkpoint", f"{size:,}", moment(at, now), "signed here")
         for size, at in reversed(facts.checkpoints[-10:])
     ]
     rows += [
-        Row(
-            cells=(
-                Cell(text="anchor"),
-                Cell(text=f"{size:,}"),
-                Cell(),
-                Cell(
-                    text=foreign_line(place),
-                    small="under other rights" if outside else "same rights as the ledger",
-                ),
-            )
+        row(
+            "anchor",
+            f"{size:,}",
+            "",
+            Cell(
+                text=foreign_line(place),
+                small="under other rights" if outside else "same rights as the ledger",
+            ),
         )
         for size, place, outside in facts.anchors[:10]
     ]
@@ -291,13 +280,7 @@ def _offline(facts: AuditFacts) -> Section:
         title="Verify it without us",
         columns=columns("Step", "What", "Type"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=str(number)),
-                    Cell(text=text, small=shown_text(small)),
-                    Cell(command=command),
-                )
-            )
+            row(str(number), Cell(text=text, small=shown_text(small)), Cell(command=command))
             for number, (text, command, small) in enumerate(steps, 1)
         ),
     )

@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
 from pilothouse.reports.next_step import settle
-from pilothouse.reports.sections import Cell, Row, Section, columns
+from pilothouse.reports.sections import Cell, Section, columns, row
 from pilothouse.reports.view_models import ActionOffer, Sentence, StatusMark, mark_of, shown_text
 from pilothouse.reports.words import plural
 
@@ -86,17 +86,15 @@ def asked_section(head: DomainHead, charter: Charter, agent: str) -> Section:
     """
     page = f"/agents/{quote(agent, safe='')}/readiness"
     rows = tuple(
-        Row(
-            anchor=one.requirement,
-            cells=(
-                Cell(mark=mark_of(one.status, one.reason)),
-                Cell(text=one.requirement, href=f"{page}#{one.requirement}", small=shown_text(one.statement)),
-                Cell(
-                    text=shown_text(one.deciding.sentence),
-                    command="" if one.status is Status.HOLDS else one.deciding.remedy,
-                ),
-                Cell(text=", ".join(_names(charter, one.deciding.who))),
+        row(
+            mark_of(one.status, one.reason),
+            Cell(text=one.requirement, href=f"{page}#{one.requirement}", small=shown_text(one.statement)),
+            Cell(
+                text=shown_text(one.deciding.sentence),
+                command="" if one.status is Status.HOLDS else one.deciding.remedy,
             ),
+            ", ".join(_names(charter, one.deciding.who)),
+            anchor=one.requirement,
         )
         for one in head.asked
     )

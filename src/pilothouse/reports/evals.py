@@ -16,7 +16,7 @@ from pilothouse.reports.domain import asked_section, domain_head
 from pilothouse.reports.inputs import inputs_section
 from pilothouse.reports.moments import duration_text, moment
 from pilothouse.reports.pictures import forest
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -136,19 +136,15 @@ def _gate(newest: ReleaseVerdict | None) -> Section:
         picture=picture,
         columns=columns("State", "What must hold", "#Measured", "Interval", "#Cases", "Says"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(mark=mark_of(item.status, item.reason)),
-                    Cell(text=shown_text(_item_name(item)), small=shown_text(item.rule)),
-                    Cell(text=_shown(item, item.value)),
-                    Cell(
-                        text=""
-                        if item.low is None or item.high is None
-                        else interval(item.low, item.high, item.unit, n=max(item.n, 1), currency="USD")
-                    ),
-                    Cell(text=f"{item.n:,}"),
-                    Cell(text=shown_text(item.sentence)),
-                )
+            row(
+                mark_of(item.status, item.reason),
+                Cell(text=shown_text(_item_name(item)), small=shown_text(item.rule)),
+                _shown(item, item.value),
+                ""
+                if item.low is None or item.high is None
+                else interval(item.low, item.high, item.unit, n=max(item.n, 1), currency="USD"),
+                f"{item.n:,}",
+                shown_text(item.sentence),
             )
             for item in newest.items
         ),
@@ -168,17 +164,13 @@ def _flips(newest: ReleaseVerdict) -> Section:
         note=f"{worse} worse, {len(newest.flips) - worse} better; worse first",
         columns=columns("Case", "Task type", "Now", "Why"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=shown_text(one.case_id), is_code=True),
-                    Cell(text=shown_text(one.task_type)),
-                    Cell(
-                        mark=mark_of(Status.BREACHED, word="Worse")
-                        if one.is_worse
-                        else mark_of(Status.HOLDS, word="Better")
-                    ),
-                    Cell(text=shown_text(one.reason)),
-                )
+            row(
+                Cell(text=shown_text(one.case_id), is_code=True),
+                shown_text(one.task_type),
+                mark_of(Status.BREACHED, word="Worse")
+                if one.is_worse
+                else mark_of(Status.HOLDS, word="Better"),
+                shown_text(one.reason),
             )
             for one in newest.flips[:FLIPS_SHOWN]
         ),
@@ -192,21 +184,19 @@ def _decisions(releases: Sequence[ReleaseVerdict], now: datetime) -> Section:
         note="newest first",
         columns=columns("Decision", "Candidate", "When", "#Cases", "Saved by stopping", "#Cost", "Took"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(mark=_gate_mark(one.status, one.reason), small=shown_text(one.deciding)),
-                    Cell(text=short_digest(one.candidate), is_code=True),
-                    Cell(when=moment(one.as_of, now)),
-                    Cell(text=f"{one.cost.cases:,}"),
-                    Cell(text=f"{percent(one.cost.saved_share, 0)} of {one.cost.cases_planned:,}"),
-                    Cell(
-                        text=_spent(one.cost),
-                        small=f"{plural(one.cost.unpriced, 'trial')} without a price"
-                        if one.cost.unpriced
-                        else "",
-                    ),
-                    Cell(text=duration_text(one.cost.seconds)),
-                )
+            row(
+                Cell(mark=_gate_mark(one.status, one.reason), small=shown_text(one.deciding)),
+                Cell(text=short_digest(one.candidate), is_code=True),
+                moment(one.as_of, now),
+                f"{one.cost.cases:,}",
+                f"{percent(one.cost.saved_share, 0)} of {one.cost.cases_planned:,}",
+                Cell(
+                    text=_spent(one.cost),
+                    small=f"{plural(one.cost.unpriced, 'trial')} without a price"
+                    if one.cost.unpriced
+                    else "",
+                ),
+                duration_text(one.cost.seconds),
             )
             for one in releases[:DECISIONS_SHOWN]
         ),
@@ -239,19 +229,17 @@ def _datasets(charter: Charter, evidence: Sequence[Evidence], now: datetime) -> 
             None if enough else Reason.INSUFFICIENT if found else Reason.MISSING,
         )
         rows.append(
-            Row(
-                cells=(
-                    Cell(mark=mark),
-                    Cell(text=f"{title} cases", small=shown_text(str(path or "open question"))),
-                    Cell(text=f"{found.n:,}" if found else "none counted"),
-                    Cell(text="open question" if least is None else f"{least:,}"),
-                    Cell(when=moment(found.window_to, now) if found else None),
-                    Cell(
-                        text=short_digest(found.binds.dataset) if found and found.binds.dataset else "",
-                        is_code=True,
-                    ),
-                    Cell(command="" if enough else f"pilothouse dataset add {path or 'FOLDER'} FILE"),
-                )
+            row(
+                mark,
+                Cell(text=f"{title} cases", small=shown_text(str(path or "open question"))),
+                f"{found.n:,}" if found else "none counted",
+                "open question" if least is None else f"{least:,}",
+                moment(found.window_to, now) if found else None,
+                Cell(
+                    text=short_digest(found.binds.dataset) if found and found.binds.dataset else "",
+                    is_code=True,
+                ),
+                Cell(command="" if enough else f"pilothouse dataset add {path or 'FOLDER'} FILE"),
             )
         )
     for kind, title in (
@@ -274,16 +262,14 @@ def _fact(found: Evidence, title: str, now: datetime) -> Row:
         mark, text = mark_of(Status.HOLDS), f"{found.good or 0:,} of {found.n:,}"
     else:
         mark, text = mark_of(Status.HOLDS if found.passed else Status.BREACHED), f"{found.n:,}"
-    return Row(
-        cells=(
-            Cell(mark=mark),
-            Cell(text=title, small=shown_text(found.detail)),
-            Cell(text=text),
-            Cell(),
-            Cell(when=moment(found.window_to, now)),
-            Cell(text=short_digest(found.binds.dataset) if found.binds.dataset else "", is_code=True),
-            Cell(),
-        )
+    return row(
+        mark,
+        Cell(text=title, small=shown_text(found.detail)),
+        text,
+        "",
+        moment(found.window_to, now),
+        Cell(text=short_digest(found.binds.dataset) if found.binds.dataset else "", is_code=True),
+        "",
     )
 
 
@@ -305,15 +291,13 @@ def _judges(charter: Charter, evidence: Sequence[Evidence], now: datetime) -> Se
                 None if card.passed else Reason.INSUFFICIENT,
             )
         rows.append(
-            Row(
-                cells=(
-                    Cell(mark=mark),
-                    Cell(text=judge.name, small=shown_text(model)),
-                    Cell(text=shown_text(card.detail) if card else "Its errors were never measured."),
-                    Cell(text=f"{card.n:,}" if card else "0"),
-                    Cell(when=moment(card.window_to, now) if card else None),
-                    Cell(command="" if card and card.passed else f"pilothouse eval judge {judge.name}"),
-                )
+            row(
+                mark,
+                Cell(text=judge.name, small=shown_text(model)),
+                shown_text(card.detail) if card else "Its errors were never measured.",
+                f"{card.n:,}" if card else "0",
+                moment(card.window_to, now) if card else None,
+                Cell(command="" if card and card.passed else f"pilothouse eval judge {judge.name}"),
             )
         )
     return Section(

@@ -15,16 +15,7 @@ from pilothouse.core.verdict.numbers import significant
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.reports.moments import moment
 from pilothouse.reports.review import WHEN_ITEMS_COME
-from pilothouse.reports.sections import (
-    ROWS_MAX,
-    Cell,
-    Field,
-    FormOffer,
-    Row,
-    Section,
-    SectionsPage,
-    columns,
-)
+from pilothouse.reports.sections import ROWS_MAX, Cell, Field, FormOffer, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, page_moment, shown_text
 from pilothouse.reports.words import plural
 
@@ -145,16 +136,14 @@ def _action(
 
 def _people(people: Sequence[ReviewerShown], names: dict[str, str]) -> Section:
     rows = tuple(
-        Row(
-            anchor=f"person-{one.person}",
-            cells=(
-                Cell(
-                    text=shown_text(names.get(one.person, one.person)),
-                    small="gone, as the directory says" if one.is_gone else "",
-                ),
-                Cell(text=f"{one.waiting:,}"),
-                Cell(text=shown_text(names.get(one.substitute, one.substitute)) or "nobody"),
+        row(
+            Cell(
+                text=shown_text(names.get(one.person, one.person)),
+                small="gone, as the directory says" if one.is_gone else "",
             ),
+            f"{one.waiting:,}",
+            shown_text(names.get(one.substitute, one.substitute)) or "nobody",
+            anchor=f"person-{one.person}",
         )
         for one in people
     )
@@ -194,14 +183,12 @@ def _slices(
     for one in waiting:
         first.setdefault((one.task_type, one.given_to), one.due_at)
     rows = tuple(
-        Row(
-            cells=(
-                Cell(text=shown_text(key[0].replace("_", " "))),
-                Cell(text=names.get(key[1], key[1])),
-                Cell(text=f"{count:,}"),
-                Cell(text=f"{late[key]:,}"),
-                Cell(when=moment(first[key], now)),
-            )
+        row(
+            shown_text(key[0].replace("_", " ")),
+            names.get(key[1], key[1]),
+            f"{count:,}",
+            f"{late[key]:,}",
+            moment(first[key], now),
         )
         for key, count in counted.most_common(ROWS_MAX)
     )
@@ -254,27 +241,17 @@ def _items(
 ) -> Section:
     currency = known(charter.currency) or ""
     rows = tuple(
-        Row(
-            anchor=f"item-{one.item_id[:12]}",
-            cells=(
-                Cell(text=one.item_id[:12], is_code=True),
-                Cell(text=shown_text(one.task_type.replace("_", " "))),
-                Cell(when=moment(one.due_at, now)),
-                Cell(
-                    text="unknown"
-                    if one.error_cost is None
-                    else f"{currency} {significant(one.error_cost)}".strip()
-                ),
-                Cell(
-                    text=names.get(one.given_to, one.given_to),
-                    small=f"open with {names.get(one.open_with, one.open_with)}" if one.open_with else "",
-                ),
-                *(
-                    (Cell(text="Give …", href=f"{base}?item={quote(one.item_id, safe='')}"),)
-                    if may_give
-                    else ()
-                ),
+        row(
+            Cell(text=one.item_id[:12], is_code=True),
+            shown_text(one.task_type.replace("_", " ")),
+            moment(one.due_at, now),
+            "unknown" if one.error_cost is None else f"{currency} {significant(one.error_cost)}".strip(),
+            Cell(
+                text=names.get(one.given_to, one.given_to),
+                small=f"open with {names.get(one.open_with, one.open_with)}" if one.open_with else "",
             ),
+            *((Cell(text="Give …", href=f"{base}?item={quote(one.item_id, safe='')}"),) if may_give else ()),
+            anchor=f"item-{one.item_id[:12]}",
         )
         for one in waiting[:ROWS_MAX]
     )

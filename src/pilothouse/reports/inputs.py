@@ -9,7 +9,7 @@ from datetime import datetime
 from pilothouse.core.evidence.evidence import WARNINGS, Evidence
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Row, Section, columns
+from pilothouse.reports.sections import Cell, Row, Section, columns, row
 from pilothouse.reports.view_models import Empty, mark_of, shown_text
 
 __all__ = ["inputs_section"]
@@ -53,14 +53,12 @@ def _row(found: Evidence | None, title: str, asked_by: str, now: datetime) -> Ro
         mark = mark_of(Status.BREACHED)
     else:
         mark = mark_of(Status.AT_RISK if found.counts.get(WARNINGS) else Status.HOLDS)
-    return Row(
-        cells=(
-            Cell(mark=mark),
-            Cell(text=title),
-            Cell(text=shown_text(found.detail) if found else "never looked at"),
-            Cell(text=f"{found.n:,}" if found else "0"),
-            Cell(when=moment(found.window_to, now) if found else None),
-            Cell(text=asked_by, is_code=True),
-            Cell(command="" if mark.status is Status.HOLDS else COMMAND),
-        )
+    return row(
+        mark,
+        title,
+        shown_text(found.detail) if found else "never looked at",
+        f"{found.n:,}" if found else "0",
+        moment(found.window_to, now) if found else None,
+        Cell(text=asked_by, is_code=True),
+        Cell(command="" if mark.status is Status.HOLDS else COMMAND),
     )

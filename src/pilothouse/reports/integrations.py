@@ -13,7 +13,7 @@ from pilothouse.core.verdict.integration_order import IntegrationRank
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import Empty, StatusMark, page_moment, shown_text
 from pilothouse.reports.words import phase_words, plural
 
@@ -109,16 +109,14 @@ def _undeclared(hosts: Mapping[str, int], tools: Mapping[str, int], refused: Map
         note="last 14 days",
         columns=columns("What", "Name", "#Tasks", "What to do"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=kind),
-                    Cell(text=shown_text(name), is_code=True),
-                    Cell(text=count),
-                    Cell(
-                        text="Declare it in the charter, or keep the agent from using it.",
-                        command="pilothouse check",
-                    ),
-                )
+            row(
+                kind,
+                Cell(text=shown_text(name), is_code=True),
+                count,
+                Cell(
+                    text="Declare it in the charter, or keep the agent from using it.",
+                    command="pilothouse check",
+                ),
             )
             for kind, name, count in rows
         ),
@@ -132,25 +130,18 @@ def _mark(one: Connected) -> StatusMark:
 
 def _inventory(connected: Sequence[Connected], now: datetime) -> Section:
     rows = tuple(
-        Row(
-            anchor=one.name,
-            cells=(
-                Cell(mark=_mark(one), small=shown_text(one.detail)),
-                Cell(text=one.name, small=one.kind),
-                Cell(
-                    when=moment(one.certified_at, now) if one.certified_at else None,
-                    text="" if one.certified_at else "never",
-                ),
-                Cell(when=moment(one.expires_at, now) if one.expires_at else None),
-                Cell(text=f"{one.tasks_seen:,}"),
-                Cell(
-                    text=", ".join(one.hosts) or "no host declared",
-                    small=", ".join(one.tools) or "no tool uses it",
-                ),
-                Cell(
-                    command="" if one.certificate == "valid" else f"pilothouse integration verify {one.name}"
-                ),
+        row(
+            Cell(mark=_mark(one), small=shown_text(one.detail)),
+            Cell(text=one.name, small=one.kind),
+            moment(one.certified_at, now) if one.certified_at else "never",
+            moment(one.expires_at, now) if one.expires_at else None,
+            f"{one.tasks_seen:,}",
+            Cell(
+                text=", ".join(one.hosts) or "no host declared",
+                small=", ".join(one.tools) or "no tool uses it",
             ),
+            Cell(command="" if one.certificate == "valid" else f"pilothouse integration verify {one.name}"),
+            anchor=one.name,
         )
         for one in connected
     )
@@ -175,16 +166,14 @@ def _order(agent: str, order: Sequence[IntegrationRank]) -> Section:
         note="the simplest and least harmful first",
         columns=columns("Place", "Integration", "Phase", "Why there"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=str(one.place)),
-                    Cell(text=one.name, href=f"#{one.name}"),
-                    Cell(
-                        text=phase_words(one.phase) if one.phase else "none yet",
-                        small="earlier than a simpler one" if one.joins_early else "",
-                    ),
-                    Cell(text=shown_text("; ".join(one.reasons))),
-                )
+            row(
+                str(one.place),
+                Cell(text=one.name, href=f"#{one.name}"),
+                Cell(
+                    text=phase_words(one.phase) if one.phase else "none yet",
+                    small="earlier than a simpler one" if one.joins_early else "",
+                ),
+                shown_text("; ".join(one.reasons)),
             )
             for one in order
         ),

@@ -17,7 +17,7 @@ from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head, shown_names
 from pilothouse.reports.moments import moment, span_text
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import ActionOffer, Empty, mark_of, page_moment, shown_text
 
 __all__ = ["OwnershipFacts", "build_ownership"]
@@ -114,7 +114,7 @@ def _noticed(facts: OwnershipFacts) -> Iterator[Section]:
             if is_incident
             else Cell(mark=mark_of(Status.AT_RISK, word="Warning"))
         )
-        rows.append(Row(cells=(state, Cell(text=shown_text(sentence)))))
+        rows.append(row(state, shown_text(sentence)))
     yield Section(
         anchor="noticed",
         title="Noticed",
@@ -132,8 +132,8 @@ def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
         if one.requirement == "OWN-2" and one.scope.duty is not None
     }
     rows = []
-    for duty, row in charter.raci.rows().items():
-        owner = known(row.accountable)
+    for duty, terms in charter.raci.rows().items():
+        owner = known(terms.accountable)
         asked = signed.get(duty)
         if owner is None:
             state = Cell(mark=mark_of(Status.BREACHED, word="Nobody"), small="A is an open question")
@@ -144,13 +144,11 @@ def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
         else:
             state = Cell(mark=mark_of(Status.HOLDS, word="Accepted"))
         rows.append(
-            Row(
+            row(
+                state,
+                _duty_words(duty),
+                *(_letters(terms, person) for person in people),
                 anchor=f"duty-{duty}",
-                cells=(
-                    state,
-                    Cell(text=_duty_words(duty)),
-                    *(Cell(text=_letters(row, person)) for person in people),
-                ),
             )
         )
     return Section(
@@ -181,17 +179,13 @@ def _people(charter: Charter, facts: OwnershipFacts) -> Section:
             mark = mark_of(Status.NO_EVIDENCE, word="No address")
         stands_in = known(entry.substitute) if entry.substitute else None
         rows.append(
-            Row(
+            row(
+                mark,
+                Cell(text=names[person], small=person),
+                shown_text(known(entry.unit) or _OPEN),
+                Cell(text=", ".join(ways), command="" if ways else f"pilothouse contact set {person} URL"),
+                names.get(stands_in, stands_in) if stands_in else "nobody",
                 anchor=f"person-{person}",
-                cells=(
-                    Cell(mark=mark),
-                    Cell(text=names[person], small=person),
-                    Cell(text=shown_text(known(entry.unit) or _OPEN)),
-                    Cell(
-                        text=", ".join(ways), command="" if ways else f"pilothouse contact set {person} URL"
-                    ),
-                    Cell(text=names.get(stands_in, stands_in) if stands_in else "nobody"),
-                ),
             )
         )
     return Section(
@@ -215,18 +209,14 @@ def _terms(charter: Charter, facts: OwnershipFacts, now: datetime, sign: str) ->
         lapses = min((one.lapses_at for one in own if one.lapses_at), default=None)
         last = max((one.signed_at for one in own if one.signed_at), default=None)
         rows.append(
-            Row(
-                cells=(
-                    Cell(
-                        mark=mark_of(Status.HOLDS, word="Signed")
-                        if stands
-                        else mark_of(Status.NO_EVIDENCE, word="Not signed")
-                    ),
-                    Cell(text=title, small=names.get(person, person) if person else _OPEN),
-                    Cell(when=moment(last, now) if last else None, text="" if last else "never"),
-                    Cell(when=moment(lapses, now) if lapses else None),
-                    Cell(text="" if stands else "Read and sign", href="" if stands else sign),
-                )
+            row(
+                mark_of(Status.HOLDS, word="Signed")
+                if stands
+                else mark_of(Status.NO_EVIDENCE, word="Not signed"),
+                Cell(text=title, small=names.get(person, person) if person else _OPEN),
+                moment(last, now) if last else "never",
+                moment(lapses, now) if lapses else None,
+                Cell(text="" if stands else "Read and sign", href="" if stands else sign),
             )
         )
     ends = known(charter.owner.term_ends)
@@ -249,13 +239,11 @@ def _escalation(charter: Charter) -> Section:
         note=f"on call: {str(hours).replace('_', ' ') if hours else _OPEN}",
         columns=columns("Level", "Who", "By", "Must answer within"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=str(one.level)),
-                    Cell(text=", ".join(names.get(who, who) for who in _listed(one.to)) or _OPEN),
-                    Cell(text=", then ".join(_listed(one.via)) or _OPEN),
-                    Cell(text=_time(known(one.acknowledge))),
-                )
+            row(
+                str(one.level),
+                ", ".join(names.get(who, who) for who in _listed(one.to)) or _OPEN,
+                ", then ".join(_listed(one.via)) or _OPEN,
+                _time(known(one.acknowledge)),
             )
             for one in levels
         ),
@@ -289,16 +277,14 @@ def _calendar(charter: Charter, facts: OwnershipFacts, now: datetime) -> Section
         else:
             mark = mark_of(Status.HOLDS, word="Held")
         rows.append(
-            Row(
+            row(
+                mark,
+                f"{name} review",
+                f"every {_time(every)}" if every else _OPEN,
+                moment(last, now) if last else "never",
+                moment(due, now) if due else "as soon as it can be",
+                _minutes(held[-1].detail, names) if held else "",
                 anchor=f"review-{name}",
-                cells=(
-                    Cell(mark=mark),
-                    Cell(text=f"{name} review"),
-                    Cell(text=f"every {_time(every)}" if every else _OPEN),
-                    Cell(when=moment(last, now) if last else None, text="" if last else "never"),
-                    Cell(when=moment(due, now) if due else None, text="" if due else "as soon as it can be"),
-                    Cell(text=_minutes(held[-1].detail, names) if held else ""),
-                ),
             )
         )
     return Section(

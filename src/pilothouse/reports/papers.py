@@ -8,7 +8,7 @@ from functools import singledispatch
 from pilothouse.reports.incidents import IncidentPage
 from pilothouse.reports.readiness import ReadinessPage
 from pilothouse.reports.requirement_rows import ItemRow, RequirementRow
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, text_cells
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
 from pilothouse.reports.sprint import SprintPage
 from pilothouse.reports.value import ValuePage
 from pilothouse.reports.view_models import Page
@@ -45,21 +45,16 @@ def _(page: ReadinessPage) -> tuple[Section, ...]:
         "Requirements": counts,
     }
     heads = [f"{gate.title} ({gate.place})" if gate.place else gate.title for gate in page.gates]
-    total = Row(
-        cells=(
-            Cell(text="All"),
-            *(Cell(mark=gate.mark, small=f"decided by {gate.blocking.text}") for gate in page.gates),
-        )
+    total = row(
+        "All", *(Cell(mark=gate.mark, small=f"decided by {gate.blocking.text}") for gate in page.gates)
     )
     domains = tuple(
-        Row(
-            cells=(
-                Cell(text=domain.title),
-                *(
-                    Cell(mark=cell.mark, small=cell.counts) if cell.mark else Cell(text="asks nothing")
-                    for cell in domain.cells
-                ),
-            )
+        row(
+            domain.title,
+            *(
+                Cell(mark=cell.mark, small=cell.counts) if cell.mark else Cell(text="asks nothing")
+                for cell in domain.cells
+            ),
         )
         for domain in page.domains
         if domain.key != "Q"
@@ -87,24 +82,22 @@ def _facts(facts: tuple[tuple[str, str], ...]) -> Section:
         anchor="facts",
         title="Facts",
         columns=columns("What", "It is"),
-        rows=tuple(Row(cells=text_cells(*one)) for one in facts),
+        rows=tuple(row(*one) for one in facts),
     )
 
 
-def _requirement(row: RequirementRow) -> Row:
-    decides = row.deciding
-    said = f"{decides.sentence} {row.waiver.text}" if row.waiver else decides.sentence
+def _requirement(one: RequirementRow) -> Row:
+    decides = one.deciding
+    said = f"{decides.sentence} {one.waiver.text}" if one.waiver else decides.sentence
     measured = decides.measured
     shown = f"{measured.shown} {measured.shown_interval}".strip() if measured else ""
-    return Row(
-        anchor=row.id,
-        cells=(
-            Cell(mark=row.mark),
-            Cell(text=f"{row.id} {row.statement}", small=said),
-            Cell(text=shown, small=f"must hold: {decides.rule}"),
-            Cell(text=_evidence(decides)),
-            Cell(command=decides.command, small=", ".join(decides.who)),
-        ),
+    return row(
+        one.mark,
+        Cell(text=f"{one.id} {one.statement}", small=said),
+        Cell(text=shown, small=f"must hold: {decides.rule}"),
+        _evidence(decides),
+        Cell(command=decides.command, small=", ".join(decides.who)),
+        anchor=one.id,
     )
 
 
@@ -116,25 +109,24 @@ def _evidence(item: ItemRow) -> str:
 @paper_sections.register
 def _(page: ValuePage) -> tuple[Section, ...]:
     numbers = tuple(
-        Row(
-            cells=(
-                Cell(text=one.name),
-                Cell(text=one.value.shown),
-                Cell(
-                    text="; ".join(one.sources),
-                    small=f"Not known: {', '.join(one.unknown)}" if one.unknown else "",
-                ),
-            )
+        row(
+            one.name,
+            one.value.shown,
+            Cell(
+                text="; ".join(one.sources),
+                small=f"Not known: {', '.join(one.unknown)}" if one.unknown else "",
+            ),
         )
         for one in page.numbers
     )
     outcomes = tuple(
-        Row(
-            cells=(
-                Cell(mark=one.mark),
-                *text_cells(one.name, one.baseline, one.committed, one.control),
-                Cell(text=one.measured, command=one.command),
-            )
+        row(
+            one.mark,
+            one.name,
+            one.baseline,
+            one.committed,
+            one.control,
+            Cell(text=one.measured, command=one.command),
         )
         for one in page.outcomes
     )
@@ -150,7 +142,7 @@ def _(page: ValuePage) -> tuple[Section, ...]:
             anchor="assumptions",
             title="What moves the return most",
             columns=columns("Assumption"),
-            rows=tuple(Row(cells=text_cells(one)) for one in page.assumptions),
+            rows=tuple(row(one) for one in page.assumptions),
         ),
         Section(
             anchor="outcomes",
@@ -172,14 +164,7 @@ def _(page: SprintPage) -> tuple[Section, ...]:
             note=week.dates,
             columns=columns("State", "What must be there", "Proof, or what is missing", "Next"),
             rows=tuple(
-                Row(
-                    cells=(
-                        Cell(mark=line.mark),
-                        Cell(text=line.what),
-                        Cell(text=line.proof),
-                        Cell(command=line.command, small=", ".join(line.who)),
-                    )
-                )
+                row(line.mark, line.what, line.proof, Cell(command=line.command, small=", ".join(line.who)))
                 for line in week.lines
             ),
         )
@@ -189,7 +174,7 @@ def _(page: SprintPage) -> tuple[Section, ...]:
 
 @paper_sections.register
 def _(page: IncidentPage) -> tuple[Section, ...]:
-    events = tuple(Row(cells=text_cells(one.when.absolute, one.text)) for one in page.events)
+    events = tuple(row(one.when.absolute, one.text) for one in page.events)
     return (
         _facts(page.facts),
         Section(
@@ -203,12 +188,12 @@ def _(page: IncidentPage) -> tuple[Section, ...]:
             anchor="traces",
             title="Traces, worst first",
             columns=columns("Task"),
-            rows=tuple(Row(cells=(Cell(text=one.text, is_code=True),)) for one in page.traces),
+            rows=tuple(row(Cell(text=one.text, is_code=True)) for one in page.traces),
         ),
         Section(
             anchor="commands",
             title="At the command line",
             columns=columns("Command"),
-            rows=tuple(Row(cells=(Cell(command=one),)) for one in page.commands),
+            rows=tuple(row(Cell(command=one)) for one in page.commands),
         ),
     )

@@ -12,7 +12,7 @@ from pilothouse.core.charter.systems import Tool
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.control_facts import ControlFacts, ToolUse
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Row, Section, columns
+from pilothouse.reports.sections import Cell, Row, Section, columns, row
 from pilothouse.reports.view_models import Empty, mark_of, shown_text
 
 __all__ = ["denied_section", "permissions_section"]
@@ -59,18 +59,16 @@ def _permission(name: str, tool: Tool, facts: ControlFacts, now: datetime) -> Ro
     examples = f"{run.allow} allow, {run.deny} deny" if run else "none run"
     types = ", ".join(known(tool.task_types) or ()) or "no task type"
     on_fail = "otherwise a person is asked" if known(tool.on_fail) == "ask" else "otherwise denied"
-    return Row(
+    return row(
+        mark,
+        Cell(text=shown_text(name), small=f"{known(tool.effect) or 'open'} effect"),
+        Cell(text=shown_text(types), small=on_fail),
+        Cell(text=examples, small=", ".join(run.failing) if run else ""),
+        f"{use.allowed:,}",
+        f"{use.asked:,}",
+        f"{use.denied:,}",
+        moment(use.last_at, now) if use.last_at else "never",
         anchor=f"tool-{name}",
-        cells=(
-            Cell(mark=mark),
-            Cell(text=shown_text(name), small=f"{known(tool.effect) or 'open'} effect"),
-            Cell(text=shown_text(types), small=on_fail),
-            Cell(text=examples, small=", ".join(run.failing) if run else ""),
-            Cell(text=f"{use.allowed:,}"),
-            Cell(text=f"{use.asked:,}"),
-            Cell(text=f"{use.denied:,}"),
-            Cell(when=moment(use.last_at, now) if use.last_at else None, text="" if use.last_at else "never"),
-        ),
     )
 
 
@@ -88,17 +86,15 @@ def denied_section(facts: ControlFacts, agent: str, now: datetime) -> Section:
         note="newest",
         columns=columns("When", "Tool", "Rule", "Run"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(when=moment(one.at, now)),
-                    Cell(text=shown_text(one.tool)),
-                    Cell(text=shown_text(one.rule)),
-                    Cell(
-                        text=shown_text(one.run)[:8],
-                        is_code=True,
-                        href=f"/agents/{quote(agent, safe='')}/tasks/{quote(one.run, safe='')}",
-                    ),
-                )
+            row(
+                moment(one.at, now),
+                shown_text(one.tool),
+                shown_text(one.rule),
+                Cell(
+                    text=shown_text(one.run)[:8],
+                    is_code=True,
+                    href=f"/agents/{quote(agent, safe='')}/tasks/{quote(one.run, safe='')}",
+                ),
             )
             for one in facts.denied
         ),

@@ -29,7 +29,7 @@ from pilothouse.reports.foreign import foreign_line, size_text
 from pilothouse.reports.moments import at_ns, duration_text
 from pilothouse.reports.pictures import Timeline, timeline
 from pilothouse.reports.runs import replay_mark
-from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Field, FormOffer, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, mark_of, page_moment, shown_text
 from pilothouse.reports.words import plural
 
@@ -185,24 +185,14 @@ def _difference(difference: RunDifference) -> Section:
         note="call by call; the first difference is where they part",
         columns=columns("State", "#Call", "Request differs at", "Answer here", "Answer there"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(
-                        mark=mark_of(Status.HOLDS, word="Equal")
-                        if one.is_same
-                        else mark_of(Status.BREACHED, word="Differs")
-                    ),
-                    Cell(text=str(one.number)),
-                    Cell(text=shown_text(one.asked) or "nowhere", small=_both(one)),
-                    Cell(
-                        text=foreign_line(one.here, chars_max=400) if one.here is not None else "no such call"
-                    ),
-                    Cell(
-                        text=foreign_line(one.there, chars_max=400)
-                        if one.there is not None
-                        else "no such call"
-                    ),
-                )
+            row(
+                mark_of(Status.HOLDS, word="Equal")
+                if one.is_same
+                else mark_of(Status.BREACHED, word="Differs"),
+                str(one.number),
+                Cell(text=shown_text(one.asked) or "nowhere", small=_both(one)),
+                foreign_line(one.here, chars_max=400) if one.here is not None else "no such call",
+                foreign_line(one.there, chars_max=400) if one.there is not None else "no such call",
             )
             for one in difference.calls
         ),
@@ -228,14 +218,12 @@ def _edits(recorded: RecordedRun, base: str) -> list[Section]:
     if not first:
         return []
     rows = [
-        Row(
-            cells=(
-                Cell(text=f"event {seq}", href=f"#event-{seq}", small=f"in {plural(times, 'request')}"),
-                Cell(text=_REASONS.get(str(entry["reason"]), str(entry["reason"]))),
-                Cell(text=foreign_line(str(entry["path"])), is_code=True),
-                Cell(text=f"{entry['characters']:,}", small=f"about {plural(entry['tokens'], 'token')}"),
-                Cell(text="Read it", href=f"{base}?removed={digest[:DIGEST_SHOWN]}#removed"),
-            )
+        row(
+            Cell(text=f"event {seq}", href=f"#event-{seq}", small=f"in {plural(times, 'request')}"),
+            _REASONS.get(str(entry["reason"]), str(entry["reason"])),
+            Cell(text=foreign_line(str(entry["path"])), is_code=True),
+            Cell(text=f"{entry['characters']:,}", small=f"about {plural(entry['tokens'], 'token')}"),
+            Cell(text="Read it", href=f"{base}?removed={digest[:DIGEST_SHOWN]}#removed"),
         )
         for digest, (seq, entry, times) in list(first.items())[:EVENTS_SHOWN]
     ]
@@ -264,12 +252,10 @@ def _read(taken: Taken) -> Section:
         note="as it is kept: secrets are replaced",
         columns=columns("Content, and what prints all of it"),
         rows=(
-            Row(
-                cells=(
-                    Cell(
-                        text=foreign_line(taken.content, chars_max=TAKEN_SHOWN),
-                        command=f"pilothouse context recall {taken.ident}",
-                    ),
+            row(
+                Cell(
+                    text=foreign_line(taken.content, chars_max=TAKEN_SHOWN),
+                    command=f"pilothouse context recall {taken.ident}",
                 )
             ),
         ),
@@ -288,15 +274,13 @@ def _events(recorded: RecordedRun, said: Mapping[int, str]) -> Section:
         picture=_drawn(stops),
         columns=columns("#Event", "#After", "What", "Seen by", "Says"),
         rows=tuple(
-            Row(
+            row(
+                str(one.seq),
+                duration_text(max(0, one.at_ns - first) / _NS_PER_S),
+                Cell(text=one.event.kind, is_code=True),
+                one.tap.value,
+                Cell(text=_says(one), small=foreign_line(said.get(one.seq, ""), chars_max=SAID_SHOWN)),
                 anchor=f"event-{one.seq}",
-                cells=(
-                    Cell(text=str(one.seq)),
-                    Cell(text=duration_text(max(0, one.at_ns - first) / _NS_PER_S)),
-                    Cell(text=one.event.kind, is_code=True),
-                    Cell(text=one.tap.value),
-                    Cell(text=_says(one), small=foreign_line(said.get(one.seq, ""), chars_max=SAID_SHOWN)),
-                ),
             )
             for one in shown
         ),
@@ -396,9 +380,9 @@ def _again(run: RunSummary, base: str, others: Sequence[RunSummary]) -> Section:
             f"pilothouse replay {ident} --exec 'python agent.py' --to-case DATASET --by PERSON --expect FILE",
         ),
     )
-    rows = [Row(cells=(Cell(text=text), Cell(command=command))) for text, command in ways]
+    rows = [row(text, Cell(command=command)) for text, command in ways]
     rows += [
-        Row(cells=(Cell(text=f"Compare with run {one.run[:8]}", href=f"{base}?against={one.run}"), Cell()))
+        row(Cell(text=f"Compare with run {one.run[:8]}", href=f"{base}?against={one.run}"), "")
         for one in others
     ]
     return Section(

@@ -11,7 +11,7 @@ from pilothouse.core.evidence.run_log import Replayable, RunState, RunSummary
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import at_ns, moment
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, StatusMark, mark_of, page_moment
 from pilothouse.reports.words import plural
 
@@ -91,14 +91,12 @@ def build_runs(agent: str, runs: Sequence[RunSummary], now: datetime) -> Section
 
 
 def _row(one: RunSummary, base: str, now: datetime) -> Row:
-    return Row(
-        cells=(
-            Cell(mark=replay_mark(one)),
-            Cell(text=one.run[:8], href=f"{base}/{one.run}", is_code=True),
-            Cell(when=moment(at_ns(one.opened_ns), now)),
-            Cell(mark=mark_of(_STATES[one.state], word=one.state.value.capitalize())),
-            Cell(text=f"{one.calls:,}"),
-            Cell(text=f"{one.lost:,}"),
-            Cell(text=short_digest(one.version), is_code=True),
-        )
+    return row(
+        replay_mark(one),
+        Cell(text=one.run[:8], href=f"{base}/{one.run}", is_code=True),
+        moment(at_ns(one.opened_ns), now),
+        mark_of(_STATES[one.state], word=one.state.value.capitalize()),
+        f"{one.calls:,}",
+        f"{one.lost:,}",
+        Cell(text=short_digest(one.version), is_code=True),
     )

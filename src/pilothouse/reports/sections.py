@@ -23,7 +23,7 @@ __all__ = [
     "Section",
     "SectionsPage",
     "columns",
-    "text_cells",
+    "row",
 ]
 
 ROWS_MAX = 200
@@ -157,11 +157,27 @@ def columns(*titles: str) -> tuple[Column, ...]:
     return tuple(Column(title=one.removeprefix("#"), is_number=one.startswith("#")) for one in titles)
 
 
-def text_cells(*texts: str) -> tuple[Cell, ...]:
-    """Return plain cells.
+def row(*cells: str | StatusMark | Moment | Cell | None, anchor: str = "") -> Row:
+    """Return a row: a text, a mark and a moment are cells of their own; None stays empty.
+
+    Args:
+        cells: From left to right; what has several parts is a `Cell`.
+        anchor: Id within the page, or empty.
 
     Example:
-        >>> text_cells("a", "b")[1].text
-        'b'
+        >>> row("erp", None, Cell(command="pilothouse check")).cells[0].text
+        'erp'
     """
-    return tuple(Cell(text=one) for one in texts)
+    return Row(cells=tuple(map(_cell, cells)), anchor=anchor)
+
+
+def _cell(said: str | StatusMark | Moment | Cell | None) -> Cell:
+    match said:
+        case Cell():
+            return said
+        case StatusMark():
+            return Cell(mark=said)
+        case Moment():
+            return Cell(when=said)
+        case _:
+            return Cell(text=said or "")

@@ -10,7 +10,7 @@ from datetime import datetime
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.gateway import Provider, VirtualKey
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -113,13 +113,7 @@ def _values(facts: SettingsFacts) -> Section:
         note=f"set by option, environment or default; {plural(facts.prices, 'price')} known, see `pilothouse price`",
         columns=columns("Setting", "Value", "Comes from"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=name),
-                    Cell(text=shown_text(value) or "none", is_code=bool(value)),
-                    Cell(text=source),
-                )
-            )
+            row(name, Cell(text=shown_text(value) or "none", is_code=bool(value)), source)
             for name, value, source in facts.values
         ),
     )
@@ -132,21 +126,17 @@ def _people(facts: SettingsFacts) -> Section:
         note="addresses are shown without their credentials",
         columns=columns("State", "Who", "Agents", "Reached by", "Next"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(
-                        mark=mark_of(Status.HOLDS, word="Reachable")
-                        if one.ways
-                        else mark_of(Status.NO_EVIDENCE, word="No address")
-                    ),
-                    Cell(text=shown_text(one.name), small=shown_text(one.identity)),
-                    Cell(text=", ".join(one.agents)),
-                    Cell(text=shown_text(", ".join(one.ways))),
-                    Cell(
-                        command=f"pilothouse contact {'test' if one.ways else 'set'} {one.identity}"
-                        + ("" if one.ways else " URL")
-                    ),
-                )
+            row(
+                mark_of(Status.HOLDS, word="Reachable")
+                if one.ways
+                else mark_of(Status.NO_EVIDENCE, word="No address"),
+                Cell(text=shown_text(one.name), small=shown_text(one.identity)),
+                ", ".join(one.agents),
+                shown_text(", ".join(one.ways)),
+                Cell(
+                    command=f"pilothouse contact {'test' if one.ways else 'set'} {one.identity}"
+                    + ("" if one.ways else " URL")
+                ),
             )
             for one in facts.people
         ),
@@ -171,18 +161,13 @@ def _keys(facts: SettingsFacts, now: datetime) -> Section:
         note="what agents show to the model gateway; a key is shown once and kept nowhere",
         columns=columns("State", "Key", "Agent", "Made", "Lapses", "Models"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(mark=_key_mark(one, now)),
-                    Cell(text=f"{one.prefix}…", is_code=True),
-                    Cell(text=one.agent, small=one.environment or ""),
-                    Cell(when=moment(one.created_at, now), small=shown_text(one.created_by)),
-                    Cell(
-                        when=moment(one.expires_at, now) if one.expires_at else None,
-                        text="" if one.expires_at else "never",
-                    ),
-                    Cell(text=", ".join(one.models) or "those the charter pins"),
-                )
+            row(
+                _key_mark(one, now),
+                Cell(text=f"{one.prefix}…", is_code=True),
+                Cell(text=one.agent, small=one.environment or ""),
+                Cell(when=moment(one.created_at, now), small=shown_text(one.created_by)),
+                moment(one.expires_at, now) if one.expires_at else "never",
+                ", ".join(one.models) or "those the charter pins",
             )
             for one in facts.keys
         ),
@@ -200,14 +185,12 @@ def _providers(facts: SettingsFacts) -> Section:
         note="the credential itself is kept nowhere",
         columns=columns("Name", "Address", "Speaks", "Credential in", "Region"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=one.name),
-                    Cell(text=shown_text(one.url), is_code=True),
-                    Cell(text=one.protocol.value),
-                    Cell(text=one.credential_variable or str(one.credential_file or "nothing")),
-                    Cell(text=one.region or "unknown"),
-                )
+            row(
+                one.name,
+                Cell(text=shown_text(one.url), is_code=True),
+                one.protocol.value,
+                one.credential_variable or str(one.credential_file or "nothing"),
+                one.region or "unknown",
             )
             for one in facts.providers
         ),
@@ -222,14 +205,7 @@ def _kept(facts: SettingsFacts) -> Section:
         note="from each charter's `retention`, never shorter than its regulations ask",
         columns=columns("Agent", "#Payloads", "#Spans", "#Tasks"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=one.agent),
-                    Cell(text=f"{one.payload_days:,} d"),
-                    Cell(text=f"{one.spans_days:,} d"),
-                    Cell(text=f"{one.tasks_days:,} d"),
-                )
-            )
+            row(one.agent, f"{one.payload_days:,} d", f"{one.spans_days:,} d", f"{one.tasks_days:,} d")
             for one in facts.kept
         ),
         empty=Empty(missing="No charter is in force.", command="pilothouse verdict --charter charter.yaml"),

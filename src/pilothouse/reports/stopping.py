@@ -10,7 +10,7 @@ from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.control_facts import ControlFacts
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, columns
+from pilothouse.reports.sections import Field, FormOffer, Section, columns, row
 from pilothouse.reports.view_models import Empty, mark_of, shown_text
 
 __all__ = ["stop_section"]
@@ -30,14 +30,12 @@ def stop_section(charter: Charter, facts: ControlFacts, now: datetime, *, base: 
     for pause in facts.pauses:
         tool = pause.tool or ""
         rows.append(
-            Row(
-                cells=(
-                    Cell(mark=mark_of(Status.BREACHED, word="Paused")),
-                    Cell(text=shown_text(tool) or "the whole agent"),
-                    Cell(when=moment(pause.at, now)),
-                    Cell(text=shown_text(pause.actor)),
-                    Cell(text=shown_text(pause.reason)),
-                )
+            row(
+                mark_of(Status.BREACHED, word="Paused"),
+                shown_text(tool) or "the whole agent",
+                moment(pause.at, now),
+                shown_text(pause.actor),
+                shown_text(pause.reason),
             )
         )
         forms.append(
@@ -51,14 +49,12 @@ def stop_section(charter: Charter, facts: ControlFacts, now: datetime, *, base: 
     if facts.rollback is not None:
         back = facts.rollback
         rows.append(
-            Row(
-                cells=(
-                    Cell(mark=mark_of(Status.AT_RISK, word="Rolled back")),
-                    Cell(text=f"to {short_digest(back.to_version)}"),
-                    Cell(when=moment(back.at, now)),
-                    Cell(text=shown_text(back.actor)),
-                    Cell(text=shown_text(back.reason)),
-                )
+            row(
+                mark_of(Status.AT_RISK, word="Rolled back"),
+                f"to {short_digest(back.to_version)}",
+                moment(back.at, now),
+                shown_text(back.actor),
+                shown_text(back.reason),
             )
         )
         forms.append(_form(base, (("undo", "Let every version serve again"),), since=back.at))

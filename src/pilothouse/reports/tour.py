@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import quote
 
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import ActionOffer, Sentence, page_moment, shown_text
 
 __all__ = ["JOURNEYS", "build_tour"]
@@ -86,12 +86,10 @@ def build_tour(agent: str, says: Mapping[str, str], now: datetime) -> SectionsPa
                 note=asks,
                 columns=columns("Step", "Open", "Now it says"),
                 rows=tuple(
-                    Row(
-                        cells=(
-                            Cell(text=str(step)),
-                            Cell(text=title, href=_HOUSE.get(name, f"{base}/{name}"), small=look),
-                            Cell(text=shown_text(says.get(name, ""))),
-                        )
+                    row(
+                        str(step),
+                        Cell(text=title, href=_HOUSE.get(name, f"{base}/{name}"), small=look),
+                        shown_text(says.get(name, "")),
                     )
                     for step, (name, title, look) in enumerate(steps, 1)
                 ),

@@ -11,7 +11,7 @@ from pilothouse.reports.control_facts import ControlFacts
 from pilothouse.reports.domain import shown_names
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import duration_text, moment
-from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, columns
+from pilothouse.reports.sections import Cell, Field, FormOffer, Section, columns, row
 from pilothouse.reports.view_models import Empty, shown_text
 
 __all__ = ["approvers_section", "waiting_section"]
@@ -52,14 +52,12 @@ def waiting_section(one: Approval, now: datetime, base: str, person: str) -> Sec
         + ("; something untrusted was read before" if one.tainted else ""),
         columns=columns("Argument", "Value", "Role", "Comes from", "Found in"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=shown_text(argument.name)),
-                    Cell(text=foreign_line(argument.value, chars_max=VALUE_CHARS_MAX), is_code=True),
-                    Cell(text=argument.role),
-                    Cell(text=", ".join(argument.origins)),
-                    Cell(text=shown_text(argument.source or "")),
-                )
+            row(
+                shown_text(argument.name),
+                Cell(text=foreign_line(argument.value, chars_max=VALUE_CHARS_MAX), is_code=True),
+                argument.role,
+                ", ".join(argument.origins),
+                shown_text(argument.source or ""),
             )
             for argument in one.arguments
         ),
@@ -82,15 +80,13 @@ def approvers_section(charter: Charter, facts: ControlFacts) -> Section:
         note="a known-bad call is asked now and then; who agrees to everything is no control",
         columns=columns("Who", "#Answered", "#Agreed", "#Median time", "#Within 3 s", "#Known-bad refused"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=names.get(one.actor, shown_text(one.actor))),
-                    Cell(text=f"{one.answered:,}"),
-                    Cell(text=f"{one.allowed:,}"),
-                    Cell(text=duration_text(one.median_s)),
-                    Cell(text=f"{one.under_3_s:,}"),
-                    Cell(text=f"{one.caught:,} of {one.canaries:,}"),
-                )
+            row(
+                names.get(one.actor, shown_text(one.actor)),
+                f"{one.answered:,}",
+                f"{one.allowed:,}",
+                duration_text(one.median_s),
+                f"{one.under_3_s:,}",
+                f"{one.caught:,} of {one.canaries:,}",
             )
             for one in facts.approvers
         ),

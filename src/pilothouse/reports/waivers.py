@@ -15,7 +15,7 @@ from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
 from pilothouse.core.verdict.waiver import WAIVER_MAX
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Field, FormOffer, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -114,14 +114,12 @@ def _in_force(
     waived: Sequence[RequirementVerdict], names: dict[str, str], base: str, now: datetime
 ) -> Section:
     rows = tuple(
-        Row(
-            cells=(
-                Cell(mark=mark_of(one.status, one.reason)),
-                Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
-                Cell(text=shown_text(one.waiver.reason)),
-                Cell(text=names.get(one.waiver.signer, one.waiver.signer)),
-                Cell(when=moment(one.waiver.until, now)),
-            )
+        row(
+            mark_of(one.status, one.reason),
+            Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
+            shown_text(one.waiver.reason),
+            names.get(one.waiver.signer, one.waiver.signer),
+            moment(one.waiver.until, now),
         )
         for one in waived
         if one.waiver
@@ -138,18 +136,16 @@ def _in_force(
 
 def _offered(offered: Sequence[RequirementVerdict], base: str, *, is_sponsor: bool) -> Section:
     rows = tuple(
-        Row(
-            anchor=one.requirement,
-            cells=(
-                Cell(mark=mark_of(one.status, one.reason)),
-                Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
-                Cell(text=one.statement, small=shown_text(one.deciding.sentence)),
-                *(
-                    (Cell(text=f"Waive {one.requirement} …", href=f"{base}/waivers?item={one.requirement}"),)
-                    if is_sponsor
-                    else ()
-                ),
+        row(
+            mark_of(one.status, one.reason),
+            Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
+            Cell(text=one.statement, small=shown_text(one.deciding.sentence)),
+            *(
+                (Cell(text=f"Waive {one.requirement} …", href=f"{base}/waivers?item={one.requirement}"),)
+                if is_sponsor
+                else ()
             ),
+            anchor=one.requirement,
         )
         for one in offered
     )

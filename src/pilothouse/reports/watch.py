@@ -13,7 +13,7 @@ from pilothouse.core.verdict.task_cost import TaskCost
 from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -161,16 +161,14 @@ def _detectors(ordered: Sequence[DetectorShown]) -> Section:
 
 
 def _row(one: DetectorShown) -> Row:
-    return Row(
-        cells=(
-            Cell(mark=_mark(one.state), small=shown_text(one.note)),
-            Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
-            _rate(one),
-            Cell(text=f"{one.rate[3]:,}" if one.rate else ""),
-            Cell(text=f"{one.cases_per_day:,.1f}" if one.cases_per_day else ""),
-            Cell(text=shown_text(one.rule or "none: it only warns")),
-            Cell(text=calendar_day(one.counted_to) if one.counted_to else "no day yet"),
-        )
+    return row(
+        Cell(mark=_mark(one.state), small=shown_text(one.note)),
+        Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
+        _rate(one),
+        f"{one.rate[3]:,}" if one.rate else "",
+        f"{one.cases_per_day:,.1f}" if one.cases_per_day else "",
+        shown_text(one.rule or "none: it only warns"),
+        calendar_day(one.counted_to) if one.counted_to else "no day yet",
     )
 
 
@@ -186,21 +184,19 @@ def _silent(ordered: Sequence[DetectorShown]) -> list[Row]:
         if _is_silent(one):
             waiting.setdefault(one.note, []).append(one)
     return [
-        Row(
-            cells=(
-                Cell(mark=_mark("blind"), small=shown_text(note)),
-                Cell(
-                    text=_name(alike[0]) if len(alike) == 1 else f"{len(alike)} detectors",
-                    small=shown_text(", ".join(dict.fromkeys(one.title for one in alike)))
-                    if len(alike) > 1
-                    else "",
-                ),
-                Cell(text="unknown"),
-                Cell(),
-                Cell(),
-                Cell(),
-                Cell(text="no day yet", command="pilothouse watch tick"),
-            )
+        row(
+            Cell(mark=_mark("blind"), small=shown_text(note)),
+            Cell(
+                text=_name(alike[0]) if len(alike) == 1 else f"{len(alike)} detectors",
+                small=shown_text(", ".join(dict.fromkeys(one.title for one in alike)))
+                if len(alike) > 1
+                else "",
+            ),
+            "unknown",
+            "",
+            "",
+            "",
+            Cell(text="no day yet", command="pilothouse watch tick"),
         )
         for note, alike in waiting.items()
     ]
@@ -239,25 +235,12 @@ def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> 
             "#False alarms a year, at most",
         ),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
-                    *(
-                        Cell(text=_days(one.delays[fall]) if fall in one.delays else "unknown")
-                        for fall in falls
-                    ),
-                    Cell(text=_days(one.promised_days) if one.promised_days is not None else "nothing"),
-                    Cell(
-                        text="unknown"
-                        if one.delay_days is None
-                        else _days(one.delay_days, bound=one.promised_days)
-                    ),
-                    Cell(
-                        text="unknown"
-                        if one.false_alarms_per_year is None
-                        else f"{one.false_alarms_per_year:.2g}"
-                    ),
-                )
+            row(
+                Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
+                *(_days(one.delays[fall]) if fall in one.delays else "unknown" for fall in falls),
+                _days(one.promised_days) if one.promised_days is not None else "nothing",
+                "unknown" if one.delay_days is None else _days(one.delay_days, bound=one.promised_days),
+                "unknown" if one.false_alarms_per_year is None else f"{one.false_alarms_per_year:.2g}",
             )
             for one in known
         ),
@@ -277,15 +260,7 @@ def _cost(cost: TaskCost | None) -> Section:
             *((one.name, one.money, one.basis) for one in cost.parts),
             ("All-in", cost.total, f"last {cost.days} counted days"),
         ):
-            rows.append(
-                Row(
-                    cells=(
-                        Cell(text=name),
-                        Cell(text=cost_text(amount, cost.currency)),
-                        Cell(text=shown_text(basis)),
-                    )
-                )
-            )
+            rows.append(row(name, cost_text(amount, cost.currency), shown_text(basis)))
     return Section(
         anchor="cost",
         title="Cost of a task",

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pilothouse.core.verdict.numbers import calendar_day, percentage
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.reports.sections import Cell, Row, Section, columns
+from pilothouse.reports.sections import Cell, Section, columns, row
 from pilothouse.reports.view_models import Empty, StatusMark, mark_of, shown_text
 
 __all__ = ["CoverageShown", "FailureShown", "coverage_section", "failures_section"]
@@ -108,20 +108,18 @@ def failures_section(agent: str, groups: Sequence[FailureShown]) -> Section:
             "One of them",
         ),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=shown_text(one.error), is_code=True, small=shown_text(f"in {one.where}")),
-                    Cell(mark=_mark(_TRENDS[one.trend])),
-                    Cell(text=f"{one.count:,}"),
-                    Cell(text=f"{one.recent:,}"),
-                    Cell(text=calendar_day(one.first)),
-                    Cell(text=shown_text(one.answers)),
-                    Cell(
-                        text=shown_text(one.trace[:8]),
-                        href=f"/agents/{quote(agent, safe='')}/tasks/{quote(one.trace, safe='')}",
-                        is_code=True,
-                    ),
-                )
+            row(
+                Cell(text=shown_text(one.error), is_code=True, small=shown_text(f"in {one.where}")),
+                _mark(_TRENDS[one.trend]),
+                f"{one.count:,}",
+                f"{one.recent:,}",
+                calendar_day(one.first),
+                shown_text(one.answers),
+                Cell(
+                    text=shown_text(one.trace[:8]),
+                    href=f"/agents/{quote(agent, safe='')}/tasks/{quote(one.trace, safe='')}",
+                    is_code=True,
+                ),
             )
             for one in groups[:ROWS_MAX]
         ),
@@ -141,23 +139,21 @@ def coverage_section(rows: Sequence[CoverageShown]) -> Section:
         note="last window whose scores are all in; at low volume every task",
         columns=columns("Task type", "State", "#Scored", "#Of", "#Declared", "#At least", "By", "Window"),
         rows=tuple(
-            Row(
-                cells=(
-                    Cell(text=shown_text(one.task_type)),
-                    Cell(mark=_mark(_ENOUGH[one.is_enough] if one.tasks else _NO_TASK)),
-                    Cell(
-                        text=f"{one.scored:,}",
-                        small=f"{one.labelled:,} labelled by people" if one.by == "a judge" else "",
-                    ),
-                    Cell(
-                        text=f"{one.tasks:,}",
-                        small=percentage(one.scored / one.tasks) if one.tasks else "",
-                    ),
-                    Cell(text="open" if one.declared is None else f"{100 * one.declared:g} %"),
-                    Cell(text="open" if one.least is None else f"{one.least:,}"),
-                    Cell(text=one.by),
-                    Cell(text=f"{one.days} days", small=f"to {one.until}"),
-                )
+            row(
+                shown_text(one.task_type),
+                _mark(_ENOUGH[one.is_enough] if one.tasks else _NO_TASK),
+                Cell(
+                    text=f"{one.scored:,}",
+                    small=f"{one.labelled:,} labelled by people" if one.by == "a judge" else "",
+                ),
+                Cell(
+                    text=f"{one.tasks:,}",
+                    small=percentage(one.scored / one.tasks) if one.tasks else "",
+                ),
+                "open" if one.declared is None else f"{100 * one.declared:g} %",
+                "open" if one.least is None else f"{one.least:,}",
+                one.by,
+                Cell(text=f"{one.days} days", small=f"to {one.until}"),
             )
             for one in rows
         ),
