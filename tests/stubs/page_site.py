@@ -36,10 +36,10 @@ from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.sessions import SqlSessions
 from pilothouse.ledger.waiting_calls import SqlWaitingCalls
 from pilothouse.ports.lake import LakeHealth
+from pilothouse.ports.work import TickState
 from pilothouse.runtime.runlog.recorder import Recorder, open_recorder
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger
-from pilothouse.workflows.ground.background import TickState
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.people.sign_in import Proxy, SignIn

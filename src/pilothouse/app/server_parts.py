@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.controls import Controls
     from pilothouse.ports.runlog import RunLog
+    from pilothouse.ports.work import TickState
     from pilothouse.workflows.gateway.price_list import PriceList
-    from pilothouse.workflows.ground.background import Background, TickState
+    from pilothouse.workflows.ground.background import Background
     from pilothouse.workflows.ground.control_room import ControlRoom
     from pilothouse.workflows.people.sign_in import SignIn
     from pilothouse.workflows.reports.show import Shows

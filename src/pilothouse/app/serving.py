@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pilothouse.app.mcp import McpEndpoint
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
-    from pilothouse.workflows.ground.background import Background, TickState
+    from pilothouse.ports.work import TickState
+    from pilothouse.workflows.ground.background import Background
 
 __all__ = ["serve"]
 

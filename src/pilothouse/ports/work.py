@@ -16,6 +16,7 @@ __all__ = [
     "Job",
     "JobState",
     "Lease",
+    "TickState",
     "Timer",
     "WorkChange",
     "WorkStore",
@@ -32,6 +33,23 @@ TIMERS_MAX = 100
 
 JOBS_MAX = 16
 """Jobs claimed at once, two for each sending thread; the rest stays ready for whoever is next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickState:
+    """How one piece of recurring work is doing.
+
+    Attributes:
+        name: Its name.
+        runs: Runs so far.
+        failures: Failures since the last success.
+        last_error: What the last failure said, or empty.
+    """
+
+    name: str
+    runs: int = 0
+    failures: int = 0
+    last_error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from pilothouse.core.action.incident import (
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.pictures import Timeline, timeline
+from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -37,8 +38,6 @@ __all__ = [
     "HAND_OVER",
     "EventShown",
     "IncidentPage",
-    "IncidentRow",
-    "IncidentsPage",
     "Step",
     "build_incident",
     "build_incidents",
@@ -69,42 +68,6 @@ _CUT = "Every open incident is here, and the newest of the others; `pilothouse i
 
 TRACES_SHOWN_MAX = 10
 """Worst first; the rest stands in the JSON of `pilothouse incident show --json`."""
-
-
-class IncidentRow(Frozen):
-    """One incident in the list.
-
-    Attributes:
-        mark: Its state.
-        name: How people call it.
-        href: Its page.
-        severity: From the rule.
-        agent: Agent id.
-        title: Its first sentence.
-        opened: When it opened.
-        who: Who has it, or which level is called.
-    """
-
-    mark: StatusMark
-    name: str
-    href: str
-    severity: str
-    agent: str
-    title: str
-    opened: Moment
-    who: str
-
-
-class IncidentsPage(Page):
-    """Incidents, those that need somebody first.
-
-    Attributes:
-        rows: The incidents.
-        empty: What stands there while there is none.
-    """
-
-    rows: tuple[IncidentRow, ...]
-    empty: Empty | None
 
 
 class EventShown(Frozen):
@@ -183,7 +146,7 @@ def build_incidents(
     *,
     names: Mapping[str, Mapping[str, str]] | None = None,
     is_cut: bool = False,
-) -> IncidentsPage:
+) -> SectionsPage:
     """Build the list.
 
     Args:
@@ -210,22 +173,27 @@ def build_incidents(
         who=(_who(first, named.get(first.agent, {})),) if first.acknowledged_by else (),
     )
     rows = tuple(
-        IncidentRow(
-            mark=_mark(one),
-            name=one.name,
-            href=f"/incidents/{one.number}",
-            severity=one.severity,
-            agent=one.agent,
-            title=shown_text(one.title),
-            opened=moment(one.opened_at, now),
-            who=_who(one, named.get(one.agent, {})),
+        row(
+            _mark(one),
+            Cell(text=one.name, href=f"/incidents/{one.number}"),
+            one.severity,
+            one.agent,
+            shown_text(one.title),
+            moment(one.opened_at, now),
+            _who(one, named.get(one.agent, {})),
         )
         for one in ordered
     )
-    missing = Empty(
-        missing="No incident yet: a breach or a drill opens one.", command="pilothouse drill page"
+    listed = Section(
+        anchor="incidents",
+        title="What needs somebody first" if active else "What happened before",
+        columns=columns("State", "Incident", "Severity", "Agent", "What", "Opened", "Who"),
+        rows=rows,
+        empty=Empty(
+            missing="No incident yet: a breach or a drill opens one.", command="pilothouse drill page"
+        ),
     )
-    return IncidentsPage(
+    return SectionsPage(
         name="incidents",
         title=f"{plural(len(active), 'open incident')} · Incidents",
         heading="Incidents",
@@ -233,8 +201,7 @@ def build_incidents(
         sentence=Sentence(plain=plain),
         action=action,
         notices=(_CUT,) if is_cut else (),
-        rows=rows,
-        empty=None if rows else missing,
+        sections=(listed,),
     )
 
 

@@ -9,7 +9,6 @@ from pilothouse.reports.incidents import IncidentPage
 from pilothouse.reports.readiness import ReadinessPage
 from pilothouse.reports.requirement_rows import ItemRow, RequirementRow
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
-from pilothouse.reports.sprint import SprintPage
 from pilothouse.reports.value import ValuePage
 from pilothouse.reports.view_models import Page
 
@@ -152,23 +151,6 @@ def _(page: ValuePage) -> tuple[Section, ...]:
             rows=outcomes,
             empty=page.empty,
         ),
-    )
-
-
-@paper_sections.register
-def _(page: SprintPage) -> tuple[Section, ...]:
-    return tuple(
-        Section(
-            anchor=f"week-{week.number}",
-            title=week.heading,
-            note=week.dates,
-            columns=columns("State", "What must be there", "Proof, or what is missing", "Next"),
-            rows=tuple(
-                row(line.mark, line.what, line.proof, Cell(command=line.command, small=", ".join(line.who)))
-                for line in week.lines
-            ),
-        )
-        for week in page.weeks
     )
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import ClassVar
 
 from pilothouse.core.charter.answers import known, open_paths
 from pilothouse.core.charter.charter import Charter
@@ -14,10 +15,9 @@ from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
+from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
-    Frozen,
-    Page,
     Sentence,
     StatusMark,
     mark_of,
@@ -30,9 +30,7 @@ __all__ = [
     "SCORING_DAYS_MIN",
     "SPRINT_DAYS",
     "SprintFacts",
-    "SprintLine",
     "SprintPage",
-    "SprintWeek",
     "build_sprint",
 ]
 
@@ -77,71 +75,16 @@ class SprintFacts:
     sheet_written_on: date | None
 
 
-class SprintLine(Frozen):
-    """One thing of a week; it is done by its proof and never ticked by hand.
-
-    Attributes:
-        mark: `Done`, `Open` or `Overdue`.
-        what: What must be there.
-        proof: What shows it, or what is missing.
-        command: What brings it, typable; empty when it is done.
-        who: Names of those who must act.
-    """
-
-    mark: StatusMark
-    what: str
-    proof: str
-    command: str
-    who: tuple[str, ...]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether its proof is there."""
-        return self.mark.status is Status.HOLDS
-
-
-class SprintWeek(Frozen):
-    """One of the four weeks, from its first to its last day."""
-
-    number: int
-    title: str
-    first: date
-    last: date
-    lines: tuple[SprintLine, ...]
-
-    @property
-    def heading(self) -> str:
-        """Number and title."""
-        return f"Week {self.number}: {self.title}"
-
-    @property
-    def dates(self) -> str:
-        """First and last day."""
-        return f"{calendar_day(self.first)} to {calendar_day(self.last)}"
-
-
-class SprintPage(Page):
-    """Four weeks from a pilot to a decision.
+class SprintPage(SectionsPage):
+    """Four weeks from a pilot to a decision, a section each.
 
     Attributes:
         start: First day.
-        decide_by: Day of the decision, the last of `SPRINT_DAYS`.
-        weeks: The weeks.
     """
 
+    template: ClassVar[str] = "sprint"
+
     start: date
-    decide_by: date
-    weeks: tuple[SprintWeek, ...]
-
-    @property
-    def starts_on(self) -> str:
-        """First day, as people write it."""
-        return calendar_day(self.start)
-
-    @property
-    def decides_on(self) -> str:
-        """Day of the decision, as people write it."""
-        return calendar_day(self.decide_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +96,6 @@ class _Need:
     who: tuple[str, ...] = ()
 
 
-_Needs = Callable[[SprintFacts], Iterator[_Need]]
-
-
 def build_sprint(facts: SprintFacts) -> SprintPage:
     """Return the plan with its dates and proofs.
 
@@ -163,19 +103,20 @@ def build_sprint(facts: SprintFacts) -> SprintPage:
         facts: What it is computed from.
     """
     verdict, today = facts.verdict, facts.verdict.as_of.date()
-    weeks = tuple(
-        _week(number, needs, facts, today)
-        for number, needs in enumerate((_audit, _baseline, _integrations, _commitment), start=1)
-    )
-    lines = [line for week in weeks for line in week.lines]
-    left = [line for line in lines if not line.is_done]
-    overdue = sum(line.mark.status is Status.AT_RISK for line in left)
+    weeks = [
+        (facts.start + number * _WEEK, tuple(needs(facts)))
+        for number, needs in enumerate((_audit, _baseline, _integrations, _commitment))
+    ]
+    needs = [(need, _is_over(first, today)) for first, asked in weeks for need in asked]
+    left = [need for need, _ in needs if not need.is_done]
+    overdue = sum(is_late and not need.is_done for need, is_late in needs)
     now_in = min(max((today - facts.start).days // 7 + 1, 1), len(weeks))
     decide_by = facts.start + timedelta(days=SPRINT_DAYS - 1)
     day = (today - facts.start).days + 1
     place = f"Day {day} of {SPRINT_DAYS}, week {now_in}" if day > 0 else f"Begins in {plural(1 - day, 'day')}"
-    sentence = f"{place}: {len(lines) - len(left)} of {plural(len(lines), 'proof')} "
+    sentence = f"{place}: {len(needs) - len(left)} of {plural(len(needs), 'proof')} "
     sentence += "are there" if not overdue else f"are there, {overdue} overdue"
+    names = person_names(facts.charter)
     return SprintPage(
         name="sprint",
         title=f"30-day plan of {verdict.agent}",
@@ -184,33 +125,43 @@ def build_sprint(facts: SprintFacts) -> SprintPage:
         as_of=page_moment(verdict.as_of),
         mark=_mark(is_done=not left, is_late=bool(overdue)),
         sentence=Sentence(plain=f"{sentence}; go or no-go is due on {calendar_day(decide_by)}."),
-        action=ActionOffer(label=left[0].what, command=left[0].command, who=left[0].who) if left else None,
+        action=ActionOffer(label=left[0].what, command=left[0].command, who=_named(left[0], names))
+        if left
+        else None,
         start=facts.start,
-        decide_by=decide_by,
-        weeks=weeks,
-    )
-
-
-def _week(number: int, needs: _Needs, facts: SprintFacts, today: date) -> SprintWeek:
-    first = facts.start + (number - 1) * _WEEK
-    last = first + timedelta(days=6)
-    names = person_names(facts.charter)
-    return SprintWeek(
-        number=number,
-        title=_TITLES[number - 1],
-        first=first,
-        last=last,
-        lines=tuple(
-            SprintLine(
-                mark=_mark(is_done=need.is_done, is_late=today > last),
-                what=need.what,
-                proof=shown_text(need.proof),
-                command="" if need.is_done else need.command,
-                who=() if need.is_done else tuple(names.get(person, person) for person in need.who),
-            )
-            for need in needs(facts)
+        sections=tuple(
+            _week(number, first, asked, names, is_over=_is_over(first, today))
+            for number, (first, asked) in enumerate(weeks, start=1)
         ),
     )
+
+
+def _is_over(first: date, today: date) -> bool:
+    return today >= first + _WEEK
+
+
+def _week(
+    number: int, first: date, asked: Sequence[_Need], names: Mapping[str, str], *, is_over: bool
+) -> Section:
+    return Section(
+        anchor=f"week-{number}",
+        title=f"Week {number}: {_TITLES[number - 1]}",
+        note=f"{calendar_day(first)} to {calendar_day(first + timedelta(days=6))}",
+        columns=columns("State", "What must be there", "Proof, or what is missing", "Next"),
+        rows=tuple(
+            row(
+                _mark(is_done=need.is_done, is_late=is_over),
+                need.what,
+                shown_text(need.proof),
+                None if need.is_done else Cell(command=need.command, small=", ".join(_named(need, names))),
+            )
+            for need in asked
+        ),
+    )
+
+
+def _named(need: _Need, names: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(names.get(person, person) for person in need.who)
 
 
 def _mark(*, is_done: bool, is_late: bool) -> StatusMark:

@@ -157,7 +157,7 @@ def test_an_open_incident_is_listed_however_many_came_after_it(client, room):
     listed = client.get("/incidents").text
     assert "1 incident open, 1 of them in nobody&#39;s hands." in listed
     assert "Every open incident is here, and the newest of the others" in listed
-    assert client.get("/incidents.json").json()["rows"][0]["name"] == "INC-1"
+    assert client.get("/incidents.json").json()["sections"][0]["rows"][0]["cells"][1]["text"] == "INC-1"
 
 
 def test_an_incident_is_read_also_where_this_program_cannot_read_the_charter(client, room, site):

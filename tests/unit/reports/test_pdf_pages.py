@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.readiness import build_readiness
 from pilothouse.reports.terminal import render_verdict
-from pilothouse.reports.terminal_sprint import render_sprint
+from pilothouse.reports.terminal_sections import render_sections
 from pilothouse.reports.view_models import page_json
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.reports.report import show_executive
@@ -124,20 +124,22 @@ def test_the_plan_of_30_days_says_the_same_on_page_paper_terminal_and_in_json(si
     out = io.StringIO()
     found = page_site.judge(site.installation, world.AGENT, site.clock.now())
     shown = show_sprint(site.installation, found, date(2026, 11, 9))
-    render_sprint(shown, Console(file=out, width=2_000, color_system=None))
-    assert (data["start"], data["decide_by"]) == ("2026-11-09", "2026-12-08")
-    assert data["weeks"] == json.loads(page_json(shown))["weeks"]
-    lines = [line for week in data["weeks"] for line in week["lines"]]
+    render_sections(shown, Console(file=out, width=2_000, color_system=None))
+    assert data["start"] == "2026-11-09"
+    assert data["sections"] == json.loads(page_json(shown))["sections"]
+    lines = [line["cells"] for week in data["sections"] for line in week["rows"]]
     assert len(lines) == 15
     for text in (
         data["sentence"]["plain"],
-        *(said for line in lines for said in (line["what"], line["command"])),
+        *(said for line in lines for said in (line[1]["text"], line[3]["command"])),
     ):
         for face in (page, paper, out.getvalue()):
             assert squeezed(text) in squeezed(face), text
     for line in lines:
         for face in (re.sub("<[^>]+>", "", page), paper, out.getvalue()):
-            assert squeezed(line["proof"]).replace("`", "") in squeezed(face).replace("`", ""), line["proof"]
+            assert squeezed(line[2]["text"]).replace("`", "") in squeezed(face).replace("`", ""), line[2][
+                "text"
+            ]
     assert '<a href="/agents/ap-invoice-triage/sprint.pdf?start=2026-11-09">PDF</a>' in page
     assert f'href="{BASE}/sprint"' in client.get(f"{BASE}/readiness").text
 

@@ -91,7 +91,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """The 30-day plan: four weeks with dates, each line with its proof or with what is missing."""
-        from pilothouse.reports.terminal_sprint import render_sprint
+        from pilothouse.reports.terminal_sections import render_sections
         from pilothouse.reports.view_models import page_json
         from pilothouse.workflows.reports.sprint import parse_start, show_sprint
 
@@ -101,7 +101,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(page_json(page))
         else:
-            render_sprint(page, result_console(wrap=True))
+            render_sections(page, result_console(wrap=True))
 
     @group.command("compliance")
     def compliance(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:

@@ -22,8 +22,8 @@ from pilothouse.ports.lake import TaskCursor, TaskFilter
 from pilothouse.reports.agent import AgentPage
 from pilothouse.reports.fleet import FleetPage
 from pilothouse.reports.foreign import foreign_line
-from pilothouse.reports.health import HealthPage
 from pilothouse.reports.readiness import ReadinessPage
+from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.tasks import TasksPage
 from pilothouse.reports.trace import TracePage
 from pilothouse.reports.view_models import Page
@@ -71,7 +71,7 @@ class Pages(Protocol):
         """Return one whole text of a span."""
         ...
 
-    def health(self) -> HealthPage:
+    def health(self) -> SectionsPage:
         """Return the Health page."""
         ...
 

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.clock import Clock
+from pilothouse.ports.work import TickState
 
-__all__ = ["Background", "Tick", "TickState"]
+__all__ = ["Background", "Tick"]
 
 BACKOFF_MAX_S = 300.0
 """A tick that keeps failing is tried at least this often, so that a cured cause is noticed in minutes."""
@@ -31,23 +32,6 @@ class Tick:
     name: str
     every_s: float
     run: Callable[[datetime], object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TickState:
-    """How a tick is doing.
-
-    Attributes:
-        name: The tick.
-        runs: Runs so far.
-        failures: Failures since the last success.
-        last_error: What the last failure said, or empty.
-    """
-
-    name: str
-    runs: int = 0
-    failures: int = 0
-    last_error: str = ""
 
 
 class Background:

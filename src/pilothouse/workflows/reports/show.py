@@ -17,18 +17,19 @@ from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
 from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
 from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.ports.work import TickState
 from pilothouse.reports.agent import AgentPage, build_agent
 from pilothouse.reports.agent_traffic import AgentTraffic
 from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
-from pilothouse.reports.health import HealthPage, Work, build_health
+from pilothouse.reports.health import build_health
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.next_step import next_step
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
+from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
 from pilothouse.reports.trace import FIELDS, TracePage, build_trace
 from pilothouse.reports.view_models import ActionOffer, Page
 from pilothouse.workflows.controls.stops import controls_of
-from pilothouse.workflows.ground.background import TickState
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.reports.waiting import waiting_by_agent
@@ -306,16 +307,12 @@ class Shows:
         text: str = getattr(span, field)
         return text
 
-    def health(self) -> HealthPage:
+    def health(self) -> SectionsPage:
         """Return the Health page."""
         alerts = gap_alerts(self._installation.ledger)
-        work = tuple(
-            Work(name=state.name, runs=state.runs, failures=state.failures, last_error=state.last_error)
-            for state in self._work()
-        )
         return build_health(
             None if self._health is None else self._health(),
-            work,
+            self._work(),
             tuple(alert.sentence for alert in alerts),
             self.now(),
             is_alert_open=bool(alerts) and alerts[0].closed_at is None,

@@ -127,8 +127,8 @@ def test_a_path_that_stays_silent_is_called_three_times_and_then_says_so_loudly(
     assert any("Nobody is called any more" in note for note in notes)
     incident = room.incidents.incident(1)
     assert incident.called == "nobody is called any more"
-    (shown,) = build_incidents([incident], clock()).rows
-    assert shown.who == "nobody is called any more"
+    (shown,) = build_incidents([incident], clock()).sections[0].rows
+    assert shown.cells[-1].text == "nobody is called any more"
     home = ["--home", str(room.installation.settings.home)]
     wide = {"COLUMNS": "200"}
     listed = CliRunner().invoke(command_tree(), ["incident", "list", *home], env=wide).stdout

@@ -11,7 +11,8 @@ from control_rooms import NOW, control_room_at
 
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.lake import LakeHealth
-from pilothouse.reports.health import Work, build_health
+from pilothouse.ports.work import TickState
+from pilothouse.reports.health import build_health
 from pilothouse.testing import EXAMPLE_NOW, MemoryLedger
 from pilothouse.workflows.server.doctor import _gap_checks
 from pilothouse.workflows.server.doctor_server import road_checks
@@ -152,7 +153,7 @@ def test_doctor_says_the_counters_of_the_server():
 
 
 def test_the_page_names_failing_work_and_a_full_disk():
-    work = (Work(name="verify", runs=3, failures=1, last_error="boom"),)
+    work = (TickState(name="verify", runs=3, failures=1, last_error="boom"),)
     page = build_health(HEALTH, work, (), EXAMPLE_NOW)
     assert page.mark.status is Status.AT_RISK
     assert "verify" in page.sentence.plain
