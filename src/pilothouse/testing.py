@@ -256,12 +256,20 @@ class MemoryLedger:
         self._prices: dict[tuple[str, str, TokenClass, datetime], Price] = {}
 
     def accept_charter(
-        self, *, agent: str, digest: str, text: str, path: str, at: datetime
+        self,
+        *,
+        agent: str,
+        digest: str,
+        text: str,
+        path: str,
+        at: datetime,
+        files: Mapping[str, str] | None = None,
     ) -> CharterInForce:
-        """Put a charter into force; the same digest again changes nothing."""
+        """Put a charter into force; the same digest beside the same files again changes nothing."""
+        beside = None if files is None else tuple(sorted(files.items()))
         with self._lock:
             history = self._charters.setdefault(agent, [])
-            if not history or history[-1].digest != digest:
+            if not history or history[-1].digest != digest or beside not in {None, history[-1].files}:
                 history.append(
                     CharterInForce(
                         agent=agent,
@@ -270,6 +278,7 @@ class MemoryLedger:
                         path=path,
                         accepted_at=at,
                         number=len(history) + 1,
+                        files=beside,
                     )
                 )
             return history[-1]

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
+from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import charters, from_micros, to_micros
 from pilothouse.ports.ledger import CharterInForce
@@ -18,11 +20,19 @@ __all__ = ["accept_charter", "charter_in_force", "charters_in_force"]
 
 
 def accept_charter(
-    connection: Connection, *, agent: str, digest: str, text: str, path: str, at: datetime
+    connection: Connection,
+    *,
+    agent: str,
+    digest: str,
+    text: str,
+    path: str,
+    at: datetime,
+    files: Mapping[str, str] | None = None,
 ) -> CharterInForce:
-    """Put a charter into force; the digest that is already in force changes nothing."""
+    """Put a charter into force; what is already in force, beside the same files, changes nothing."""
     current = charter_in_force(connection, agent)
-    if current is not None and current.digest == digest:
+    beside = None if files is None else tuple(sorted(files.items()))
+    if current is not None and current.digest == digest and beside in {None, current.files}:
         return current
     accepted = CharterInForce(
         agent=agent,
@@ -31,7 +41,9 @@ def accept_charter(
         path=path,
         accepted_at=from_micros(to_micros(at)),
         number=1 if current is None else current.number + 1,
+        files=beside,
     )
+    written = None if beside is None else canonical_json(dict(beside))
     append_record(
         connection,
         kind="charter.in_force",
@@ -42,6 +54,7 @@ def accept_charter(
             "number": accepted.number,
             "digest": digest,
             "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            **({} if beside is None else {"files": dict(beside)}),
         },
     )
     connection.execute(
@@ -52,6 +65,7 @@ def accept_charter(
             text=text,
             path=path,
             accepted_us=to_micros(at),
+            files=written,
         )
     )
     return accepted
@@ -93,4 +107,5 @@ def _charter(row: Row[Any]) -> CharterInForce:
         path=row.path,
         accepted_at=from_micros(row.accepted_us),
         number=row.number,
+        files=None if row.files is None else tuple(sorted(json.loads(row.files).items())),
     )

@@ -35,12 +35,19 @@ class SqlLedger:
         self.database = database
 
     def accept_charter(
-        self, *, agent: str, digest: str, text: str, path: str, at: datetime
+        self,
+        *,
+        agent: str,
+        digest: str,
+        text: str,
+        path: str,
+        at: datetime,
+        files: Mapping[str, str] | None = None,
     ) -> CharterInForce:
-        """Put a charter into force; the same digest again changes nothing."""
+        """Put a charter into force; the same digest beside the same files again changes nothing."""
         with self.database.write() as connection:
             return charters.accept_charter(
-                connection, agent=agent, digest=digest, text=text, path=path, at=at
+                connection, agent=agent, digest=digest, text=text, path=path, at=at, files=files
             )
 
     def charter(

@@ -68,6 +68,7 @@ charters = Table(
     Column("text", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("accepted_us", BigInteger, nullable=False),
+    Column("files", Text),
 )
 """Every charter that ever came into force; the highest number of an agent is the one in force."""
 

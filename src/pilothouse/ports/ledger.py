@@ -46,6 +46,7 @@ class CharterInForce:
         path: Where it was read from.
         accepted_at: When it came into force, aware UTC.
         number: 1 for the first accepted charter of the agent, one more for each change.
+        files: SHA-256 of each file that it names, as it was then, by its path as written; None when nobody looked.
     """
 
     agent: str
@@ -54,6 +55,7 @@ class CharterInForce:
     path: str
     accepted_at: datetime
     number: int
+    files: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +84,16 @@ class Ledger(Protocol):
     """Everything decided by people or by the system; durable when a method returns."""
 
     def accept_charter(
-        self, *, agent: str, digest: str, text: str, path: str, at: datetime
+        self,
+        *,
+        agent: str,
+        digest: str,
+        text: str,
+        path: str,
+        at: datetime,
+        files: Mapping[str, str] | None = None,
     ) -> CharterInForce:
-        """Put a charter into force; the same digest again changes nothing."""
+        """Put a charter into force; the same digest beside the same files again changes nothing."""
         ...
 
     def charter(

@@ -197,25 +197,48 @@ class Charter(Section):
         return rest
 
     @classmethod
-    def read_back(cls, tree: Mapping[str, Any], *, digest: str, sections: Mapping[str, str]) -> Self:
+    def read_back(
+        cls,
+        tree: Mapping[str, Any],
+        *,
+        digest: str,
+        sections: Mapping[str, str],
+        files: Mapping[str, str] | None = None,
+    ) -> Self:
         """Return a charter that was read before, with the digests that were made then.
 
         Args:
             tree: What its file holds, as plain data.
             digest: Its digest.
             sections: The digest of each section.
+            files: The digest of each file that it names, as it was put into force.
 
         Raises:
             ValidationError: This program cannot read its form.
         """
         charter = cls.model_validate(_as_read(tree))
         charter.__dict__.update(digest=digest, section_digests=dict(sections))
-        return charter
+        return charter.with_files(files)
+
+    def with_files(self, files: Mapping[str, str] | None) -> Self:
+        """Return the charter beside the files that it names.
+
+        Args:
+            files: SHA-256 of the content of each that is there, by its path as written; None when nobody looked.
+        """
+        copied = self.model_copy()
+        copied.__dict__["files"] = files
+        return copied
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form of the whole charter."""
         return charter_digest(self)
+
+    @cached_property
+    def files(self) -> Mapping[str, str] | None:
+        """SHA-256 of each file that it names, by its path as written; None when nobody looked. See `with_files`."""
+        return None
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -79,6 +79,9 @@ def check_charter(tree: LocatedTree, facts: CharterFacts) -> CharterCheck:
     wrong = {*empty, *(hit.path for hit in shaped.hits)}
     hits += shaped.hits
     charter = shaped.charter
+    if charter is not None and facts.files is not None:
+        found = {name: file.digest for name, file in facts.files.items() if file.digest is not None}
+        charter = charter.with_files(found)
     hits += _questions(values=tree.value, path=(), wrong=wrong, charter=charter)
     if charter is not None:
         told = (hit for check in CHECKS for hit in check(charter, facts))

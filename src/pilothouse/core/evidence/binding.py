@@ -20,6 +20,7 @@ __all__ = [
     "binding_in_force",
     "contract_digest",
     "first_mismatch",
+    "scope_names",
     "terms_digest",
     "under_terms",
 ]
@@ -118,11 +119,31 @@ def terms_digest(charter: Charter, kind: Kind, scope: Scope, person: str | None 
         person: Person it is about.
 
     Returns:
-        SHA-256, lower-case hex. What the charter does not have counts as nothing said.
+        SHA-256, lower-case hex. What the charter does not have counts as nothing said. Files count by their content.
     """
-    names = {**scope.model_dump(), "person": person}
+    names = scope_names(scope, person)
     said = {path: _said(charter.document, path.split("."), names) for path in kind.terms}
+    if charter.files is not None:  # what an older program put into force says nothing of contents
+        said |= {f"content of {path}": _contents(charter, path, names) for path in kind.contents}
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
+def scope_names(scope: Scope, person: str | None) -> dict[str, str | None]:
+    """Return what is filled into the paths of a kind: the parts of a scope, the person, and the runbook that it names.
+
+    Args:
+        scope: Scope of a record.
+        person: Person it is about.
+    """
+    runbook = None if scope.part is None else scope.part.removesuffix(f" by {person}")
+    return {**scope.model_dump(), "person": person, "runbook": runbook}
+
+
+def _contents(charter: Charter, path: str, names: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the digest of each file that a path of the charter names, or that is itself the name."""
+    named = names[path[1:-1]] if path.startswith("{") else _said(charter.document, path.split("."), names)
+    files = charter.files or {}
+    return {str(name): files.get(str(name)) for name in (named if isinstance(named, list) else [named])}
 
 
 def under_terms(

@@ -53,6 +53,8 @@ class Kind:
         added_to: Kind that it becomes a part of before anything is judged; empty for what a requirement asks for itself.
         terms: Paths in the charter that a record was measured under, besides a section: with `{task_type}` and the like of its
             scope, `{person}`, and `*` for every key. Bounds are none: they are read when a verdict is made.
+        contents: Paths in the charter of files of which the content was signed or measured, in the same form; `{runbook}` is
+            the file of a scope that names a runbook.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Kind:
     what: str
     added_to: str = ""
     terms: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
 
 
 def make_kind(
@@ -78,6 +81,7 @@ def make_kind(
     noun: str = "cases",
     added_to: str = "",
     terms: tuple[str, ...] = (),
+    contents: tuple[str, ...] = (),
 ) -> Kind:
     """Return a kind of evidence.
 
@@ -91,6 +95,7 @@ def make_kind(
         noun: What `n` counts.
         added_to: Kind that it becomes a part of before anything is judged.
         terms: Paths in the charter that a record was measured under.
+        contents: Paths in the charter of files of which the content was signed or measured.
 
     Example:
         >>> kind = make_kind("uptime", "Uptime", Form.RATE, "V", "Minutes in which the agent worked.", noun="minutes")
@@ -114,9 +119,10 @@ def make_kind(
         form=form,
         unit=unit or {Form.RATE: "rate", Form.COUNT: "count"}.get(form, ""),
         noun=noun,
-        binds=frozenset(letters[word[0]] for word in words) | ({Bind.TERMS} if terms else set()),
+        binds=frozenset(letters[word[0]] for word in words) | ({Bind.TERMS} if terms or contents else set()),
         section=section,
         what=what,
         added_to=added_to,
         terms=terms,
+        contents=contents,
     )

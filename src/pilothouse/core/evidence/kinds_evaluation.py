@@ -62,6 +62,7 @@ EVALUATION = (
         "L",
         "Whether a case stands in the prompt or the examples.",
         terms=(*_LABELLED, "prompts", "few_shot.path"),
+        contents=("prompts",),
     ),
     make_kind(
         "dataset.adversarial",
@@ -78,6 +79,7 @@ EVALUATION = (
         "A",
         "Whether each tag of the glossary has a case.",
         terms=(*_ATTACKS, "glossary"),
+        contents=("glossary",),
     ),
     make_kind(
         "adversarial.family",

@@ -35,7 +35,14 @@ PEOPLE = (
         "drill.completion-drop", "The drill completion-drop", _F, "S:alerts", "Whether the alert fired."
     ),
     make_kind("drill.cost-burst", "The drill cost-burst", _F, "S:alerts", "Whether the alert fired."),
-    make_kind("drill.runbook", "The runbook drill", _F, "S:alerts", "Whether its steps could be followed."),
+    make_kind(
+        "drill.runbook",
+        "The runbook drill",
+        _F,
+        "S:alerts",
+        "Whether its steps could be followed.",
+        contents=("{runbook}",),
+    ),
     make_kind(
         "drill.owner-powers",
         "The drill owner-powers",
@@ -58,6 +65,13 @@ PEOPLE = (
     ),
 )
 
+_SIGNED_FILES = {
+    "EVAL-5": ("glossary",),
+    "MON-5": ("{runbook}",),
+    "OWN-11": ("change_plan", "function.output_schema"),
+}
+"""Files that are signed with the section that names them: the section holds their paths alone."""
+
 SIGNATURES = tuple(
     make_kind(
         f"attested.{item.lower()}",
@@ -66,6 +80,7 @@ SIGNATURES = tuple(
         "S P",
         f"The named person signed the text of {item}.",
         terms=_PERSON,
+        contents=_SIGNED_FILES.get(item, ()),
     )
     for item in (
         "INT-6",

@@ -54,6 +54,7 @@ def _binds(kind: Kind) -> str:
     if kind.section:
         words = [f"section {kind.section}" if word == "section" else word for word in words]
     words = [one for one in words if one != Bind.TERMS.value] + [f"`{path}`" for path in kind.terms]
+    words += [f"content of `{path}`" for path in kind.contents]
     return ", ".join(sorted(words)) or "the agent"
 
 

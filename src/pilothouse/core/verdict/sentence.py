@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import Mismatch
+from pilothouse.core.evidence.binding import Mismatch, scope_names
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
 from pilothouse.core.evidence.kind import Form, Kind
 from pilothouse.core.verdict.numbers import day, in_unit, interval, percent, short_digest
@@ -113,7 +113,7 @@ class Voice:
 
     def _filled(self, path: str) -> str:
         """Return a path of the charter with the names of this item in it."""
-        names = {**self.scope.model_dump(), "person": self.person}
+        names = scope_names(self.scope, self.person)
         return ".".join(str(names[step[1:-1]]) if step[0] == "{" else step for step in path.split("."))
 
     def _measured(self, found: Assessment) -> str:
@@ -156,7 +156,8 @@ class Voice:
     def stale_binding(self, mismatch: Mismatch) -> str:
         """There is a record, and it is bound to something else."""
         if mismatch.what == "terms":
-            said = ", ".join(f"`{self._filled(path)}`" for path in self.kind.terms)
+            paths = dict.fromkeys((*self.kind.terms, *self.kind.contents))
+            said = ", ".join(f"`{self._filled(path)}`" for path in paths)
             return (
                 f"{self.kind.title}{self._on()}: nothing is known under the charter as it is now;"
                 f" something changed in {said}, and what was known before does not count."

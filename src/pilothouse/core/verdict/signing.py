@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import SECTIONS, canonical_json, charter_document
+from pilothouse.core.charter.files import named_files
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
@@ -77,7 +78,14 @@ class Asked:
     def key(self) -> str:
         """Digest of what is signed: another text, person or requirement has another one."""
         text = canonical_json(
-            [self.requirement, self.kind, self.scope.label, self.person, self.binds.section_digest]
+            [
+                self.requirement,
+                self.kind,
+                self.scope.label,
+                self.person,
+                self.binds.section_digest,
+                self.binds.contract,
+            ]
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -152,7 +160,7 @@ def _with_state(
 
 
 def section_text(charter: Charter, section: str | None) -> str:
-    """Return the text of a section as it is signed: one key after another, values as canonical JSON.
+    """Return the text of a section as it is signed: one key after another, values as canonical JSON, and the files by digest.
 
     Args:
         charter: The charter.
@@ -170,6 +178,12 @@ def section_text(charter: Charter, section: str | None) -> str:
             lines += [f"{key}:", *(f"  - {canonical_json(one)}" for one in value)]
         else:
             lines.append(f"{key}: {canonical_json(value)}")
+    named = named_files({key: document[key] for key in SECTIONS[section]})
+    lines += [
+        f"content of {file}: sha256 {(charter.files or {})[file]}"
+        for file in named
+        if file in (charter.files or {})
+    ]
     return "\n".join(lines)
 
 

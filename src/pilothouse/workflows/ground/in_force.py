@@ -71,7 +71,7 @@ def charter_of(record: CharterInForce) -> Charter:
     """
     tree = read_charter_text(record.text, file=record.path)
     try:
-        return Charter.model_validate(tree.value)
+        charter = Charter.model_validate(tree.value)
     except ValidationError as error:
         lines = tuple(
             f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}"
@@ -83,6 +83,7 @@ def charter_of(record: CharterInForce) -> Charter:
             findings=lines,
             subject=record.agent,
         ) from error
+    return charter.with_files(None if record.files is None else dict(record.files))
 
 
 def newest_verdict(ledger: Ledger, agent: str, *, at: datetime | None = None) -> AgentVerdict | None:

@@ -55,8 +55,12 @@ DAYS_EVERY_S = 600.0
 """A finished day is written within ten minutes of its hour; a tick without work reads one page of the ledger."""
 
 
+_Stamps = tuple[tuple[int, int] | None, ...]
+"""Times and sizes of a charter file and of the files that it names."""
+
+
 class CharterWatch:
-    """Puts a charter file into force again whenever it changed on the disk.
+    """Puts a charter file into force again whenever it, or a file that it names, changed on the disk.
 
     Args:
         ledger: Where charters stand.
@@ -67,16 +71,18 @@ class CharterWatch:
     def __init__(self, ledger: Ledger, paths: Sequence[Path], on_note: Callable[[str], None]) -> None:
         self._ledger = ledger
         self._on_note = on_note
-        self._stamps: dict[Path, tuple[int, int] | None] = {path: _stamp(path) for path in paths}
+        named = {one.path: [name for name, _ in one.files or ()] for one in ledger.charters()}
+        self._named: dict[Path, list[str]] = {path: named.get(str(path.absolute()), []) for path in paths}
+        self._stamps: dict[Path, _Stamps] = {path: self._look_at(path) for path in paths}
 
     def look(self, now: datetime) -> None:
         """Accept what changed since the last look; a broken file leaves the charter in force as it is."""
         for path, known in self._stamps.items():
-            stamp = _stamp(path)
-            if stamp == known:
+            stamps = self._look_at(path)
+            if stamps == known:
                 continue
-            self._stamps[path] = stamp
-            if stamp is None:
+            self._stamps[path] = stamps
+            if stamps[0] is None:
                 self._on_note(f"{path} is gone; the charter in force stays.")
                 continue
             try:
@@ -87,8 +93,14 @@ class CharterWatch:
                 self._stamps[path] = known
                 raise
             else:
+                named = [name for name, _ in accepted.record.files or ()]
+                if named != self._named[path]:  # the next look compares the files that it names now
+                    self._named[path], self._stamps[path] = named, stamps[:1]
                 if accepted.changed:
                     self._on_note(_came_into_force(self._ledger, accepted.record))
+
+    def _look_at(self, path: Path) -> _Stamps:
+        return (_stamp(path), *(_stamp(path.parent / name) for name in self._named[path]))
 
 
 def _came_into_force(ledger: Ledger, record: CharterInForce) -> str:

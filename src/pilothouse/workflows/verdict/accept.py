@@ -49,7 +49,7 @@ class Acceptance:
 def accept_file(ledger: Ledger, path: Path, now: datetime, *, actor: str) -> Acceptance:
     """Check a charter file and put it into force.
 
-    The same content again changes nothing. A file that breaks rules changes nothing either: an earlier
+    The same content beside the same files again changes nothing. A file that breaks rules changes nothing either: an earlier
     charter of the agent stays in force, the rejection is recorded once for each content, and verdicts
     carry a note until a valid file is accepted.
 
@@ -74,7 +74,9 @@ def accept_file(ledger: Ledger, path: Path, now: datetime, *, actor: str) -> Acc
     if before is not None and before.digest != digest:
         # First, so that a kill behind it lets no tool do more than two persons agreed to.
         note_widening(ledger, before, charter, digest=digest, actor=actor, now=now)
-    record = ledger.accept_charter(agent=charter.agent, digest=digest, text=text, path=str(file), at=now)
+    record = ledger.accept_charter(
+        agent=charter.agent, digest=digest, text=text, path=str(file), at=now, files=charter.files
+    )
     changed = before is None or before.number != record.number
     if changed or rejection_note(ledger, charter.agent) is not None:
         _record(ledger, ACCEPTED, record.agent, now, actor, number=record.number, digest=record.digest)

@@ -76,12 +76,13 @@ def open_sitting(installation: Installation, record: CharterInForce, at: datetim
 
 
 def _form(record: CharterInForce, dockets: Dockets) -> str:
-    return hashlib.sha256(f"{record.digest} {dockets.decider}".encode()).hexdigest()
+    return hashlib.sha256(f"{record.digest} {record.files} {dockets.decider}".encode()).hexdigest()
 
 
 def _read_back(record: CharterInForce, kept: KeptDocket) -> Charter | None:
     try:
-        return Charter.read_back(kept.charter, digest=record.digest, sections=kept.sections)
+        files = None if record.files is None else dict(record.files)
+        return Charter.read_back(kept.charter, digest=record.digest, sections=kept.sections, files=files)
     except ValidationError:
         return None  # whoever reads the file says what is wrong
 
