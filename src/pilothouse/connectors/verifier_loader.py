@@ -8,13 +8,15 @@ are therefore imported relatively (`from .db import connect`).
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -32,6 +34,12 @@ USE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<function>[A-Z
 
 ROOT_PREFIX = "_pilothouse_charter_"
 
+DIGEST = "__pilothouse_digest__"
+"""Where a loaded module keeps the digest of what it was made of."""
+
+NEIGHBOURS_MAX = 200
+"""Files of one verifier that are looked at; one that imports more is a program of its own, and is installed."""
+
 _LOADING = threading.Lock()
 
 
@@ -41,8 +49,8 @@ class LoadedVerifier:
 
     Attributes:
         use: `module:function` as the charter names it.
-        source_digest: SHA-256 of the file it stands in, lower-case hex.
-        file: That file.
+        source_digest: SHA-256 of the file it stands in, lower-case hex; where it imports neighbours, of all of them.
+        file: The file it stands in.
         ask: The function. What it returns is not to be trusted yet.
     """
 
@@ -91,7 +99,8 @@ def load_verifier(use: str, folder: Path) -> LoadedVerifier:
             place=place,
         )
     _check_callable(use, function, place)
-    return LoadedVerifier(use=use, source_digest=_digest(use, source), file=source, ask=function)
+    digest = getattr(module, DIGEST, None) if file else _digest(use, source)
+    return LoadedVerifier(use=use, source_digest=str(digest), file=source, ask=function)
 
 
 def _file_in(folder: Path, module_name: str) -> Path | None:
@@ -103,6 +112,10 @@ def _file_in(folder: Path, module_name: str) -> Path | None:
 
 
 def _digest(use: str, file: Path) -> str:
+    return hashlib.sha256(_content(use, file)).hexdigest()
+
+
+def _content(use: str, file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -119,21 +132,61 @@ def _digest(use: str, file: Path) -> str:
             subject=use,
             place=Place(str(file)),
         )
-    return hashlib.sha256(content).hexdigest()
+    return content
+
+
+def _sources(use: str, folder: Path, file: Path) -> dict[Path, str]:
+    """Return what a verifier is made of: its file and the neighbours it imports, however far, each with its digest."""
+    found: dict[Path, str] = {}
+    waiting = [file]
+    while waiting and len(found) < NEIGHBOURS_MAX:
+        one = waiting.pop()
+        if one not in found:
+            content = _content(use, one)
+            found[one] = hashlib.sha256(content).hexdigest()
+            waiting += _neighbours(content, folder, one)
+    return found
+
+
+def _neighbours(content: bytes, folder: Path, file: Path) -> Iterator[Path]:
+    try:
+        nodes = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.ImportFrom)]
+    except (SyntaxError, ValueError, RecursionError):
+        return  # importing it says what is wrong with it
+    for node in nodes:
+        if node.level:
+            stem = file.parents[node.level - 1] if node.level <= len(file.parents) else folder.parent
+            names = (node.module or "").split(".") if node.module else []
+            for parts in (names, *([*names, alias.name] for alias in node.names)):
+                near = _file_in(stem, ".".join(parts)) if parts and stem.is_relative_to(folder) else None
+                if near is not None:
+                    yield near
+
+
+def _digest_of(sources: dict[Path, str], folder: Path) -> str:
+    if len(sources) == 1:
+        return next(iter(sources.values()))
+    lines = (f"{digest} {one.relative_to(folder).as_posix()}\n" for one, digest in sources.items())
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def _load_file(use: str, folder: Path, module_name: str, file: Path) -> ModuleType:
-    """Load a file of the folder, once for each form of it."""
+    """Load a file of the folder, once for each form of it and of the neighbours it imports."""
     root = ROOT_PREFIX + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     name = f"{root}.{module_name}"
-    digest = _digest(use, file)
+    sources = _sources(use, folder, file)
+    digest = _digest_of(sources, folder)
     with _LOADING:
         known = sys.modules.get(name)
         if known is not None:
-            if getattr(known, "__pilothouse_digest__", None) == digest:
+            if getattr(known, DIGEST, None) == digest:
                 return known
             for loaded in [one for one in sys.modules if one.startswith(f"{root}.")]:
                 del sys.modules[loaded]  # its neighbours may have changed with it
+            for one in sources:
+                # Byte code is known by the second and the size of its source: an edit within a second would be missed.
+                Path(importlib.util.cache_from_source(str(one))).unlink(missing_ok=True)
+            importlib.invalidate_caches()
         _add_packages(root, folder, module_name)
         module = ModuleType(name)
         module.__file__ = str(file)
@@ -153,7 +206,7 @@ def _load_file(use: str, folder: Path, module_name: str, file: Path) -> ModuleTy
             if not isinstance(error, (Exception, SystemExit)):
                 raise
             raise _failed_import(use, error, folder, file) from error
-        module.__dict__["__pilothouse_digest__"] = digest
+        module.__dict__[DIGEST] = digest
         return module
 
 

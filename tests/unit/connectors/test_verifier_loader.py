@@ -90,6 +90,39 @@ def test_a_changed_file_is_loaded_anew_and_an_unchanged_one_keeps_its_state(fold
     assert changed.source_digest != first.source_digest
 
 
+def test_a_changed_neighbour_is_another_form_of_the_verifier(folder):
+    """What it confirmed through `db.py` of yesterday went on to be said, under the digest of an unchanged file."""
+    verifier = write(
+        folder,
+        "from .db import ANSWER\n\ndef matches(task):\n    from . import later\n    return ANSWER, later.SAID\n",
+    )
+    write(folder, "from .deep import ANSWER\n", name="db")
+    write(folder, "ANSWER = 1\n", name="deep")
+    write(folder, "SAID = 1\n", name="later")
+    write(folder, "def other(task):\n    return 'other'\n", name="mail")
+    first = load_verifier("verifiers.erp:matches", folder)
+    assert first.ask(TASK) == (1, 1)
+    write(folder, "ANSWER = 2\n", name="deep")
+    second = load_verifier("verifiers.erp:matches", folder)
+    assert second.ask(TASK) == (2, 1)
+    write(folder, "SAID = 2\n", name="later")
+    third = load_verifier("verifiers.erp:matches", folder)
+    assert third.ask(TASK) == (2, 2)
+    write(folder, "def other(task):\n    return 'changed'\n", name="mail")
+    assert load_verifier("verifiers.erp:matches", folder).source_digest == third.source_digest
+    assert len({first.source_digest, second.source_digest, third.source_digest}) == 3
+    assert third.file == verifier
+
+
+@pytest.mark.parametrize(
+    "text", ["from ....x import y", "from .erp import matches", "from .gone import x", "import os"]
+)
+def test_an_import_that_leads_out_of_the_folder_or_nowhere_is_not_followed(folder, text):
+    write(folder, f"def matches(task):\n    {text}\n    return True\n")
+    loaded = load_verifier("verifiers.erp:matches", folder)
+    assert loaded.source_digest == hashlib.sha256(loaded.file.read_bytes()).hexdigest()
+
+
 def test_an_installed_function_is_loaded_when_the_folder_has_none(folder):
     loaded = load_verifier("pilothouse.core.evidence.claim:says_done", folder)
     assert loaded.file.name == "claim.py"

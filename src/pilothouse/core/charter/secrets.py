@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["REDACTED", "assigned_secret", "forms_in", "redacted", "secret_kind"]
+__all__ = ["REDACTED", "assigned_secret", "forms_in", "redacted", "secret_kind", "without_credentials"]
 
 REDACTED = "[redacted]"
 """What stands where a secret stood."""
@@ -150,6 +150,40 @@ def secret_kind(text: str) -> str | None:
         ('model provider key', None)
     """
     return next((kind for kind, form in forms_in(text) if form.search(text)), None)
+
+
+_IN_ADDRESS = re.compile(r"(?P<scheme>://)[^\s/?#@'\"]{1,500}@|[?][^\s'\"<>)]+|(?P<path>\burl: /)\S+")
+"""Where an address carries a credential: before its host, in its query, or in the path that a client's error quotes by itself."""
+
+_SET = re.compile(
+    r"(?i)\b(?P<name>(?:api[_-]?key|passw(?:or)?d|pwd|secret|token|authorization)\s{0,4}[:=]\s{0,4})"
+    r"(?P<scheme>(?:basic|bearer)\s{1,4})?[^\s;,&'\"]{1,500}"
+)
+
+
+def without_credentials(text: str) -> str:
+    """Return what a client of another system said of a failure, without what it signed in with.
+
+    Stricter than `redacted`: of such a text nobody needs a query, or the value of anything that is called a password.
+
+    Args:
+        text: Text of an exception, one line.
+
+    Example:
+        >>> without_credentials("401 for url 'https://erp:pw@erp.corp/x?api_key=S1' with PWD=ge;")
+        "401 for url 'https://[redacted]@erp.corp/x?[redacted]' with PWD=[redacted];"
+    """
+    return _IN_ADDRESS.sub(_blank, _SET.sub(_unset, redacted(text)))
+
+
+def _unset(found: re.Match[str]) -> str:
+    return f"{found['name']}{found['scheme'] or ''}{REDACTED}"
+
+
+def _blank(found: re.Match[str]) -> str:
+    if found["scheme"]:
+        return f"://{REDACTED}@"
+    return f"{found['path']}{REDACTED}" if found["path"] else f"?{REDACTED}"
 
 
 def redacted(text: str) -> str:

@@ -144,7 +144,6 @@ _BY_TASK_TYPE: tuple[Callable[[Charter, str, Sequence[Task], Sequence[Outcome]],
     measure_sampling,
     measure_critical,
     measure_discrepancy,
-    measure_unverifiable,
 )
 
 
@@ -202,6 +201,9 @@ def _fold(
                 found = measure(charter, name, typed, said)
                 if found is not None:
                     yield writer.record(found, Scope(task_type=name), version)
+            found = measure_unverifiable(charter, name, typed, said, at_ns=unix_ns(writer.now))
+            if found is not None:
+                yield writer.record(found, Scope(task_type=name), version)
         whole = (
             measure_models(charter, own),
             measure_critical(charter, None, own, answered),

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.claim import says_done
+from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 
 __all__ = [
+    "answer_term",
     "measure_critical",
     "measure_discrepancy",
     "measure_quality",
@@ -61,16 +64,56 @@ def measure_discrepancy(
 
 
 def measure_unverifiable(
-    _charter: Charter, _name: str | None, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+    charter: Charter, name: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], *, at_ns: int
 ) -> Measurement | None:
-    """Count claims that nobody can check; a pending one still has time."""
-    return _claims(
+    """Count claims that nobody can check; one without an answer has its time, and then it counts against the proof.
+
+    A verifier that cannot be loaded, or a system that nobody reaches, answers nothing: what was answered before says
+    nothing about what came since.
+
+    Args:
+        charter: The charter; the terms of the verifier say how long an answer may take.
+        name: Task type.
+        tasks: Its tasks.
+        outcomes: Their outcomes.
+        at_ns: The moment, Unix nanoseconds UTC.
+    """
+    found = _claims(
         "unverifiable",
         outcomes,
         OutcomeStatus.UNVERIFIABLE,
         OutcomeStatus.VERIFIED,
         OutcomeStatus.CONTRADICTED,
     )
+    term = answer_term(charter, name)
+    if found is None or term is None:
+        return found
+    settled = {outcome.trace_id for outcome in outcomes if outcome.status is not OutcomeStatus.PENDING}
+    over_ns = at_ns - term // timedelta(microseconds=1) * 1_000
+    unknown = sum(
+        says_done(task)
+        and task.end_ns < over_ns
+        and task.trace_id not in settled
+        and not is_erased(task.claim)
+        for task in tasks
+    )
+    return (
+        replace(found, n=found.n + unknown, counts={**found.counts, "unknown": unknown}) if unknown else found
+    )
+
+
+def answer_term(charter: Charter, name: str) -> timedelta | None:
+    """Return how long after a task its claim may go without an answer, or None while the charter does not say.
+
+    Args:
+        charter: The charter.
+        name: Task type.
+    """
+    verifier = known(charter.task_types[name].verifier)
+    after, retry_for = (
+        (None, None) if verifier is None else (known(verifier.after), known(verifier.retry_for))
+    )
+    return None if after is None or retry_for is None else after + retry_for
 
 
 def measure_quality(

@@ -173,8 +173,13 @@ def _estimate(found: Estimate | NotEnoughEvidence) -> Estimate:
     return found
 
 
-def _unknown_words(rate: _Rate) -> str:
-    return f"{rate.unknown:,} of {rate.n:,} do not say how they ended" if rate.unknown else ""
+def _unknown_words(rate: _Rate, kind: str) -> str:
+    what = (
+        "still have no answer though their time for one is over"
+        if kind == "unverifiable"
+        else "do not say how they ended"
+    )
+    return f"{rate.unknown:,} of {rate.n:,} {what}" if rate.unknown else ""
 
 
 def _in_all(rate: _Rate, further: int | None) -> int | None:
@@ -190,7 +195,7 @@ def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessm
     rate = _rate(record)
     told = rate.good + rate.bad
     if told == 0:
-        return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate))
+        return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate, record.kind))
     value = rate.good / told
     shown = _estimate(jeffreys_interval(rate.good, told))
     lost = (1 - value) / (1 - bound) if bound < 1 else math.inf
@@ -218,7 +223,7 @@ def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessm
         n_needed=needed,
         share_lost=lost,
         method=str(shown.method),
-        why=_unknown_words(rate),
+        why=_unknown_words(rate, record.kind),
     )
 
 
@@ -226,7 +231,7 @@ def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Ass
     rate = _rate(record)
     told = rate.good + rate.bad
     if told == 0:
-        return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate))
+        return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate, record.kind))
     value = rate.bad / told
     shown = _estimate(jeffreys_interval(rate.bad, told))
     lower = (
@@ -252,7 +257,7 @@ def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Ass
         n_needed=needed,
         share_lost=value / bound,
         method=str(shown.method),
-        why=_unknown_words(rate),
+        why=_unknown_words(rate, record.kind),
     )
 
 
@@ -260,7 +265,9 @@ def _zero(least: int, record: Evidence) -> Assessment:
     rate = _rate(record)
     told = rate.good + rate.bad
     if told == 0:
-        return Assessment(proof=Proof.OPEN, n=0, n_needed=least, share_lost=1.0, why=_unknown_words(rate))
+        return Assessment(
+            proof=Proof.OPEN, n=0, n_needed=least, share_lost=1.0, why=_unknown_words(rate, record.kind)
+        )
     if rate.bad:
         shown = _estimate(jeffreys_interval(rate.bad, told))
         return Assessment(
@@ -283,7 +290,7 @@ def _zero(least: int, record: Evidence) -> Assessment:
         n_needed=None if enough else max(least, told + rate.unknown),
         share_lost=0.0 if enough else max(0.0, 1 - told / least),
         method=str(bounded.method),
-        why=_unknown_words(rate),
+        why=_unknown_words(rate, record.kind),
     )
 
 

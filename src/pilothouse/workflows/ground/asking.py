@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
+from pilothouse.core.charter.secrets import redacted, without_credentials
 from pilothouse.core.evidence.outcome import Finding, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 
@@ -55,7 +56,7 @@ def parse_finding(value: object) -> Finding | None:
         value: A `Finding`, an `OutcomeStatus`, its name as text, or a bool (true means verified).
 
     Returns:
-        The finding, with texts cut to their limits, or None when it is nothing of these.
+        The finding, with texts as a ledger can keep them and cut to their limits, or None when it is nothing of these.
 
     Example:
         >>> parse_finding(False).status.value, parse_finding("Verified").status.value, parse_finding(1)
@@ -74,9 +75,14 @@ def parse_finding(value: object) -> Finding | None:
         return None
     return Finding(
         status=named.status,
-        found=value.found[:FOUND_CHARACTERS_MAX],
-        critical=value.critical[:CRITICAL_CHARACTERS_MAX] if value.critical else None,
+        found=redacted(_keepable(value.found))[:FOUND_CHARACTERS_MAX],
+        critical=_keepable(value.critical)[:CRITICAL_CHARACTERS_MAX] if value.critical else None,
     )
+
+
+def _keepable(text: str) -> str:
+    """Return a text that every ledger can keep: a record of fixed width ends in NULs, and JSON of others holds half characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def abandoned_calls() -> int:
@@ -165,7 +171,15 @@ class _Worker:
             try:
                 answer = self._ask(task)
             except BaseException as error:  # noqa: BLE001 - a verifier's SystemExit must not end the worker unnoticed
-                # Only the kind and the first line: a message may quote the record it was about.
-                first_line = (str(error).splitlines() or [""])[0][:FOUND_CHARACTERS_MAX]
-                answer = _Raised(f"{type(error).__name__}: {first_line}".rstrip(": "))
+                answer = _Raised(f"{type(error).__name__}: {_first_line(error)}".rstrip(": "))
             self._answers.put(answer)
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what may be shown of an error: a message may quote the record it was about, and the address with its key."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an error whose words fail would end the thread, and look like a call that hangs
+        return ""
+    line = (text[: 2 * FOUND_CHARACTERS_MAX].splitlines() or [""])[0]
+    return without_credentials(_keepable(line))[:FOUND_CHARACTERS_MAX]

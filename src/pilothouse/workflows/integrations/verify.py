@@ -7,6 +7,8 @@ killed run, a second process or a repeated call costs at most a question asked t
 
 from __future__ import annotations
 
+import hashlib
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.errors import ExtensionError, PilothouseError
+from pilothouse.errors import ExtensionError, MalformedRecord, PilothouseError
 from pilothouse.ports.lake import Lake, TaskCursor, TaskFilter
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.ground.asking import Answer, Asker
@@ -113,9 +115,21 @@ class _Tick:
     more: bool = False
     found: Counter[OutcomeStatus] = field(default_factory=Counter)
     problems: dict[VerifyProblem, None] = field(default_factory=dict)
+    share_asked: int = 0
+    share_ends_s: float = 0.0
+
+    def share(self, among: int) -> None:
+        """Give the next verifier its part of what is left: a slow one takes nothing from those after it.
+
+        Args:
+            among: How many have still to be asked, this one included.
+        """
+        now_s = time.monotonic()
+        self.share_asked = self.asked + math.ceil((self.limits.calls_max - self.asked) / among)
+        self.share_ends_s = now_s + max(0.0, self.ends_s - now_s) / among
 
     def is_over(self) -> bool:
-        return self.asked >= self.limits.calls_max or time.monotonic() >= self.ends_s
+        return self.asked >= self.share_asked or time.monotonic() >= self.share_ends_s
 
 
 def verify_due(
@@ -144,10 +158,17 @@ def verify_due(
     """
     used = limits or VerifyLimits()
     tick = _Tick(limits=used, ends_s=time.monotonic() + used.tick_s)
-    for record in installation.ledger.charters():
-        if agent is None or record.agent == agent:
-            for case in _cases(record, tick):
-                _verify_case(installation, case, now, tick, thorough=thorough)
+    waiting = [
+        case
+        for record in installation.ledger.charters()
+        if agent is None or record.agent == agent
+        for case in _cases(record, tick)
+        if next(_due(installation.lake, installation.ledger, case, now, thorough=thorough), None) is not None
+    ]
+    waiting.sort(key=lambda case: _lot(case, now))
+    for place, case in enumerate(waiting):
+        tick.share(len(waiting) - place)
+        _verify_case(installation, case, now, tick, thorough=thorough)
     return VerifyReport(
         asked=tick.asked,
         found=tuple(sorted(tick.found.items())),
@@ -166,6 +187,11 @@ def _cases(record: CharterInForce, tick: _Tick) -> Iterator[VerifierCase]:
         case = verifier_case(record, name, task_type)
         if case is not None:
             yield case
+
+
+def _lot(case: VerifierCase, now: datetime) -> bytes:
+    """Return a place in the order of a tick, another one in each: where many hang, none is always the last."""
+    return hashlib.sha256(f"{now.isoformat()} {case.record.agent} {case.task_type}".encode()).digest()
 
 
 def _verify_case(
@@ -201,11 +227,23 @@ def _verify_case(
                 _note_answer(tick, case, verifier, answer)
                 answered.append(outcome)
                 if len(answered) >= SAVE_EVERY:
-                    installation.ledger.save_outcomes(answered)
+                    _save(installation.ledger, case, answered, tick)
                     answered.clear()
     finally:
         if answered:
-            installation.ledger.save_outcomes(answered)
+            _save(installation.ledger, case, answered, tick)
+
+
+def _save(ledger: Ledger, case: VerifierCase, answered: list[Outcome], tick: _Tick) -> None:
+    """Keep answers; one about a task whose own words no database can hold costs no other its place."""
+    try:
+        ledger.save_outcomes(answered)
+    except MalformedRecord:
+        for outcome in answered:
+            try:
+                ledger.save_outcomes([outcome])
+            except MalformedRecord as error:
+                _note(tick, case, f"task {outcome.trace_id[:8]}: {error}")
 
 
 def _chain(
@@ -235,16 +273,17 @@ def _due(
             if outcome is not None and outcome.status is not OutcomeStatus.PENDING:
                 continue
             settled = False
-            if task.end_ns <= due_ns and (outcome is None or now >= _next_attempt(outcome)):
+            if task.end_ns <= due_ns and (outcome is None or _is_paused_no_more(outcome, now)):
                 yield task, outcome
         if page.next_cursor is None or (claims and settled and not thorough):
             return
         before, limit = page.next_cursor, PAGE_TASKS
 
 
-def _next_attempt(outcome: Outcome) -> datetime:
+def _is_paused_no_more(outcome: Outcome, now: datetime) -> bool:
+    """Return whether a pending claim is asked about again; an answer from the future is of a clock that was ahead."""
     doubled: timedelta = RETRY_FIRST * (1 << min(outcome.attempts - 1, 16))
-    return outcome.verified_at + min(RETRY_MAX, doubled)
+    return now >= outcome.verified_at + min(RETRY_MAX, doubled) or now < outcome.verified_at - RETRY_MAX
 
 
 def _outcome(

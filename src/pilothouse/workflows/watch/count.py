@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.claim import is_erased, says_done
+from pilothouse.core.evidence.outcome_measures import answer_term, quality_is_outcome
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.type_day import TypeDay
 from pilothouse.core.statistics.rates import RateReading, RateState, RateWatch
 from pilothouse.core.verdict.numbers import percentage
@@ -133,16 +134,20 @@ class DayCounter:
         self._book.say(name, CONFIDENCE, day, document, "warning" if reading.alarm else "quiet")
 
     def _is_unsettled(self, read: WatchedDay, folded: dict[str, TypeDay]) -> bool:
-        """Whether claims of a day are still to be settled."""
-        longest = max(
-            (
-                retry
-                for terms in self._charter.task_types.values()
-                if terms.verifier is not None and (retry := known(terms.verifier.retry_for)) is not None
-            ),
-            default=timedelta(),
+        """Whether claims of a day are still to be settled: asked about in vain so far, or not asked about yet."""
+        terms = {name: answer_term(self._charter, name) for name in self._charter.task_types}
+        longest = max((term for term in terms.values() if term is not None), default=timedelta())
+        return self._now < read.start + DAY + longest + LATE and (
+            any(one.pending for one in folded.values())
+            or any(
+                says_done(task)
+                and not is_erased(task.claim)
+                and standing_outcome(task, read.outcomes.get(task.trace_id)) is None
+                for name, term in terms.items()
+                if term is not None
+                for task in read.by_type.get(name, ())
+            )
         )
-        return any(one.pending for one in folded.values()) and self._now < read.start + DAY + longest + LATE
 
     def _judge(self, read: WatchedDay) -> None:
         judged = self._reader.judged(read)

@@ -13,6 +13,7 @@ from pilothouse.core.charter.secrets import (
     forms_in,
     redacted,
     secret_kind,
+    without_credentials,
 )
 
 SECRETS = [
@@ -128,4 +129,31 @@ def test_many_beginnings_of_secrets_are_looked_through_once(unit):
     """Each beginning was followed to the end of the text: 80 kB in a prompt kept who writes the record for 7 s."""
     began = time.perf_counter()
     redacted(unit * (300_000 // len(unit)))
+    assert time.perf_counter() - began < 5.0
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "401 for url 'https://erp:pw@erp.corp/x?api_key=S1'",
+            "401 for url 'https://[redacted]@erp.corp/x?[redacted]'",
+        ),
+        (
+            "Max retries exceeded with url: /services/T0/B0/K3Y (no)",
+            "Max retries exceeded with url: /[redacted] (no)",
+        ),
+        ("login failed: UID=a;PWD=geheim;DB=x", "login failed: UID=a;PWD=[redacted];DB=x"),
+        ("Authorization: Bearer abc.def was refused", "Authorization: Bearer [redacted] was refused"),
+        ("is the ERP there? No", "is the ERP there? No"),
+    ],
+)
+def test_what_a_client_says_of_a_failure_is_shown_without_what_it_signed_in_with(said, shown):
+    assert without_credentials(said) == shown
+
+
+@pytest.mark.parametrize("unit", ["://", "a://a@", "?", "url: /", "token=", "token   ", "pwd: basic "])
+def test_many_beginnings_of_addresses_are_looked_through_once(unit):
+    began = time.perf_counter()
+    without_credentials(unit * (300_000 // len(unit)))
     assert time.perf_counter() - began < 5.0

@@ -11,6 +11,7 @@ import pytest
 from evidence_made import V1, V2, edited_charter, load_charter
 
 from pilothouse.core.evidence.admission import refusal
+from pilothouse.core.evidence.claim import ERASED_CLAIM
 from pilothouse.core.evidence.evidence import Scope, Source
 from pilothouse.core.evidence.fold import (
     Window,
@@ -21,6 +22,8 @@ from pilothouse.core.evidence.fold import (
 )
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
+from pilothouse.core.verdict.requirement import Ceiling
+from pilothouse.core.verdict.rules import Proof, assess
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WINDOW = Window(start=NOW - timedelta(days=7), end=NOW)
@@ -219,9 +222,43 @@ def test_truth_counts_what_the_system_of_record_answers():
     assert (po(records, "discrepancy").n, po(records, "discrepancy").good) == (6, 5)
     assert po(records, "discrepancy").counts == {"pending": 1}
     assert po(records, "discrepancy").items == (f"{5:032x}",)
-    assert (po(records, "unverifiable").n, po(records, "unverifiable").good) == (7, 6)
+    assert (po(records, "unverifiable").n, po(records, "unverifiable").good) == (10, 6)
+    assert po(records, "unverifiable").counts == {"pending": 1, "unknown": 3}
     assert (po(records, "quality").n, po(records, "quality").good) == (6, 5)
     assert (po(records, "sampling").n, po(records, "sampling").good) == (10, 6)
+
+
+def test_a_claim_without_an_answer_has_its_time_and_then_counts_against_the_proof_that_claims_can_be_checked():
+    """A verifier that cannot be loaded answers nothing: what it confirmed on Monday proved the whole week."""
+    term_over = NOW - timedelta(hours=24, minutes=10)
+    ends = [term_over - timedelta(minutes=1)] * 3 + [term_over + timedelta(minutes=1)] * 2
+    asked = [task(number, end_ns=int(end.timestamp()) * 10**9) for number, end in enumerate(ends, start=100)]
+    erased = replace(asked[0], trace_id="e" * 32, claim=ERASED_CLAIM)
+    failed = replace(asked[0], trace_id="f" * 32, result=TaskResult.FAILED)
+    told = [outcome(number, OutcomeStatus.VERIFIED) for number in range(60)]
+    found = po(fold([*map(task, range(60)), *asked, erased, failed], told), "unverifiable")
+    assert (found.n, found.good, found.counts) == (63, 60, {"unknown": 3})
+
+
+@pytest.mark.parametrize(("answered", "proof"), [(400, Proof.PROVED), (40, Proof.OPEN)])
+def test_claims_that_nobody_was_asked_about_are_not_proved_to_be_checked(answered, proof):
+    told = [outcome(number, OutcomeStatus.VERIFIED) for number in range(answered)]
+    found = po(fold(map(task, range(400)), told), "unverifiable")
+    ruled = assess(Ceiling(bound=0.05, stream=True), 0.05, found)
+    assert ruled.proof is proof
+    assert ruled.why == (
+        "" if answered == 400 else "360 of 400 still have no answer though their time for one is over"
+    )
+
+
+def test_an_open_term_of_a_verifier_leaves_what_is_asked_about_as_it_is(tmp_path):
+    path = tmp_path / "charter.yaml"
+    path.write_text(edited_charter(("retry_for: 24h", 'retry_for: "?"')), encoding="utf-8")
+    charter = load_charter(path)
+    tasks, told = [task(1), task(2)], [outcome(1, OutcomeStatus.VERIFIED)]
+    records = fold_window(charter, tasks, told, WINDOW, NOW, source=SOURCE)
+    found = next(one for one in records if one.kind == "unverifiable" and one.scope.task_type == "po_invoice")
+    assert (found.n, found.counts) == (1, {})
 
 
 def test_the_latest_answer_about_a_task_counts():

@@ -132,3 +132,29 @@ def test_all_questions_come_from_one_thread():
         for _ in range(3):
             asker.ask(TASK)
     assert len(threads) == 1
+
+
+def test_what_no_ledger_can_keep_is_left_out_of_a_finding():
+    """A record of fixed width ends in NULs, and JSON of others holds half characters: one ended the asking for all."""
+    said = Finding(status=OutcomeStatus.VERIFIED, found="in A7\x00\x00 \ud800", critical="paid\x00twice")
+    found = ask(lambda _task: said).finding
+    assert (found.found, found.critical) == ("in A7 ?", "paidtwice")
+
+
+def test_an_error_is_shown_without_what_the_verifier_signed_in_with():
+    def refused(_task):
+        raise ConnectionError("401 for url 'https://erp:pw@erp.corp/x?api_key=S1' \ud800")
+
+    assert ask(refused).problem == "ConnectionError: 401 for url 'https://[redacted]@erp.corp/x?[redacted]' ?"
+
+
+def test_an_error_whose_words_fail_is_an_error_and_no_call_that_hangs():
+    class Odd(Exception):
+        def __str__(self):
+            raise ValueError
+
+    def odd(_task):
+        raise Odd
+
+    answer = ask(odd)
+    assert (answer.problem, answer.timed_out) == ("Odd", False)

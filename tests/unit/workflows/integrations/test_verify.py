@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from fresh_ledger import ledger_url
 from source_tree import ROOT
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult
+from pilothouse.ledger.ledger import open_ledger
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.ground.installation import Installation
@@ -323,3 +325,63 @@ def test_a_contradiction_is_not_undone_by_another_claim(installation):
     installation.lake.add([replace(task(1), revision=1)])
     assert verify_due(installation, NOW + MINUTE).asked == 0
     assert statuses(installation) == {"001": "contradicted"}
+
+
+def test_a_claim_that_no_ledger_can_keep_costs_the_others_nothing(tmp_path, installation):
+    charter = installation.ledger.charter(AGENT)
+    with open_ledger(ledger_url(tmp_path)) as ledger:
+        ledger.accept_charter(
+            agent=AGENT, digest=charter.digest, text=charter.text, path=charter.path, at=NOW
+        )
+        kept = replace(installation, ledger=ledger)
+        kept.lake.add([task(1), replace(task(2), claim='{"answer": true, "of": "\ud800"}'), task(3)])
+        report = verify_due(kept, NOW)
+        assert statuses(kept) == {"001": "verified", "003": "verified"}
+        assert "cannot be kept" in report.problems[0].text
+
+
+def test_an_answer_of_a_clock_that_was_ahead_delays_nothing_once_it_is_right(installation, folder):
+    write(folder, "def routing_matches(task):\n    raise ConnectionError\n")
+    installation.lake.add([task(1)])
+    verify_due(installation, NOW + timedelta(days=30))
+    write(folder, ANSWERS)
+    assert verify_due(installation, NOW + MINUTE).asked == 1
+    assert statuses(installation) == {"001": "verified"}
+
+
+def second_agent(installation, name="second"):
+    charter = installation.ledger.charter(AGENT)
+    text = charter.text.replace(f"agent: {AGENT}", f"agent: {name}", 1)
+    installation.ledger.accept_charter(agent=name, digest="b" * 64, text=text, path=charter.path, at=NOW)
+
+
+def test_a_slow_verifier_takes_no_time_from_other_agents(installation, folder):
+    second_agent(installation)
+    write(
+        folder,
+        """
+        import time
+        def routing_matches(task):
+            time.sleep(0.05 if task.agent != "second" else 0)
+            return True
+        """,
+    )
+    installation.lake.add([task(number) for number in range(1, 60)])
+    installation.lake.add([task(number, agent="second") for number in range(200, 203)])
+    report = verify_due(installation, NOW, limits=VerifyLimits(tick_s=0.4))
+    assert report.more
+    assert len(installation.ledger.outcomes("second", from_ns=0, to_ns=2**62)) == 3
+
+
+def test_questions_are_shared_among_agents_and_no_agent_is_always_the_last(installation):
+    names = [f"agent-{letter}" for letter in "abcd"]
+    for place, name in enumerate(names):
+        second_agent(installation, name)
+        installation.lake.add([task(100 * place + number, agent=name) for number in range(1, 30)])
+    verify_due(installation, NOW, limits=VerifyLimits(calls_max=8))
+    assert [len(installation.ledger.outcomes(name, from_ns=0, to_ns=2**62)) for name in names] == [2] * 4
+    for step in range(30):
+        verify_due(installation, NOW + timedelta(seconds=step), limits=VerifyLimits(calls_max=1))
+    counts = [len(installation.ledger.outcomes(name, from_ns=0, to_ns=2**62)) for name in names]
+    assert min(counts) > 2
+    assert sum(counts) == 38

@@ -383,6 +383,24 @@ def test_a_day_waits_for_claims_that_are_still_to_be_settled(watch, clock):
     assert row(watch, clock, "discrepancy").counted_to > before
 
 
+def test_a_day_waits_for_claims_that_nobody_was_asked_about_yet(watch, clock):
+    """Its verifier could not be loaded, or asks days later: the day was closed without a claim, and what came was never looked at."""
+    live(watch, clock, 2)
+    before = row(watch, clock, "discrepancy").counted_to
+    asked_late = Task(
+        trace_id="f" * 32, agent=AGENT, task_type="po_invoice", result=TaskResult.COMPLETED,
+        start_ns=int(clock.moment.timestamp()) * 10**9, end_ns=int(clock.moment.timestamp()) * 10**9 + 1,
+    )  # fmt: skip
+    day = clock.moment.date()
+    watch.room.installation.lake.add([asked_late])
+    live(watch, clock, 1)
+    clock.moment += timedelta(days=1)
+    run_watch(watch, clock.moment + timedelta(minutes=5))
+    assert before <= row(watch, clock, "discrepancy").counted_to < day
+    run_watch(watch, clock.moment + timedelta(minutes=75))
+    assert row(watch, clock, "discrepancy").counted_to == day
+
+
 @pytest.mark.slow  # a month of days makes the baseline
 def test_complaints_warn_and_open_nothing(watch, clock):
     live(watch, clock, 32, per_day=20)
