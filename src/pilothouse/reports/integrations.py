@@ -4,67 +4,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.inventory import IntegrationRow, Inventory
 from pilothouse.core.verdict.integration_order import IntegrationRank
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head
 from pilothouse.reports.moments import moment
 from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
-from pilothouse.reports.view_models import Empty, StatusMark, page_moment, shown_text
+from pilothouse.reports.view_models import Empty, StatusMark, mark_of, page_moment, shown_text
 from pilothouse.reports.words import phase_words, plural
 
-__all__ = ["Connected", "build_integrations"]
+__all__ = ["build_integrations"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connected:
-    """One declared integration with what telemetry and certificates say.
-
-    Attributes:
-        name: Its name.
-        kind: Kind and environment in words.
-        hosts: Declared hosts.
-        tools: Tools that talk to it.
-        tasks_seen: Tasks of the window that touched it.
-        certificate: State of its certificate.
-        certified_at: When it was made, or None.
-        expires_at: When it lapses, or None.
-        detail: What it found.
-    """
-
-    name: str
-    kind: str
-    hosts: tuple[str, ...]
-    tools: tuple[str, ...]
-    tasks_seen: int
-    certificate: Literal["valid", "failed", "expired", "void", "none"]
-    certified_at: datetime | None
-    expires_at: datetime | None
-    detail: str
-
-
-_MARKS: Mapping[str, tuple[Status, str, str]] = {
-    "valid": (Status.HOLDS, "Certified", ""),
-    "failed": (Status.BREACHED, "Failed", ""),
-    "expired": (Status.NO_EVIDENCE, "Lapsed", ""),
-    "void": (Status.NO_EVIDENCE, "Void", ""),
-    "none": (Status.NO_EVIDENCE, "Never verified", ""),
+_MARKS: Mapping[str, tuple[Status, str]] = {
+    "valid": (Status.HOLDS, "Certified"),
+    "failed": (Status.BREACHED, "Failed"),
+    "expired": (Status.NO_EVIDENCE, "Lapsed"),
+    "void": (Status.NO_EVIDENCE, "Void"),
+    "none": (Status.NO_EVIDENCE, "Never verified"),
 }
 
 
 def build_integrations(
     charter: Charter,
     verdict: AgentVerdict,
-    connected: Sequence[Connected],
+    inventory: Inventory,
     order: Sequence[IntegrationRank],
-    *,
-    unknown_hosts: Mapping[str, int],
-    unknown_tools: Mapping[str, int],
-    refused: Mapping[str, int],
     now: datetime,
 ) -> SectionsPage:
     """Build the page.
@@ -72,15 +40,12 @@ def build_integrations(
     Args:
         charter: The charter in force.
         verdict: Its verdict at the moment.
-        connected: Declared integrations.
-        order: Proposed order of joining.
-        unknown_hosts: Hosts that telemetry shows and nothing declares, with tasks.
-        unknown_tools: Tools, likewise.
-        refused: Destinations that processes were kept from connecting to, with the number of processes.
+        inventory: What is declared against what was seen.
+        order: In which order integrations join.
         now: The moment, aware UTC.
     """
     head = domain_head(verdict, charter, "INT")
-    stray = _undeclared(unknown_hosts, unknown_tools, refused)
+    stray = _undeclared(inventory)
     return SectionsPage(
         name="integrations",
         title=f"{head.mark.spoken} · integrations of {charter.agent}",
@@ -92,17 +57,17 @@ def build_integrations(
         action=head.action,
         sections=(
             *([stray] if stray.rows else []),
-            _inventory(connected, now),
+            _inventory(inventory.integrations, now),
             _order(charter.agent, order),
             asked_section(head, charter, charter.agent),
         ),
     )
 
 
-def _undeclared(hosts: Mapping[str, int], tools: Mapping[str, int], refused: Mapping[str, int]) -> Section:
-    rows = [("host", name, f"{count:,}") for name, count in hosts.items()]
-    rows += [("tool", name, f"{count:,}") for name, count in tools.items()]
-    rows += [("host, refused", name, "none") for name in refused]
+def _undeclared(found: Inventory) -> Section:
+    rows = [("host", name, f"{count:,}") for name, count in found.unknown_hosts.items()]
+    rows += [("tool", name, f"{count:,}") for name, count in found.unknown_tools.items()]
+    rows += [("host, refused", name, "none") for name in found.refused]
     return Section(
         anchor="undeclared",
         title="Seen and not declared",
@@ -123,16 +88,16 @@ def _undeclared(hosts: Mapping[str, int], tools: Mapping[str, int], refused: Map
     )
 
 
-def _mark(one: Connected) -> StatusMark:
-    status, word, reason = _MARKS[one.certificate]
-    return StatusMark(status=status, word=word, reason=reason)
+def _mark(one: IntegrationRow) -> StatusMark:
+    status, word = _MARKS[one.certificate]
+    return mark_of(status, word=word)
 
 
-def _inventory(connected: Sequence[Connected], now: datetime) -> Section:
+def _inventory(connected: Sequence[IntegrationRow], now: datetime) -> Section:
     rows = tuple(
         row(
             Cell(mark=_mark(one), small=shown_text(one.detail)),
-            Cell(text=one.name, small=one.kind),
+            Cell(text=one.name, small=f"{one.kind}, {one.environment}".replace("?", "open question")),
             moment(one.certified_at, now) if one.certified_at else "never",
             moment(one.expires_at, now) if one.expires_at else None,
             f"{one.tasks_seen:,}",

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.gateway import Provider, VirtualKey
+from pilothouse.ports.upkeep import RetentionRule
 from pilothouse.reports.moments import moment
 from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
@@ -22,7 +23,7 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import plural
 
-__all__ = ["AgentKept", "KnownPerson", "SettingsFacts", "build_settings"]
+__all__ = ["KnownPerson", "SettingsFacts", "build_settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +34,6 @@ class KnownPerson:
     name: str
     agents: tuple[str, ...]
     ways: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentKept:
-    """How long something of an agent is kept, days."""
-
-    agent: str
-    payload_days: int
-    spans_days: int
-    tasks_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +53,7 @@ class SettingsFacts:
     providers: Sequence[Provider]
     keys: Sequence[VirtualKey]
     people: Sequence[KnownPerson]
-    kept: Sequence[AgentKept]
+    kept: Sequence[RetentionRule]
     prices: int
 
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.verdict.numbers import calendar_day, days_long, interval, percent
 from pilothouse.core.verdict.task_cost import TaskCost
 from pilothouse.core.verdict.value import Money
@@ -25,7 +25,7 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import plural
 
-__all__ = ["DetectorShown", "build_watch", "cost_text"]
+__all__ = ["build_watch", "cost_text"]
 
 _STATES: Mapping[str, tuple[Status, str]] = {
     "quiet": (Status.HOLDS, "Quiet"),
@@ -37,43 +37,10 @@ _STATES: Mapping[str, tuple[Status, str]] = {
 _WORST_FIRST = ("alarm", "warning", "blind", "learning", "quiet")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorShown:
-    """What is known of one detector.
-
-    Attributes:
-        title: What it watches.
-        task_type: Task type, or empty for all.
-        rule: Alert rule behind it, or None: then it only warns.
-        state: `quiet`, `learning`, `warning`, `alarm` or `blind`.
-        rate: Value, low, high and cases of the last days, or None.
-        cases_per_day: Cases a day.
-        false_alarms_per_year: At most so many, or None.
-        delays: Days until each fall of `falls` is noticed; None for never.
-        promised_days: What the rule promises, or None.
-        delay_days: What it keeps, or None.
-        counted_to: Last counted day, or None.
-        note: What a reader must know.
-    """
-
-    title: str
-    task_type: str
-    rule: str | None
-    state: str
-    rate: tuple[float, float, float, int] | None
-    cases_per_day: float
-    false_alarms_per_year: float | None
-    delays: Mapping[float, float | None]
-    promised_days: float | None
-    delay_days: float | None
-    counted_to: date | None
-    note: str
-
-
 def build_watch(
     charter: Charter,
     verdict: AgentVerdict,
-    detectors: Sequence[DetectorShown],
+    detectors: Sequence[DetectorStatus],
     now: datetime,
     *,
     falls: Sequence[float],
@@ -124,7 +91,7 @@ def _mark(state: str) -> StatusMark:
 
 
 def _sentence(
-    ordered: Sequence[DetectorShown], loud: Sequence[DetectorShown], blind: Sequence[DetectorShown]
+    ordered: Sequence[DetectorStatus], loud: Sequence[DetectorStatus], blind: Sequence[DetectorStatus]
 ) -> str:
     if not ordered:
         return "No detector watches this agent yet."
@@ -137,11 +104,11 @@ def _sentence(
     return f"{quiet}; {len(blind)} cannot tell yet." if blind else f"{quiet}."
 
 
-def _name(one: DetectorShown) -> str:
+def _name(one: DetectorStatus) -> str:
     return f"{one.title} on {one.task_type}" if one.task_type else one.title
 
 
-def _action(agent: str, loud: Sequence[DetectorShown]) -> ActionOffer | None:
+def _action(agent: str, loud: Sequence[DetectorStatus]) -> ActionOffer | None:
     if not loud:
         return None
     return ActionOffer(
@@ -149,7 +116,7 @@ def _action(agent: str, loud: Sequence[DetectorShown]) -> ActionOffer | None:
     )
 
 
-def _detectors(ordered: Sequence[DetectorShown]) -> Section:
+def _detectors(ordered: Sequence[DetectorStatus]) -> Section:
     return Section(
         anchor="detectors",
         title="Detectors",
@@ -160,26 +127,26 @@ def _detectors(ordered: Sequence[DetectorShown]) -> Section:
     )
 
 
-def _row(one: DetectorShown) -> Row:
+def _row(one: DetectorStatus) -> Row:
     return row(
         Cell(mark=_mark(one.state), small=shown_text(one.note)),
         Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
         _rate(one),
-        f"{one.rate[3]:,}" if one.rate else "",
+        f"{one.n:,}" if _is_measured(one) else "",
         f"{one.cases_per_day:,.1f}" if one.cases_per_day else "",
         shown_text(one.rule or "none: it only warns"),
         calendar_day(one.counted_to) if one.counted_to else "no day yet",
     )
 
 
-def _is_silent(one: DetectorShown) -> bool:
+def _is_silent(one: DetectorStatus) -> bool:
     """Whether nothing at all is known of it, so that many of its kind say no more than one."""
-    return one.state == "blind" and one.rate is None and one.counted_to is None
+    return one.state == "blind" and not _is_measured(one) and one.counted_to is None
 
 
-def _silent(ordered: Sequence[DetectorShown]) -> list[Row]:
+def _silent(ordered: Sequence[DetectorStatus]) -> list[Row]:
     """Return one row for all detectors that wait for the same thing."""
-    waiting: dict[str, list[DetectorShown]] = {}
+    waiting: dict[str, list[DetectorStatus]] = {}
     for one in ordered:
         if _is_silent(one):
             waiting.setdefault(one.note, []).append(one)
@@ -202,11 +169,16 @@ def _silent(ordered: Sequence[DetectorShown]) -> list[Row]:
     ]
 
 
-def _rate(one: DetectorShown) -> Cell:
-    if one.rate is None:
+def _is_measured(one: DetectorStatus) -> bool:
+    return None not in {one.value, one.low, one.high}
+
+
+def _rate(one: DetectorStatus) -> Cell:
+    if one.value is None or one.low is None or one.high is None:
         return Cell(text="unknown")
-    value, low, high, n = one.rate
-    return Cell(text=percent(value, n), small=interval(low, high, "rate", n=n, currency=""))
+    return Cell(
+        text=percent(one.value, one.n), small=interval(one.low, one.high, "rate", n=one.n, currency="")
+    )
 
 
 def _days(value: float | None, *, bound: float | None = None) -> str:
@@ -219,7 +191,12 @@ def _days(value: float | None, *, bound: float | None = None) -> str:
     return f"{text} d"
 
 
-def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> Section:
+def _delays(one: DetectorStatus, falls: Sequence[float]) -> Iterator[str]:
+    known = {each.drop: each.days for each in one.delays}
+    return (_days(known[fall]) if fall in known else "unknown" for fall in falls)
+
+
+def _detectability(ordered: Sequence[DetectorStatus], falls: Sequence[float]) -> Section:
     known = [
         one for one in ordered if one.delays or one.promised_days is not None or one.delay_days is not None
     ]
@@ -237,7 +214,7 @@ def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> 
         rows=tuple(
             row(
                 Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
-                *(_days(one.delays[fall]) if fall in one.delays else "unknown" for fall in falls),
+                *_delays(one, falls),
                 _days(one.promised_days) if one.promised_days is not None else "nothing",
                 "unknown" if one.delay_days is None else _days(one.delay_days, bound=one.promised_days),
                 "unknown" if one.false_alarms_per_year is None else f"{one.false_alarms_per_year:.2g}",

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from urllib.parse import quote
 
+from pilothouse.core.evidence.watched import Coverage, FailureGroup
 from pilothouse.core.verdict.numbers import calendar_day, percentage
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.sections import Cell, Section, columns, row
 from pilothouse.reports.view_models import Empty, StatusMark, mark_of, shown_text
 
-__all__ = ["CoverageShown", "FailureShown", "coverage_section", "failures_section"]
+__all__ = ["coverage_section", "failures_section"]
 
 ROWS_MAX = 20
 """Kinds of failure on the page; the newest tasks tell the rest."""
@@ -33,61 +32,7 @@ _ENOUGH = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureShown:
-    """One kind of failure.
-
-    Attributes:
-        error: Kind of the error.
-        where: Where it happened, in words.
-        count: Tasks it ended in 28 counted days.
-        recent: Those of the last seven.
-        first: First day of these on which it was seen.
-        trend: `new`, `rising` or `steady`.
-        answers: Who answers for it, in words.
-        trace: A trace of it.
-    """
-
-    error: str
-    where: str
-    count: int
-    recent: int
-    first: date
-    trend: str
-    answers: str
-    trace: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoverageShown:
-    """Scored tasks of one task type in its last window.
-
-    Attributes:
-        task_type: Task type.
-        tasks: Tasks that could be scored.
-        scored: Those that were.
-        labelled: Those that people labelled.
-        declared: Share that must be, or None.
-        least: Least number in a window, or None.
-        by: What scores them.
-        days: Counted days of the window.
-        until: The last of them.
-        is_enough: Whether both are reached, or None.
-    """
-
-    task_type: str
-    tasks: int
-    scored: int
-    labelled: int
-    declared: float | None
-    least: int | None
-    by: str
-    days: int
-    until: date
-    is_enough: bool | None
-
-
-def failures_section(agent: str, groups: Sequence[FailureShown]) -> Section:
+def failures_section(agent: str, groups: Sequence[FailureGroup]) -> Section:
     """Return what ended tasks, most frequent first.
 
     Args:
@@ -109,7 +54,7 @@ def failures_section(agent: str, groups: Sequence[FailureShown]) -> Section:
         ),
         rows=tuple(
             row(
-                Cell(text=shown_text(one.error), is_code=True, small=shown_text(f"in {one.where}")),
+                Cell(text=shown_text(one.kind.error), is_code=True, small=shown_text(f"in {one.kind.where}")),
                 _mark(_TRENDS[one.trend]),
                 f"{one.count:,}",
                 f"{one.recent:,}",
@@ -127,7 +72,7 @@ def failures_section(agent: str, groups: Sequence[FailureShown]) -> Section:
     )
 
 
-def coverage_section(rows: Sequence[CoverageShown]) -> Section:
+def coverage_section(rows: Sequence[Coverage]) -> Section:
     """Return how many tasks of each type were scored, against what the charter declares.
 
     Args:

@@ -4,27 +4,15 @@ from datetime import UTC, datetime
 
 import page_world as world
 
+from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.verdict.readiness import decide
-from pilothouse.reports.watch import DetectorShown, build_watch
+from pilothouse.reports.watch import build_watch
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def silent(title, note):
-    return DetectorShown(
-        title=title,
-        task_type="",
-        rule=None,
-        state="blind",
-        rate=None,
-        cases_per_day=0.0,
-        false_alarms_per_year=None,
-        delays={},
-        promised_days=None,
-        delay_days=None,
-        counted_to=None,
-        note=note,
-    )
+    return DetectorStatus(metric=title, title=title, task_type="", rule=None, state="blind", note=note)
 
 
 def test_a_detector_that_waits_alone_is_named_once():

@@ -16,8 +16,8 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.core.evidence.certificate import Certificate
+    from pilothouse.core.evidence.inventory import Inventory
     from pilothouse.workflows.ground.installation import Installation
-    from pilothouse.workflows.integrations.integrations import Inventory
     from pilothouse.workflows.integrations.verify_integration import VerifyRequest
     from pilothouse.workflows.phases.change_freeze import FreezeState
 

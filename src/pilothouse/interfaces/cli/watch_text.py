@@ -15,8 +15,7 @@ from pilothouse.reports.watch import cost_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pilothouse.workflows.watch.coverage import Coverage
-    from pilothouse.workflows.watch.row import DetectorStatus
+    from pilothouse.core.evidence.watched import Coverage, DetectorStatus
     from pilothouse.workflows.watch.status import WatchStatus
 
 __all__ = ["show_watch"]

@@ -6,15 +6,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tool_names import known_as
 from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
 from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.inventory import IntegrationRow, Inventory
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.integration_order import IntegrationRank, order_integrations
@@ -25,8 +24,6 @@ from pilothouse.workflows.ground.installation import Installation
 
 __all__ = [
     "CERTIFICATE_LIFE",
-    "IntegrationRow",
-    "Inventory",
     "last_options",
     "rollout_order",
     "take_inventory",
@@ -37,58 +34,6 @@ CERTIFICATE_LIFE = timedelta(days=30)
 
 SEEN_WINDOW = timedelta(days=14)
 """As INT-1 asks; what was not seen for so long needs no credentials any more."""
-
-
-class IntegrationRow(BaseModel):
-    """One integration.
-
-    Attributes:
-        name: Its name.
-        kind: `api`, `middleware` or `manual`; `?` while open.
-        environment: Where it stands.
-        hosts: Declared hosts.
-        tools: Tools that talk to it.
-        tasks_seen: Tasks of the last 14 days that touched one of its hosts or tools.
-        certificate: `valid`, `failed`, `expired`, `void` or `none`.
-        certified_at: When the last certificate was made.
-        expires_at: When it lapses.
-        detail: What the last certificate found, or why it is void.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    kind: str
-    environment: str
-    hosts: tuple[str, ...]
-    tools: tuple[str, ...]
-    tasks_seen: int
-    certificate: Literal["valid", "failed", "expired", "void", "none"]
-    certified_at: datetime | None = None
-    expires_at: datetime | None = None
-    detail: str = ""
-
-
-class Inventory(BaseModel):
-    """Declared against seen.
-
-    Attributes:
-        agent: Agent id.
-        integrations: What the charter declares.
-        unknown_hosts: Hosts in telemetry that no integration declares, with the number of tasks.
-        unknown_tools: Tools in telemetry that the charter does not declare.
-        refused: Destinations that processes were kept from connecting to, with the number of processes.
-        tasks: Tasks of the window.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    agent: str
-    integrations: tuple[IntegrationRow, ...]
-    unknown_hosts: dict[str, int]
-    unknown_tools: dict[str, int]
-    refused: dict[str, int]
-    tasks: int
 
 
 def take_inventory(installation: Installation, agent: str, now: datetime) -> Inventory:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.ports.contacts import ContactStore
 from pilothouse.reports.evals import build_evals
-from pilothouse.reports.integrations import Connected, build_integrations
+from pilothouse.reports.integrations import build_integrations
 from pilothouse.reports.ownership import OwnershipFacts, build_ownership
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.workflows.ground.installation import Installation
@@ -69,31 +69,8 @@ def show_integrations(installation: Installation, found: Assessment) -> Sections
         found: Assessment of the agent.
     """
     agent, now = found.charter.agent, found.verdict.as_of
-    inventory = take_inventory(installation, agent, now)
-    connected = [
-        Connected(
-            name=one.name,
-            kind=f"{one.kind}, {one.environment}".replace("?", "open question"),
-            hosts=one.hosts,
-            tools=one.tools,
-            tasks_seen=one.tasks_seen,
-            certificate=one.certificate,
-            certified_at=one.certified_at,
-            expires_at=one.expires_at,
-            detail=one.detail,
-        )
-        for one in inventory.integrations
-    ]
-    return build_integrations(
-        found.charter,
-        found.verdict,
-        connected,
-        rollout_order(installation, agent, now),
-        unknown_hosts=inventory.unknown_hosts,
-        unknown_tools=inventory.unknown_tools,
-        refused=inventory.refused,
-        now=now,
-    )
+    inventory, order = take_inventory(installation, agent, now), rollout_order(installation, agent, now)
+    return build_integrations(found.charter, found.verdict, inventory, order, now)
 
 
 def show_evals(installation: Installation, found: Assessment, now: datetime) -> SectionsPage:

@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.ports.contacts import ContactStore, Notifier
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.reports.sections import SectionsPage
-from pilothouse.reports.settings_page import AgentKept, KnownPerson, SettingsFacts, build_settings
+from pilothouse.reports.settings_page import KnownPerson, SettingsFacts, build_settings
 from pilothouse.settings import Settings
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
@@ -52,15 +52,7 @@ def show_settings(
             identity = known(entry.identity) or person
             seen = people.setdefault(identity, _Seen(known(entry.name) or person, []))
             seen.agents.append(record.agent)
-        days = retention_rule(charter)
-        kept.append(
-            AgentKept(
-                agent=record.agent,
-                payload_days=days.payload_days,
-                spans_days=days.spans_days,
-                tasks_days=days.tasks_days,
-            )
-        )
+        kept.append(retention_rule(charter))
     ways: dict[str, list[str]] = {}
     for one in contacts.all():
         ways.setdefault(one.identity, []).append(f"{one.channel}: {notifier.masked(one.url)}")

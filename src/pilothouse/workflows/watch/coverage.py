@@ -5,54 +5,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.watched import Coverage
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.review.label_rates import LOW_VOLUME_PER_DAY
 from pilothouse.workflows.review.strata import JUDGED
 
-__all__ = ["Coverage", "coverage_of"]
+__all__ = ["coverage_of"]
 
 WINDOW_DEFAULT = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """Scored tasks of one task type in its last counted window.
-
-    Attributes:
-        task_type: Task type.
-        days: Counted days of the window.
-        until: The last of them.
-        tasks: Tasks that could be scored.
-        scored: Those that were: by the system of record, by a judge, or by people.
-        labelled: Those that people labelled.
-        declared: Share that must be scored, or None while it is open; every task at low volume.
-        least: Least number of scored tasks in a window, or None while it is open.
-        by: What scores them.
-    """
-
-    task_type: str
-    days: int
-    until: date
-    tasks: int
-    scored: int
-    labelled: int
-    declared: float | None
-    least: int | None
-    by: str
-
-    @property
-    def is_enough(self) -> bool | None:
-        """Whether share and number are reached; None while nothing is declared or there was no task."""
-        if not self.tasks or (self.declared is None and self.least is None):
-            return None
-        wanted = max((self.declared or 0.0) * self.tasks, min(self.least or 0, self.tasks))
-        return self.scored >= wanted - 1e-9
 
 
 def coverage_of(

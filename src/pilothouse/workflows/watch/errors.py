@@ -13,6 +13,7 @@ from typing import Any
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.failure import TOOL, FailureKind
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.watched import FailureGroup
 from pilothouse.core.statistics.rates import RateState, RateWatch
 from pilothouse.ports.lake import Lake
 from pilothouse.ports.watch import WatchReading
@@ -20,7 +21,7 @@ from pilothouse.workflows.incidents.alerts import rule_for
 from pilothouse.workflows.incidents.triage import failures, responsible_for
 from pilothouse.workflows.watch.rules import arl_days
 
-__all__ = ["ERRORS", "FailureGroup", "FailureLook", "failure_groups", "failure_watch", "look_at_failures"]
+__all__ = ["ERRORS", "FailureLook", "failure_groups", "failure_watch", "look_at_failures"]
 
 ERRORS = "errors"
 """Name of the detector; its readings are about the agent as a whole, for a task may fail before it has a type."""
@@ -54,29 +55,6 @@ class FailureLook:
     document: dict[str, object]
     layer: str
     states: dict[str, RateState]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureGroup:
-    """One kind of failure over some days.
-
-    Attributes:
-        kind: What ended the tasks, and where.
-        count: Tasks it ended.
-        recent: Those of the last seven counted days.
-        first: First day of the window on which it was seen.
-        trend: `new`, `rising` or `steady`.
-        answers: Who answers for it, in words.
-        trace: A trace of it, the newest.
-    """
-
-    kind: FailureKind
-    count: int
-    recent: int
-    first: date
-    trend: str
-    answers: str
-    trace: str
 
 
 def failure_watch(charter: Charter) -> RateWatch:

@@ -12,6 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.verdict.numbers import apart, calendar_day, days_long, percentage
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
@@ -22,7 +23,6 @@ from pilothouse.workflows.watch.context import CONTEXT
 from pilothouse.workflows.watch.further_cost import FurtherCost
 from pilothouse.workflows.watch.record import WINDOW, RecordWriter
 from pilothouse.workflows.watch.room import WatchRoom
-from pilothouse.workflows.watch.row import DetectorStatus
 from pilothouse.workflows.watch.rules import TRAFFIC
 from pilothouse.workflows.watch.status import read_lately, watch_status
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.statistics.drift_detection import drift_detectability
 from pilothouse.core.statistics.rates import rate_detectability
 from pilothouse.core.verdict.numbers import percentage
@@ -19,7 +20,7 @@ from pilothouse.workflows.watch.context import CONTEXT, CONTEXT_EVERY_S, ENDED_A
 from pilothouse.workflows.watch.cost import HOURLY_DELAY_DAYS
 from pilothouse.workflows.watch.drift import ALARM_P, DETECTORS, FEATURES, P_LEAST
 from pilothouse.workflows.watch.errors import ERRORS, failure_watch
-from pilothouse.workflows.watch.row import DROPS, DetectorStatus, blank_row
+from pilothouse.workflows.watch.row import DROPS, blank_row
 
 __all__ = ["overall_rows"]
 

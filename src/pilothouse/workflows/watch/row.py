@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import Alert
 from pilothouse.core.evidence.unix_time import midnight
-from pilothouse.core.statistics.detection import Detectability
+from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.watch.rules import arl_days
 
-__all__ = ["DROPS", "DetectorStatus", "blank_row", "kept_promise", "shown_interval", "still_counted"]
+__all__ = ["DROPS", "blank_row", "kept_promise", "shown_interval", "still_counted"]
 
 DROPS = (0.03, 0.05, 0.07, 0.10)
 """Falls for which a detector says when it would notice them."""
@@ -33,54 +33,6 @@ WEEK_DAYS = 7
 
 ALARM_STANDS_DAYS = 7
 """An alarm is shown, and breaches, until seven counted days have passed without another."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorStatus:
-    """One detector of one task type.
-
-    Attributes:
-        metric: What is watched.
-        title: How people call it.
-        task_type: Task type, or empty for all.
-        rule: Id of the alert rule behind it, or None: then it only warns and buys labels.
-        state: `quiet`, `learning`, `warning`, `alarm` or `blind`, worst last.
-        value: The rate of the last 28 counted days as people speak of it, or None.
-        low: Lower end of its 95 % interval, or None.
-        high: Upper end, or None.
-        n: Cases behind it.
-        line: Where evidence begins to grow, as people speak of it, or None.
-        cases_per_day: Cases a day, labels where people give them.
-        false_alarms_per_year: How many are accepted for the rule at most, all its task types together.
-        delays: Days until it is noticed that the rate is worse by each size of `DROPS` than its baseline, or than the
-            charter's line where there is none; None for never, empty when nothing is known.
-        lag_days: Days from the end of a day until it was counted, as measured; None before the first one.
-        promised_days: What the rule promises (`detect_within`), days, or None.
-        delay_days: Days until the fall that the rule is about is noticed, lag included; None when unknown or never.
-        counted_to: The last counted day, or None.
-        alarmed: Day of the last alarm, or None.
-        note: What is missing or what a reader must know, or empty.
-    """
-
-    metric: str
-    title: str
-    task_type: str
-    rule: str | None
-    state: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    line: float | None = None
-    cases_per_day: float = 0.0
-    false_alarms_per_year: float | None = None
-    delays: tuple[Detectability, ...] = ()
-    lag_days: float | None = None
-    promised_days: float | None = None
-    delay_days: float | None = None
-    counted_to: date | None = None
-    alarmed: date | None = None
-    note: str = ""
 
 
 def blank_row(

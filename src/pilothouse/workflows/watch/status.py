@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.watched import Coverage, DetectorStatus, FailureGroup
 from pilothouse.core.verdict.task_cost import Spent, TaskCost, task_cost
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.ports.watch import WatchReading, WatchStore
 from pilothouse.workflows.watch.count import REVIEWED
-from pilothouse.workflows.watch.coverage import Coverage, coverage_of
-from pilothouse.workflows.watch.errors import ERRORS, FailureGroup, failure_groups
+from pilothouse.workflows.watch.coverage import coverage_of
+from pilothouse.workflows.watch.errors import ERRORS, failure_groups
 from pilothouse.workflows.watch.further_cost import FurtherCost, further_costs
 from pilothouse.workflows.watch.missed import MissedAlarm, missed_alarms
 from pilothouse.workflows.watch.overall import overall_rows
-from pilothouse.workflows.watch.row import DetectorStatus, kept_promise, still_counted
+from pilothouse.workflows.watch.row import kept_promise, still_counted
 from pilothouse.workflows.watch.rules import watched_rates
 from pilothouse.workflows.watch.typed import claim_rows, label_rows, rate_row
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.statistics.detection import DetectionDesign, detectability
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.quality import quality_interval
@@ -31,7 +32,7 @@ from pilothouse.workflows.watch.judge import (
 from pilothouse.workflows.watch.labels import pooled
 from pilothouse.workflows.watch.quality import QualityState, is_suspected, quality_line
 from pilothouse.workflows.watch.room import LABELS
-from pilothouse.workflows.watch.row import DROPS, DetectorStatus, blank_row, shown_interval
+from pilothouse.workflows.watch.row import DROPS, blank_row, shown_interval
 from pilothouse.workflows.watch.rules import TRUTH, Watched, arl_days
 from pilothouse.workflows.watch.words import METRIC_WORDS
 
