@@ -19,7 +19,7 @@ class WebSink:
     """What an HTTP endpoint was sent, and how it answers."""
 
     def __init__(self):
-        self.status, self.delay_s, self.port = 200, 0.0, 0
+        self.status, self.delay_s, self.drip_s, self.port = 200, 0.0, 0.0, 0
         self.received = []
 
     @property
@@ -43,13 +43,24 @@ def web_sink():
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             time.sleep(sink.delay_s)
-            if sink.status < 400:
+            if sink.status < 300:
                 sink.received.append((self.headers["Idempotency-Key"], body))
             try:
                 self.send_response(sink.status)
+                if 300 <= sink.status < 400:
+                    self.send_header("Location", "/sign-in")
+                ends_s = time.monotonic() + sink.drip_s
+                while time.monotonic() < ends_s:
+                    self.send_header("X-Wait", "a little")
+                    self.flush_headers()
+                    time.sleep(0.05)
                 self.end_headers()
             except OSError:
                 pass  # the other side gave up waiting
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
 
         def log_message(self, *_):
             pass

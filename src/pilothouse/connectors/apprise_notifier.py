@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from queue import Empty, SimpleQueue
 from typing import Any
 
+from pilothouse.core.charter.secrets import without_credentials
 from pilothouse.errors import UsageError
 from pilothouse.ports.contacts import Message
 
@@ -15,6 +17,15 @@ __all__ = ["AppriseNotifier"]
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
 """A page that is not taken in this time is a failed try: the next channel is tried, and this one again later."""
+
+SEND_TIMEOUT_S = 30.0
+"""A whole try. The two above begin anew with each byte: a service that sends one now and then held a sender for good, eight of
+them all pages, and the server when it was to stop."""
+
+LEFT_MAX = 16
+"""Tries that still run after their time; beyond this nothing is sent until one ends, for each is a thread."""
+
+LEFT = "pilothouse-page-left"
 
 URL_CHARS_MAX = 2_000
 """The longest address of a service is a few hundred characters."""
@@ -58,18 +69,35 @@ class AppriseNotifier:
         headers = getattr(service, "headers", None)
         if isinstance(headers, dict):  # webhooks and mail carry the key, so that a repetition is recognised
             headers[_KEY_HEADER] = message.key
+        if sum(thread.name == LEFT for thread in threading.enumerate()) >= LEFT_MAX:
+            return f"{LEFT_MAX} earlier tries still wait for the other side; nothing more is sent"
+        answers: SimpleQueue[str] = SimpleQueue()
+        thread = threading.Thread(
+            target=lambda: answers.put(self._tried(service, message)), name="pilothouse-page", daemon=True
+        )
+        thread.start()
+        try:
+            return answers.get(timeout=SEND_TIMEOUT_S)
+        except Empty:
+            thread.name = LEFT
+            return f"no answer within {SEND_TIMEOUT_S:g} s"
+
+    def _tried(self, service: Any, message: Message) -> str:
         self._said.forget()
         try:
             taken = service.notify(body=message.body, title=message.title)
         except Exception as error:  # noqa: BLE001 - a hundred services raise a hundred kinds of things
-            return f"{type(error).__name__}: {error}"[:300]
-        return "" if taken else self._said.text() or "the other side did not take it"
+            return without_credentials(f"{type(error).__name__}: {error}"[:1_000])[:300]
+        return "" if taken else without_credentials(self._said.text()) or "the other side did not take it"
 
     def masked(self, url: str) -> str:
-        """Return the address without its credential."""
+        """Return the address without its credential; the path of a hook is one."""
         service = self._service(url)
-        shown: str = service.url(privacy=True)
-        return shown.partition("?")[0]
+        shown: str = service.url(privacy=True).partition("?")[0]
+        if getattr(service, "fullpath", None):  # what services of a kind of their own mask themselves
+            scheme, _, rest = shown.partition("://")
+            return f"{scheme}://{rest.partition('/')[0]}/…"
+        return shown
 
     def _service(self, url: str) -> Any:
         import apprise  # noqa: PLC0415 - a second of loading a hundred services, which `pilothouse pause` must not wait for
@@ -87,4 +115,6 @@ class AppriseNotifier:
             )
         service.socket_connect_timeout = CONNECT_TIMEOUT_S
         service.socket_read_timeout = READ_TIMEOUT_S
+        # A page that is led elsewhere arrives as a question for that page: a sign-in page answers it well, and nobody is told.
+        service.redirects = False
         return service

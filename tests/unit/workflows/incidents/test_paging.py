@@ -296,6 +296,8 @@ def test_contacts_refuse_what_is_none_and_never_show_the_secret(room, web):
     )
     assert done.channel == "mail"
     assert "hunter2" not in room.notifier.masked(done.url)
+    hook = room.notifier.masked("jsons://hooks.corp.example:8443/services/T0/hunter2?x=y")
+    assert hook == "jsons://hooks.corp.example:8443/…"
     assert "hunter2" not in "".join(one.document for one in room.installation.ledger.decisions(AGENT))
     reach(room, "kim", web.url)
     assert try_contact(room, "kim", now=NOW) == {"chat": ""}

@@ -8,6 +8,7 @@ to acknowledge runs.
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +22,7 @@ from pilothouse.core.action.incident import IncidentState
 from pilothouse.errors import Denied, UnknownName
 from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
+from pilothouse.ports.contacts import Message
 from pilothouse.workflows.ground.work import BACKOFF_S, Delivery
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.incidents.incidents import hand_over, move
@@ -149,6 +151,32 @@ class TestSlowWebhook:
         # It may have taken the first one after we gave up: whoever counts by key counts one page.
         assert set(web.keys) == {"INC-1/r0/L1/sam"}
         assert "sam was reached by chat." in shown(room)
+
+    def test_one_that_sends_a_byte_now_and_then_holds_a_sender_for_its_time_and_no_longer(
+        self, room, web, monkeypatch
+    ):
+        """Each byte began the time anew: eight such pages held all senders, and the server when it was to stop."""
+        monkeypatch.setattr("pilothouse.connectors.apprise_notifier.READ_TIMEOUT_S", 0.3)
+        monkeypatch.setattr("pilothouse.connectors.apprise_notifier.SEND_TIMEOUT_S", 0.6)
+        web.drip_s = 3.0
+        began = time.monotonic()
+        said = room.notifier.send(web.url, Message(key="k", title="t", body="b"))
+        assert said == "no answer within 0.6 s"
+        assert time.monotonic() - began < 2.5
+
+
+class TestWebhookBehindASignIn:
+    def test_a_page_that_is_led_to_a_sign_in_page_has_reached_nobody(self, room, web):
+        """The redirect was followed with a GET, which the sign-in page answered well: "sam was reached by chat"."""
+        web.status = 302
+        with mail_sink() as mail:
+            reach(room, "sam", web.url)
+            reach(room, "sam", mail.url, channel="mail")
+            fire(room)
+            run(room)
+            assert [one["Idempotency-Key"] for one in mail.messages] == ["INC-1/r0/L1/sam"]
+        assert web.keys == []
+        assert "sam was reached by mail." in shown(room)
 
 
 class TestUnknownPerson:
