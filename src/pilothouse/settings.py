@@ -51,6 +51,7 @@ class Settings:
         embeddings_key: What is sent to it as bearer; empty for nothing.
         ingest_items_per_s: Spans and log records a second that one ingest key may send; 0 for no bound.
         ingest_bytes_per_day: Bytes a day that one ingest key may send; 0 for no bound.
+        shared_ids: Ids of files, vector stores and prompts at providers that several agents may use.
         sources: Where each value came from, by name: `default`, `environment` or `option`.
     """
 
@@ -65,6 +66,7 @@ class Settings:
     embeddings_key: str = field(default="", repr=False)
     ingest_items_per_s: int = INGEST_ITEMS_PER_S_DEFAULT
     ingest_bytes_per_day: int = INGEST_BYTES_PER_DAY_DEFAULT
+    shared_ids: frozenset[str] = frozenset()
     sources: tuple[tuple[str, str], ...]
 
     @property
@@ -158,6 +160,7 @@ def load_settings(
     ]
     ledger = settle("ledger", None, "PILOTHOUSE_LEDGER", "")
     hosts = settle("allowed_hosts", None, "PILOTHOUSE_ALLOWED_HOSTS", "")
+    shared = settle("shared_ids", None, "PILOTHOUSE_SHARED_IDS", "")
     header = settle("proxy_header", None, "PILOTHOUSE_PROXY_HEADER", "").strip().lower()
     secret = env.get("PILOTHOUSE_PROXY_SECRET", "")
     if header and len(secret) < PROXY_SECRET_CHARS_MIN:
@@ -178,6 +181,7 @@ def load_settings(
         embeddings_key=env.get("PILOTHOUSE_EMBEDDINGS_KEY", ""),
         ingest_items_per_s=quotas[0],
         ingest_bytes_per_day=quotas[1],
+        shared_ids=frozenset(one.strip() for one in shared.split(",") if one.strip()),
         sources=tuple(sources),
     )
 

@@ -9,6 +9,7 @@ import pytest
 from postgres_server import fresh_postgres_url, postgres_server
 from sqlalchemy import func, select
 
+from pilothouse.ledger import stored_answers
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.stored_answers import SqlAnswerOwners, gateway_answers
 from pilothouse.ports.gateway import ANSWERS_KEPT_DAYS, AnswerOwners
@@ -37,12 +38,16 @@ def rows(database):
 def test_an_answer_is_whose_it_was_first(database):
     owners = SqlAnswerOwners(database)
     assert isinstance(owners, AnswerOwners)
-    assert owners.owner("resp_1") is None
+    assert owners.owners(["resp_1"]) == {}
     assert owners.claim([], NOW) == 0
     assert owners.claim([("resp_1", "triage"), ("resp_1", "other"), ("resp_2", "other")], NOW) == 0
     assert owners.claim([("resp_1", "other"), ("x" * 100_000 + "\0\ud800", "other")], NOW) == 0
-    assert [owners.owner(one) for one in ("resp_1", "resp_2", "resp_3")] == ["triage", "other", None]
-    assert owners.owner("x" * 100_000 + "\0\ud800") == "other"
+    long = "x" * 100_000 + "\0\ud800"
+    assert owners.owners(["resp_1", "resp_2", "resp_3", long]) == {
+        "resp_1": "triage",
+        "resp_2": "other",
+        long: "other",
+    }
     assert rows(database) == 3
 
 
@@ -58,11 +63,7 @@ def test_one_agent_takes_nobody_elses_room(database):
     given = [(f"resp_{number}", "triage") for number in range(3)]
     assert owners.claim([*given, ("resp_9", "other")], NOW) == 1
     assert owners.claim([("resp_8", "triage")], NOW) == 1
-    assert (owners.owner("resp_1"), owners.owner("resp_2"), owners.owner("resp_9")) == (
-        "triage",
-        None,
-        "other",
-    )
+    assert owners.owners(["resp_1", "resp_2", "resp_9"]) == {"resp_1": "triage", "resp_9": "other"}
     assert owners.claim([("resp_8", "triage")], NOW + timedelta(days=1)) == 0
 
 
@@ -70,6 +71,19 @@ def test_what_no_provider_keeps_any_more_is_forgotten(database):
     owners = SqlAnswerOwners(database)
     owners.claim([("resp_1", "triage")], NOW)
     owners.claim([("resp_2", "triage")], NOW + timedelta(days=ANSWERS_KEPT_DAYS))
-    assert owners.owner("resp_1") == "triage"
+    assert owners.owners(["resp_1"]) == {"resp_1": "triage"}
     owners.claim([("resp_3", "triage")], NOW + timedelta(days=ANSWERS_KEPT_DAYS + 1))
-    assert (owners.owner("resp_1"), owners.owner("resp_2")) == (None, "triage")
+    assert owners.owners(["resp_1", "resp_2"]) == {"resp_2": "triage"}
+
+
+def test_what_other_processes_add_is_counted_now_and_then(database, monkeypatch):
+    monkeypatch.setattr(stored_answers, "COUNTED_EVERY", 3)
+    here, there = (SqlAnswerOwners(database, a_day_max=4) for _ in "ab")
+    assert (
+        here.claim([("resp_1", "triage")], NOW)
+        == there.claim([("resp_2", "triage"), ("resp_3", "triage")], NOW)
+        == 0
+    )
+    assert here.claim([("resp_4", "triage")], NOW) == here.claim([("resp_5", "triage")], NOW) == 0
+    assert here.claim([("resp_6", "triage")], NOW) == 1
+    assert here.claim([("resp_6", "triage")], NOW + timedelta(days=1)) == 0

@@ -14,7 +14,7 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.ledger.conversations import SqlConversationOwners
+from pilothouse.ledger.conversations import SqlThingOwners
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.gateway.keys import make_key
 
@@ -30,7 +30,7 @@ def stub():
 @pytest.fixture
 def owners(tmp_path):
     with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
-        yield SqlConversationOwners(ledger.database)
+        yield SqlThingOwners(ledger.database)
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def said(site, conversation, key=None, raw=None):
 
 def owned(owners, ident):
     end = time.monotonic() + 5
-    while owners.owner(ident) is None:
+    while not (found := owners.owners([ident])):
         assert time.monotonic() < end
         time.sleep(0.01)
-    return owners.owner(ident)
+    return found[ident]
 
 
 def test_a_conversation_is_its_agents_in_every_process(sites, owners, stub):
@@ -77,6 +77,8 @@ def test_a_conversation_is_its_agents_in_every_process(sites, owners, stub):
                 "[route_unknown] no such conversation",
             )
     assert len(stub.seen) == asked
+    raw = b'{"model": "%b", "input": "go on", "store": false, "conversation": "conv_1"}' % MODEL.encode()
+    assert said(second, None, first.foreign, raw=raw).status == 404
     assert said(second, {"id": "conv_1"}).status == 200
     assert said(second, "conv_2", first.foreign).status == 200
     assert owned(owners, "conv_2") == "other"
@@ -152,7 +154,7 @@ def test_where_nobody_can_say_whose_it_is_nobody_goes_on_with_it(sites, owners, 
     assert said(sites[0], "conv_1").status == 200
     owned(owners, "conv_1")
     asked = len(stub.seen)
-    monkeypatch.setattr(owners, "owner", fails)
+    monkeypatch.setattr(owners, "owners", fails)
     assert said(sites[1], "conv_1").status == 503
     assert len(stub.seen) == asked
     assert said(sites[0], "conv_1").status == 200, "who has gone on with it here is known"

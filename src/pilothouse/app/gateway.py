@@ -81,6 +81,7 @@ def running_gateway(
     intake: Intake,
     run_log: RunLog,
     *,
+    shared: frozenset[str] = frozenset(),
     on_note: Callable[[str], None],
 ) -> Iterator[RunningGateway]:
     """Keep a gateway ready to answer, its spending saved every few seconds and at the end.
@@ -91,12 +92,13 @@ def running_gateway(
         controls: The kill switch.
         intake: Takes the spans of calls.
         run_log: Takes the calls themselves.
+        shared: Ids of files and the like at providers that several agents may use.
         on_note: Told when keys and charters cannot be read.
     """
     from pilothouse.interfaces.http.gateway import gateway_app
     from pilothouse.interfaces.http.recall import with_recall
     from pilothouse.lake.prices import cost_pico, priced_by
-    from pilothouse.ledger.conversations import SqlConversationOwners
+    from pilothouse.ledger.conversations import SqlThingOwners
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.ledger.holds import SqlHolds
     from pilothouse.ledger.promises import SqlPromises
@@ -168,8 +170,9 @@ def running_gateway(
         owner_of=run_log.owner,
         guardian=guardian,
         promises=SqlPromises(ledger.database),
-        owners=SqlConversationOwners(ledger.database),
+        owners=SqlThingOwners(ledger.database),
         answer_owners=SqlAnswerOwners(ledger.database),
+        shared=shared,
         recorded=partial(recorded_call, run_log),
     )
     save()

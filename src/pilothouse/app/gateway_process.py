@@ -46,7 +46,13 @@ def serve_gateway(request: ServeRequest) -> None:
         accept_charters(request, ledger)
         prices = PriceList(ledger)
         with running_gateway(
-            ledger, prices, controls, OwnServerIntake(settings.home), run_log, on_note=request.on_note
+            ledger,
+            prices,
+            controls,
+            OwnServerIntake(settings.home),
+            run_log,
+            shared=settings.shared_ids,
+            on_note=request.on_note,
         ) as gateway:
             background = Background(
                 (Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh), *gateway.ticks),

@@ -82,7 +82,15 @@ def serve(request: ServeRequest) -> None:
             with (
                 running_controls(ledger, request.on_note) as controls,
                 open_run_log(settings, request.on_note) as run_log,
-                running_gateway(ledger, prices, controls, node, run_log, on_note=request.on_note) as gateway,
+                running_gateway(
+                    ledger,
+                    prices,
+                    controls,
+                    node,
+                    run_log,
+                    shared=settings.shared_ids,
+                    on_note=request.on_note,
+                ) as gateway,
                 running_pager(room, request.on_note),
             ):
                 parts = Parts(

@@ -13,18 +13,18 @@ from typing import Protocol, runtime_checkable
 __all__ = [
     "ANSWERS_A_DAY_MAX",
     "ANSWERS_KEPT_DAYS",
-    "CONVERSATIONS_MAX",
     "KEYS_MAX",
     "PROMISES_MAX",
     "PROVIDERS_MAX",
     "REPLAY_ENVIRONMENT",
+    "THINGS_MAX",
     "AnswerOwners",
-    "ConversationOwners",
     "GatewayStore",
     "Promise",
     "Promises",
     "Provider",
     "Spent",
+    "ThingOwners",
     "VirtualKey",
     "WireProtocol",
 ]
@@ -36,14 +36,14 @@ REPLAY_ENVIRONMENT = "replay"
 """Environment of keys by which what was recorded is asked again: pins and budgets hold for them, but their calls are no
 work of the agent, so they leave no run, no span, no count and no held answer."""
 
-CONVERSATIONS_MAX = 100_000
-"""Conversations that are remembered as one agent's, 200 bytes each: a hundred a day for almost three years."""
+THINGS_MAX = 100_000
+"""Conversations, files and the like that are remembered as one agent's, 200 bytes each: a hundred a day for almost three years."""
 
 ANSWERS_KEPT_DAYS = 31
 """How long it is known whose a stored answer is: providers keep one for thirty days."""
 
 ANSWERS_A_DAY_MAX = 100_000
-"""Stored answers of one agent and day that are remembered as its own, 60 bytes each: 190 MB in a month of an agent that never rests."""
+"""Stored answers and items of one agent and day that are remembered as its own, 60 bytes each: 190 MB in a month of an agent that never rests."""
 
 PROMISES_MAX = 2_000
 """Answers that one agent waits for at once; a row of 1 kB each, and an hour later none."""
@@ -255,28 +255,31 @@ class Promises(Protocol):
 
 
 @runtime_checkable
-class ConversationOwners(Protocol):
-    """Whose a conversation is that a provider keeps: the agent's that went on with it first. Durable when a method returns."""
+class ThingOwners(Protocol):
+    """Whose a conversation is that a provider keeps, a file, a container, a vector store, a prompt: the agent's that used it first.
 
-    def owner(self, ident: str) -> str | None:
-        """Return whose a conversation is, or None where nobody has used it."""
+    Durable when a method returns.
+    """
+
+    def owners(self, idents: Sequence[str]) -> Mapping[str, str]:
+        """Return whose things are, by their ids, without those that nobody has used."""
         ...
 
     def claim(self, ident: str, agent: str, at: datetime) -> str:
-        """Make a conversation an agent's where it is nobody's, and return whose it is.
+        """Make something an agent's where it is nobody's, and return whose it is.
 
         Raises:
-            LimitExceeded: The agent has `CONVERSATIONS_MAX` already.
+            LimitExceeded: The agent has `THINGS_MAX` already.
         """
         ...
 
 
 @runtime_checkable
 class AnswerOwners(Protocol):
-    """Whose the answers are that providers keep: the agent's that was given them first. Durable when a method returns."""
+    """Whose the answers are that providers keep, and their items: the agent's that was given them first. Durable when a method returns."""
 
-    def owner(self, ident: str) -> str | None:
-        """Return whose an answer is, or None where nobody is known to have been given it."""
+    def owners(self, idents: Sequence[str]) -> Mapping[str, str]:
+        """Return whose answers are, by their ids, without those that nobody is known to have been given."""
         ...
 
     def claim(self, given: Sequence[tuple[str, str]], at: datetime) -> int:

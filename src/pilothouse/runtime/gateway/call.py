@@ -127,7 +127,8 @@ class Call:
         context: Share of the window that input and output can fill at most, or `unknown`.
         is_counted: Whether the input came so near the window that its tokens were counted.
         is_begun: Whether the record has its request already.
-        conversation: Conversation at the provider that it goes on with, or None.
+        uses: What it goes on with of what its provider keeps: a conversation, files and the like, by their ids.
+        adopts: Answers and items that it names of which nobody knows whose they are.
         is_kept: Whether its provider keeps the answer, to be asked for again or gone on from by its id.
         promise: Its own promise, where its answer comes later, or that of the call whose answer it fetches, or None.
     """
@@ -184,7 +185,8 @@ class Call:
     context: str = "unknown"
     is_counted: bool = False
     is_begun: bool = False
-    conversation: str | None = None
+    uses: tuple[str, ...] = ()
+    adopts: tuple[str, ...] = ()
     is_kept: bool = False
     promise: Promise | None = None
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports.controls import Controls
-from pilothouse.ports.gateway import AnswerOwners, ConversationOwners, Promises, WireProtocol
+from pilothouse.ports.gateway import AnswerOwners, Promises, ThingOwners, WireProtocol
 from pilothouse.ports.planted import FaultKind, planted_for
 from pilothouse.runtime.gateway.admission import ContextAdmission
 from pilothouse.runtime.gateway.background import BackgroundCalls, RecordedOf
@@ -24,13 +24,14 @@ from pilothouse.runtime.gateway.call import UNDONE, Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.chain import ChainBuilder
 from pilothouse.runtime.gateway.chain_member import Member, Opener
-from pilothouse.runtime.gateway.conversations import Conversations
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
+from pilothouse.runtime.gateway.kept_by_use import KeptByUse
 from pilothouse.runtime.gateway.kept_there import further_asked
 from pilothouse.runtime.gateway.key_book import KeyBook
 from pilothouse.runtime.gateway.keys import shown_key
 from pilothouse.runtime.gateway.meter import CostOf, Meter
+from pilothouse.runtime.gateway.named_things import items_given, items_named, may_name_things
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import Directory
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
@@ -109,8 +110,9 @@ class Gateway:
         owner_of: Says whose a run is that began before this process, or None; asked once for each.
         guardian: Looks at whole final answers before they are sent.
         promises: Where answers stand that come later; None where nobody keeps any.
-        owners: Whose the conversations are that providers keep; None for the memory of this process.
+        owners: Whose the conversations and files are that providers keep; None for the memory of this process.
         answer_owners: Whose the answers are that providers keep; None for the memory of this process.
+        shared: Ids of files and the like at providers that several agents may use.
         recorded: Returns what was asked in a call, for the process that is told its answer.
         chance: Draws pauses.
     """
@@ -127,8 +129,9 @@ class Gateway:
         owner_of: Callable[[str], str | None] = lambda _: None,
         guardian: Guardian | None = None,
         promises: Promises | None = None,
-        owners: ConversationOwners | None = None,
+        owners: ThingOwners | None = None,
         answer_owners: AnswerOwners | None = None,
+        shared: frozenset[str] = frozenset(),
         recorded: RecordedOf = lambda *_: (b"", b""),
         chance: Random | None = None,
     ) -> None:
@@ -149,7 +152,7 @@ class Gateway:
         self._young = Young()
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
-        self._conversations = Conversations(owners, self.counters)
+        self._things = KeptByUse(owners, self.counters, shared=shared)
         self.answers = StoredAnswers(answer_owners, self.counters)
         self._background = BackgroundCalls(promises, self.meter, directory, recorded, self.counters)
 
@@ -178,8 +181,8 @@ class Gateway:
                 self._close(call)
                 if call.promise is not None:
                     await self._end_promised(call, caller)
-                if call.conversation is not None:
-                    await self._conversations.claim(call)
+                if call.uses:
+                    await self._things.claim(call)
 
     async def _admit(self, caller: Caller, place: Place, headers: Mapping[bytes, bytes]) -> Call:
         if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
@@ -234,18 +237,20 @@ class Gateway:
             remedy = f"Put one into force that it can: `pilothouse verdict {call.key.agent} --charter FILE`."
             raise Refused(Refusal(RefusalCode.CHARTER_UNREADABLE, call.policy.problem, remedy))
         self._check_reach(call, headers)
-        await self.answers.check(call.route.stored_id, call.key.agent)
+        if call.route.stored_id is not None:
+            await self.answers.check((call.route.stored_id,), call.key.agent)
         if call.route.names_model:
             _check_readable(call)
             asked = read_request(call.request, call.route.operation)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
             call.is_background = asked.is_background
             _check_background(call)
-            await self.answers.check(asked.continues, call.key.agent)
             if call.route.operation in KEPT_BY_PROVIDERS:
-                call.is_kept = True
-                await self._conversations.check(call)
-            elif call.route.operation is Operation.MESSAGES:
+                await self._check_answers(call, asked)
+                await self._things.check(call, may_converse=True)
+            elif may_name_things(call.request, call.route.operation):
+                await self._things.check(call, may_converse=False)
+            if call.route.operation is Operation.MESSAGES:
                 await self._check_further(call, asked, headers)
         if call.route.stored_id is not None:
             await self._background.find(call)
@@ -280,6 +285,8 @@ class Gateway:
             )
             if call.route.operation is Operation.RESPONSES:
                 exchange.relay.promised = partial(self._promise, call)
+            if call.is_kept:
+                exchange.relay.given = partial(self._give, call)
             if self._guardian is not None and self._looks_at(call):
                 exchange.relay.check_whole = partial(self._guardian.check, call, exchange)
             if self._guardian is not None and held is not None:
@@ -303,6 +310,17 @@ class Gateway:
             and call.route.operation in GUARDED
         )
 
+    async def _check_answers(self, call: Call, asked: Asked) -> None:
+        """Refuse a request to `responses` that goes on from an answer of another agent, or from an item of one."""
+        call.is_kept = asked.is_stored or asked.is_background
+        named = [] if asked.continues is None else [asked.continues]
+        try:
+            named += items_named(call.request)
+        except ValueError:
+            raise Refused(_UNPLAIN_ITEM) from None
+        if named:
+            call.adopts = await self.answers.check(named, call.key.agent)
+
     async def _check_further(self, call: Call, asked: Asked, headers: Mapping[bytes, bytes]) -> None:
         """Refuse what a request to `messages` may ask besides: another agent's thread, or that another model answers in place of its own."""
         if not (asked.names_further or b"anthropic-beta" in headers):
@@ -314,7 +332,8 @@ class Gateway:
         if has_fallbacks:
             raise Refused(_FALLBACKS)
         call.is_kept = is_thread
-        await self.answers.check(before, call.key.agent)
+        if before is not None:
+            call.adopts = await self.answers.check((before,), call.key.agent)
 
     def _check_reach(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
         """Refuse a subject that the phase in force leaves to its incumbent; a call that names none cannot be told."""
@@ -389,10 +408,17 @@ class Gateway:
             if before is not None:
                 self._keep(before)
 
+    async def _give(self, call: Call, plain: bytes) -> None:
+        """Put on record whose an answer is that its provider keeps, before its client can name it."""
+        if call.answer_id is not None:
+            await self.answers.give((call.answer_id, *items_given(plain)), call.key.agent)
+
     async def _end_promised(self, call: Call, caller: Caller) -> None:
         """Keep the call that is over now because its answer has come, to itself or to a fetch."""
         answered = await self._background.ended_by(call, caller)
         if answered is not None:
+            self.answers.claim(items_given(answered.plain), answered.key.agent)
+            self.answers.hurry()
             self._keep(answered)
         elif call.route.stored_id is None and call.is_unanswered:
             for sink in self._sinks:
@@ -401,12 +427,22 @@ class Gateway:
     def _close(self, call: Call) -> None:
         """Keep a call, unless its answer comes later."""
         call.ended_ns = time.time_ns()
-        if call.answer_id is not None and call.is_kept:
-            self.answers.claim(call.answer_id, call.key.agent)
+        if call.is_kept or call.adopts:
+            self._note_kept(call)
         if call.promise is None or call.route.stored_id is not None:
             if call.answer_state in UNDONE:
                 self.counters["background_unanswered"] += call.is_unanswered
             self._keep(call)
+
+    def _note_kept(self, call: Call) -> None:
+        """Note whose the items of a stream are, and what nobody had before a provider took it from this agent."""
+        idents = (
+            list(call.adopts) if 0 < call.status < HTTPStatus.BAD_REQUEST and not call.key.is_replay else []
+        )
+        if call.is_kept and call.answer_id is not None and call.first_content_s is not None:
+            idents += [call.answer_id, *items_given(call.plain)]
+        self.answers.claim(idents, call.key.agent)
+        self.answers.hurry()
 
     def _keep(self, call: Call) -> None:
         """Settle and keep a call: once, whatever happened."""
@@ -441,6 +477,11 @@ _UNPLAIN = Refusal(
     RefusalCode.PIN_UNKNOWN,
     "`thread` or `fallbacks` is said in a way that its provider may take for another one",
     'Send each once: `thread` as `{"type": "create"}` or with nothing but the id that it continues.',
+)
+_UNPLAIN_ITEM = Refusal(
+    RefusalCode.PIN_UNKNOWN,
+    "an item of an earlier answer is named in a way that its provider may take for another one",
+    "Send each field once, and at most a thousand references.",
 )
 _FALLBACKS = Refusal(
     RefusalCode.MODEL_NOT_ALLOWED,

@@ -186,7 +186,7 @@ class Guardian:
         call.usage, call.has_fees = _sum(call.usage, said.usage), call.has_fees or said.has_fees
         if said.model is not None and said.model != call.served_model:
             return None  # the answer of a model that nobody looked at mends nothing
-        call.sent = body
+        call.sent, call.answer_id = body, said.ident or call.answer_id
         return again, final_answers(plain, call.route.operation)
 
     async def _decide(

@@ -4,32 +4,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 from pilothouse.errors import PilothouseError
-from pilothouse.ports.gateway import AnswerOwners, ConversationOwners
+from pilothouse.ports.gateway import AnswerOwners, ThingOwners
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 
-__all__ = ["owner_on_record"]
+__all__ = ["owners_on_record"]
 
 
-async def owner_on_record(owners: AnswerOwners | ConversationOwners, ident: str, what: str) -> str | None:
-    """Return whose something is, or None where nobody is known to have it.
+async def owners_on_record(
+    owners: AnswerOwners | ThingOwners, idents: Sequence[str], what: str
+) -> Mapping[str, str]:
+    """Return whose something is, by its id, for those that somebody is known to have.
 
     Args:
         owners: Where that stands.
-        ident: Its id.
-        what: What it is, one word.
+        idents: Ids.
+        what: What they are, in a word or a few.
 
     Raises:
         Refused: The ledger cannot be read.
     """
     try:
-        return await asyncio.to_thread(owners.owner, ident)
+        return await asyncio.to_thread(owners.owners, idents)
     except PilothouseError as error:
         raise Refused(
             Refusal(
                 RefusalCode.RECORD_REQUIRED,
-                f"whose {what} it is cannot be read: {error.message}",
+                f"whose {what} is cannot be read: {error.message}",
                 error.remedy or "",
             )
         ) from error

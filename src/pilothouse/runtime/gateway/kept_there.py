@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-__all__ = ["conversation_asked", "further_asked"]
+__all__ = ["conversation_asked", "further_asked", "own_value"]
 
 NAMED_MAX = 10_000
 """Fields of a body: more are not looked through."""
@@ -27,7 +27,7 @@ _THREAD = re.compile(
 
 _NAMES = {
     name: re.compile(rb'"%b"(?=\s*:)' % name.encode(), re.IGNORECASE)
-    for name in ("conversation", "fallbacks", "thread")
+    for name in ("conversation", "fallbacks", "prompt", "thread")
 }
 
 
@@ -43,7 +43,7 @@ def conversation_asked(body: bytes) -> str | None:
         >>> conversation_asked(b'{"model": "m", "metadata": {"conversation": "ours"}}') is None
         True
     """
-    found = _IDENT.fullmatch(_own(body, "conversation"))
+    found = _IDENT.fullmatch(own_value(body, "conversation"))
     if found is None:
         raise ValueError
     return _ident(found)
@@ -61,15 +61,19 @@ def further_asked(body: bytes) -> tuple[str | None, bool, bool]:
         >>> further_asked(b'{"thread": {"type": "create"}, "fallbacks": "default"}')
         (None, True, True)
     """
-    thread, fallbacks = _own(body, "thread"), _own(body, "fallbacks")
+    thread, fallbacks = own_value(body, "thread"), own_value(body, "fallbacks")
     found = _THREAD.fullmatch(thread)
     if found is None:
         raise ValueError
     return _ident(found), thread != b"null", fallbacks != b"null"
 
 
-def _own(body: bytes, name: str) -> bytes:
+def own_value(body: bytes, name: str) -> bytes:
     """Return the value of a field of the body itself, `null` where it has none.
+
+    Args:
+        body: As received.
+        name: One of `conversation`, `fallbacks`, `prompt` and `thread`.
 
     Raises:
         ValueError: It stands twice, or in other letters.

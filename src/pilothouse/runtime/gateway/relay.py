@@ -54,6 +54,7 @@ class Relay:
     Attributes:
         check_whole: Looks at a whole good answer before it is sent, and returns what to send.
         promised: Told of an answer that says that it comes later, before the client is.
+        given: Told of an answer that its provider keeps, before the client is: its body without content encoding, empty of a stream.
         is_committed: Whether status and headers have gone out.
 
     Args:
@@ -68,6 +69,7 @@ class Relay:
         self._dog = dog
         self.check_whole: Callable[[Whole], Awaitable[Whole]] | None = None
         self.promised: Callable[[], Awaitable[None]] | None = None
+        self.given: Callable[[bytes], Awaitable[None]] | None = None
         self.is_committed = False
         self._passage: Passage | None = None
         self._opened: Passage | None = None
@@ -100,6 +102,8 @@ class Relay:
             whole = await self.check_whole(whole)
         if self._call.answer_state in UNDONE and self.promised is not None:
             await self.promised()
+        if self.given is not None:
+            await self.given(inflate(whole.body, whole.encoding) or b"")
         await self.send_whole(whole)
         return None
 
@@ -202,6 +206,8 @@ class Relay:
         self._check_model(member)
         if call.answer_state in UNDONE and self.promised is not None:
             await self.promised()
+        if self.given is not None:
+            await self.given(b"")
         call.first_content_s = (time.time_ns() - call.began_ns) / 1e9
         self._passage = passage
         headers = self._committed(

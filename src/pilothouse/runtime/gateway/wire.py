@@ -30,6 +30,7 @@ __all__ = [
     "has_many_parts",
     "has_one_meaning",
     "inflate",
+    "is_spelt",
     "read_answer",
     "read_event",
     "read_request",
@@ -70,6 +71,7 @@ class _Head(msgspec.Struct):
     n: Any = None
     background: Any = None
     previous_response_id: Any = None
+    store: Any = None
 
 
 class _Asking(_Head):
@@ -146,6 +148,7 @@ class Asked:
         output_max: Most output tokens, all choices together, or None.
         is_background: Whether the answer is to be made without anybody who waits for it.
         continues: Id of the stored response that it goes on from, or None.
+        is_stored: Whether its provider may keep the answer: it does unless it is told not to.
         names_further: Whether it names a thread that its provider keeps, or other models that may answer in place of its own.
     """
 
@@ -154,6 +157,7 @@ class Asked:
     output_max: int | None
     is_background: bool = False
     continues: str | None = None
+    is_stored: bool = True
     names_further: bool = False
 
 
@@ -217,6 +221,7 @@ def read_request(body: bytes, operation: Operation) -> Asked:
         most * choices or None,
         head.background is True,
         head.previous_response_id if isinstance(head.previous_response_id, str) else None,
+        head.store is not False,
         head.thread is not None or head.fallbacks is not None,
     )
 
@@ -234,7 +239,7 @@ def has_one_meaning(body: bytes) -> bool:
     """
     named = _NAMED.findall(body)
     is_plain = len(set(named)) == len(named) and all(map(bytes.islower, named))
-    if is_plain and (b"\\u" not in body or _SPELT.search(body) is None):
+    if is_plain and not is_spelt(body):
         return True
     # What stands inside of a field is the provider's business; what is left belongs to the object itself.
     try:
@@ -249,6 +254,15 @@ def has_one_meaning(body: bytes) -> bool:
         spelt -= len(_SPELT.findall(inner))
     is_usual = all(name in _NAMES or name.lower() not in _NAMES for name in top)
     return is_usual and not spelt and max(own.values(), default=0) <= 1
+
+
+def is_spelt(body: bytes) -> bool:
+    """Return whether a name in a body has a letter that is written by its number.
+
+    Args:
+        body: As received.
+    """
+    return b"\\u" in body and _SPELT.search(body) is not None
 
 
 def has_many_parts(body: bytes, values_max: int = VALUES_MAX) -> bool:

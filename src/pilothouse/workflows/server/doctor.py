@@ -94,6 +94,7 @@ def _settings_checks(settings: Settings) -> Iterator[Check]:
         "ingest_bytes_per_day": f"{settings.ingest_bytes_per_day:,}",
         "ledger": "another database" if settings.ledger else "a file in the data folder",
         "proxy_header": settings.proxy_header or "none",
+        "shared_ids": ", ".join(sorted(settings.shared_ids)) or "none",
     }
     for name, source in settings.sources:
         value = shown[name] if name in shown else getattr(settings, name)
