@@ -21,6 +21,7 @@ FIND = Tool(
     input_schema={"type": "object", "properties": {"customer": {"type": "string"}}, "required": ["customer"]},
     output_schema={"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
 )
+TEXT = FIND.model_copy(update={"output_schema": None})
 ENDLESS = FIND.model_copy(
     update={
         "output_schema": {"type": "object", "properties": {"id": {"type": "string", "pattern": "^(a+)+$"}}}
@@ -68,13 +69,17 @@ async def on_list_tools(_context, params):
                 )
             ]
         )
-    return ListToolsResult(tools=[ENDLESS if MODE == "endless pattern" else FIND])
+    return ListToolsResult(tools=[{"endless pattern": ENDLESS, "text alone": TEXT}.get(MODE, FIND)])
 
 
 async def on_call_tool(_context, params):
     customer = (params.arguments or {}).get("customer", "")
     if MODE == "oversized":
         return text("x" * 5_000_000)
+    if MODE == "oversized beside":
+        return CallToolResult(content=[], structured_content={"id": "C1"}, _meta={"note": "x" * 5_000_000})
+    if MODE == "text alone":
+        return CallToolResult(content=[TextContent(type="text", text=customer)])
     if MODE == "hanging":
         await anyio.sleep(3_600)
     if MODE == "crashing" and not MARK.exists():

@@ -12,6 +12,9 @@ from pilothouse.runtime.tools.governed import GovernedTool
 
 __all__ = ["answer_of", "data_of", "says_more"]
 
+COUNTED = frozenset({"content", "structuredContent"})
+"""Parts of an answer whose size is counted by themselves; the rest, `_meta` among it, goes to the client as it came."""
+
 
 def answer_of(shown: Any, *, is_error: bool = False) -> dict[str, Any]:
     """Return what a model may read as an answer of the protocol.
@@ -35,10 +38,12 @@ def data_of(tool: GovernedTool, answer: Mapping[str, Any]) -> Any:
         answer: What its server sent.
 
     Raises:
-        ToolError: The server says that the call failed, or the content is larger than the contract allows.
+        ToolError: The server says that the call failed, or what it says beside its structured content, whatever it is
+            called, is larger than the contract allows.
     """
     content = answer.get("content", [])
     size = sum(len(str(value)) for part in content for value in part.values())
+    size += sum(len(str(said)) for name, said in answer.items() if name not in COUNTED)
     if size > tool.contract.result_bytes_max:
         raise ToolError(
             f"{tool.name}: its answer is larger than the contract allows",

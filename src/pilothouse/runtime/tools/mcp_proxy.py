@@ -133,13 +133,17 @@ class McpProxy:
                 await self._pins.check(tool)
             except (ToolError, OSError, TimeoutError):
                 continue
-            contract = tool.contract
+            contract, pin = tool.contract, tool.contract.upstream
+            # A client refuses an answer without structured content where it was promised: a server that sends text alone promises none.
+            is_promised = pin is not None and self._upstreams[pin.server].promises(pin.tool)
             shown.append(
                 Tool(
                     name=call_name(name),
                     description=contract.description,
                     input_schema=contract.input,
-                    output_schema=contract.output if contract.output.get("type") == "object" else None,
+                    output_schema=contract.output
+                    if is_promised and contract.output.get("type") == "object"
+                    else None,
                     annotations=ToolAnnotations(
                         read_only_hint=tool.effect == "read",
                         destructive_hint=tool.effect == "irreversible",

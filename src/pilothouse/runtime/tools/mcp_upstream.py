@@ -83,6 +83,14 @@ class Upstream:
         self._checks.clear()
         return found
 
+    def promises(self, tool: str) -> bool:
+        """Return whether the server promised structured content of a tool, when it was last asked for its tools.
+
+        Args:
+            tool: Name on the server.
+        """
+        return tool in self._outputs
+
     async def call(
         self,
         tool: str,

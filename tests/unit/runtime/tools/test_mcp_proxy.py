@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile_mcp import ENDLESS, FIND
+from hostile_mcp import ENDLESS, FIND, TEXT
 from mcp.client.client import Client
 from tool_world import Kept, tool_call
 
@@ -150,11 +150,27 @@ def test_a_rug_pull_is_noticed_at_the_next_look(tmp_path, monkeypatch):
     assert len(changes) == 1
 
 
-def test_an_oversized_answer_stays_outside():
+def test_a_server_that_sends_text_alone_promises_a_client_nothing_else():
+    """The contract's `output` was listed as its promise, and the SDK's client refused each answer that held text alone."""
+
+    async def work(client, _proxy):
+        return (await client.list_tools()).tools, await find(client)
+
+    output = {"type": "object", "properties": {"content": {"type": "array"}}, "required": ["content"]}
+    upstream = {"server": "crm", "tool": "find", "manifest_hash": manifest_of(TEXT)}
+    (tools, answer), _, _ = run("text alone", work, output=output, upstream=upstream)
+    assert tools[0].output_schema is None
+    assert (answer.is_error, answer.content[0].text) == (False, "C1")
+    (tools, _), _, _ = run("good", work)
+    assert tools[0].output_schema == contract().output
+
+
+@pytest.mark.parametrize("mode", ["oversized", "oversized beside"])
+def test_an_oversized_answer_stays_outside(mode):
     async def work(client, _proxy):
         return await find(client)
 
-    answer, _, _ = run("oversized", work)
+    answer, _, _ = run(mode, work)
     assert error_of(answer)["error"] == "contract_violation"
     assert len(json.dumps(answer.structured_content)) < 1_000
 
