@@ -19,6 +19,7 @@ from pilothouse.evals.journal import Journal
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.score import Score
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
+from pilothouse.evals.stuck_code import CodeStuck, interrupting
 from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
 from pilothouse.evals.trial import (
     OUTPUT_BYTES_MAX,
@@ -244,9 +245,10 @@ class Runner:
 
         places = SCORING_PLACES * min(len(requests), self._limit.most)
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(max(1, places)):
-                    group.create_task(work())
+            with interrupting(asyncio.get_running_loop()):
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(max(1, places)):
+                        group.create_task(work())
         except BaseExceptionGroup as found:
             raise found.exceptions[0] from None
         finally:
@@ -297,7 +299,7 @@ class Runner:
             _check_reply(reply)
         except TimeoutError:
             status, reply, problem = TrialStatus.TIMEOUT, None, f"no answer within {self._deadline_s:g} s"
-        except AgentFailed as error:
+        except (AgentFailed, CodeStuck) as error:
             status, reply, problem = TrialStatus.AGENT_ERROR, None, plain_reason(error)
         except TargetUnreachable as error:
             status, problem = TrialStatus.INFRA_ERROR, plain_reason(error)

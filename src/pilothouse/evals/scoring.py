@@ -12,6 +12,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.checks import Check
 from pilothouse.evals.foreign_code import is_ours
 from pilothouse.evals.score import OutOfRange, Score, Unscored, failed, unscored
+from pilothouse.evals.stuck_code import CodeStuck
 from pilothouse.evals.trial import Result, TrialStatus
 from pilothouse.schemas.process import CheckUnfinished
 
@@ -38,7 +39,7 @@ async def score_once(check: Check, case: Case, result: Result) -> Score:
         The score; a run that failed is a failed answer, and says nothing about behaviour.
 
     Raises:
-        LimitExceeded: What the scorer holds answers against takes too long: nobody knows what it would say of the next one.
+        LimitExceeded: The scorer, or what it holds answers against, takes too long: nobody knows what it would say of the next one.
     """
     if result.status is TrialStatus.INFRA_ERROR:
         return unscored(Unscored.TRACE_MISSING, result.error)
@@ -56,6 +57,12 @@ async def score_once(check: Check, case: Case, result: Result) -> Score:
             remedy="Write it without repeats within repeats, such as (a+)+, and run it again; stored answers are used.",
             subject=check.name,
         ) from unknown
+    except CodeStuck as stuck:
+        raise LimitExceeded(
+            f"scorer {check.name!r}, case {case.id!r}: it {stuck}",
+            remedy="Let it end, or wait with `await`, and run it again; stored answers are used.",
+            subject=check.name,
+        ) from stuck
     except InfrastructureError as error:
         return unscored(Unscored.JUDGE_UNREACHABLE, str(error), cost_usd=None)
     except OutOfRange as error:
