@@ -111,6 +111,7 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
     from pilothouse.workflows.server.rollout_watch import WATCH_EVERY_S, watch_rollout
     from pilothouse.workflows.watch.ownership_watch import OWNERSHIP_WATCH_EVERY_S, watch_ownership
     from pilothouse.workflows.watch.provider_watch import watch_providers
+    from pilothouse.workflows.watch.verifier_watch import VERIFIERS_EVERY_S, VerifierWatch
 
     holder = new_holder()
     return (
@@ -127,6 +128,7 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
         ),
         Tick(name="rollout", every_s=WATCH_EVERY_S, run=lambda now: watch_rollout(room, now)),
         Tick(name="providers", every_s=SIGNS_EVERY_S, run=lambda now: watch_providers(room, now)),
+        Tick(name="verifiers", every_s=VERIFIERS_EVERY_S, run=VerifierWatch(room).look),
     )
 
 

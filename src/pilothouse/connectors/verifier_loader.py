@@ -22,6 +22,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from pilothouse.core.charter.secrets import without_credentials
 from pilothouse.core.evidence.task import Task
 from pilothouse.errors import ExtensionError, Place, nearest_name
 
@@ -266,7 +267,7 @@ def _failed_import(use: str, error: BaseException, folder: Path, file: Path | No
         else:
             remedy = f"Install what it needs beside Pilothouse: `pip install {missing}`."
     return ExtensionError(
-        f"the verifier {use!r} cannot be imported ({type(error).__name__}: {error})",
+        f"the verifier {use!r} cannot be imported ({without_credentials(f'{type(error).__name__}: {error}')})",
         remedy=remedy,
         subject=use,
         place=Place(str(file), line) if file else None,

@@ -17,8 +17,11 @@ from pilothouse.core.evidence.task import Task
 __all__ = ["ABANDONED_MAX", "Answer", "Asker", "abandoned_calls", "parse_finding"]
 
 ABANDONED_MAX = 8
-"""Calls of one process that may hang at the same time; a thread cannot be ended from outside, so beyond
-this no verifier is called until one of them returns."""
+"""Calls of one verifier that may hang at the same time; a thread cannot be ended from outside, so beyond this it is not called
+until one of them returns. Others are: a system that sends a byte now and then keeps its own claims waiting and no one else's."""
+
+ABANDONED_IN_ALL_MAX = 64
+"""Calls of one process that may hang at the same time."""
 
 FOUND_CHARACTERS_MAX = 500
 """Length of what a finding says: one sentence, not the record itself."""
@@ -85,9 +88,14 @@ def _keepable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
-def abandoned_calls() -> int:
-    """Return how many calls of this process still hang."""
-    return sum(thread.name == ABANDONED for thread in threading.enumerate())
+def abandoned_calls(name: str | None = None) -> int:
+    """Return how many calls of this process still hang.
+
+    Args:
+        name: Only those to the verifier of this name; None for all.
+    """
+    hanging = [thread.name for thread in threading.enumerate() if thread.name.startswith(ABANDONED)]
+    return len(hanging) if name is None else hanging.count(f"{ABANDONED} {name}")
 
 
 class Asker:
@@ -98,11 +106,13 @@ class Asker:
     Args:
         ask: The verifier.
         timeout_s: How long one call may take, seconds.
+        name: Whose calls that hang are counted with these.
     """
 
-    def __init__(self, ask: Callable[[Task], object], timeout_s: float) -> None:
+    def __init__(self, ask: Callable[[Task], object], timeout_s: float, *, name: str = "") -> None:
         self._ask = ask
         self._timeout_s = timeout_s
+        self._name = name
         self._worker: _Worker | None = None
 
     def __enter__(self) -> Self:
@@ -117,17 +127,18 @@ class Asker:
     def ask(self, task: Task) -> Answer:
         """Ask about one task; never raises what the verifier raises."""
         if self._worker is None:
-            if abandoned_calls() >= ABANDONED_MAX:
+            own, in_all = abandoned_calls(self._name), abandoned_calls()
+            if own >= ABANDONED_MAX or in_all >= ABANDONED_IN_ALL_MAX:
                 return Answer(
                     finding=None,
-                    problem=f"{ABANDONED_MAX} earlier calls still hang; nothing more is asked",
+                    problem=f"{in_all if own < ABANDONED_MAX else own} earlier calls still hang; nothing more is asked",
                     refused=True,
                 )
             self._worker = _Worker(self._ask)
         try:
             returned = self._worker.call(task, self._timeout_s)
         except Empty:
-            self._worker.abandon()
+            self._worker.abandon(self._name)
             self._worker = None
             return Answer(finding=None, problem=f"no answer within {self._timeout_s:g} s", timed_out=True)
         if isinstance(returned, _Raised):
@@ -162,8 +173,8 @@ class _Worker:
     def end(self) -> None:
         self._tasks.put(None)
 
-    def abandon(self) -> None:
-        self._thread.name = ABANDONED
+    def abandon(self, name: str) -> None:
+        self._thread.name = f"{ABANDONED} {name}"
         self._tasks.put(None)
 
     def _loop(self) -> None:

@@ -64,12 +64,15 @@ class VerifyLimits:
         calls_max: Questions; the rest is done by the next tick.
         call_timeout_s: Time for one question, seconds.
         hangs_max: Questions to one verifier that may time out before the rest is left to the next tick.
+        failures_max: Questions to one verifier that may fail one after the other before the rest is left: a system that
+            refuses a credential locks the account after a few, and one that is away is not helped by five hundred.
         tick_s: Time after which no further question is asked, seconds.
     """
 
     calls_max: int = 500
     call_timeout_s: float = 10.0
     hangs_max: int = 2
+    failures_max: int = 5
     tick_s: float = 30.0
 
 
@@ -207,11 +210,12 @@ def _verify_case(
         _note(tick, case, str(error))
         return
     answered: list[Outcome] = []
-    hangs = 0
+    hangs = failures = 0
     try:
-        with Asker(verifier.ask, tick.limits.call_timeout_s) as asker:
+        name = f"{case.record.agent} {case.use}"
+        with Asker(verifier.ask, tick.limits.call_timeout_s, name=name) as asker:
             for task, known in _chain(first, due):
-                if tick.is_over() or hangs >= tick.limits.hangs_max:
+                if tick.is_over() or hangs >= tick.limits.hangs_max or failures >= tick.limits.failures_max:
                     tick.more = True
                     break
                 answer = asker.ask(task)
@@ -220,6 +224,7 @@ def _verify_case(
                     tick.more = True
                     break
                 hangs += answer.timed_out
+                failures = 0 if answer.finding is not None else failures + 1
                 attempts = 1 if known is None else known.attempts + 1
                 outcome = _outcome(case, verifier, task, answer, attempts=attempts, now=now)
                 tick.asked += 1

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pilothouse.errors import CharterError, PilothouseError
@@ -31,7 +31,7 @@ from pilothouse.workflows.verdict.kept_pages import Judge, unfrozen
 from pilothouse.workflows.verdict.residency import RESIDENCY_LOOK_EVERY_S, renew_residency
 from pilothouse.workflows.verdict.stability import keep_days
 
-__all__ = ["CharterWatch", "Keeper", "server_ticks"]
+__all__ = ["CharterWatch", "Keeper", "VerifierNotes", "server_ticks"]
 
 VERIFY_EVERY_S = 5.0
 """An outcome follows its task by seconds; a tick without work costs 0.1 s CPU at 36,000 tasks."""
@@ -50,6 +50,11 @@ RETENTION_EVERY_S = 3_600.0
 ASSESS_EVERY_S = 300.0
 """How long a change of a verdict may go unrecorded; judging one agent takes a second or two."""
 
+
+NOTED_EVERY = timedelta(hours=1)
+"""A verifier that cannot be asked is told to whoever watches the server this often."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 DAYS_EVERY_S = 600.0
 """A finished day is written within ten minutes of its hour; a tick without work reads one page of the ledger."""
@@ -140,6 +145,33 @@ class Keeper:
             self._priced = revision
 
 
+class VerifierNotes:
+    """Asks about claims, and says what keeps them from being answered: at once, and then once an hour while it lasts.
+
+    Args:
+        installation: Opened lake and ledger.
+        on_note: Told in one sentence.
+    """
+
+    def __init__(self, installation: Installation, on_note: Callable[[str], None]) -> None:
+        self._installation = installation
+        self._on_note = on_note
+        self._told: dict[tuple[str, str], datetime] = {}
+
+    def look(self, now: datetime, *, thorough: bool = False) -> None:
+        """Ask about what is due.
+
+        Args:
+            now: The moment, aware UTC.
+            thorough: Whether to look behind pages of settled tasks too.
+        """
+        for problem in verify_due(self._installation, now, thorough=thorough).problems:
+            place = (problem.agent, problem.task_type)
+            if not timedelta() <= now - self._told.get(place, EPOCH) < NOTED_EVERY:
+                self._told[place] = now
+                self._on_note(f"{problem.agent} {problem.task_type}: {problem.text}")
+
+
 def server_ticks(
     installation: Installation,
     prices: PriceList,
@@ -163,17 +195,18 @@ def server_ticks(
     """
     watch = CharterWatch(installation.ledger, charters, on_note)
     keeper = Keeper(lake, installation.ledger, prices)
+    claims = VerifierNotes(installation, on_note)
     return (
         Tick(name="charters", every_s=CHARTERS_EVERY_S, run=watch.look),
         Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh),
         Tick(name="reprice", every_s=PRICES_EVERY_S, run=keeper.reprice),
         Tick(name="erasures", every_s=ERASURES_EVERY_S, run=keeper.erase),
         Tick(name="retention", every_s=RETENTION_EVERY_S, run=keeper.retain),
-        Tick(name="verify", every_s=VERIFY_EVERY_S, run=lambda now: verify_due(installation, now)),
+        Tick(name="verify", every_s=VERIFY_EVERY_S, run=claims.look),
         Tick(
             name="verify-all",
             every_s=VERIFY_ALL_EVERY_S,
-            run=lambda now: verify_due(installation, now, thorough=True),
+            run=lambda now: claims.look(now, thorough=True),
         ),
         Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now, judge)),
         Tick(

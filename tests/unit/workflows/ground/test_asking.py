@@ -121,6 +121,24 @@ def test_when_too_many_hang_nothing_more_is_asked(hanging):
     assert abandoned_calls() == ABANDONED_MAX
 
 
+def test_a_verifier_whose_calls_hang_keeps_no_other_from_being_asked(hanging):
+    with Asker(hanging, AT_ONCE_S, name="erp") as asker:
+        for _ in range(ABANDONED_MAX):
+            assert asker.ask(TASK).timed_out
+        assert asker.ask(TASK).refused
+    with Asker(lambda _task: True, LONG_S, name="crm") as other:
+        assert other.ask(TASK).finding.status is OutcomeStatus.VERIFIED
+
+
+def test_threads_that_hang_are_bounded_in_all(hanging, monkeypatch):
+    monkeypatch.setattr("pilothouse.workflows.ground.asking.ABANDONED_IN_ALL_MAX", 2)
+    for name in ("erp", "crm"):
+        with Asker(hanging, AT_ONCE_S, name=name) as asker:
+            assert asker.ask(TASK).timed_out
+    with Asker(hanging, AT_ONCE_S, name="mail") as asker:
+        assert asker.ask(TASK).problem == "2 earlier calls still hang; nothing more is asked"
+
+
 def test_all_questions_come_from_one_thread():
     threads = set()
 

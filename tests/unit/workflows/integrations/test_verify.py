@@ -385,3 +385,23 @@ def test_questions_are_shared_among_agents_and_no_agent_is_always_the_last(insta
     counts = [len(installation.ledger.outcomes(name, from_ns=0, to_ns=2**62)) for name in names]
     assert min(counts) > 2
     assert sum(counts) == 38
+
+
+def test_a_system_that_refuses_is_asked_five_times_in_a_round_and_not_about_every_claim(installation, folder):
+    """A rotated key: five hundred refused sign-ins in a round lock the account."""
+    write(
+        folder,
+        """
+        ASKED = []
+        def routing_matches(task):
+            ASKED.append(1)
+            if len(ASKED) == 3:
+                return True
+            raise PermissionError("401 Unauthorized")
+        """,
+    )
+    installation.lake.add([task(number) for number in range(1, 40)])
+    report = verify_due(installation, NOW)
+    assert (report.asked, report.more) == (8, True)
+    assert Counter(statuses(installation).values()) == {"pending": 7, "verified": 1}
+    assert verify_due(installation, NOW + timedelta(seconds=5)).asked == 5
