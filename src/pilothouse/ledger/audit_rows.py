@@ -8,8 +8,9 @@ change a waiver, a charter or a measurement there and leave the log as it is.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -113,6 +114,8 @@ def _rows(connection: Connection) -> Iterator[tuple[bytes, str]]:
     reading = connection.execution_options(yield_per=ROWS_AT_ONCE)
     for row in reading.execute(select(charters)):
         charter = {"number": row.number, "digest": row.digest, "text_sha256": _sha256(row.text)}
+        if row.files is not None:
+            charter["files"] = _read(row.files, json.loads)
         key = _key("charter.in_force", row.agent, "pilothouse", row.accepted_us, charter)
         yield key, f"charter {row.number} of {row.agent}"
     for row in reading.execute(select(verdicts)):
@@ -123,11 +126,15 @@ def _rows(connection: Connection) -> Iterator[tuple[bytes, str]]:
         )
     for row in reading.execute(select(decisions)):
         words = f"decision {row.sequence}, {row.kind} of {row.agent or 'the installation'}"
-        try:
-            document = document_in_record(row.document)
-        except ValueError:
-            document = None  # no JSON, which no entry holds
-        yield _key(row.kind, row.agent, row.actor, row.at_us, document), words
+        yield _key(row.kind, row.agent, row.actor, row.at_us, _read(row.document, document_in_record)), words
+
+
+def _read(text: str, read: Callable[[str], object]) -> object:
+    """Return what JSON text says in a record; None, which no entry holds, for what is none."""
+    try:
+        return read(text)
+    except ValueError:
+        return None
 
 
 def _sha256(text: str) -> str:

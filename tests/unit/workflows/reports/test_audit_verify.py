@@ -144,6 +144,11 @@ def test_rows_are_those_that_the_log_names_and_new_ones_meanwhile_are_no_finding
         ),
         ("UPDATE charters SET accepted_us = accepted_us - 1", "charter 1 of ap-invoice-triage: no record"),
         (
+            'UPDATE charters SET files = \'{"policy.rego":"0"}\'',
+            "charter 1 of ap-invoice-triage: no record",
+        ),
+        ("UPDATE charters SET files = 'no JSON'", "charter 1 of ap-invoice-triage: no record"),
+        (
             "DELETE FROM charters",
             "charter.in_force of ap-invoice-triage: what it names is gone or was changed",
         ),
