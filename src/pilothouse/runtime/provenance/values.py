@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ ID_CHARACTERS_USUAL = 60
 ID_CHARACTERS_FOUND = 128
 """Of an id that is looked for by a pattern in a long text. A search without an end would try each way to divide a text of one long word,
 which takes minutes for two repeats in a row; a longer id is none that anybody types."""
+
+SEARCH_CPU_S = 0.25
+"""For ids by a pattern in one text, a hundred times what usual patterns take for 200,000 characters. Where parts of a pattern take blanks, each
+way to divide a text of words is tried. What is not found in time was not typed, so it needs an approval."""
 
 VALUES_MAX = 10_000
 """Values of one type found in one text."""
@@ -218,18 +223,25 @@ def _found(pattern: re.Pattern[str], text: str, read: Callable[[re.Match[str]], 
             yield value
 
 
-def _found_piecewise(pattern: re.Pattern[str], text: str) -> Iterator[str]:
-    """Yield what a pattern finds that is no longer than `ID_CHARACTERS_FOUND`, in one piece of the text after the other.
+def _length_found(schema: str) -> int:
+    """Return how long an id may be that is looked for: a pattern of many parts is tried on pieces of 64 characters."""
+    length = ID_CHARACTERS_FOUND
+    while length > 1 and not ends_soon(schema, characters=2 * length - 1, values=1):
+        length //= 2
+    return length
+
+
+def _found_piecewise(pattern: re.Pattern[str], text: str, length: int) -> Iterator[str]:
+    """Yield what a pattern finds that is no longer than a length, in one piece of the text after the other, until its time is over.
 
     A piece begins between words, so that no end of something longer counts. What has no place to begin at for too long is no word, and is
     passed over.
     """
     text, begin, found = text[:PIECE_MAX], 0, 0
-    while begin < len(text) and found < VALUES_MAX:
-        end = begin + 2 * ID_CHARACTERS_FOUND
-        places = [
-            place.start() for place in BETWEEN.finditer(text, begin + 1, begin + ID_CHARACTERS_FOUND + 1)
-        ]
+    until = time.thread_time() + SEARCH_CPU_S
+    while begin < len(text) and found < VALUES_MAX and time.thread_time() < until:
+        end = begin + 2 * length
+        places = [place.start() for place in BETWEEN.finditer(text, begin + 1, begin + length + 1)]
         after = places[-1] if places else len(text)
         if not places and end < len(text):
             place = BETWEEN.search(text, end)
@@ -238,7 +250,7 @@ def _found_piecewise(pattern: re.Pattern[str], text: str) -> Iterator[str]:
         for match in pattern.finditer(text, begin, end):
             if match.start() >= after:
                 break  # the next piece sees it whole
-            if 0 < len(match[0]) <= ID_CHARACTERS_FOUND:
+            if 0 < len(match[0]) <= length:
                 found += 1
                 yield match[0]
             after = max(after, match.end())
@@ -263,12 +275,13 @@ def _identifier(pattern: str | None) -> ValueType:
         whole = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
         by_pattern = _by_pattern("id", whole, lambda text: text)
         schema = _schema_of(pattern)
+        length = _length_found(schema)
 
         def fits(value: Any) -> str | None:
             is_short = isinstance(value, str) and ends_soon(schema, characters=len(value), values=1)
             return by_pattern.parse(value) if is_short else None
 
-        return ValueType("id", fits, lambda text: frozenset(_found_piecewise(whole, text)))
+        return ValueType("id", fits, lambda text: frozenset(_found_piecewise(whole, text, length)))
 
     def find(text: str) -> frozenset[str]:
         return frozenset(

@@ -234,6 +234,18 @@ def test_a_pattern_that_every_call_is_held_against_ends(written, why):
     assert found is None if why is None else found.startswith(why)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["[A-Z ]+[A-Z0-9 ]+-[0-9]+", "[A-Z ]+[A-Z ]+[A-Z0-9 ]+-[0-9]", "[A-Z ]+[A-Z ]+[A-Z ]+[A-Z ]+-"],
+)
+def test_a_pattern_whose_parts_take_blanks_is_looked_for_with_an_end(pattern):
+    kind = value_type(f"id({pattern})")
+    began = time.thread_time()
+    assert kind.find("A " * 100_000) == frozenset()
+    assert time.thread_time() - began < 2.0
+    assert kind.find("AB CD EF GH-7") or kind.find("AB CD EF GH-"), "a usual text is looked through"
+
+
 @pytest.mark.parametrize("pattern", ["[A-Z]+[A-Z0-9]+[0-9]-[0-9]+", "[A-Z]+[A-Z0-9]*-[0-9]+"])
 def test_a_long_text_is_looked_through_soon_whatever_stands_in_it(pattern):
     assert pattern_problem(f"id({pattern})") is None
