@@ -10,14 +10,13 @@ from __future__ import annotations
 import gc
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
 from pilothouse.durable_file import replace_file
 from pilothouse.errors import PilothouseError
-from pilothouse.lake.answers import LakeAnswers
 from pilothouse.lake.assembler import GRACE_S
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.disk_room import DiskRoom
@@ -51,7 +50,7 @@ UNCOMMITTED_S_MAX = 300.0
 UNBOUNDED = Quota()
 
 
-class LakeNode(LakeAnswers):
+class LakeNode(LakeQueries):
     """Implements `Intake` and `Lake` for the process that holds the lake's lock.
 
     Args:
@@ -93,7 +92,7 @@ class LakeNode(LakeAnswers):
             grace_s=grace_s,
             merge_look_s=merge_look_s,
         )
-        super().__init__(LakeQueries(self._writer.view, self._database))
+        super().__init__(self._writer.view, self._database)
         self._quotas = Quotas(quota, time.monotonic)
         self._waiting = Waiting()
         self._wal_folder = folder / "wal" / self._node_id
@@ -242,10 +241,6 @@ class LakeNode(LakeAnswers):
             StorageUnavailable: The tables could not be written.
         """
         return tuple(self._tables.ask(partial(self._writer.retain, rules), raises=True) or ())
-
-    def claims(self, traces: Sequence[str]) -> Mapping[str, str | None]:
-        """Return what the tasks of some traces claim now, by trace; one that is not stored is not in it."""
-        return self._queries.claims(traces)
 
     def erase(self, traces: Sequence[str]) -> int:
         """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.

@@ -184,9 +184,9 @@ class LakeQueries:
             found[trace_id] = whole or _trace_view(distinct, len(distinct), tasks.get(trace_id))
         return found
 
-    def claims(self, trace_ids: Sequence[str]) -> Mapping[str, str | None]:
+    def claims(self, traces: Sequence[str]) -> Mapping[str, str | None]:
         """Return what the tasks of some traces claim now, by trace; one that is not stored is not in it."""
-        return {ident: row.claim for ident, row in self._stored.task_rows(trace_ids).items()}
+        return {ident: row.claim for ident, row in self._stored.task_rows(traces).items()}
 
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 from pilothouse.errors import Conflict
-from pilothouse.lake.answers import LakeAnswers
 from pilothouse.lake.columns import SPANS, TASKS
 from pilothouse.lake.lock import Holder, find_holder
 from pilothouse.lake.node import open_node
@@ -20,7 +19,7 @@ from pilothouse.ports.clock import Clock
 __all__ = ["LakeReader", "open_lake"]
 
 
-class LakeReader(LakeAnswers):
+class LakeReader(LakeQueries):
     """Implements `Lake` over committed files only.
 
     Args:
@@ -28,22 +27,21 @@ class LakeReader(LakeAnswers):
     """
 
     def __init__(self, folder: Path) -> None:
-        self._spans = SegmentTable(folder / "spans", SPANS)
-        self._tasks = SegmentTable(folder / "tasks", TASKS)
-        self._database = Database()
-        super().__init__(LakeQueries(self._view, self._database))
+        self._span_table = SegmentTable(folder / "spans", SPANS)
+        self._task_table = SegmentTable(folder / "tasks", TASKS)
         self._lock = threading.Lock()
+        super().__init__(self._newest_view, Database())
 
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
 
-    def _view(self) -> View:
+    def _newest_view(self) -> View:
         # Tasks first: a task that is seen has its spans in any later version of the other table.
         with self._lock:
-            self._tasks.refresh()
-            self._spans.refresh()
-            return View(span_files=self._spans.files(), task_files=self._tasks.files())
+            self._task_table.refresh()
+            self._span_table.refresh()
+            return View(span_files=self._span_table.files(), task_files=self._task_table.files())
 
 
 def open_lake(folder: Path, clock: Clock) -> LakeReader:

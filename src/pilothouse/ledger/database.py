@@ -14,7 +14,7 @@ from pilothouse.ledger.engine import WRITE_OPTION
 from pilothouse.ledger.revision import refuse_other_revision
 from pilothouse.ledger.translation import translated
 
-__all__ = ["Database"]
+__all__ = ["Database", "Repository"]
 
 FORGET_WAIT_MS = 2_000
 """How long emptying the log waits for readers: writers wait with it, and a tool call may be one of them."""
@@ -110,3 +110,10 @@ class Database:
                 self._watcher.close()
                 self._watcher = None
         self.engine.dispose()
+
+
+class Repository:
+    """What reads and writes some tables of a ledger; safe to share between threads and between processes."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database

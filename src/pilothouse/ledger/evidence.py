@@ -12,13 +12,14 @@ from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.errors import DigestMismatch, LimitExceeded
 from pilothouse.ledger.audit_records import append_record
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.evidence_document import parse_document
 from pilothouse.ledger.evidence_index import index_of, put_in_place
 from pilothouse.ledger.evidence_standing import standing_records
 from pilothouse.ledger.schema import evidence, to_micros
 from pilothouse.ports.ledger import EVIDENCE_MAX
 
-__all__ = ["add_evidence", "read_evidence", "read_standing"]
+__all__ = ["SqlEvidence"]
 
 _DIGESTS_AT_ONCE = 500
 """Digests asked for in one query, well below SQLite's 32,766 variables."""
@@ -27,7 +28,61 @@ _DIGESTS_IN_RECORD = 50
 """Digests named by one record of the audit log: 3.4 KB."""
 
 
-def add_evidence(connection: Connection, records: Sequence[Evidence]) -> int:
+class SqlEvidence(Repository):
+    """The part of `ports.Ledger` that keeps evidence."""
+
+    def add_evidence(self, records: Sequence[Evidence]) -> int:
+        """Store records; a record with equal content counts once. Return how many were new."""
+        with self.database.write() as connection:
+            return _add(connection, records)
+
+    def extend_evidence(
+        self,
+        agent: str,
+        *,
+        since: datetime,
+        kinds: Collection[str],
+        following: Callable[[Sequence[Evidence]], Sequence[Evidence]],
+    ) -> Sequence[Evidence]:
+        """Store records that follow from those that stand, with nobody writing in between, and return them."""
+        with self.database.write() as connection:
+            records = following(_read(connection, agent, since, kinds))
+            _add(connection, records)
+        return records
+
+    def evidence(
+        self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
+    ) -> Sequence[Evidence]:
+        """Return the records of an agent, oldest first, of some kinds, recorded at or after `since`."""
+        with self.database.read() as connection:
+            return _read(connection, agent, since, kinds)
+
+    def standing_evidence(
+        self,
+        agent: str,
+        *,
+        at: datetime,
+        version: str | None,
+        decides: Callable[[Evidence], bool],
+        kinds: Collection[str] | None = None,
+    ) -> Sequence[Evidence]:
+        """Return the records of an agent that a verdict at a moment can rest on, oldest first."""
+        with self.database.read() as connection:
+            found = standing_records(
+                connection,
+                agent,
+                at,
+                version=version,
+                decides=decides,
+                kinds=kinds,
+                parse=lambda digest, text: _checked(agent, digest, text),
+            )
+        _refuse_more(agent, len(found))
+        in_order = sorted(found.items(), key=lambda one: (one[1].recorded_at, one[0]))
+        return tuple(record for _, record in in_order)
+
+
+def _add(connection: Connection, records: Sequence[Evidence]) -> int:
     """Store the records that are not there yet and return how many those were."""
     by_digest: dict[str, Evidence] = {}
     for record in records:
@@ -77,7 +132,7 @@ def _announce(connection: Connection, by_digest: Mapping[str, Evidence], agent: 
     )
 
 
-def read_evidence(
+def _read(
     connection: Connection, agent: str, since: datetime | None, kinds: Collection[str] | None
 ) -> Sequence[Evidence]:
     """Return the records of an agent, oldest first, each checked against its digest."""
@@ -90,29 +145,6 @@ def read_evidence(
     found = tuple(_checked(agent, digest, document) for digest, document in connection.execute(query))
     _refuse_more(agent, len(found))
     return found
-
-
-def read_standing(
-    connection: Connection,
-    agent: str,
-    at: datetime,
-    *,
-    version: str | None,
-    decides: Callable[[Evidence], bool],
-    kinds: Collection[str] | None,
-) -> Sequence[Evidence]:
-    """Return the records of an agent that a verdict at a moment can rest on, oldest first, each checked against its digest."""
-    found = standing_records(
-        connection,
-        agent,
-        at,
-        version=version,
-        decides=decides,
-        kinds=kinds,
-        parse=lambda digest, text: _checked(agent, digest, text),
-    )
-    _refuse_more(agent, len(found))
-    return tuple(record for _, record in sorted(found.items(), key=lambda one: (one[1].recorded_at, one[0])))
 
 
 def _checked(agent: str, digest: str, document: str) -> Evidence:

@@ -8,66 +8,70 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select
+from sqlalchemy import Row, insert, or_, select
 
 from pilothouse.core.evidence.price import PRICE_DECIMALS_MAX, Price, TokenClass
 from pilothouse.errors import Conflict
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.row_log import log_rows
-from pilothouse.ledger.schema import from_micros, prices, to_micros
+from pilothouse.ledger.schema import from_micros, to_micros
+from pilothouse.ledger.schema import prices as price_rows
 
-__all__ = ["add_prices", "price_at_moment", "read_prices"]
+__all__ = ["SqlPrices"]
 
 _SCALE = Decimal(10) ** PRICE_DECIMALS_MAX
 
 
-def add_prices(connection: Connection, given: Sequence[Price], *, at: datetime, actor: str) -> int:
-    """Store prices and return how many were new.
+class SqlPrices(Repository):
+    """The part of `ports.Ledger` that keeps prices."""
 
-    Raises:
-        Conflict: Another price is known for the same model, class and start.
-    """
-    added: list[dict[str, Any]] = []
-    for price in given:
-        row = _row(price)
-        key = {name: row[name] for name in ("provider", "model", "token_class", "valid_from_us")}
-        known = connection.execute(select(prices).filter_by(**key)).first()
-        if known is None:
-            connection.execute(insert(prices).values(**row))
-            added.append(row)
-        elif _price(known) != price:
-            raise Conflict(
-                f"another {price.token_class.value} price of {price.provider} {price.model!r} "
-                f"from {price.valid_from.isoformat()} is known: {_price(known).usd_per_million} USD per million",
-                remedy="Give the new price a later `valid_from`; what was charged before stays as it was.",
-                subject=price.model,
-            )
-    log_rows(connection, "prices", added=added, at=at, actor=actor)
-    return len(added)
+    def add_prices(self, prices: Sequence[Price], *, at: datetime, actor: str) -> int:
+        """Store prices and return how many were new.
 
+        Raises:
+            Conflict: Another price is known for the same model, class and start.
+        """
+        added: list[dict[str, Any]] = []
+        with self.database.write() as connection:
+            for price in prices:
+                row = _row(price)
+                key = {name: row[name] for name in ("provider", "model", "token_class", "valid_from_us")}
+                known = connection.execute(select(price_rows).filter_by(**key)).first()
+                if known is None:
+                    connection.execute(insert(price_rows).values(**row))
+                    added.append(row)
+                elif _price(known) != price:
+                    raise Conflict(
+                        f"another {price.token_class.value} price of {price.provider} {price.model!r} "
+                        f"from {price.valid_from.isoformat()} is known: {_price(known).usd_per_million} USD per million",
+                        remedy="Give the new price a later `valid_from`; what was charged before stays as it was.",
+                        subject=price.model,
+                    )
+            log_rows(connection, price_rows.name, added=added, at=at, actor=actor)
+        return len(added)
 
-def read_prices(connection: Connection) -> Sequence[Price]:
-    """Return every price by provider, model, class and start."""
-    query = select(prices).order_by(
-        prices.c.provider, prices.c.model, prices.c.token_class, prices.c.valid_from_us
-    )
-    return tuple(_price(row) for row in connection.execute(query))
+    def prices(self) -> Sequence[Price]:
+        """Return every price by provider, model, class and start."""
+        query = select(price_rows).order_by(
+            price_rows.c.provider, price_rows.c.model, price_rows.c.token_class, price_rows.c.valid_from_us
+        )
+        with self.database.read() as connection:
+            return tuple(_price(row) for row in connection.execute(query))
 
-
-def price_at_moment(
-    connection: Connection, *, provider: str, model: str, token_class: TokenClass, at: datetime
-) -> Price | None:
-    """Return the price with the latest start that covers a moment, or None."""
-    moment = to_micros(at)
-    query = (
-        select(prices)
-        .filter_by(provider=provider, model=model, token_class=token_class.value)
-        .where(prices.c.valid_from_us <= moment)
-        .where(or_(prices.c.valid_to_us.is_(None), prices.c.valid_to_us > moment))
-        .order_by(prices.c.valid_from_us.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).first()
-    return None if row is None else _price(row)
+    def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
+        """Return the price with the latest start that covers a moment, or None: unknown, which is not zero."""
+        moment = to_micros(at)
+        query = (
+            select(price_rows)
+            .filter_by(provider=provider, model=model, token_class=token_class.value)
+            .where(price_rows.c.valid_from_us <= moment)
+            .where(or_(price_rows.c.valid_to_us.is_(None), price_rows.c.valid_to_us > moment))
+            .order_by(price_rows.c.valid_from_us.desc())
+            .limit(1)
+        )
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _price(row)
 
 
 def _row(price: Price) -> dict[str, Any]:
