@@ -40,7 +40,6 @@ __all__ = [
     "review_ticks",
     "serve_examples",
     "sign_in_of",
-    "workbench_of",
 ]
 
 HOLDS_EVERY_S = 5.0
@@ -93,12 +92,12 @@ def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
     clock, directory = SystemClock(), sign_in.directory
     return (
         SigningRoom(ledger, directory, clock),
-        ReviewRoom(workbench_of(ledger, directory), clock),
+        ReviewRoom(_workbench_of(ledger, directory), clock),
         HandOutRoom(HandOut(SqlReviewQueue(ledger.database), directory, ledger), clock),
     )
 
 
-def workbench_of(ledger: SqlLedger, directory: Directory) -> Workbench:
+def _workbench_of(ledger: SqlLedger, directory: Directory) -> Workbench:
     """Return what a reviewer works with.
 
     Args:
@@ -165,7 +164,7 @@ def open_workbench(settings: Settings) -> Iterator[Workbench]:
     from pilothouse.workflows.people.people import Directory
 
     with open_ledger(settings.ledger_url) as ledger:
-        yield workbench_of(ledger, Directory(ledger))
+        yield _workbench_of(ledger, Directory(ledger))
 
 
 def feedback_key(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pilothouse.evals.case import Case, Split
 
-__all__ = ["Finding", "FindingKind", "check_cases", "comparable_text", "copies_of", "near_pairs", "shingles"]
+__all__ = ["Finding", "FindingKind", "check_cases", "comparable_text", "copies_of", "near_pairs"]
 
 SHINGLE_WORDS = 5
 """Words in a row that count as one feature; five rarely meet by chance."""
@@ -65,11 +65,11 @@ class Finding:
     similarity: float
 
 
-def shingles(text: str) -> frozenset[tuple[str, ...]]:
+def _shingles(text: str) -> frozenset[tuple[str, ...]]:
     """Return the word 5-grams of a text; a shorter text is one gram of all its words.
 
     Example:
-        >>> len(shingles("one two three four five six"))
+        >>> len(_shingles("one two three four five six"))
         2
     """
     words = WORD.findall(text.lower())
@@ -100,7 +100,7 @@ def near_pairs(
         >>> list(near_pairs(["pay the invoice of May now", "Pay the invoice of May, now!", "else"]))
         [(0, 1, 1.0)]
     """
-    sets = [shingles(text) for text in texts]
+    sets = [_shingles(text) for text in texts]
     frequency = Counter(gram for one in sets for gram in one)
     meeting: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for here, one in enumerate(sets):
@@ -183,13 +183,13 @@ def check_cases(
 
 def _embedded(cases: Sequence[Case], shown_to_model: Sequence[tuple[str, str]]) -> Iterable[Finding]:
     """Find cases that stand, or nearly, within a longer text that the model sees: a prompt with a case pasted into it."""
-    shown = [shingles(text) for _, text in shown_to_model]
+    shown = [_shingles(text) for _, text in shown_to_model]
     places: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, grams in enumerate(shown):
         for gram in grams:
             places[gram].append(number)
     for case in cases:
-        own = shingles(comparable_text(case.input))
+        own = _shingles(comparable_text(case.input))
         if len(own) < EMBEDDED_GRAMS_MIN:
             continue
         # Of so many grams at least one stands in whatever holds nine of ten.

@@ -41,7 +41,6 @@ __all__ = [
     "commitment_of",
     "erase_subject",
     "is_known",
-    "open_payload",
     "seal_payloads",
     "seal_text",
     "subject_key",
@@ -110,7 +109,7 @@ def seal_payloads(
     return commitments, sealed
 
 
-def open_payload(key: AESGCM, subject: str, name: str, sealed: str) -> tuple[bytes, bytes] | None:
+def _open_payload(key: AESGCM, subject: str, name: str, sealed: str) -> tuple[bytes, bytes] | None:
     """Return salt and payload, or None when what is kept was changed."""
     raw = base64.b64decode(sealed)
     try:
@@ -141,7 +140,7 @@ def unseal_text(connection: Connection, wrapper: AESGCM, name: str, kept: str) -
     wrapped = connection.execute(query).scalar()
     if wrapped is None:
         return None
-    opened = open_payload(AESGCM(_unwrap(wrapper, subject, wrapped)), subject, name, sealed)
+    opened = _open_payload(AESGCM(_unwrap(wrapper, subject, wrapped)), subject, name, sealed)
     return None if opened is None else opened[1].decode()
 
 
@@ -162,7 +161,7 @@ def unseal_payloads(
                 StorageUnavailable
             ):  # of another log's keys nothing opens, and whoever verifies says so
                 key = AESGCM(_unwrap(wrapper, row.subject, row.wrapped_key))
-                opened[row.name] = open_payload(key, row.subject, row.name, row.sealed)
+                opened[row.name] = _open_payload(key, row.subject, row.name, row.sealed)
     return opened
 
 

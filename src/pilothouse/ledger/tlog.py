@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-__all__ = ["EMPTY_ROOT", "Tree", "leaf_hash", "node_hash"]
+__all__ = ["EMPTY_ROOT", "Tree", "leaf_hash"]
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """Root of a tree without leaves (RFC 6962, section 2.1)."""
@@ -26,7 +26,7 @@ def leaf_hash(record: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + record).digest()
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
+def _node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of a node over its two children."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
@@ -40,7 +40,7 @@ class Tree:
     Example:
         >>> tree = Tree([leaf_hash(b"a"), leaf_hash(b"b"), leaf_hash(b"c")])
         >>> (left,) = tree.inclusion(2, 3)
-        >>> node_hash(left, leaf_hash(b"c")) == tree.root()
+        >>> _node_hash(left, leaf_hash(b"c")) == tree.root()
         True
     """
 
@@ -60,7 +60,7 @@ class Tree:
             row.append(node)
             if len(row) % 2:
                 return
-            node, level = node_hash(row[-2], row[-1]), level + 1
+            node, level = _node_hash(row[-2], row[-1]), level + 1
             if level == len(self._levels):
                 self._levels.append([])
 
@@ -93,7 +93,7 @@ class Tree:
             level = width.bit_length() - 1
             return self._levels[level][start >> level]
         split = _split(width)
-        return node_hash(self._range(start, start + split), self._range(start + split, end))
+        return _node_hash(self._range(start, start + split), self._range(start + split, end))
 
     def _path(self, index: int, start: int, end: int) -> list[bytes]:
         if end - start == 1:

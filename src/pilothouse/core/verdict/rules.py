@@ -40,7 +40,6 @@ __all__ = [
     "Assessment",
     "Proof",
     "assess",
-    "quantile_cases",
     "unknown_part",
 ]
 
@@ -100,14 +99,14 @@ class Assessment:
     remedy: str = ""
 
 
-def quantile_cases(level: float = LEVEL) -> int:
+def _quantile_cases(level: float = LEVEL) -> int:
     """Return the fewest cases whose largest bounds the 95 % quantile from above.
 
     Source:
         Order statistics: P(all n below the quantile) = q^n <= 1 - level.
 
     Example:
-        >>> quantile_cases()
+        >>> _quantile_cases()
         59
     """
     return math.ceil(math.log(1 - level) / math.log(QUANTILE))
@@ -136,7 +135,7 @@ def assess(rule: Rule, bound: float, record: Evidence, *, level: float = LEVEL) 
         case Census():
             return _census(rule, bound, record)
         case Quantile():
-            return _amount_at_most(bound, record, cases=quantile_cases())
+            return _amount_at_most(bound, record, cases=_quantile_cases())
         case MeanMax():
             return _amount_at_most(bound, record, cases=MEAN_CASES_MIN)
         case AtLeast():

@@ -15,7 +15,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score
 from pilothouse.evals.trial import Reply, Result
 
-__all__ = ["FunctionScorer", "Rule", "Scorer", "ScorerKind", "ScorerSpec", "same_json", "scorer_version"]
+__all__ = ["FunctionScorer", "Rule", "Scorer", "ScorerKind", "ScorerSpec", "same_json"]
 
 
 class ScorerKind(StrEnum):
@@ -77,7 +77,7 @@ class FunctionScorer:
         """
         self._rule = rule
         self.spec = ScorerSpec(
-            name=name, kind=ScorerKind.DETERMINISTIC, version=scorer_version(name, rule, args)
+            name=name, kind=ScorerKind.DETERMINISTIC, version=_scorer_version(name, rule, args)
         )
 
     def score(self, case: Case, result: Result) -> Score | Awaitable[Score]:
@@ -91,7 +91,7 @@ class FunctionScorer:
         return self._rule(case, result.reply, result)
 
 
-def scorer_version(name: str, code: object, args: dict[str, Any]) -> str:
+def _scorer_version(name: str, code: object, args: dict[str, Any]) -> str:
     """Return the digest of a scorer: the source of the module its code stands in, and its arguments.
 
     Args:
@@ -100,7 +100,7 @@ def scorer_version(name: str, code: object, args: dict[str, Any]) -> str:
         args: JSON arguments.
 
     Example:
-        >>> scorer_version("exact", scorer_version, {}) == scorer_version("exact", scorer_version, {"a": 1})
+        >>> _scorer_version("exact", _scorer_version, {}) == _scorer_version("exact", _scorer_version, {"a": 1})
         False
     """
     module = inspect.getmodule(code)

@@ -21,7 +21,7 @@ from pilothouse.runtime.context.edits import recall_id
 if TYPE_CHECKING:
     from pilothouse.workflows.replay.run import ReplayReport
 
-__all__ = ["list_text", "recorded_text", "report_text", "reports_text"]
+__all__ = ["list_text", "recorded_text", "reports_text"]
 
 REFUSALS_SHOWN = 10
 COMPARISONS_SHOWN = 20
@@ -85,7 +85,7 @@ def _removed_lines(run: str, event: ContextEdited) -> list[str]:
     ]
 
 
-def report_text(report: ReplayReport) -> str:
+def _report_text(report: ReplayReport) -> str:
     """Return what came of a replay."""
     counts = report.counts
     lines = [
@@ -144,7 +144,7 @@ def reports_text(reports: Sequence[ReplayReport]) -> str:
     Args:
         reports: Reports of the same run.
     """
-    counted = Counter(map(report_text, reports))
+    counted = Counter(map(_report_text, reports))
     return "\n".join(
         text if len(reports) == 1 else f"{text}\n  {times} of {len(reports)} replays were like this"
         for text, times in counted.items()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.lake import Lake
     from pilothouse.workflows.traces.ingest import ImportReport
 
-__all__ = ["cost_text", "register", "task_record"]
+__all__ = ["cost_text", "register"]
 
 TRACE_ID_DIGITS = 32
 
@@ -109,7 +109,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         elif agent is not None and known and agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to see all.")
         if as_json:
-            print_json({"tasks": [task_record(task) for task in page.tasks]})
+            print_json({"tasks": [_task_record(task) for task in page.tasks]})
             return
         if not page.tasks:
             if is_governed and agent not in known:
@@ -145,7 +145,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
         if as_json:
             record = {
-                "task": task_record(view.task) if view.task else None,
+                "task": _task_record(view.task) if view.task else None,
                 "spans_total": view.spans_total,
                 "spans": [asdict(span) for span in view.spans],
             }
@@ -201,7 +201,7 @@ class _Progress:
         self._bar.advance(self._task, read_bytes)
 
 
-def task_record(task: Task) -> dict[str, object]:
+def _task_record(task: Task) -> dict[str, object]:
     """Return a task as JSON shows it: exact costs as text, times as ISO 8601 beside nanoseconds."""
     record = asdict(task)
     for name, value in record.items():

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pilothouse.runtime.context.document import readable_of
 from pilothouse.runtime.replay.provider_side import provider_effect
 
-__all__ = ["LiveAnswer", "LiveModel", "live_problem"]
+__all__ = ["LiveAnswer", "LiveModel"]
 
 TIMEOUT_S = 600.0
 """The gateway's own deadline for a stream; ours only catches a gateway that is gone."""
@@ -57,7 +57,7 @@ class LiveModel:
             headers: Recorded headers that change the answer.
             body: Request body.
         """
-        problem = live_problem(route, body)
+        problem = _live_problem(route, body)
         if problem:
             return _told(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -88,7 +88,7 @@ class LiveModel:
             )
 
 
-def live_problem(route: str, body: bytes) -> str:
+def _live_problem(route: str, body: bytes) -> str:
     """Return what a request would change outside, or empty; one that cannot be read does all that it may hide.
 
     Args:
@@ -96,11 +96,11 @@ def live_problem(route: str, body: bytes) -> str:
         body: Request body.
 
     Example:
-        >>> live_problem("/v1/responses", b'{"tools": [{"type": "mcp", "server_url": "https://crm.example"}]}')
+        >>> _live_problem("/v1/responses", b'{"tools": [{"type": "mcp", "server_url": "https://crm.example"}]}')
         'the provider itself would call an MCP server'
-        >>> live_problem("/v1/responses", b'{"tools": [{"type": "function", "name": "mcp"}]}')
+        >>> _live_problem("/v1/responses", b'{"tools": [{"type": "function", "name": "mcp"}]}')
         ''
-        >>> live_problem("/v1/responses/resp_1/cancel", b"")
+        >>> _live_problem("/v1/responses/resp_1/cancel", b"")
         'no model is asked at /v1/responses/resp_1/cancel'
     """
     if route not in ASKING:

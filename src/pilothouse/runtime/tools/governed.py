@@ -19,7 +19,7 @@ from pilothouse.runtime.tools.schema import check_of
 from pilothouse.runtime.tools.workers import Workers
 from pilothouse.settings import LOOPBACK_HOSTS
 
-__all__ = ["GovernedTool", "gate_policy", "governed_tools"]
+__all__ = ["GovernedTool", "governed_tools"]
 
 
 class GovernedTool:
@@ -58,7 +58,7 @@ class GovernedTool:
         self.repeatable = contract.repeatable(effect)
         if contract.rate_per_s is not None:
             limiter = RateLimiter(contract.rate_per_s, burst=contract.burst)
-        self.gate = Gate(gate_policy(contract, effect), limiter)
+        self.gate = Gate(_gate_policy(contract, effect), limiter)
         self.arguments = check_of(contract.input, where=f"arguments of {name}")
         self.results = check_of(contract.output, where=f"result of {name}")
         self._workers: Workers | None = None
@@ -85,7 +85,7 @@ class GovernedTool:
         return self._workers
 
 
-def gate_policy(contract: ToolContract, effect: Effect) -> GatePolicy:
+def _gate_policy(contract: ToolContract, effect: Effect) -> GatePolicy:
     """Return the limits that a contract asks for.
 
     Args:

@@ -13,17 +13,7 @@ from pilothouse.core.charter.people import Duty
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
-__all__ = [
-    "CHECKS",
-    "MISSING_DUTY",
-    "NO_ACCOUNTABLE",
-    "RACI_BLANK",
-    "RULES",
-    "TWO_ACCOUNTABLE",
-    "check_escalation",
-    "check_raci",
-    "check_times",
-]
+__all__ = ["CHECKS", "MISSING_DUTY", "NO_ACCOUNTABLE", "RACI_BLANK", "RULES", "TWO_ACCOUNTABLE"]
 
 TWO_ACCOUNTABLE = error(
     "raci-two-accountable", "duty {duty} has {n} accountable: {who}", "Keep one A; the others become R or C."
@@ -101,7 +91,7 @@ PERMISSIONS_OF_ROLE: dict[str, frozenset[str]] = {
 itself is the grant."""
 
 
-def check_raci(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_raci(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield what is wrong with the duties."""
     del facts
     for duty, row in charter.raci.rows().items():
@@ -120,7 +110,7 @@ def check_raci(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             )
 
 
-def check_escalation(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_escalation(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield what is wrong with the path that a page climbs."""
     del facts
     levels = known(charter.escalation)
@@ -157,7 +147,7 @@ def check_escalation(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield NO_SUBSTITUTE.at(("escalation", 0, "to"), person=first[0])
 
 
-def check_times(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_times(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield the levels that would be called after the worst incident had to be over."""
     del facts
     sev1 = (known(charter.severities) or {}).get("sev1")
@@ -180,4 +170,4 @@ def check_times(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             return
 
 
-CHECKS: tuple[Check, ...] = (check_raci, check_escalation, check_times)
+CHECKS: tuple[Check, ...] = (_check_raci, _check_escalation, _check_times)

@@ -16,15 +16,7 @@ from pilothouse.core.charter.models_published import MODEL_WINDOWS, first_retire
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
-__all__ = [
-    "CHECKS",
-    "RULES",
-    "check_context_edits",
-    "check_pins",
-    "check_regions",
-    "check_retirement",
-    "is_exact_model",
-]
+__all__ = ["CHECKS", "RULES", "is_exact_model"]
 
 RETIREMENT_NOTICE_DEFAULT = timedelta(days=60)
 """Time that a gate and an approval of a successor take, with reserve."""
@@ -126,7 +118,7 @@ def is_exact_model(model: str, facts: CharterFacts) -> bool:
     return model in facts.exact_models or EXACT_MODEL.search(model) is not None
 
 
-def check_pins(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_pins(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield models that are no exact model, and judges that judge themselves."""
     for path, pin in _answering(charter):
         if not is_open(pin.model) and not is_exact_model(pin.model, facts):
@@ -142,7 +134,7 @@ def check_pins(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield JUDGE_SAME_MODEL.at(path, judge=judge.name, model=model)
 
 
-def check_retirement(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_retirement(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield models that are, or will soon be, no longer served: the pin, its stand-ins, the judges."""
     notice = known(charter.model.upgrade.retirement_notice)
     if notice is not None and notice < RETIREMENT_NOTICE_DEFAULT:
@@ -172,7 +164,7 @@ def check_retirement(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield RETIRES_SOON.at((*path[:-1], "retires_on"), model=pin.model, days=left)
 
 
-def check_regions(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_regions(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield everything that lies outside the regions of `residency`."""
     del facts
     regions = known(charter.residency.regions)
@@ -192,7 +184,7 @@ def check_regions(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield REGION_OUTSIDE.at(path, region=region, allowed=regions)
 
 
-def check_context_edits(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_context_edits(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield a policy and edits that contradict each other, and edits that can never happen."""
     del facts
     context, pin = charter.context, charter.model.pin
@@ -230,4 +222,4 @@ def _exact_ids(model: str, facts: CharterFacts) -> str:
     )
 
 
-CHECKS: tuple[Check, ...] = (check_pins, check_retirement, check_regions, check_context_edits)
+CHECKS: tuple[Check, ...] = (_check_pins, _check_retirement, _check_regions, _check_context_edits)

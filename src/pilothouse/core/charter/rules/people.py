@@ -13,7 +13,7 @@ from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 from pilothouse.errors import nearest_name
 
-__all__ = ["CHECKS", "NO_OWNER", "OWNER_NOT_PERSON", "RULES", "check_owner", "check_references", "references"]
+__all__ = ["CHECKS", "NO_OWNER", "OWNER_NOT_PERSON", "RULES", "references"]
 
 TERM_MIN = timedelta(days=183)
 """Six months: an agent must have an owner at the end of the next stability window."""
@@ -49,7 +49,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check_owner(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_owner(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield what is wrong with the owner and the sponsor."""
     owner = known(charter.owner.person)
     ends = known(charter.owner.term_ends)
@@ -67,7 +67,7 @@ def check_owner(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         yield OWNER_IN_IT.at(("owner", "person"), unit=unit, business_unit=business_unit)
 
 
-def check_references(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_references(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield every id that stands for a person and is none."""
     groups = _groups(charter, facts)
     for path, name, may_be_group in references(charter):
@@ -121,4 +121,4 @@ def _groups(charter: Charter, facts: CharterFacts) -> frozenset[str]:
     return facts.groups | ({pool} if pool else frozenset())
 
 
-CHECKS: tuple[Check, ...] = (check_owner, check_references)
+CHECKS: tuple[Check, ...] = (_check_owner, _check_references)

@@ -15,7 +15,7 @@ from pilothouse.core.charter.policy import KNOWN_TYPES, decide_call, policy_rule
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 from pilothouse.core.charter.systems import Tool, ToolExamples
 
-__all__ = ["CHECKS", "MISSING_EXAMPLE", "RULES", "check_contracts", "check_examples", "check_tools"]
+__all__ = ["CHECKS", "MISSING_EXAMPLE", "RULES"]
 
 TOOL_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*@[1-9][0-9]{0,3}")
 
@@ -94,7 +94,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check_tools(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_tools(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield policies that say too little to be enforced."""
     for name, tool in (known(charter.tools) or {}).items():
         path: Path = ("tools", name)
@@ -109,7 +109,7 @@ def check_tools(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         yield from _arguments(name, tool, facts)
 
 
-def check_contracts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_contracts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield contracts with which no call would be made; one whose digest is still open is not pinned yet."""
     for name, tool in (known(charter.tools) or {}).items():
         effect: Effect | None = known(tool.effect)
@@ -139,7 +139,7 @@ def check_contracts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield CONTRACT_UNFIT.at(("tools", name, "contract"), file=file, tool=name, why=one)
 
 
-def check_examples(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_examples(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield rules without examples, and examples that do not show what they claim."""
     for name, tool in (known(charter.tools) or {}).items():
         examples, arguments = known(tool.examples), known(tool.args)
@@ -203,4 +203,4 @@ def _examples(name: str, tool: Tool, examples: ToolExamples) -> Iterator[Hit]:
                 )
 
 
-CHECKS: tuple[Check, ...] = (check_tools, check_contracts, check_examples)
+CHECKS: tuple[Check, ...] = (_check_tools, _check_contracts, _check_examples)

@@ -15,15 +15,7 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, question, warning
 from pilothouse.errors import nearest_name
 
-__all__ = [
-    "CHECKS",
-    "INTEGRATION_INCOMPLETE",
-    "RULES",
-    "check_integrations",
-    "check_names",
-    "check_phases",
-    "check_stability",
-]
+__all__ = ["CHECKS", "INTEGRATION_INCOMPLETE", "RULES"]
 
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 
@@ -75,7 +67,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check_names(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_names(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield names of integrations, task types and levels that nothing has."""
     del facts
     for kind, known_names, path, name in _names(charter):
@@ -86,7 +78,7 @@ def check_names(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         yield UNKNOWN_NAME.at(path, kind=kind, name=name, hint=hint)
 
 
-def check_integrations(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_integrations(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield integrations that a person has to carry data for."""
     del facts
     for name, integration in (known(charter.integrations) or {}).items():
@@ -94,7 +86,7 @@ def check_integrations(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield INTEGRATION_MANUAL.at(("integrations", name, "kind"), integration=name)
 
 
-def check_phases(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_phases(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield phases that do not widen step by step."""
     del facts
     phases = known(charter.phases)
@@ -118,7 +110,7 @@ def check_phases(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         yield from _step(charter, before, phase_name)
 
 
-def check_stability(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_stability(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield a stability target that is too short."""
     del facts
     days = known(charter.stability.days)
@@ -175,4 +167,4 @@ def _each(
             yield kind, known_names, (*path, index), name
 
 
-CHECKS: tuple[Check, ...] = (check_names, check_integrations, check_phases, check_stability)
+CHECKS: tuple[Check, ...] = (_check_names, _check_integrations, _check_phases, _check_stability)

@@ -14,16 +14,7 @@ from pilothouse.core.charter.rules.arithmetic import cases_to_prove, jeffreys_pr
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 from pilothouse.core.charter.tasks import TaskType
 
-__all__ = [
-    "CHECKS",
-    "NO_THRESHOLD",
-    "RULES",
-    "check_function",
-    "check_proofs",
-    "check_reviewers",
-    "check_thresholds",
-    "check_verifiers",
-]
+__all__ = ["CHECKS", "NO_THRESHOLD", "RULES"]
 
 TASK_TYPES_DEFAULT_MAX = 3
 """More kinds of work than this is rarely one function."""
@@ -112,7 +103,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check_function(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_function(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield what makes the function more than one, or no function at all."""
     del facts
     if charter.function.verb.lower() in VAGUE_VERBS:
@@ -129,7 +120,7 @@ def check_function(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         yield SHARES_SUM.at(("task_types",), sum=total)
 
 
-def check_thresholds(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_thresholds(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield thresholds that nothing can meet, or that everything meets."""
     del facts
     for path, value in _rates(charter):
@@ -149,7 +140,7 @@ def check_thresholds(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield DROP_WIDER.at(path, drop=points)
 
 
-def check_proofs(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_proofs(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield floors that the planned number of cases could never prove."""
     del facts
     for name, terms in charter.task_types.items():
@@ -169,7 +160,7 @@ def check_proofs(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
                 break
 
 
-def check_reviewers(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_reviewers(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield the task type whose routing asks for more review hours than the roster has."""
     del facts
     per_day, minutes = known(charter.target_volume.per_day), known(charter.reviewers.minutes_per_item)
@@ -191,7 +182,7 @@ def check_reviewers(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         )
 
 
-def check_verifiers(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_verifiers(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield task types whose claims nobody checks, and verifiers that could change what they check."""
     for name, terms in charter.task_types.items():
         if terms.verifier is None:
@@ -238,4 +229,10 @@ def _reviewed_share(terms: TaskType) -> float:
     return share * min(1.0, escalated + audited * (1.0 - escalated))
 
 
-CHECKS: tuple[Check, ...] = (check_function, check_thresholds, check_proofs, check_reviewers, check_verifiers)
+CHECKS: tuple[Check, ...] = (
+    _check_function,
+    _check_thresholds,
+    _check_proofs,
+    _check_reviewers,
+    _check_verifiers,
+)

@@ -15,15 +15,7 @@ from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
-__all__ = [
-    "BUDGET_ONE",
-    "CHECKS",
-    "NO_BASELINE",
-    "RULES",
-    "check_budgets",
-    "check_defaults",
-    "check_outcomes",
-]
+__all__ = ["BUDGET_ONE", "CHECKS", "NO_BASELINE", "RULES"]
 
 VANITY = re.compile(
     r"(?:^|[^a-z])(?:quer(?:y|ies)|prompts?|users?|mau|dau|sessions?|engagements?|clicks?|page_?views?|visits?|log_?ins?"
@@ -78,7 +70,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check_outcomes(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_outcomes(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield outcome metrics that prove nothing."""
     for index, outcome in enumerate(known(charter.outcomes) or ()):
         path: Path = ("outcomes", index)
@@ -105,7 +97,7 @@ def _counts_use(name: str) -> bool:
     return VANITY.search(counted) is not None
 
 
-def check_budgets(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_budgets(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield a production budget that was thought of too late."""
     del facts
     pilot, production = (
@@ -135,7 +127,7 @@ class _Default:
         return bool(self.value < self.default if self.is_floor else self.value > self.default)  # type: ignore[operator]  # both ends are of one kind in every row
 
 
-def check_defaults(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_defaults(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield values that are looser than the framework's and give no reason."""
     del facts
     for row in (*_task_defaults(charter), *_dataset_defaults(charter), *_phase_defaults(charter)):
@@ -219,4 +211,4 @@ def _words(value: float | timedelta | None) -> object:
     return format_duration(value) if isinstance(value, timedelta) else value
 
 
-CHECKS: tuple[Check, ...] = (check_outcomes, check_budgets, check_defaults)
+CHECKS: tuple[Check, ...] = (_check_outcomes, _check_budgets, _check_defaults)

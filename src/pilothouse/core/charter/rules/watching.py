@@ -15,7 +15,7 @@ from pilothouse.core.charter.rules.arithmetic import days_to_detect
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, question, warning
 from pilothouse.core.charter.tasks import TaskType
 
-__all__ = ["CHECKS", "RULES", "check_alerts", "check_delays", "check_files"]
+__all__ = ["CHECKS", "RULES"]
 
 ALERTED_METRICS = ("completion", "quality", "cost_per_task", "escalation")
 """What must never fall or rise unseen."""
@@ -44,7 +44,7 @@ SCHEMA_MISSING = question(
 RULES: tuple[Rule, ...] = (BLIND_ALERT, ALERT_MISSING, RUNBOOK_MISSING, FILE_MISSING, SCHEMA_MISSING)
 
 
-def check_alerts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_alerts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield task types whose fall nobody would be told of."""
     del facts
     alerts = known(charter.alerts)
@@ -59,7 +59,7 @@ def check_alerts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield ALERT_MISSING.at(("alerts",), metric=metric, task_types=blind)
 
 
-def check_delays(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_delays(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield drop alerts that cannot see a drop within the time they promise."""
     del facts
     per_day = known(charter.target_volume.per_day)
@@ -89,7 +89,7 @@ def check_delays(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             )
 
 
-def check_files(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+def _check_files(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield files that the charter names and nobody wrote."""
     if facts.files is None:
         return
@@ -146,4 +146,4 @@ def _days(alert: Alert, terms: TaskType, per_day: float, detectors: int) -> floa
     )
 
 
-CHECKS: tuple[Check, ...] = (check_alerts, check_delays, check_files)
+CHECKS: tuple[Check, ...] = (_check_alerts, _check_delays, _check_files)
