@@ -120,13 +120,12 @@ def tool_runtime_of(
     agreed = known(effective_charter(ledger, record, charter).tools) or {}
     contracts = read_contracts(charter, Path(record.path).parent)
     desk = permission_desk(ledger, settings, record, charter, held, tasks=tasks)
-    boundary = PermissionGuard(desk)
     switch = controls or held.enter_context(running_controls(ledger))
     pause = PauseGuard(switch)
     door = Door(
-        guards=(pause, OutageGuard(switch, identity().get(ENVIRONMENT)), boundary),
+        guards=(pause, OutageGuard(switch, identity().get(ENVIRONMENT)), PermissionGuard(desk)),
         stops=(pause,),
-        presenter=boundary,
+        presenter=desk,
         store=SqlToolCalls(ledger.database, load_keys(settings.keys_folder).wrapper),
     )
     return ToolRuntime(

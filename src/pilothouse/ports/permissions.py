@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from pilothouse.core.charter.systems import Origin
-from pilothouse.ports.tools import ToolCall, UnreadValues
+from pilothouse.ports.tools import Presenter, ToolCall
 
 __all__ = ["Decider", "PermissionDecision", "Segment", "TaskOpening"]
 
@@ -82,8 +82,8 @@ class PermissionDecision:
 
 
 @runtime_checkable
-class Decider(Protocol):
-    """Decides every call of one agent; no open task means that only reads are possible."""
+class Decider(Presenter, Protocol):
+    """Decides every call of one agent and labels what it returns; no open task means that only reads are possible."""
 
     def open_task(self, opening: TaskOpening) -> str:
         """Open a task and return its token, which the model never sees."""
@@ -119,24 +119,4 @@ class Decider(Protocol):
 
     def refuse(self, call: ToolCall) -> PermissionDecision:
         """Deny a call of a tool that nobody declared; recorded as every other decision."""
-        ...
-
-    def filled(self, call: ToolCall) -> ToolCall:
-        """Return a call with what its names of unread values stand for.
-
-        Raises:
-            ToolError: A name stands for nothing in its task.
-        """
-        ...
-
-    def observe(self, call: ToolCall, result: Any) -> Any:
-        """Label a result; return what the model is shown of it."""
-        ...
-
-    def requester(self, run: str) -> str:
-        """Return who asked for what a run does; `unknown` where nobody said."""
-        ...
-
-    def unread(self, run: str) -> UnreadValues | None:
-        """Return the unread values of a run; None where it has no open task."""
         ...

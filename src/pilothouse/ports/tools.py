@@ -150,10 +150,14 @@ class Presenter(Protocol):
     """Stands between what tools say and what the model reads."""
 
     def filled(self, call: ToolCall) -> ToolCall:
-        """Return a call with what its names of unread values stand for."""
+        """Return a call with what its names of unread values stand for.
+
+        Raises:
+            ToolError: A name stands for nothing in its task.
+        """
         ...
 
-    def shown(self, call: ToolCall, result: Any) -> Any:
+    def observe(self, call: ToolCall, result: Any) -> Any:
         """Label a result; return what the model is shown of it."""
         ...
 

@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the desk into the tool layer: asked before anything is sent, and between each result and the model."""
+"""Asks the desk before a tool call is sent, and turns what it decides into an error that the agent can read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from pilothouse.errors import ToolError
 from pilothouse.ports.permissions import Decider
-from pilothouse.ports.tools import ToolCall, UnreadValues
+from pilothouse.ports.tools import ToolCall
 
 __all__ = ["PermissionGuard"]
 
 
 class PermissionGuard:
-    """`ports.CallGuard` and `ports.Presenter` over a desk.
+    """`ports.CallGuard` over a desk.
 
     Args:
-        decider: Decides and labels.
+        decider: Decides.
     """
 
     def __init__(self, decider: Decider) -> None:
@@ -52,19 +51,3 @@ class PermissionGuard:
             kind="permission",
             subject=call.tool,
         )
-
-    def filled(self, call: ToolCall) -> ToolCall:
-        """Return a call with what its names of unread values stand for."""
-        return self._decider.filled(call)
-
-    def shown(self, call: ToolCall, result: Any) -> Any:
-        """Label a result; return what the model is shown of it."""
-        return self._decider.observe(call, result)
-
-    def requester(self, run: str) -> str:
-        """Return who asked for what a run does; `unknown` where nobody said."""
-        return self._decider.requester(run)
-
-    def unread(self, run: str) -> UnreadValues | None:
-        """Return the unread values of a run; None where it has no open task."""
-        return self._decider.unread(run)

@@ -271,7 +271,7 @@ class McpProxy:
         if presenter is None or not says_more(answer):
             return answer
         beside = {"content": answer["content"]}
-        return answer if presenter.shown(call, beside) is beside else answer_of(shown)
+        return answer if presenter.observe(call, beside) is beside else answer_of(shown)
 
     def _telling(
         self, tool: GovernedTool, call: ToolCall, on_progress: ProgressFnT | None
@@ -287,7 +287,7 @@ class McpProxy:
             if message:
                 message = message if broker is None else broker.without(message)
                 if presenter is not None:
-                    presenter.shown(call, {"progress": message})
+                    presenter.observe(call, {"progress": message})
             await on_progress(progress, total, message)
 
         return tell

@@ -75,7 +75,7 @@ def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[St
         )
         for observer in door.observers:
             observer.after(record)
-    return result if door.presenter is None else door.presenter.shown(call, result)
+    return result if door.presenter is None else door.presenter.observe(call, result)
 
 
 def _decided(door: Door, tool: GovernedTool, call: ToolCall, progress: Progress) -> Generator[Step, Any, Any]:

@@ -270,7 +270,7 @@ def test_tokens_name_their_run_once_and_forged_ones_are_recorded(boundary):
 
 def test_the_guard_speaks_the_tool_layers_language(boundary):
     guard = PermissionGuard(boundary.desk)
-    assert isinstance(guard, Presenter)
+    assert isinstance(boundary.desk, Presenter)
     boundary.desk.open_task(opening(f"Pay 10 to {IBAN}"))
     assert guard.check(call("erp.find@1", effect="read", number="1")) is None
     guard.check(call(recipient=IBAN, amount=10.0))()
@@ -281,7 +281,7 @@ def test_the_guard_speaks_the_tool_layers_language(boundary):
         guard.check(call(amount=10.0))()
     assert denied.value.kind == "permission"
     result = {"mail": "hello"}
-    assert guard.shown(call("erp.find@1", effect="read"), result) is result
+    assert boundary.desk.observe(call("erp.find@1", effect="read"), result) is result
     assert boundary.desk.context("r" * 32).tainted
 
 

@@ -8,7 +8,6 @@ from permissions_stub import COMMON, Boundary, call
 
 import pilothouse
 from pilothouse.errors import Denied, ToolError, UsageError
-from pilothouse.runtime.permissions.guard import PermissionGuard
 from pilothouse.runtime.sdk import recorder
 from pilothouse.runtime.sdk.opening import set_runtime
 from pilothouse.runtime.sdk.run import current_run
@@ -40,9 +39,7 @@ class Quiet:
 def world(tmp_path, database, monkeypatch):
     monkeypatch.setattr(recorder, "_SINK", [Quiet()])
     desk = Boundary(tmp_path, tools={"mail.find@1": MAIL}, database=database).desk
-    runtime = ToolRuntime(
-        agent="triage", version=None, tools={}, door=Door(presenter=PermissionGuard(desk)), tasks=desk
-    )
+    runtime = ToolRuntime(agent="triage", version=None, tools={}, door=Door(presenter=desk), tasks=desk)
     set_runtime(runtime)
     yield runtime, desk
     set_runtime(None)

@@ -14,7 +14,6 @@ from permissions_stub import COMMON, Boundary, call
 from tool_world import governed
 
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.runtime.permissions.guard import PermissionGuard
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.mcp_answers import says_more
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
@@ -53,9 +52,7 @@ def test_words_beside_the_structured_content_taint_or_stay_hidden(tmp_path, untr
     with open_ledger(ledger_url(tmp_path)) as ledger:
         tools = {"erp.find@1": {**FIND, "untrusted": untrusted}}
         desk = Boundary(tmp_path, tools=tools, database=ledger.database).desk
-        runtime = ToolRuntime(
-            agent="t", version=None, tools={}, door=Door(presenter=PermissionGuard(desk)), tasks=desk
-        )
+        runtime = ToolRuntime(agent="t", version=None, tools={}, door=Door(presenter=desk), tasks=desk)
         proxy = McpProxy(runtime, {})
         asked = call("erp.find@1", effect="read")
         for answer in (

@@ -280,7 +280,7 @@ def test_what_a_server_says_while_it_works_is_labelled_like_what_it_answers():
     labelled, told = [], []
 
     class Labels:
-        def shown(self, call, result):
+        def observe(self, call, result):
             labelled.append((call.tool, result))
             return result
 
