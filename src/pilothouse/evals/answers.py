@@ -94,7 +94,7 @@ def answer_id(asked: Any, output: Any) -> str:
 
 
 def answers_file(dataset: Path) -> Path:
-    """Return where the answers of a dataset lie: in a folder of its folder, or beside its file.
+    """Return the path of a dataset's answers: inside its folder, or next to its file.
 
     Example:
         >>> answers_file(Path("cases.jsonl")).name
@@ -140,7 +140,7 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
 
 
 def change_answers(path: Path, changed: Iterable[Answer]) -> tuple[Answer, ...]:
-    """Bring answers into a file, beside what others brought into it meanwhile: labels and verdicts of both stay.
+    """Merge answers into a file under its lock; labels and verdicts that others added meanwhile are kept.
 
     Args:
         path: JSON-lines file; its folder is made.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a set of cases lie: duplicates, cases that stand in two splits, leaks into the prompt."""
+"""What makes a dataset misleading: duplicates, cases that are in two splits, leaks into the prompt."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deadlines of an agent that stand still while this process itself is held up: a scorer that computes is not a slow agent."""
+"""Timeouts of an agent that pause while this process itself is busy: a scorer that computes is not a slow agent."""
 
 from __future__ import annotations
 

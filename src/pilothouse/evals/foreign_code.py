@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What code of others raises and says: nothing of it ends our run, is lost in it, or cannot be written down."""
+"""Exceptions and messages of third-party code: none ends our run, is lost, or cannot be stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REASON_CHARS_MAX: Final = 500
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an exception that came out of foreign code is meant for us: Ctrl-C, or a cancellation somebody asked for.
+    """Whether an exception raised inside third-party code must propagate: Ctrl-C, or a requested cancellation.
 
     `sys.exit(0)` in an agent would end the gate with the status of a release, and a cancellation that leaks out of
     a library would end its trial without an outcome.

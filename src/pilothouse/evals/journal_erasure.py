@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trials of a subject leave the journal: its answers, the large ones beside it, and what scorers said of them."""
+"""Erase a subject's trials from the journal: answers, the large ones in files beside it, and what scorers said of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CASCADE: Final = ("DELETE FROM score WHERE trial = ?", "DELETE FROM trial WHERE
 
 
 class JournalEraser:
-    """A journal that nobody else writes meanwhile; use as a context manager."""
+    """A journal that is locked against other writers; use as a context manager."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock of a journal, before anything is erased anywhere.
@@ -57,7 +57,7 @@ class JournalEraser:
         os.close(self._lock)
 
     def forget(self, subject: str, inputs: Collection[str]) -> int:
-        """Forget the trials of some inputs, and those whose case, answer, error or score says a subject.
+        """Delete the trials of some inputs, and those whose case, answer, error or score contains a subject.
 
         Args:
             subject: As it stands in the texts.

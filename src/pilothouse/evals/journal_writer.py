@@ -48,7 +48,7 @@ class _Write:
 
 
 class GroupWriter:
-    """A thread that writes rows through a connection nobody else uses."""
+    """A thread that writes rows through a connection of its own."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         """Start the thread.

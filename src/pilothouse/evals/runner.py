@@ -46,7 +46,7 @@ RETRY_PAUSES_S: Final = (0.2, 1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRequest:
-    """One run of one case that somebody wants.
+    """One requested run of one case.
 
     Attributes:
         case: The case.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many agents one ingest key may name in a day: a sender that puts ids into names must not make a list of millions.
+"""Limits how many agents one ingest key may name in a day: a sender that puts ids into names must not create millions.
 
 A line for each name of the day stands in the lake's folder, so that a restart gives nobody a thousand more. It holds digests, and is
 not synced: what a power cut takes of it may be named again.

@@ -34,7 +34,7 @@ closed early, which is safe: a late span corrects its task. Half as many more ma
 
 
 class Repeated(Enum):
-    """How a span that was there already compares with the one that is kept."""
+    """How a duplicate span compares with the one that is kept."""
 
     DUPLICATE = "duplicate"
     CONFLICTING = "conflicting"
@@ -169,7 +169,7 @@ class Assembler:
         return trace
 
     def forget_words(self, trace_ids: Collection[str]) -> None:
-        """Empty what people said in the spans that are gathered of some traces, so that no row repeats it later."""
+        """Erase content from the buffered spans of some traces, so that no later row repeats it."""
         for traces in (self._rooted, self._rootless, self._late):
             for trace in [traces[trace_id] for trace_id in trace_ids if trace_id in traces]:
                 for key, span in trace.spans.items():

@@ -56,7 +56,7 @@ class DataFile:
     may_hold_logs: bool = True
 
     def is_from_before(self, moment_ns: int) -> bool:
-        """Return whether its name says that it was written before a moment; one that a deletion wrote again does not say.
+        """Return whether a file's name says that it was written before a moment; the name of a rewritten file does not say.
 
         Args:
             moment_ns: Unix nanoseconds.
@@ -79,7 +79,7 @@ def day_text(day: int) -> str:
 
 
 def list_files(table: DeltaTable, folder: Path) -> tuple[DataFile, ...]:
-    """Return the files of the version that a table stands at, any order."""
+    """Return the files of a table's current version, in any order."""
     actions = pa.table(table.get_add_actions(flatten=True))
     names = set(actions.column_names)
 
@@ -117,7 +117,7 @@ def list_files(table: DeltaTable, folder: Path) -> tuple[DataFile, ...]:
 def add_action(
     path: Path, day: int, statistics: Mapping[str, Any], *, is_new: bool
 ) -> tuple[AddAction, DataFile]:
-    """Return what names a file that stands on the disk, for the log and for queries.
+    """Return a written file as the Delta log and as queries name it.
 
     Args:
         path: The file, in the folder of its day.
@@ -149,7 +149,7 @@ def add_action(
 
 
 def remove_action(file: DataFile) -> RemoveAction:
-    """Return what takes a file out of the table whose rows stand in another.
+    """Return the Delta action that removes a file whose rows are in another one.
 
     Args:
         file: The file; it stays on the disk for readers until it is vacuumed.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of one request before it goes into the log: its type, its packing, its size, its content."""
+"""Validate one request before it is logged: its type, encoding, size and content."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the files of a lake in turns, so that what a disk changed is found within days and not when somebody looks."""
+"""Scrubs the files of a lake in turns, so that corruption on disk is found within days and not when somebody looks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BYTES_AT_ONCE = 128 << 20
 
 
 class FileWatch:
-    """Looks at some files of a lake at a time; those come first that were looked at longest ago.
+    """Scrubs some files of a lake at a time, least recently checked first.
 
     Args:
         lake_folder: Folder of the lake, which this or another process may be writing.

@@ -44,7 +44,7 @@ RESULTS = frozenset(TaskResult)
 
 
 def has_work(spans: Iterable[CoreSpan]) -> bool:
-    """Return whether a trace is a task: more than log records, and more than a client and a server getting to know each other.
+    """Return whether a trace is a task: more than log records, and more than a protocol handshake.
 
     Args:
         spans: Spans and log records of one trace.
@@ -148,7 +148,7 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
 
 
 def same_task(one: TaskRow, other: TaskRow) -> bool:
-    """Return whether two rows say the same, leaving aside when, why and how often it was said.
+    """Return whether two rows are equal apart from when, why and how often they were written.
 
     Example:
         >>> same_task.__name__

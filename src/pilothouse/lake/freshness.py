@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long it takes from receipt until a query can see it: the longest time of the last minute."""
+"""Freshness: the time from receipt until queries see the data, as the longest of the last minute."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BUCKET_NS = 30 * 1_000_000_000
 
 
 class Freshness:
-    """Times from receipt to sight; one thread notes, any thread reads.
+    """Latencies from receipt to visibility; one thread writes, any thread reads.
 
     Example:
         >>> freshness = Freshness()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where in a span's attributes stands what: everything that follows from their names alone, worked out once.
+"""The position of each known attribute among those of a span: all that follows from their names, derived once.
 
 The spans of one instrumentation name the same attributes in the same order. So the alias table is walked once
 for each such order, a layout; after that a span costs a few look-ups by place. This is the inner loop of the

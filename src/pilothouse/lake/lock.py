@@ -71,7 +71,7 @@ class WriterLock:
         fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def announce(self, address: str) -> None:
-        """Write where this process takes OTLP, for example `http://127.0.0.1:4318`."""
+        """Write where this process accepts OTLP, for example `http://127.0.0.1:4318`."""
         text = json.dumps({"pid": os.getpid(), "address": address}).encode()
         os.pwrite(self._handle, text, 0)
         os.ftruncate(self._handle, len(text))

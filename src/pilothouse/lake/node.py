@@ -114,7 +114,7 @@ class LakeNode(LakeQueries):
     # Life
 
     def start(self) -> None:
-        """Replay what the log holds and no table has, then take requests."""
+        """Replay logged requests that no table has, then accept requests."""
         committed = self._writer.recover()
         self._tables.last_error = self._writer.start_fault
         last = committed
@@ -140,7 +140,7 @@ class LakeNode(LakeQueries):
         self._is_open = True
 
     def stop(self, *, drain: bool = False) -> None:
-        """Take no more, finish what was acknowledged, fold what has its root, commit, let go of the lock.
+        """Accept no more, finish what was acknowledged, fold traces whose root has arrived, commit, release the lock.
 
         Args:
             drain: Fold also the traces whose root has not come, as incomplete.
@@ -156,7 +156,7 @@ class LakeNode(LakeQueries):
         self._lock.release()
 
     def announce(self, address: str) -> None:
-        """Say in the lock file where this process takes OTLP, for other processes of this home."""
+        """Write into the lock file where this process accepts OTLP, for other processes of this home."""
         self._lock.announce(address)
 
     # Intake
@@ -213,7 +213,7 @@ class LakeNode(LakeQueries):
         return self._append(self._wal, checked, body=body, source=source, receipt=receipt)
 
     def has_room(self, source: str, coming: int) -> bool:
-        """Return whether what waits to be flattened leaves room for another request of a key.
+        """Return whether the backlog leaves room for another request of a key.
 
         Args:
             source: Id of the ingest key; one alone may fill half of the room.
@@ -232,7 +232,7 @@ class LakeNode(LakeQueries):
     # Upkeep
 
     def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
-        """Take away what is older than its rule says; doing it again changes nothing.
+        """Delete what is older than its retention rule allows; doing it again changes nothing.
 
         Args:
             rules: One for each agent that has its own.
@@ -243,7 +243,7 @@ class LakeNode(LakeQueries):
         return tuple(self._tables.ask(partial(self._writer.retain, rules), raises=True) or ())
 
     def erase(self, traces: Sequence[str]) -> int:
-        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.
+        """Erase content from the rows of some traces; return how many rows were changed.
 
         Args:
             traces: Trace ids; what comes later for them is kept.
@@ -254,7 +254,7 @@ class LakeNode(LakeQueries):
         return int(self._tables.ask(partial(self._writer.erase, traces), raises=True) or 0)
 
     def reprice(self, *, since_ns: int) -> int:
-        """Fold the tasks again whose cost is not known and is now; return how many were corrected.
+        """Fold tasks again whose cost was unknown and is known now; return how many were corrected.
 
         Args:
             since_ns: Start of the windows that are still open, Unix nanoseconds.
@@ -266,7 +266,7 @@ class LakeNode(LakeQueries):
         return self._refold(self._writer.refold, ids)
 
     def late_tasks(self) -> tuple[str, ...]:
-        """Return the sealed tasks of which spans came later, which their rows do not tell of.
+        """Return the sealed tasks for which spans arrived later that their rows do not include.
 
         Raises:
             LimitExceeded: The lake holds more spans than one query looks through in its time.
@@ -275,7 +275,7 @@ class LakeNode(LakeQueries):
         return tuple(self._tables.ask(self._writer.late_tasks, raises=True) or ())
 
     def rebuild(self, trace_ids: Sequence[str]) -> int:
-        """Fold sealed tasks again with everything that is stored of them; return how many say something else now.
+        """Fold sealed tasks again from everything stored of them; return how many changed.
 
         Args:
             trace_ids: What `late_tasks` returned.
@@ -295,7 +295,7 @@ class LakeNode(LakeQueries):
     # Lake
 
     def health(self) -> LakeHealth:
-        """Return how the road is doing, with the equation that proves that nothing was lost."""
+        """Return the health of the ingestion pipeline, with the balance that proves that nothing was lost."""
         counted = self.counters.read()
         rows = self._writer.rows()
         came = self._rows_at_start + counted["acked"] + counted["replayed"]

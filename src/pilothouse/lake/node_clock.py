@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wall clock of a node, which somebody may set, held against one that nobody sets."""
+"""The wall clock of a node, checked against a clock that cannot be set."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class NodeClock:
         return self._last_ns
 
     def sure_ns(self) -> int:
-        """Return a moment that has certainly come: a clock set forward by years must delete nothing."""
+        """Return a time that has certainly passed: a clock set forward by years must delete nothing."""
         return min(self._read_ns(), self._first_offset_ns + self._elapsed_ns() + TRUST_NS)
 
     def _read_ns(self) -> int:

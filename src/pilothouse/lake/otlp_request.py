@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parse an OTLP body and say which of its items are broken: all that a sender is told before the 200.
+"""Parse an OTLP body and report its malformed items: all that a sender is told before the 200.
 
 Attributes are read here too: one that cannot be read makes the whole body unreadable, and only now can its
 sender be told.

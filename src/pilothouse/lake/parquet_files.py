@@ -43,7 +43,7 @@ and gains nothing on the repetitive texts of agents."""
 
 
 def new_path(table: Path, day: int) -> Path:
-    """Return the path of a file to be, in the folder of its day, which is made; names sort by time.
+    """Return the path of a new file in the folder of its day, which is created; names sort by time.
 
     Args:
         table: Folder of the table.

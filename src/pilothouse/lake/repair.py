@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find files of the tables that cannot be read or are not what was written, and take them out, so that everything else can be read again."""
+"""Find table files that are unreadable or corrupted, and take them out, so that everything else can be read again."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take away telemetry whose time is over, by agent: first what was said, then the spans, then the tasks; or a person's."""
+"""Delete expired telemetry by agent: first content, then spans, then tasks; or erase the content of a person."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Retention:
         return told
 
     def erase(self, traces: Sequence[str]) -> int:
-        """Empty the rows of some traces of whatever people wrote, whatever their age.
+        """Erase content from the rows of some traces, whatever their age.
 
         Args:
             traces: Trace ids, and names of log records that belong to no trace; anything else is passed over.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bytes of each file of a table were when it was written: a disk that changes some is found, also where Parquet reads on.
+"""Checksums of each table file as it was written, so that corruption is found even where Parquet reads on.
 
 A line for each file stands beside the table, appended before the file is named in the log. It is not synced: a line that a power cut
 takes leaves a file about which nothing is known, as those of an earlier release are.

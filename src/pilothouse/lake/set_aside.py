@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests that could not be flattened and logs that were damaged lie beside the tables, and a person's data lie in them too."""
+"""Erase a person from quarantine: requests that could not be flattened and damaged logs, kept beside the tables."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traces that were closed and could not be folded, because what is stored of them could not be read just then."""
+"""Retry queue of closed traces that could not be folded because their stored spans could not be read at the time."""
 
 from __future__ import annotations
 

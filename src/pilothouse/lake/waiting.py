@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was acknowledged and waits to be flattened: counted in items and bytes, by key, and bounded."""
+"""The backlog: what was acknowledged and not flattened yet, counted in items and bytes by key, and bounded."""
 
 from __future__ import annotations
 

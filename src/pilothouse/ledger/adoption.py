@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What steps do with rows that are there already: they are adopted by the log as they stand, and proven from there on; what is erased goes on going."""
+"""What migrations do with existing rows: enter them into the audit log, which proves them from then on, and complete erasures."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of decided items: kept so that the next verdict decides only what has changed, and never the only place of anything."""
+"""The port of decided items: a cache, so that the next verdict decides only what has changed."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Dockets(Protocol):
 
     @property
     def decider(self) -> str:
-        """Digest of the code that decides: what other code decided is decided anew."""
+        """Digest of the code that decides; items that other code decided are decided again."""
         ...
 
     def docket(self, agent: str) -> KeptDocket | None:
-        """Return what is kept for an agent, or None; what another program wrote and this one cannot read is None too."""
+        """Return the docket of an agent, or None; one that this program cannot read is None too."""
         ...
 
     def keep_docket(self, agent: str, kept: KeptDocket) -> None:
@@ -69,5 +69,5 @@ class Dockets(Protocol):
         ...
 
     def arrivals(self, agent: str, *, after: int, at: datetime) -> Arrivals:
-        """Return what evidence came in about an agent after a number, seen from a moment."""
+        """Return which evidence about an agent arrived after a number, as seen at a moment."""
         ...

@@ -58,7 +58,7 @@ class Feedback:
 
     @property
     def feedback_id(self) -> str:
-        """Digest of what was said by whom about what: saying it again is not saying more."""
+        """Idempotency key: a digest of who said what about which task, so that a repetition counts once."""
         said = canonical_json([self.trace_id, self.kind.value, self.value, self.text, self.actor])
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 

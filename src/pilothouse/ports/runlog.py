@@ -122,7 +122,7 @@ class RunLog(Protocol):
         ...
 
     def owner(self, run: str) -> str | None:
-        """Return whose a run is, or None where that is not on record or cannot be read now; fast enough for a call to wait.
+        """Return the agent that owns a run, or None when it is unknown or cannot be read now; fast enough for a call to wait.
 
         Args:
             run: Whole run id.

@@ -107,7 +107,7 @@ class CallGuard(Protocol):
 
 @runtime_checkable
 class CallObserver(Protocol):
-    """Something that keeps what happened; must not be slow, and what it raises before a call refuses it."""
+    """Records calls; must be fast, and an error that it raises before a call refuses the call."""
 
     def before(self, call: ToolCall) -> None:
         """Keep that a call is about to be made."""

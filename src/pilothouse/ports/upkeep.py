@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of what is done to telemetry later: leaving it behind, erasing a person from it, pricing it again."""
+"""The port of telemetry upkeep: retention, erasure of a person, repricing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LakeUpkeep(Protocol):
     """What the process that writes a lake can be asked to do to it."""
 
     def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
-        """Take away what is older than its rule says; doing it again changes nothing."""
+        """Delete what is older than its retention rule allows; doing it again changes nothing."""
         ...
 
     def claims(self, traces: Sequence[str]) -> Mapping[str, str | None]:
@@ -56,9 +56,9 @@ class LakeUpkeep(Protocol):
         ...
 
     def erase(self, traces: Sequence[str]) -> int:
-        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied."""
+        """Erase content from the rows of some traces; return how many rows were changed."""
         ...
 
     def reprice(self, *, since_ns: int) -> int:
-        """Fold the tasks again whose cost is not known and is now; return how many were corrected."""
+        """Fold tasks again whose cost was unknown and is known now; return how many were corrected."""
         ...

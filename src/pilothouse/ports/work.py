@@ -177,7 +177,7 @@ class WorkStore(Protocol):
         ...
 
     def claim(self, lease: Lease, actions: Sequence[str], *, limit: int = JOBS_MAX) -> Sequence[Job]:
-        """Take ready jobs, and leased ones of holders that lost the lease, into our hands.
+        """Claim ready jobs, and jobs of holders that lost the lease.
 
         Raises:
             Conflict: The lease is lost.

@@ -25,7 +25,7 @@ os.register_at_fork(after_in_child=_halves.clear)  # or both would go on with th
 
 
 def new_span_id() -> str:
-    """Return 16 hex digits that nobody was given before, in any thread: the id of a span, or of a model call.
+    """Return a new id of a span or a model call: 16 hex digits, unique across threads.
 
     Example:
         >>> len({new_span_id() for _ in range(1_000)})
@@ -41,7 +41,7 @@ def new_span_id() -> str:
 
 
 def new_trace_id() -> str:
-    """Return 32 hex digits that nobody was given before.
+    """Return a new id of a trace: 32 hex digits.
 
     Example:
         >>> len(new_trace_id())
@@ -51,6 +51,6 @@ def new_trace_id() -> str:
 
 
 def new_run_id() -> str:
-    """Return 32 hex digits that nobody was given before; the first four are the time."""
+    """Return a new id of a run: 32 hex digits, of which the first four are the time."""
     tick = time.time_ns() // TICK_NS % 16**TICK_DIGITS
     return f"{tick:0{TICK_DIGITS}x}{new_trace_id()[TICK_DIGITS:]}"

@@ -139,22 +139,22 @@ class Incident:
 
     @property
     def round_of_turn(self) -> int:
-        """How often the path was called in this turn: `ROUNDS_MAX` once nobody is called any more."""
+        """Times that the escalation path was called in this turn; `ROUNDS_MAX` once calling has stopped."""
         return self.round % _TURN
 
     @property
     def is_given_up(self) -> bool:
-        """Whether nobody has it in hand and nobody is called: what is new about it has to call somebody again."""
+        """Whether nobody has acknowledged it and calling has stopped, so that news about it must page again."""
         return self.state is IncidentState.OPEN and self.round_of_turn == ROUNDS_MAX
 
     @property
     def called(self) -> str:
-        """Who is called while nobody has it in hand, in words."""
+        """Who is paged until somebody acknowledges, in words."""
         is_over = self.round_of_turn == ROUNDS_MAX
         return "nobody is called any more" if is_over else f"level {self.level} is called"
 
     def given_up(self) -> Incident:
-        """Return it with nobody called any more in this turn."""
+        """Return the incident with calling stopped for this turn."""
         return replace(self, round=self.round - self.round_of_turn + ROUNDS_MAX)
 
 

@@ -251,7 +251,7 @@ class Charter(Section):
         return section_digests(self)
 
     def name_of(self, person: str) -> str:
-        """Return the name of a person; the id where the charter leaves it open or names nobody of that id."""
+        """Return a person's name, or the id when the charter leaves the name open or does not know the id."""
         entry = self.people.get(person)
         return (known(entry.name) if entry else None) or person
 
@@ -261,7 +261,7 @@ class Charter(Section):
         return known(entry.identity) if entry else None
 
     def substitute_of(self, person: str) -> str | None:
-        """Return the id of who stands in for a person, or None where the charter names nobody."""
+        """Return the id of a person's substitute, or None when the charter names none."""
         entry = self.people.get(person)
         return known(entry.substitute) if entry else None
 
@@ -290,7 +290,7 @@ class Charter(Section):
         return (known(self.phases) or {}).get(name)
 
     def integrations_of(self, name: PhaseName) -> tuple[str, ...] | None:
-        """Return the integrations a phase may use, or None while nobody has said."""
+        """Return the integrations that a phase may use, or None while that is an open question."""
         phase, declared = self.phase(name), known(self.integrations)
         if phase is None or declared is None or is_open(phase.integrations):
             return None

@@ -14,7 +14,7 @@ __all__ = ["POWERS", "Action", "Role", "incident_handlers", "may_act", "people_w
 
 
 class Role(StrEnum):
-    """What somebody is for an agent."""
+    """A role that a person has for an agent."""
 
     OWNER = "owner"
     APPROVER = "approver"

@@ -96,7 +96,7 @@ def _read_duration(value: Any) -> Any:
 
 
 def as_text(value: Any) -> Any:
-    """Return a bare whole number as the text that it is where a text is asked for, and anything else as it is.
+    """Return a bare whole number as text where the charter expects text; leave every other value unchanged.
 
     Example:
         >>> as_text(429), as_text("0042"), as_text(True)

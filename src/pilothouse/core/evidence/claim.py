@@ -34,7 +34,7 @@ def says_done(task: Task) -> bool:
 
 
 def is_erased(claim: str | None) -> bool:
-    """Return whether a claim was erased: nobody can hold it against the system of record any more.
+    """Return whether a claim was erased and so can no longer be checked against the system of record.
 
     Args:
         claim: JSON text of a claim, or None.
@@ -47,7 +47,7 @@ def is_erased(claim: str | None) -> bool:
 
 
 def erased_claim(claim: str | None, of_task: str | None) -> str | None:
-    """Return what stands in an outcome in place of its claim, so that it goes on to be about its task or not.
+    """Return the text that replaces an erased claim; it still tells whether the outcome is about its task.
 
     Args:
         claim: The claim that was asked about, or None.

@@ -66,7 +66,7 @@ def measure_discrepancy(
 def measure_unverifiable(
     charter: Charter, name: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], *, at_ns: int
 ) -> Measurement | None:
-    """Count claims that nobody can check; one without an answer has its time, and then it counts against the proof.
+    """Count claims that cannot be checked; one without an answer counts against the proof once its time is up.
 
     A verifier that cannot be loaded, or a system that nobody reaches, answers nothing: what was answered before says
     nothing about what came since.

@@ -65,7 +65,7 @@ class Tap(StrEnum):
 
 
 class RunState(StrEnum):
-    """Whether a run goes on, or how it ended."""
+    """Whether a run is still open, or how it ended."""
 
     OPEN = "open"
     COMPLETED = "completed"

@@ -52,7 +52,7 @@ class Score:
 
     @property
     def has_plain_word(self) -> bool:
-        """Whether its label says by itself how good the answer is."""
+        """Whether its label alone says how good the answer is."""
         return self.label.strip().lower() in GOOD_LABELS | BAD_LABELS
 
     @property

@@ -55,7 +55,7 @@ class ToolOutcome:
 
 
 def failed_by_result(text: str) -> bool:
-    """Whether a tool result says by itself that the call failed, although its span does not.
+    """Whether a tool result reports a failure although its span does not.
 
     Args:
         text: Result as JSON or plain text.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a text stands in other texts that are JSON, or hold JSON: whoever is to be forgotten must be found there too."""
+"""The forms that a text takes inside JSON, and inside JSON within JSON, so that an erasure finds a person there too."""
 
 from __future__ import annotations
 

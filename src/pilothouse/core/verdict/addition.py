@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came into an agent's scope after phase 3: it goes through the phases by itself, and counts apart until it has."""
+"""Additions to an agent's scope after phase 3: each passes the phases on its own and is counted separately until then."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a record decides every item that looks at it, so that nothing older about the same thing is ever looked at."""
+"""Whether a record decides every item that reads it, so that no older record about the same thing is ever read."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _items_of(charter: Charter, kinds: Collection[str]) -> dict[str, _Item]:
 def judge_again(
     docket: Docket, charter: Charter, records: Iterable[Evidence], kinds: Collection[str]
 ) -> Docket | None:
-    """Decide the items of some kinds anew and leave all others as they are.
+    """Decide the items of some kinds again and keep all others.
 
     Args:
         docket: What was decided under the same charter.

@@ -88,7 +88,7 @@ class Reach:
 
 
 def reach_of(charter: Charter, phase: PhaseName, additions: Sequence[Addition] = ()) -> Reach:
-    """Return whom an agent serves in a phase; what the charter leaves open leaves nobody out.
+    """Return which subjects an agent serves in a phase; an open question in the charter excludes nobody.
 
     Args:
         charter: The charter in force.

@@ -342,7 +342,7 @@ def _said(proof: Proof, record: Evidence, *, n_needed: int | None, lost: float, 
 
 
 def unknown_part(record: Evidence) -> tuple[str, str]:
-    """Return which part of an amount nobody knows and what makes it known, both empty when all of it is known.
+    """Return which part of an amount is unknown and what makes it known; both are empty when all of it is known.
 
     Args:
         record: A record of an amount; of what is unknown its ends say nothing.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a scorer's own pattern or schema says of an answer, when that may take for ever: asked of a process that ends."""
+"""Check an answer against a scorer's pattern or schema in a process that can be ended, because the check may not terminate."""
 
 from __future__ import annotations
 

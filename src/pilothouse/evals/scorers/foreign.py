@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scorer of another library among ours: its value is kept as it is, its silence becomes a missing value."""
+"""Adapter for a scorer of another library: its value is kept unchanged, and no value becomes a missing one."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 
 def command_line_actor() -> str:
-    """Return who types, as records name a person of whom only the machine's account is known."""
+    """Return the actor of a command as records name it when only the account of the operating system is known."""
     try:
         return f"{getpass.getuser()} (command line)"
     except (OSError, KeyError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the system says of a file that was named, as an error of ours: what is wrong, where, what to type."""
+"""Turn an operating system error about a named file into one of ours: what is wrong, where, what to type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def file_error(error: OSError) -> PilothouseError | None:
-    """Return the error of ours that says the same, or None when it is about no file or nothing that is foreseen.
+    """Return our error for an operating system error, or None when it is about no file or of no expected kind.
 
     Args:
         error: What the system said.

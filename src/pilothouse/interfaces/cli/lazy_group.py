@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command group that builds a command when it is looked up: of a hundred, a command line names one."""
+"""A command group that builds a command only when it is looked up: a command line names one of a hundred."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def read_reason(form: Mapping[str, str]) -> str:
-    """Return why somebody acts, as the form says it.
+    """Return the reason that a form gives.
 
     Raises:
         UsageError: It says nothing.

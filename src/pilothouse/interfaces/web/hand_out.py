@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on which whoever answers for reviews hands them out, and its form."""
+"""The page, and its form, on which the person responsible for reviews assigns them."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def problem(
 
 
 def bug(frame: Frame, request: Request, error: Exception) -> Response:
-    """Return an error of ours that nobody foresaw, and log it under the id that is shown.
+    """Return an unexpected exception as an error of ours, and log it under the id that is shown.
 
     Args:
         frame: Puts pages into their frame.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one door of all pages: each route says what it needs, and nobody comes in without it."""
+"""The single entry to all pages: each route declares what it requires, and a request without it is refused."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def session_of(request: Request, *, is_secure: bool) -> str | None:
 
 
 def see_other(path: str, **query: str) -> Response:
-    """Return the answer after a form: look at this page of ours now.
+    """Return the redirect to one of our pages that answers a form.
 
     Args:
         path: Address that begins with one slash; anything else leads home.

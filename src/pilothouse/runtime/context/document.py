@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A body as the one JSON object that every reader takes it for, or nothing."""
+"""Parse a request body as JSON, only where every reader parses it to the same object."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ _IBAN_DIGITS = str.maketrans({letter: str(10 + at) for at, letter in enumerate(a
 
 
 def clean(text: str) -> str:
-    r"""Return a text in the form it is compared in: NFKC, without characters that nobody sees.
+    r"""Return a text normalised for comparison: NFKC, without invisible characters.
 
     Example:
         >>> clean("a\u200bb\u202e c")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a request of a replay differs from the recorded one that it is nearest to, and what kind of difference that is."""
+"""Where a replayed request differs from the nearest recorded one, and what kind of difference it is."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request lets its provider do by itself, besides asking a model: tools that run there and reach other systems, state that stays.
+"""What a request lets its provider do besides asking a model: run tools that reach other systems, keep state.
 
 Tools are known by their types, which providers add every month. One that nobody knows here counts as one that reaches others.
 """

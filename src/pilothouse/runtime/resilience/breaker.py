@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stops calls to a system that fails or crawls, and lets exactly a few through to see whether it is well again.
+"""Circuit breaker: stops calls to a failing or slow system, and lets exactly a few through to test whether it has recovered.
 
 It counts the last outcomes instead of failures in a row: a service that fails every second time never
 fails twice in a row, and breakers that count rows never open on it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets only so many calls into a system at once, and so many wait: one slow system cannot take every thread."""
+"""Bulkhead: limits the concurrent and the waiting calls of a system, so that one slow system cannot take every thread."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Bulkhead(Generic[Waiter]):
         return "waits"
 
     def leave(self) -> Waiter | None:
-        """Give a slot back; return whom it was handed to, or None when nobody waits."""
+        """Give a slot back; return the waiting call that it was handed to, or None."""
         if self._waiting:
             return self._waiting.popleft()
         self._inside -= 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A moment after which nobody waits for the answer; calls inside a call inherit the earlier one."""
+"""Deadlines: the moment after which nobody waits for an answer; nested calls inherit the earlier one."""
 
 from __future__ import annotations
 

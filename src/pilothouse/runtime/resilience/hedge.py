@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a read that is slower than nearly all others gets a second attempt beside the first."""
+"""Hedged requests: when a read that is slower than nearly all others gets a second, concurrent attempt."""
 
 from __future__ import annotations
 

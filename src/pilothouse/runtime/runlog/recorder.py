@@ -123,7 +123,7 @@ class Recorder:
             return read_run(self._reader, self._vault, find_run(self._reader, run))
 
     def owner(self, run: str) -> str | None:
-        """Return whose a run is, or None.
+        """Return the agent that owns a run, or None.
 
         Through a connection of its own: a call waits for this, and reading a run may take seconds.
         """

@@ -57,7 +57,7 @@ class ContentKey:
         self._address_key = key[32:]
 
     def address(self, content: bytes) -> bytes:
-        """Return what content is called: a digest that nobody without the key can compute."""
+        """Return the address of content: a keyed digest that cannot be computed without the key."""
         return hashlib.blake2b(content, key=self._address_key, digest_size=ADDRESS_BYTES).digest()
 
     def seal(self, pieces: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:

@@ -234,7 +234,7 @@ class FaultServer:
             self.hits, self._misbehave = [], misbehave
 
     def stop(self) -> None:
-        """Close it; whoever hangs is let go."""
+        """Close it, and release requests that hang."""
         self._stopping.set()
         self._server.shutdown()
         self._server.server_close()

@@ -194,7 +194,7 @@ class _Line:
             self._has_left = self._task.cancel()
 
     def is_left(self) -> bool:
-        """Whether the task was cancelled because its caller has gone, and by nobody else."""
+        """Whether the task was cancelled because its caller has left, and for no other reason."""
         return self._has_left and self._task is not None and self._task.uncancel() == 0
 
     async def stop_waiting(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A connection to an MCP server over HTTP whose headers are made anew for each request, credentials and all."""
+"""A connection to an MCP server over HTTP whose headers, credentials included, are made for each request."""
 
 from __future__ import annotations
 

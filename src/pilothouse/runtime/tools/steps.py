@@ -66,7 +66,7 @@ class Blocking:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Wait for what another process has been asked; it ends by itself."""
+    """Wait for the answer of another process, which bounds its own time."""
 
     answer: Future[Any]
 

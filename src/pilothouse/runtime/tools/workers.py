@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs blocking functions where somebody else can stop waiting for them.
+"""Runs blocking functions in threads that a caller can stop waiting for.
 
 A blocking call cannot be interrupted in Python, only left behind. Threads are kept and handed work
 through a queue of C: a third of the cost of an executor, because every tool call pays it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules about models: exact pins that do not retire unseen, and judges that are somebody else."""
+"""Rules about models: exact pins, announced retirements, and judges other than the model that they judge."""
 
 from __future__ import annotations
 
