@@ -67,9 +67,9 @@ def _looked_through(path: Path, sought: Sequence[bytes]) -> tuple[bool, bool]:
     raw = path.read_bytes()
     fault = path.with_suffix(".txt")
     texts = [raw, fault.read_bytes() if fault.is_file() else b""]
-    records, good, _ = read_file(path)
-    is_whole = good == len(raw)  # behind the damage a compressed body looks like anything
-    for record in records:
+    log = read_file(path)
+    is_whole = log.good_bytes == len(raw)  # behind the damage a compressed body looks like anything
+    for record in log.records:
         plain = _plain(record)
         is_whole = is_whole and plain is not None
         texts.append(plain or b"")

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from pilothouse.lake.inflate import crc32
@@ -13,7 +15,7 @@ from pilothouse.lake.limits import LIMITS_REVISION
 from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.ports.intake import Signal
 
-__all__ = ["WalRecord", "read_file", "read_folder"]
+__all__ = ["WalFault", "WalFile", "WalRecord", "read_file", "read_folder"]
 
 MAGIC = b"PHW1"
 HEADER = struct.Struct("<4sBBBBHHQqIIII")
@@ -74,29 +76,48 @@ class WalRecord:
         return [head + check.to_bytes(4, "little") + source, self.body]
 
 
-def read_file(path: Path) -> tuple[list[WalRecord], int, str]:
-    """Read the records of one file up to its end or its first damage.
+class WalFault(StrEnum):
+    """What is wrong with a log file behind its good part."""
 
-    Args:
-        path: A log file.
+    TORN = "torn"
+    """Nothing valid follows: the end of a write that was cut."""
 
-    Returns:
-        The records in order, the length of the good part in bytes, and what is wrong after it:
-        empty, `torn` (nothing valid follows) or `damaged` (a valid record follows).
+    DAMAGED = "damaged"
+    """A valid record follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalFile:
+    """What could be read of a log file.
+
+    Attributes:
+        records: Records up to the end or the first damage, in order.
+        good_bytes: Length of the part that holds them.
+        fault: What is wrong behind that part, or None.
     """
+
+    records: tuple[WalRecord, ...]
+    good_bytes: int
+    fault: WalFault | None
+
+
+def read_file(path: Path) -> WalFile:
+    """Read the records of one log file up to its end or its first damage."""
     data = path.read_bytes()
     records: list[WalRecord] = []
     at = 0
     while at + HEADER.size <= len(data):
         head = data[at : at + HEADER.size]
         if not any(head):
-            return records, at, ""
+            return WalFile(records=tuple(records), good_bytes=at, fault=None)
         found = _record_at(data, at)
         if found is None:
-            return records, at, "damaged" if _valid_record_follows(data, at) else "torn"
+            fault = WalFault.DAMAGED if _valid_record_follows(data, at) else WalFault.TORN
+            return WalFile(records=tuple(records), good_bytes=at, fault=fault)
         record, at = found
         records.append(record)
-    return records, at, "torn" if any(data[at:]) else ""
+    is_torn = any(data[at:])
+    return WalFile(records=tuple(records), good_bytes=at, fault=WalFault.TORN if is_torn else None)
 
 
 def _record_at(data: bytes, at: int) -> tuple[WalRecord, int] | None:
@@ -163,16 +184,14 @@ def read_folder(folder: Path, on_damage: Callable[[Path, str], None]) -> Iterato
     """
     files = sorted(folder.glob("*.wal"))
     for number, path in enumerate(files):
-        records, good, fault = read_file(path)
-        if fault == "torn" and number == len(files) - 1:
-            with path.open("r+b") as file:
-                file.truncate(good)
-        elif fault:
+        read = read_file(path)
+        if read.fault is WalFault.TORN and number == len(files) - 1:
+            os.truncate(path, read.good_bytes)
+        elif read.fault is not None:
             quarantine = folder / "quarantine"
             quarantine.mkdir(exist_ok=True)
-            kept = quarantine / f"{path.name}.{fault}"
+            kept = quarantine / f"{path.name}.{read.fault}"
             kept.write_bytes(path.read_bytes())
-            with path.open("r+b") as file:
-                file.truncate(good)
-            on_damage(kept, fault)
-        yield from records
+            os.truncate(path, read.good_bytes)
+            on_damage(kept, read.fault)
+        yield from read.records

@@ -82,8 +82,9 @@ def test_waiters_that_come_during_a_sync_share_the_next_one(tmp_path):
 def test_a_torn_tail_is_cut_and_what_was_whole_is_kept(tmp_path, cut):
     filled(tmp_path, [b"whole", b"torn" * 10])
     path = next(tmp_path.glob("*.wal"))
-    records, good, fault = read_file(path)
-    assert (len(records), fault) == (2, "")
+    read = read_file(path)
+    assert (len(read.records), read.fault) == (2, None)
+    good = read.good_bytes
     data = bytearray(path.read_bytes())
     data[good - cut : good] = bytes(cut)
     path.write_bytes(data)

@@ -83,8 +83,8 @@ def fuzz(cases: int, seed: int) -> tuple[int, int]:
 def _others(request: dict) -> str:
     """Everything but results of tools: instructions, the user's words, what the model said."""
     rest = copy.deepcopy(request)
-    for _, _, holder, name in tool_results(rest):
-        holder[name] = None
+    for result in tool_results(rest):
+        result.replace(None)
     return json.dumps(rest)
 
 

@@ -13,7 +13,16 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import OPEN
 from pilothouse.core.charter.diff import Change
 
-__all__ = ["FREEZE", "ChangeStep", "Overlap", "find_overlaps", "frozen_until", "sides_of"]
+__all__ = [
+    "FREEZE",
+    "ChangeStep",
+    "ChangedPaths",
+    "Freeze",
+    "Overlap",
+    "find_overlaps",
+    "freeze_after",
+    "sides_of",
+]
 
 FREEZE = timedelta(days=7)
 """How long the other side stands still after a change."""
@@ -77,8 +86,34 @@ class Overlap:
     second: ChangeStep
 
 
-def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Sort the paths of a change of the charter by what they change: the agent, or the systems behind its tools.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedPaths:
+    """Paths of a change of the charter, by the side that they change.
+
+    Attributes:
+        agent: Paths that change how the agent behaves.
+        integrations: Paths that change the systems behind its tools.
+    """
+
+    agent: tuple[str, ...]
+    integrations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """Until when each side must stand still, aware UTC; None where the other side never changed.
+
+    Attributes:
+        agent_until: For the agent.
+        integrations_until: For integrations and tool contracts.
+    """
+
+    agent_until: datetime | None
+    integrations_until: datetime | None
+
+
+def sides_of(changes: Iterable[Change]) -> ChangedPaths:
+    """Sort the paths of a change of the charter by the side that they change.
 
     Args:
         changes: Differences of two charters.
@@ -86,7 +121,7 @@ def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...
     Example:
         >>> from pilothouse.core.charter.diff import Effect
         >>> sides_of([Change(path="tools.crm.find@1.contract", old="a", new="b", effect=Effect.CHANGED)])
-        ((), ('tools.crm.find@1.contract',))
+        ChangedPaths(agent=(), integrations=('tools.crm.find@1.contract',))
     """
     agent, integrations = [], []
     for change in changes:
@@ -100,7 +135,7 @@ def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...
         elif top == "integrations":
             is_whole = not rest or None in (change.old, change.new)
             integrations += [change.path] * (is_whole or _field(rest) in INTEGRATION_KEYS)
-    return tuple(agent), tuple(integrations)
+    return ChangedPaths(agent=tuple(agent), integrations=tuple(integrations))
 
 
 def find_overlaps(steps: Sequence[ChangeStep], *, since: datetime) -> tuple[Overlap, ...]:
@@ -133,17 +168,17 @@ def find_overlaps(steps: Sequence[ChangeStep], *, since: datetime) -> tuple[Over
     return tuple(found)
 
 
-def frozen_until(steps: Sequence[ChangeStep]) -> tuple[datetime | None, datetime | None]:
-    """Return until when the agent must stand still, and until when the integrations must; None without a change.
+def freeze_after(steps: Sequence[ChangeStep]) -> Freeze:
+    """Return until when each side must stand still after the changes of the other.
 
     Args:
         steps: Changes, oldest first.
     """
     integrations = [step.at for step in steps if step.integrations]
     agent = [step.at for step in steps if step.agent]
-    return (
-        integrations[-1] + FREEZE if integrations else None,
-        agent[-1] + FREEZE if agent else None,
+    return Freeze(
+        agent_until=integrations[-1] + FREEZE if integrations else None,
+        integrations_until=agent[-1] + FREEZE if agent else None,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pilothouse.core.charter.digest import canonical_json
 
 __all__ = [
+    "ToolResult",
     "ToolUse",
     "called_in",
     "is_all_text",
@@ -35,6 +36,37 @@ class ToolUse:
     call_id: str
     name: str
     args: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """A tool result in its place in a request.
+
+    Attributes:
+        call_id: The model's id of the call that it answers.
+        path: JSON path of the item that holds it.
+        item: That item of the request.
+        key: Key of the result in the item.
+    """
+
+    call_id: str
+    path: str
+    item: dict[str, Any]
+    key: str
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the item holds a result at all."""
+        return self.key in self.item
+
+    @property
+    def content(self) -> Any:
+        """The result; None when the item holds none."""
+        return self.item.get(self.key)
+
+    def replace(self, content: Any) -> None:
+        """Put another result in its place, in the request."""
+        self.item[self.key] = content
 
 
 def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
@@ -94,12 +126,13 @@ GIVEN = ("arguments", "input", "action", "actions", "operation")
 """Where a call says with what, by the kind of its tool."""
 
 
-def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[str, Any], str]]:
-    """Yield call id, path, the object that holds the result, and the key of the result in it.
+def tool_results(document: Mapping[str, Any]) -> Iterable[ToolResult]:
+    """Yield the tool results of a request in its order, in any of the three protocols.
 
     Example:
-        >>> list(tool_results({"messages": [{"role": "tool", "tool_call_id": "c", "content": "7"}]}))[0][:2]
-        ('c', '$.messages[0]')
+        >>> [found] = tool_results({"messages": [{"role": "tool", "tool_call_id": "c", "content": "7"}]})
+        >>> found.call_id, found.path, found.content
+        ('c', '$.messages[0]', '7')
     """
     for name in ("messages", "input"):
         listed = document.get(name)
@@ -108,12 +141,17 @@ def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[s
                 continue
             path = f"$.{name}[{place}]"
             if item.get("role") == "tool" and isinstance(item.get("tool_call_id"), str):
-                yield item["tool_call_id"], path, item, "content"
+                yield ToolResult(call_id=item["tool_call_id"], path=path, item=item, key="content")
             elif str(item.get("type")).endswith("_call_output") and isinstance(item.get("call_id"), str):
-                yield item["call_id"], path, item, "output"
+                yield ToolResult(call_id=item["call_id"], path=path, item=item, key="output")
             for at, part in enumerate(item["content"] if isinstance(item.get("content"), list) else ()):
                 if isinstance(part, dict) and part.get("type") == "tool_result":
-                    yield str(part.get("tool_use_id")), f"{path}.content[{at}]", part, "content"
+                    yield ToolResult(
+                        call_id=str(part.get("tool_use_id")),
+                        path=f"{path}.content[{at}]",
+                        item=part,
+                        key="content",
+                    )
 
 
 def tool_names(document: Mapping[str, Any]) -> frozenset[str]:

@@ -17,7 +17,13 @@ from typing import Any
 
 from pilothouse.core.charter.models import EDITED_CHARACTERS_MIN
 from pilothouse.errors import DigestMismatch
-from pilothouse.runtime.context.conversation import is_said_by_model, tool_names, tool_results, tool_uses
+from pilothouse.runtime.context.conversation import (
+    ToolResult,
+    is_said_by_model,
+    tool_names,
+    tool_results,
+    tool_uses,
+)
 
 __all__ = [
     "RECALL_TOOL",
@@ -119,8 +125,8 @@ def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -
     edited = copy.deepcopy(request)
     can_recall = RECALL_TOOL in tool_names(request)
     ledger: list[Removed] = []
-    for path, call_id, holder, name, reason in _chosen(edited, policy, can_recall=can_recall):
-        content = holder[name]
+    for result, reason in _chosen(edited, policy, can_recall=can_recall):
+        content = result.content
         text = _plain(content)
         if len(text) < EDITED_CHARACTERS_MIN or any(pin in text for pin in policy.pinned):
             continue
@@ -128,8 +134,8 @@ def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -
         note = _note(len(text), reason, recall_id(run, digest), can_recall=can_recall)
         ledger.append(
             Removed(
-                path=path,
-                call_id=call_id,
+                path=result.path,
+                call_id=result.call_id,
                 digest=digest,
                 characters=len(text),
                 reason=reason,
@@ -137,7 +143,7 @@ def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -
                 note=note,
             )
         )
-        holder[name] = note
+        result.replace(note)
     edits = ContextEdits(request=edited, ledger=tuple(ledger))
     if restore(edits) != request:
         raise DigestMismatch(
@@ -155,10 +161,10 @@ def restore(edits: ContextEdits) -> dict[str, Any]:
     """
     original = copy.deepcopy(edits.request)
     entries = {entry.path: entry for entry in edits.ledger}
-    for _, path, holder, name in tool_results(original):
-        entry = entries.get(path)
-        if entry is not None and holder.get(name) == entry.note:
-            holder[name] = copy.deepcopy(entry.content)
+    for result in tool_results(original):
+        entry = entries.get(result.path)
+        if entry is not None and result.content == entry.note:
+            result.replace(copy.deepcopy(entry.content))
     return original
 
 
@@ -191,24 +197,21 @@ def recall_id(run: str, digest: str) -> str:
 
 def _chosen(
     request: dict[str, Any], policy: EditPolicy, *, can_recall: bool
-) -> Iterator[tuple[str, str, dict[str, Any], str, str]]:
-    """Yield path, call id, holder, key and reason of each result that the policy takes out."""
+) -> Iterator[tuple[ToolResult, str]]:
+    """Yield each result that the policy takes out, and the reason."""
     uses = tool_uses(request)
-    results = [
-        (path, call_id, holder, name)
-        for call_id, path, holder, name in tool_results(request)
-        if name in holder
-    ]
-    answered = _answered(request, [path for path, *_ in results])
-    last = {_canonical(holder[name]): path for path, _, holder, name in results}
+    results = [result for result in tool_results(request) if result.is_given]
+    answered = _answered(request, [result.path for result in results])
+    last = {_canonical(result.content): result.path for result in results}
     old = _old(len(results), policy.keep_last)
-    for place, (path, call_id, holder, name) in enumerate(results):
-        is_recalled = call_id in uses and uses[call_id].name == RECALL_TOOL
+    for place, result in enumerate(results):
+        use = uses.get(result.call_id)
+        is_recalled = use is not None and use.name == RECALL_TOOL
         is_large = (
             policy.externalize_characters is not None
-            and len(_plain(holder[name])) > policy.externalize_characters
+            and len(_plain(result.content)) > policy.externalize_characters
         )
-        if policy.drop_duplicates and last[_canonical(holder[name])] != path:
+        if policy.drop_duplicates and last[_canonical(result.content)] != result.path:
             reason = "duplicate"
         elif is_large and not is_recalled and (can_recall or place < answered):
             reason = "large"
@@ -216,7 +219,7 @@ def _chosen(
             reason = "old"
         else:
             continue
-        yield path, call_id, holder, name, reason
+        yield result, reason
 
 
 def _answered(request: Mapping[str, Any], paths: Sequence[str]) -> int:

@@ -205,9 +205,9 @@ def _kind(path: str, document: dict[str, Any], found: dict[str, Any]) -> tuple[D
     if match is None:
         return DivergenceKind.PARAMS, None
     for side in (document, found):
-        for call_id, place, _, _ in tool_results(side):
-            if path == place or path.startswith((place + ".", place + "[")):
-                use = tool_uses(document).get(call_id) or tool_uses(found).get(call_id)
+        for result in tool_results(side):
+            if path == result.path or path.startswith((result.path + ".", result.path + "[")):
+                use = tool_uses(document).get(result.call_id) or tool_uses(found).get(result.call_id)
                 return DivergenceKind.TOOL_RESULT, use.name if use else None
     if match[1] is not None:
         name = path[2 : path.index("[")]

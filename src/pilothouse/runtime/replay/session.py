@@ -225,15 +225,11 @@ class ReplaySession:
         if call is None or was_served or call.document is None:
             return None
         pinned = copy.deepcopy(document)
-        theirs = {
-            call_id: holder[name]
-            for call_id, _, holder, name in tool_results(call.document)
-            if name in holder
-        }
-        for call_id, _, holder, name in tool_results(pinned):
-            if call_id in theirs and holder.get(name) != theirs[call_id]:
-                holder[name] = theirs[call_id]
-                self._count_once("pinned", call_id)
+        theirs = {result.call_id: result.content for result in tool_results(call.document) if result.is_given}
+        for result in tool_results(pinned):
+            if result.call_id in theirs and result.content != theirs[result.call_id]:
+                result.replace(theirs[result.call_id])
+                self._count_once("pinned", result.call_id)
         if any(differences(call.document, pinned)):
             return None
         return self._serve(self._waiting[call.key])
@@ -243,22 +239,22 @@ class ReplaySession:
         changed = copy.deepcopy(document)
         uses = tool_uses(document)
         asked: Counter[tuple[str, str]] = Counter()
-        for call_id, _, holder, name in tool_results(changed):
-            if call_id in self._substitution.tool_results:
+        for result in tool_results(changed):
+            if result.call_id in self._substitution.tool_results:
                 continue
-            tool = _tool_of(call_id, uses)
-            results, before = self._results.get(tool), asked[tool]
+            tool = _tool_of(result.call_id, uses)
+            recorded, before = self._results.get(tool), asked[tool]
             asked[tool] += 1
-            if results is not None:
-                given = results.of(call_id, before)
-                if holder.get(name) not in given:
-                    holder[name] = given[0]
-                    self._count_once("pinned", call_id)
+            if recorded is not None:
+                given = recorded.of(result.call_id, before)
+                if result.content not in given:
+                    result.replace(given[0])
+                    self._count_once("pinned", result.call_id)
             elif tool[0] in self._allowed:
-                self._count_once("simulated", call_id)
+                self._count_once("simulated", result.call_id)
             else:
-                holder[name] = BLOCKED
-                self._count_once("blocked", call_id)
+                result.replace(BLOCKED)
+                self._count_once("blocked", result.call_id)
         return document if _is_same(changed, document) else changed
 
     def _count_once(self, name: str, call_id: str) -> None:
@@ -298,9 +294,9 @@ def _recorded_results(recorded: Sequence[Exchange]) -> dict[tuple[str, str], _Re
         if exchange.document is None:
             continue
         uses = tool_uses(exchange.document)
-        for call_id, _, holder, name in tool_results(exchange.document):
-            if name in holder:
-                found[_tool_of(call_id, uses)].add(call_id, holder[name])
+        for result in tool_results(exchange.document):
+            if result.is_given:
+                found[_tool_of(result.call_id, uses)].add(result.call_id, result.content)
     return dict(found)
 
 

@@ -66,9 +66,9 @@ class Substitution:
         changed.update(self.params)
         if self.prompt is not None:
             _set_instructions(changed, self.prompt)
-        for call_id, _, holder, name in tool_results(changed):
-            if call_id in self.tool_results:
-                holder[name] = self.tool_results[call_id]
+        for result in tool_results(changed):
+            if result.call_id in self.tool_results:
+                result.replace(self.tool_results[result.call_id])
         tools = changed.get("tools")
         for place, tool in enumerate(tools if isinstance(tools, list) else ()):
             name = _tool_name(tool)

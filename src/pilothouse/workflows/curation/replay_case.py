@@ -249,10 +249,9 @@ def _tool_results(calls: Sequence[Exchange]) -> tuple[tuple[str, str], ...]:
     for call in calls:
         document = call.document or {}
         uses = tool_uses(document)
-        for call_id, _, holder, name in tool_results(document):
-            if call_id not in found:
-                tool = uses[call_id].name if call_id in uses else "unknown"
-                result = holder.get(name)
-                text = result if isinstance(result, str) else json.dumps(result, sort_keys=True)
-                found[call_id] = (f"{tool}#{len(found) + 1}", text)
+        for result in tool_results(document):
+            if result.call_id not in found:
+                use, content = uses.get(result.call_id), result.content
+                text = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
+                found[result.call_id] = (f"{use.name if use else 'unknown'}#{len(found) + 1}", text)
     return tuple(found.values())

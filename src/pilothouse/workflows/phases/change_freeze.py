@@ -17,7 +17,7 @@ from pilothouse.core.verdict.change_freeze import (
     ChangeStep,
     Overlap,
     find_overlaps,
-    frozen_until,
+    freeze_after,
     sides_of,
 )
 from pilothouse.ports.lake import TaskFilter
@@ -99,7 +99,7 @@ def measure_freeze(installation: Installation, agent: str, now: datetime) -> Fre
     steps = _with_versions(_charter_steps(installation, agent), _versions(installation, agent, now))
     recent = tuple(step for step in steps if step.at >= since - FREEZE)
     overlaps = find_overlaps(recent, since=since)
-    agent_until, integrations_until = frozen_until(recent)
+    freeze = freeze_after(recent)
     evidence = Evidence(
         kind="change.overlap",
         agent=agent,
@@ -115,12 +115,14 @@ def measure_freeze(installation: Installation, agent: str, now: datetime) -> Fre
         agent=agent,
         steps=recent,
         overlaps=overlaps,
-        agent_until=agent_until if agent_until is not None and agent_until > now else None,
-        integrations_until=integrations_until
-        if integrations_until is not None and integrations_until > now
-        else None,
+        agent_until=_if_ahead(freeze.agent_until, now),
+        integrations_until=_if_ahead(freeze.integrations_until, now),
         evidence=evidence,
     )
+
+
+def _if_ahead(moment: datetime | None, now: datetime) -> datetime | None:
+    return moment if moment is not None and moment > now else None
 
 
 def _charter_steps(installation: Installation, agent: str) -> list[ChangeStep]:
@@ -135,11 +137,14 @@ def _charter_steps(installation: Installation, agent: str) -> list[ChangeStep]:
             continue
         charter = charter_of(record)
         if before is not None:
-            ours, theirs = sides_of(compare_charters(before, charter).changes)
-            if ours or theirs:
+            changed = sides_of(compare_charters(before, charter).changes)
+            if changed.agent or changed.integrations:
                 steps.append(
                     ChangeStep(
-                        at=decision.at, agent=ours, integrations=theirs, undoes=_behaviour(charter) in seen
+                        at=decision.at,
+                        agent=changed.agent,
+                        integrations=changed.integrations,
+                        undoes=_behaviour(charter) in seen,
                     )
                 )
         seen.append(_behaviour(charter))

@@ -235,7 +235,7 @@ def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange,
     change = replace(request.substitution, code=None)
     if request.must_touch and not change.is_empty and not any(_touches(change, call) for call in calls):
         tools = ", ".join(
-            dict.fromkeys(call_id for call in calls for call_id, *_ in tool_results(call.document or {}))
+            dict.fromkeys(result.call_id for call in calls for result in tool_results(call.document or {}))
         )
         raise UsageError(
             f"{change.label()} changes nothing in the {len(calls)} requests of run {run[:8]}"

@@ -12,9 +12,11 @@ from pilothouse.core.charter.answers import OPEN
 from pilothouse.core.charter.diff import Change, Effect, compare_charters
 from pilothouse.core.verdict.change_freeze import (
     FREEZE,
+    ChangedPaths,
     ChangeStep,
+    Freeze,
     find_overlaps,
-    frozen_until,
+    freeze_after,
     sides_of,
 )
 
@@ -63,10 +65,9 @@ def change(path, old="a", new="b"):
     ],
 )
 def test_each_path_belongs_to_one_side_or_none(path, old, new, side):
-    agent, integrations = sides_of([change(path, old, new)])
-    assert (agent, integrations) == (
-        (path,) if side == "agent" else (),
-        (path,) if side == "integration" else (),
+    assert sides_of([change(path, old, new)]) == ChangedPaths(
+        agent=(path,) if side == "agent" else (),
+        integrations=(path,) if side == "integration" else (),
     )
 
 
@@ -92,9 +93,11 @@ def test_a_way_back_is_free_and_a_change_of_both_at_once_is_not():
 
 
 def test_the_freeze_runs_from_the_last_change_of_the_other_side():
-    assert frozen_until([]) == (None, None)
+    assert freeze_after([]) == Freeze(agent_until=None, integrations_until=None)
     steps = [step(0, integrations=CONTRACT), step(1, agent=MODEL), step(2, integrations=CONTRACT)]
-    assert frozen_until(steps) == (steps[2].at + FREEZE, steps[1].at + FREEZE)
+    assert freeze_after(steps) == Freeze(
+        agent_until=steps[2].at + FREEZE, integrations_until=steps[1].at + FREEZE
+    )
 
 
 def test_a_draft_that_is_filled_in_changes_nothing_and_one_that_is_emptied_does():
@@ -102,6 +105,6 @@ def test_a_draft_that_is_filled_in_changes_nothing_and_one_that_is_emptied_does(
     pin = full.model.pin.model_copy(update={"provider": OPEN})
     model = full.model.model_copy(update={"pin": pin})
     draft = full.model_copy(update={"integrations": OPEN, "model": model})
-    assert sides_of(compare_charters(draft, full).changes) == ((), ())
-    agent, integrations = sides_of(compare_charters(full, draft).changes)
-    assert (bool(agent), integrations) == (True, ("integrations",))
+    assert sides_of(compare_charters(draft, full).changes) == ChangedPaths(agent=(), integrations=())
+    emptied = sides_of(compare_charters(full, draft).changes)
+    assert (bool(emptied.agent), emptied.integrations) == (True, ("integrations",))
