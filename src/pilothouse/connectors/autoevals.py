@@ -12,18 +12,17 @@ __all__ = ["AutoevalsMetric"]
 
 
 class AutoevalsMetric:
-    """One scorer class; a skipped case is a missing value, as the library itself has it."""
+    """One scorer class; a skipped case is a missing value, as the library itself has it.
+
+    Args:
+        name: Class in the package.
+        args: Its arguments.
+
+    Raises:
+        UnknownName: The package has no such scorer.
+    """
 
     def __init__(self, name: str, **args: Any) -> None:
-        """Find the class and make one scorer.
-
-        Args:
-            name: Class in the package.
-            args: Its arguments.
-
-        Raises:
-            UnknownName: The package has no such scorer.
-        """
         found = find_metric("autoevals", name, noun="autoevals scorer")
         self._scorer: Any = found(**args)
         self.identity = identity_of("autoevals", name, args)

@@ -14,18 +14,17 @@ __all__ = ["DeepevalMetric"]
 
 
 class DeepevalMetric:
-    """One metric class; a fresh object for each case, since they keep what they last saw."""
+    """One metric class; a fresh object for each case, since they keep what they last saw.
+
+    Args:
+        name: Class in `deepeval.metrics`.
+        args: Its arguments.
+
+    Raises:
+        UnknownName: The package has no such metric.
+    """
 
     def __init__(self, name: str, **args: Any) -> None:
-        """Find the class.
-
-        Args:
-            name: Class in `deepeval.metrics`.
-            args: Its arguments.
-
-        Raises:
-            UnknownName: The package has no such metric.
-        """
         # It would report usage over the network; set before the import reads it.
         os.environ.setdefault("DEEPEVAL_TELEMETRY_OPT_OUT", "YES")
         found = find_metric("deepeval.metrics", name, noun="DeepEval metric")

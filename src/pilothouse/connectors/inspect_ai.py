@@ -14,18 +14,17 @@ __all__ = ["InspectMetric"]
 
 
 class InspectMetric:
-    """One scorer function over a finished state; C, P, I and N count 1, .5, 0 and 0, as the library maps them."""
+    """One scorer function over a finished state; C, P, I and N count 1, .5, 0 and 0, as the library maps them.
+
+    Args:
+        name: Function in `inspect_ai.scorer`.
+        args: Its arguments.
+
+    Raises:
+        UnknownName: The package has no such scorer.
+    """
 
     def __init__(self, name: str, **args: Any) -> None:
-        """Find the function and make one scorer.
-
-        Args:
-            name: Function in `inspect_ai.scorer`.
-            args: Its arguments.
-
-        Raises:
-            UnknownName: The package has no such scorer.
-        """
         found = find_metric("inspect_ai.scorer", name, noun="Inspect scorer", kind=Callable)
         self._scorer: Any = found(**args)
         self._library: Any = importlib.import_module("inspect_ai.scorer")

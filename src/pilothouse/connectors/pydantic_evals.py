@@ -13,18 +13,17 @@ __all__ = ["PydanticEvalsMetric"]
 
 
 class PydanticEvalsMetric:
-    """One evaluator; true and false become 1 and 0, a label or several results are no single value."""
+    """One evaluator; true and false become 1 and 0, a label or several results are no single value.
+
+    Args:
+        name: Class in `pydantic_evals.evaluators`.
+        args: Its arguments.
+
+    Raises:
+        UnknownName: The package has no such evaluator.
+    """
 
     def __init__(self, name: str, **args: Any) -> None:
-        """Find the class and make one evaluator.
-
-        Args:
-            name: Class in `pydantic_evals.evaluators`.
-            args: Its arguments.
-
-        Raises:
-            UnknownName: The package has no such evaluator.
-        """
         found = find_metric("pydantic_evals.evaluators", name, noun="pydantic-evals evaluator")
         self._evaluator: Any = found(**args)
         self._context: Any = importlib.import_module("pydantic_evals.evaluators").EvaluatorContext

@@ -15,18 +15,17 @@ __all__ = ["RagasMetric"]
 
 
 class RagasMetric:
-    """One metric; the library's NaN for "could not score" is a missing value."""
+    """One metric; the library's NaN for "could not score" is a missing value.
+
+    Args:
+        name: Class in `ragas.metrics`.
+        args: Its arguments.
+
+    Raises:
+        UnknownName: The package has no such metric.
+    """
 
     def __init__(self, name: str, **args: Any) -> None:
-        """Find the class and make one metric.
-
-        Args:
-            name: Class in `ragas.metrics`.
-            args: Its arguments.
-
-        Raises:
-            UnknownName: The package has no such metric.
-        """
         # It would report usage over the network; set before the import reads it.
         os.environ.setdefault("RAGAS_DO_NOT_TRACK", "true")
         found = find_metric("ragas.metrics", name, noun="Ragas metric")

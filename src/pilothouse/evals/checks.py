@@ -36,19 +36,18 @@ class Check:
 
 
 class CheckBook:
-    """Finds the checks of each case: its own asserts, or the scorer of the run."""
+    """Finds the checks of each case: its own asserts, or the scorer of the run.
+
+    Args:
+        registry: Where names are looked up.
+        default: Judges cases without asserts of their own.
+        pass_at: Least value of a success, in (0, 1].
+
+    Raises:
+        ValueError: `pass_at` is out of range.
+    """
 
     def __init__(self, registry: ScorerRegistry, *, default: Scorer, pass_at: float = PASS_AT) -> None:
-        """Keep what every case shares.
-
-        Args:
-            registry: Where names are looked up.
-            default: Judges cases without asserts of their own.
-            pass_at: Least value of a success, in (0, 1].
-
-        Raises:
-            ValueError: `pass_at` is out of range.
-        """
         if not 0.0 < pass_at <= 1.0:
             raise ValueError("pass_at lies in (0, 1]")
         self._registry = registry

@@ -21,7 +21,6 @@ class Deadlines:
     """Limits the time of several things at once, and gives back what was taken from all of them."""
 
     def __init__(self) -> None:
-        """Start with none; nothing runs while none is open."""
         self._open: set[asyncio.Timeout] = set()
         self._beaten_at_s = 0.0
         self._beat_at: asyncio.TimerHandle | None = None

@@ -39,18 +39,19 @@ KEYS_IN_QUERY_MAX: Final = 500
 
 
 class Journal:
-    """An open journal; use as a context manager."""
+    """An open journal; use as a context manager.
+
+    Making one opens or creates the file and takes its lock.
+
+    Args:
+        path: The SQLite file.
+
+    Raises:
+        Conflict: Another process writes it.
+        StorageUnavailable: It cannot be opened, or a newer program made it.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file and take its lock.
-
-        Args:
-            path: The SQLite file.
-
-        Raises:
-            Conflict: Another process writes it.
-            StorageUnavailable: It cannot be opened, or a newer program made it.
-        """
         self.path = path
         try:
             with ExitStack() as opened:  # who is refused holds neither the lock nor the file

@@ -24,18 +24,19 @@ _CASCADE: Final = ("DELETE FROM score WHERE trial = ?", "DELETE FROM trial WHERE
 
 
 class JournalEraser:
-    """A journal that is locked against other writers; use as a context manager."""
+    """A journal that is locked against other writers; use as a context manager.
+
+    Making one takes the lock of the journal, before anything is erased anywhere.
+
+    Args:
+        path: The SQLite file, which is there.
+
+    Raises:
+        Conflict: A run is writing it.
+        StorageUnavailable: It cannot be opened, or a newer program made it.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Take the lock of a journal, before anything is erased anywhere.
-
-        Args:
-            path: The SQLite file, which is there.
-
-        Raises:
-            Conflict: A run is writing it.
-            StorageUnavailable: It cannot be opened, or a newer program made it.
-        """
         self._blobs = path.parent / "blobs"
         self._lock = take_lock(path)
         try:

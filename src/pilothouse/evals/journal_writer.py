@@ -48,15 +48,14 @@ class _Write:
 
 
 class GroupWriter:
-    """A thread that writes rows through a connection of its own."""
+    """A thread that writes rows through a connection of its own.
+
+    Args:
+        connection: Closed by the caller, after `close`.
+        path: The journal, for messages; large replies lie in `blobs` beside it.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Start the thread.
-
-        Args:
-            connection: Closed by the caller, after `close`.
-            path: The journal, for messages; large replies lie in `blobs` beside it.
-        """
         self._path = path
         self._connection = connection
         self._given_at: deque[float] = deque()

@@ -26,18 +26,16 @@ class AdaptiveLimit:
 
     Doubles per full window until the first trouble, then grows by one per window without trouble and halves
     at trouble: a refusal for load, or latency above twice the usual.
+
+    Args:
+        start: Calls at once in the beginning.
+        most: Most calls at once, at most 256.
+
+    Raises:
+        ValueError: The two contradict each other or the maximum.
     """
 
     def __init__(self, *, start: int = CONCURRENCY_START, most: int = CONCURRENCY_MAX) -> None:
-        """Start carefully.
-
-        Args:
-            start: Calls at once in the beginning.
-            most: Most calls at once, at most 256.
-
-        Raises:
-            ValueError: The two contradict each other or the maximum.
-        """
         if not 1 <= start <= most <= CONCURRENCY_MAX:
             raise ValueError(f"concurrency must satisfy 1 <= {start} <= {most} <= {CONCURRENCY_MAX}")
         self.limit = start
@@ -101,17 +99,16 @@ class AdaptiveLimit:
 
 
 class StartRate:
-    """Spaces the starts of calls so that no more than a declared number begins in a minute."""
+    """Spaces the starts of calls so that no more than a declared number begins in a minute.
+
+    Args:
+        per_minute: Starts in a minute, or None for no limit.
+
+    Raises:
+        ValueError: The limit is not positive.
+    """
 
     def __init__(self, per_minute: float | None) -> None:
-        """Take the declared limit.
-
-        Args:
-            per_minute: Starts in a minute, or None for no limit.
-
-        Raises:
-            ValueError: The limit is not positive.
-        """
         if per_minute is not None and per_minute <= 0:
             raise ValueError("a rate is positive")
         self._spacing_s = 60.0 / per_minute if per_minute else 0.0
@@ -131,6 +128,9 @@ class StartRate:
 class Budget:
     """Money that a run may spend: reserved before a trial starts, settled after.
 
+    Args:
+        limit_usd: Most that may be spent, or None for no limit.
+
     Example:
         >>> budget = Budget(limit_usd=0.03)
         >>> budget.reserve()
@@ -141,11 +141,6 @@ class Budget:
     """
 
     def __init__(self, *, limit_usd: float | None) -> None:
-        """Take the limit.
-
-        Args:
-            limit_usd: Most that may be spent, or None for no limit.
-        """
         self.limit_usd = limit_usd
         self.spent_usd = 0.0
         self.unpriced = 0

@@ -139,7 +139,19 @@ class _Tally:
 
 
 class Runner:
-    """Runs trials against targets, scores them, and writes everything down; one for each run."""
+    """Runs trials against targets, scores them, and writes everything down; one for each run.
+
+    Args:
+        journal: Where trials and scores are kept.
+        book: Which scorers judge a case.
+        run_id: Id of the run.
+        deadline_s: Seconds an agent has for one case.
+        limit: How many trials run at once.
+        rate: How fast they start.
+        budget: What they may cost.
+        reuse: Whether stored results of equal keys are used.
+        on_progress: Told at most five times a second.
+    """
 
     def __init__(
         self,
@@ -154,19 +166,6 @@ class Runner:
         reuse: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """Keep the parts.
-
-        Args:
-            journal: Where trials and scores are kept.
-            book: Which scorers judge a case.
-            run_id: Id of the run.
-            deadline_s: Seconds an agent has for one case.
-            limit: How many trials run at once.
-            rate: How fast they start.
-            budget: What they may cost.
-            reuse: Whether stored results of equal keys are used.
-            on_progress: Told at most five times a second.
-        """
         self._journal = journal
         self._book = book
         self._run_id = run_id

@@ -51,7 +51,6 @@ class RunLinker:
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic, links_max: int = LINKS_MAX) -> None:
-        """Begin with nothing remembered."""
         self._now_s = now_s
         self._half = max(1, links_max // 2)
         self._lock = threading.Lock()
@@ -139,6 +138,8 @@ def _key(agent: str, name: str) -> bytes:
 class Conversation:
     """A request as linkage reads it: parsed once, its digests made when somebody asks for them.
 
+    A body that is no JSON object links nothing.
+
     Attributes:
         consumed: Ids that it brings back.
     """
@@ -146,7 +147,6 @@ class Conversation:
     __slots__ = ("_digests", "_request", "consumed")
 
     def __init__(self, body: bytes) -> None:
-        """Read a request body; one that is no JSON object links nothing."""
         self._request = object_or_empty(body)
         self._digests: tuple[str | None, tuple[str, ...]] | None = None
         self.consumed = consumed_ids(self._request)
@@ -163,7 +163,6 @@ class CallLinker:
     """Links calls by their bodies as the gateway has them: JSON requests, answers in one piece or in events."""
 
     def __init__(self, linker: RunLinker | None = None) -> None:
-        """Begin with nothing remembered."""
         self.linker = linker or RunLinker()
 
     def find(self, agent: str, said: Conversation) -> tuple[str, IdentitySource] | None:

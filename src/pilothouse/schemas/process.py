@@ -60,7 +60,6 @@ class SchemaProcesses:
     """Some processes, started when the first text needs one; safe to share between threads."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
         self._idle: list[_Checker] = []

@@ -16,15 +16,14 @@ __all__ = ["ForeignScorer"]
 
 
 class ForeignScorer:
-    """Asks a metric of another library."""
+    """Asks a metric of another library.
+
+    Args:
+        name: Name in the registry, for example `deepeval:ExactMatchMetric`.
+        metric: The metric.
+    """
 
     def __init__(self, name: str, metric: ForeignMetric) -> None:
-        """Settle the identity.
-
-        Args:
-            name: Name in the registry, for example `deepeval:ExactMatchMetric`.
-            metric: The metric.
-        """
         self._metric = metric
         # Whether a model is asked inside cannot be seen from outside, so it counts as a judge only when it says so.
         kind = ScorerKind.JUDGE if getattr(metric, "is_judge", False) else ScorerKind.DETERMINISTIC

@@ -58,16 +58,14 @@ class ModelJudge:
 
     Its identity is pin, template, rubric, parameters and parser; a change of any makes another judge, whose
     scores are not comparable and whose card must be made again.
+
+    Args:
+        client: The model.
+        rubric: What a good answer is, in words.
+        timeout_s: Seconds for one judgement.
     """
 
     def __init__(self, *, client: ChatClient, rubric: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Settle the identity.
-
-        Args:
-            client: The model.
-            rubric: What a good answer is, in words.
-            timeout_s: Seconds for one judgement.
-        """
         self._client = client
         self._rubric = rubric
         self._timeout_s = timeout_s

@@ -38,17 +38,16 @@ class ScorerListing:
 
 
 class ScorerRegistry:
-    """Finds and makes scorers; the same name and arguments give the same scorer object."""
+    """Finds and makes scorers; the same name and arguments give the same scorer object.
+
+    Args:
+        extra: Further factories by name, for programs that bring their own.
+
+    Raises:
+        ExtensionError: Two distributions declare the same name.
+    """
 
     def __init__(self, extra: Mapping[str, Callable[..., Scorer]] | None = None) -> None:
-        """Read the names, import nothing.
-
-        Args:
-            extra: Further factories by name, for programs that bring their own.
-
-        Raises:
-            ExtensionError: Two distributions declare the same name.
-        """
         self._factories: dict[str, Callable[..., Scorer]] = dict(extra or {})
         self._points = _by_name(entry_points(group=GROUP))
         self._adapters = _by_name(entry_points(group=METRICS_GROUP))

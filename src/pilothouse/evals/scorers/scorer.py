@@ -65,16 +65,15 @@ Rule = Callable[[Case, Reply, Result], Score | Awaitable[Score]]
 
 
 class FunctionScorer:
-    """A deterministic scorer made of one pure function and its arguments."""
+    """A deterministic scorer made of one pure function and its arguments.
+
+    Args:
+        name: Name in the registry.
+        rule: Pure function.
+        args: What the rule was made with.
+    """
 
     def __init__(self, name: str, rule: Rule, args: dict[str, Any]) -> None:
-        """Settle the identity.
-
-        Args:
-            name: Name in the registry.
-            rule: Pure function.
-            args: What the rule was made with.
-        """
         self._rule = rule
         self.spec = ScorerSpec(
             name=name, kind=ScorerKind.DETERMINISTIC, version=_scorer_version(name, rule, args)

@@ -62,7 +62,14 @@ class ChatAnswer:
 
 
 class ChatClient:
-    """Asks one model at one address; keeps its connections."""
+    """Asks one model at one address; keeps its connections.
+
+    Args:
+        base_url: Address that ends before `/chat/completions`.
+        model: Exact model to ask for.
+        key_env: Environment variable that holds the credential; none is sent when it is unset.
+        price: Price of the model, or None.
+    """
 
     def __init__(
         self,
@@ -72,14 +79,6 @@ class ChatClient:
         key_env: str = KEY_VARIABLE,
         price: TokenPrice | None = None,
     ) -> None:
-        """Keep the address and read the credential.
-
-        Args:
-            base_url: Address that ends before `/chat/completions`.
-            model: Exact model to ask for.
-            key_env: Environment variable that holds the credential; none is sent when it is unset.
-            price: Price of the model, or None.
-        """
         key = os.environ.get(key_env)
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._poster = JsonPoster(headers={"Authorization": f"Bearer {key}"} if key else None)
@@ -142,18 +141,18 @@ class ChatEndpoint:
 
     The input is a list of messages, or becomes one user message. Output is the text (parsed when it is
     JSON); tool calls the model asked for are kept for the scorers of tool use and are not executed.
+
+    Its address is `URL?model=NAME&system=FILE&key_env=VAR&usd_per_million_input=N&usd_per_million_output=N`.
+
+    Args:
+        address: Base URL with its options.
+        version: Version digest, or None to compute it from model and system prompt.
+
+    Raises:
+        UsageError: No model is named, an option is unknown, or a file or price is missing.
     """
 
     def __init__(self, address: str, *, version: str | None = None) -> None:
-        """Read `URL?model=NAME&system=FILE&key_env=VAR&usd_per_million_input=N&usd_per_million_output=N`.
-
-        Args:
-            address: Base URL with its options.
-            version: Version digest, or None to compute it from model and system prompt.
-
-        Raises:
-            UsageError: No model is named, an option is unknown, or a file or price is missing.
-        """
         base_url, options = _split(address)
         self._system = _read_system(options.get("system"))
         self._client = ChatClient(

@@ -101,19 +101,18 @@ class JsonPoster:
 
 
 class HttpEndpoint:
-    """Posts `{"input", "case_id", "trial", "seed"}` and reads a reply or a bare output."""
+    """Posts `{"input", "case_id", "trial", "seed"}` and reads a reply or a bare output.
+
+    Args:
+        url: Address of the endpoint.
+        version: Version digest of the agent behind it. Without one the address stands in for it, and a
+            change behind the same address is not seen.
+        headers: Headers of every call, for example a credential.
+    """
 
     def __init__(
         self, url: str, *, version: str | None = None, headers: dict[str, str] | None = None
     ) -> None:
-        """Keep the address.
-
-        Args:
-            url: Address of the endpoint.
-            version: Version digest of the agent behind it. Without one the address stands in for it, and a
-                change behind the same address is not seen.
-            headers: Headers of every call, for example a credential.
-        """
         self._url = url
         self._poster = JsonPoster(headers=headers)
         self.spec = TargetSpec(

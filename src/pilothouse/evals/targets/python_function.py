@@ -30,19 +30,17 @@ class PythonFunction:
 
     The version is the digest of the sources under the folder of the module's package, so that changing
     the agent's code makes another version even when nobody says so.
+
+    Args:
+        address: `module:function`, looked up from `folder` first.
+        version: Version digest, or None to compute it from the source.
+        folder: Folder to import from; the current one when None.
+
+    Raises:
+        UsageError: It cannot be imported or called.
     """
 
     def __init__(self, address: str, *, version: str | None = None, folder: Path | None = None) -> None:
-        """Import the function.
-
-        Args:
-            address: `module:function`, looked up from `folder` first.
-            version: Version digest, or None to compute it from the source.
-            folder: Folder to import from; the current one when None.
-
-        Raises:
-            UsageError: It cannot be imported or called.
-        """
         root = str((folder or Path.cwd()).absolute())
         if root not in sys.path:
             sys.path.insert(0, root)

@@ -27,15 +27,14 @@ ABOUT_CHARACTERS_MAX = 500
 
 
 class RecordedTraces:
-    """Answers each case with the trace it was taken from (`source: production:<trace id>`)."""
+    """Answers each case with the trace it was taken from (`source: production:<trace id>`).
+
+    Args:
+        lake: Where the traces are.
+        version: Version whose traces count; a trace of another version is a missing one.
+    """
 
     def __init__(self, lake: Lake, *, version: str | None = None) -> None:
-        """Keep the lake.
-
-        Args:
-            lake: Where the traces are.
-            version: Version whose traces count; a trace of another version is a missing one.
-        """
         self._lake = lake
         self.spec = TargetSpec(
             address=RECORDED_TRACES,
@@ -70,14 +69,13 @@ class RecordedTraces:
 
 
 class StoredTrials:
-    """Stands for a version of which only the journal's trials count: nothing is run, and what is missing stays missing."""
+    """Stands for a version of which only the journal's trials count: nothing is run, and what is missing stays missing.
+
+    Args:
+        version: Version digest.
+    """
 
     def __init__(self, *, version: str) -> None:
-        """Keep the version.
-
-        Args:
-            version: Version digest.
-        """
         self.spec = TargetSpec(
             address="stored",
             version=version,
@@ -99,19 +97,17 @@ class RecordedFile:
     """Answers from JSON lines `{"id", "output", "tool_calls", "cost_usd", ...}`; a further repeat has `"trial": 1`.
 
     A first line `{"about": "..."}` says where the outputs come from; the gate repeats it.
+
+    Args:
+        path: JSON-lines file, made by any harness.
+        version: Version digest, or None to take the digest of the file.
+
+    Raises:
+        UsageError: It cannot be read.
+        MalformedRecord: A line is no recorded output.
     """
 
     def __init__(self, path: Path, *, version: str | None = None) -> None:
-        """Read the file.
-
-        Args:
-            path: JSON-lines file, made by any harness.
-            version: Version digest, or None to take the digest of the file.
-
-        Raises:
-            UsageError: It cannot be read.
-            MalformedRecord: A line is no recorded output.
-        """
         try:
             text = path.read_bytes()
         except OSError as error:

@@ -36,18 +36,16 @@ class WorkerProcess:
 
     A line in is `{"id", "input", "trial", "seed", "traceparent", "deadline_s"}`; a line out is the reply with the
     same `id` beside it: `{"id", "output", ...}`.
+
+    Args:
+        command: Program and arguments as a shell would split them; no shell is used.
+        version: Version digest, or None to take the digest of command and program file.
+
+    Raises:
+        UsageError: There is no such program.
     """
 
     def __init__(self, command: str, *, version: str | None = None) -> None:
-        """Split the command; nothing is started yet.
-
-        Args:
-            command: Program and arguments as a shell would split them; no shell is used.
-            version: Version digest, or None to take the digest of command and program file.
-
-        Raises:
-            UsageError: There is no such program.
-        """
         try:
             self._words = shlex.split(command)
         except ValueError as error:

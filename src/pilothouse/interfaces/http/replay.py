@@ -40,7 +40,16 @@ OnLive = Callable[[Serve | Live, int, bytes], None]
 
 
 class ReplayServer:
-    """A model server that answers from a replay session; use it as a context manager."""
+    """A model server that answers from a replay session; use it as a context manager.
+
+    It listens at once; requests are answered inside `with`.
+
+    Args:
+        sessions: Decide about each request, by run id; a single one also decides where the path names no run.
+        live: Answers what leaves the record.
+        on_live: Told of live answers.
+        socket_file: Where to listen besides loopback, or None.
+    """
 
     def __init__(
         self,
@@ -50,14 +59,6 @@ class ReplayServer:
         on_live: OnLive | None = None,
         socket_file: Path | None = None,
     ) -> None:
-        """Listen at once; requests are answered inside `with`.
-
-        Args:
-            sessions: Decide about each request, by run id; a single one also decides where the path names no run.
-            live: Answers what leaves the record.
-            on_live: Told of live answers.
-            socket_file: Where to listen besides loopback, or None.
-        """
         self._sessions = dict(sessions)
         self._only = next(iter(self._sessions.values())) if len(self._sessions) == 1 else None
         self._live = live

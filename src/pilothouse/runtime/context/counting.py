@@ -135,7 +135,6 @@ class ContextCounter:
     """Counts requests of conversations and learns from what providers report."""
 
     def __init__(self) -> None:
-        """Begin with the table's ratios."""
         self._known: OrderedDict[str, int] = OrderedDict()
         self._ratios: defaultdict[tuple[str, ContentClass], deque[float]] = defaultdict(
             lambda: deque(maxlen=RATIOS_KEPT)

@@ -60,7 +60,6 @@ class ContextAdmission:
     """
 
     def __init__(self) -> None:
-        """Begin with nothing learnt."""
         self._sizes = ContextCounter()
         self.counters: Counter[str] = Counter()
 

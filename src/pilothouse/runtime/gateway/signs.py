@@ -71,7 +71,6 @@ class ProviderSigns:
     """Collects signs on the event loop; a thread takes and reports them."""
 
     def __init__(self) -> None:
-        """Begin with nothing seen."""
         self._refusing: OrderedDict[tuple[str, str], Refusing] = OrderedDict()
         self._seen: set[tuple[str, str, str | None, str]] = set()
         self._new: deque[SeenBackend] = deque(maxlen=WAITING_MAX)

@@ -66,7 +66,6 @@ class FillingRoom:
     """How many characters a call may still get for the names in it."""
 
     def __init__(self) -> None:
-        """Begin with all of them."""
         self.left = FILLED_CHARACTERS_MAX
 
 

@@ -39,10 +39,12 @@ LiveAnswer = tuple[int, dict[str, str], bytes]
 
 
 class LiveModel:
-    """A gateway or provider that answers what the record does not have."""
+    """A gateway or provider that answers what the record does not have.
+
+    `base` is its address, with or without `/v1`; `key` is what it wants to be shown.
+    """
 
     def __init__(self, base: str, key: str | None) -> None:
-        """Use the address `base`, with or without `/v1`, and the key that it wants."""
         self._base = base.rstrip("/").removesuffix("/v1")
         self._key = key
 

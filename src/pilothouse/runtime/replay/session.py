@@ -90,7 +90,17 @@ class Counts:
 
 
 class ReplaySession:
-    """Answers the requests of one replay; safe for several threads."""
+    """Answers the requests of one replay; safe for several threads.
+
+    Args:
+        recorded: The calls of the run.
+        mode: What happens to a request that the record does not have.
+        redaction: What the record was written through.
+        substitution: What is changed.
+        allowed_tools: Tools whose unseen calls may keep what they returned inside.
+        retrieved: Returns the texts that retrieval steps of the run brought in; asked once, where a text differs.
+        removed: Results that edits of the context had taken out of requests, by digest.
+    """
 
     def __init__(
         self,
@@ -103,17 +113,6 @@ class ReplaySession:
         retrieved: Callable[[], Sequence[str]] = tuple,
         removed: Mapping[str, Any] | None = None,
     ) -> None:
-        """Begin with every recorded call waiting.
-
-        Args:
-            recorded: The calls of the run.
-            mode: What happens to a request that the record does not have.
-            redaction: What the record was written through.
-            substitution: What is changed.
-            allowed_tools: Tools whose unseen calls may keep what they returned inside.
-            retrieved: Returns the texts that retrieval steps of the run brought in; asked once, where a text differs.
-            removed: Results that edits of the context had taken out of requests, by digest.
-        """
         self.mode = mode
         self.counts = Counts()
         self.divergences: list[Divergence] = []

@@ -42,6 +42,13 @@ SWEEP_RUNS_MAX = 1_000
 class Recorder:
     """A run log in a folder; one process writes through one of these, and any process may read.
 
+    Args:
+        folder: Folder of the log and of its keys.
+        wall_ns: Wall clock, Unix nanoseconds.
+        mono_ns: Monotonic clock, nanoseconds.
+        disk_free: Free bytes at a path.
+        on_note: Given, a process of its own writes, as a server's must, and this is told when it had to be started again.
+
     Attributes:
         redaction: Replaces secrets as they are written, and in the requests of a replay.
         append: Takes an event; the writer's own, as are the next three, so that a call goes through one of them only.
@@ -59,15 +66,6 @@ class Recorder:
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         on_note: Callable[[str], None] | None = None,
     ) -> None:
-        """Open or make the log.
-
-        Args:
-            folder: Folder of the log and of its keys.
-            wall_ns: Wall clock, Unix nanoseconds.
-            mono_ns: Monotonic clock, nanoseconds.
-            disk_free: Free bytes at a path.
-            on_note: Given, a process of its own writes, as a server's must, and this is told when it had to be started again.
-        """
         self._vault = KeyVault(folder / "keys.sqlite")
         self.redaction = Redaction(self._vault.own_key())
         self._reader = connect(folder / "runs.sqlite")

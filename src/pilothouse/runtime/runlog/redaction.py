@@ -21,6 +21,8 @@ VALUE = re.compile(r"[A-Za-z0-9._~+/=-]{8,}$")
 class Redaction:
     """Replaces secrets by placeholders keyed with the installation.
 
+    Its key has 16 to 64 bytes.
+
     Example:
         >>> redaction = Redaction(b"k" * 32)
         >>> once = redaction.apply(b'{"content": "use sk-ant-0123456789abcdef0123"}')
@@ -29,7 +31,6 @@ class Redaction:
     """
 
     def __init__(self, key: bytes) -> None:
-        """Use a key of 16 to 64 bytes."""
         self._key = key
 
     @staticmethod

@@ -44,6 +44,8 @@ ADDRESS_BYTES = 16
 class ContentKey:
     """Addresses and encrypts the content of one data subject.
 
+    Use 64 random bytes: half encrypts, half addresses.
+
     Example:
         >>> key = ContentKey(bytes(64))
         >>> pieces = {key.address(text): text for text in (b"one", b"two")}
@@ -52,7 +54,6 @@ class ContentKey:
     """
 
     def __init__(self, key: bytes) -> None:
-        """Use 64 random bytes: half encrypts, half addresses."""
         self._cipher = AESGCM(key[:32])
         self._address_key = key[32:]
 
@@ -100,10 +101,12 @@ def addresses_in(joined: bytes) -> list[bytes]:
 
 
 class KeyVault:
-    """The keys, by subject; safe for several threads and processes."""
+    """The keys, by subject; safe for several threads and processes.
+
+    Making one opens or creates the file, readable by its owner only.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file, readable by its owner only."""
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._lock = threading.Lock()
