@@ -30,7 +30,7 @@ def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence
     def forget(subject: str, traces: Sequence[str], actor: str) -> Forgotten:
         from pilothouse.lake.lock import find_holder
         from pilothouse.lake.node import open_node
-        from pilothouse.lake.set_aside import erase_set_aside
+        from pilothouse.lake.quarantine import erase_quarantine
         from pilothouse.ledger.tool_calls import erase_results
         from pilothouse.workflows.curation.erasure import Forgotten, ask_to_empty, carry_out_erasures
 
@@ -38,7 +38,7 @@ def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence
         with open_run_log(settings) as log:
             runs = sum(log.erase(one) for one in dict.fromkeys((subject, *traces)))
         results = erase_results(ledger.database, (subject, *traces))
-        beside = erase_set_aside(settings.lake_folder, spellings(subject), traces)
+        beside = erase_quarantine(settings.lake_folder, spellings(subject), traces)
         forgotten = Forgotten(rows=0, runs=runs, results=results, aside=beside.deleted, unread=beside.unread)
         if not traces:
             return forgotten

@@ -18,18 +18,18 @@ from pathlib import Path
 from pilothouse.durable_file import replace_file
 from pilothouse.errors import PilothouseError
 from pilothouse.lake.assembler import GRACE_S
+from pilothouse.lake.backlog import Backlog
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.disk_room import DiskRoom
-from pilothouse.lake.door import Checked, check_request
 from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.node_clock import NodeClock, boot_s
 from pilothouse.lake.otlp_request import ParsedRequest
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.quota import Quota, Quotas
+from pilothouse.lake.request_check import Checked, check_request
 from pilothouse.lake.table_thread import TableThread
 from pilothouse.lake.view import Database
-from pilothouse.lake.waiting import Waiting
 from pilothouse.lake.wal import FILE_BYTES, Wal
 from pilothouse.lake.wal_record import WalRecord, read_folder
 from pilothouse.lake.writer import CORRECTED_AT_ONCE, MERGE_LOOK_S, REBUILT, LakeWriter
@@ -94,11 +94,11 @@ class LakeNode(LakeQueries):
         )
         super().__init__(self._writer.view, self._database)
         self._quotas = Quotas(quota, time.monotonic)
-        self._waiting = Waiting()
+        self._backlog = Backlog()
         self._wal_folder = folder / "wal" / self._node_id
         self._tables = TableThread(
             self._writer,
-            waiting=self._waiting,
+            backlog=self._backlog,
             counters=self.counters,
             clock=self._clock,
             aside=self._wal_folder / "quarantine",
@@ -219,7 +219,7 @@ class LakeNode(LakeQueries):
             source: Id of the ingest key; one alone may fill half of the room.
             coming: Bytes that are being read and do not wait yet.
         """
-        return self._waiting.has_room(source, coming)
+        return self._backlog.has_room(source, coming)
 
     def settle(self, *, also_rootless: bool = False) -> None:
         """Close every trace whose root has ended without waiting for late spans, and commit.
@@ -303,10 +303,10 @@ class LakeNode(LakeQueries):
         return LakeHealth(
             counters=tuple(sorted(counted.values.items())),
             rows=rows,
-            pending=self._waiting.items + self._writer.rows_hidden,
-            gap=came - went - self._waiting.items - self._writer.rows_hidden,
+            pending=self._backlog.items + self._writer.rows_hidden,
+            gap=came - went - self._backlog.items - self._writer.rows_hidden,
             open_traces=self._writer.open_traces,
-            waiting_bytes=self._waiting.size_bytes,
+            waiting_bytes=self._backlog.size_bytes,
             uncommitted_s=self._writer.uncommitted_s,
             freshness_s=self._tables.freshness.worst_s(self._clock.now_ns()),
             wal_bytes=0 if self._wal is None else self._wal.size_bytes,
@@ -338,7 +338,7 @@ class LakeNode(LakeQueries):
             return "the write-ahead log cannot be synced; look at the disk"
         if not self._tables.is_running:
             return "nobody writes the tables any more; start the server again"
-        if self._waiting.is_full:
+        if self._backlog.is_full:
             return "more is waiting than can be taken in now"
         if self._writer.uncommitted_s > UNCOMMITTED_S_MAX:
             return "the lake could not be written for minutes; look at the disk"
@@ -367,7 +367,7 @@ class LakeNode(LakeQueries):
                 body=body,
             )
 
-        self._waiting.add(source, request.size, receipt.items - receipt.rejected)
+        self._backlog.add(source, request.size, receipt.items - receipt.rejected)
         answer: Future[Receipt] = Future()
         durable = wal.append(make, request)
 
@@ -376,7 +376,7 @@ class LakeNode(LakeQueries):
             if fault is None:
                 answer.set_result(receipt)
             else:
-                self._waiting.add(source, -request.size, receipt.rejected - receipt.items)
+                self._backlog.add(source, -request.size, receipt.rejected - receipt.items)
                 reason = fault.message if isinstance(fault, PilothouseError) else "the log failed"
                 answer.set_result(Receipt(answer=IntakeAnswer.BUSY, reason=reason))
 

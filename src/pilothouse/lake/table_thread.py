@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError, StorageUnavailable
+from pilothouse.lake.backlog import Backlog
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.freshness import Freshness
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.node_clock import NodeClock
 from pilothouse.lake.otlp_request import ParsedRequest, parse_request
-from pilothouse.lake.waiting import Waiting
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.lake.writer import LakeWriter
 
@@ -57,7 +57,7 @@ class TableThread:
 
     Args:
         writer: The tables; nobody else calls what changes them while the thread runs.
-        waiting: Told what does not wait any more.
+        backlog: Told what has been flattened.
         counters: Where faults are counted.
         clock: The time.
         aside: Folder for requests that cannot be flattened.
@@ -72,14 +72,14 @@ class TableThread:
         self,
         writer: LakeWriter,
         *,
-        waiting: Waiting,
+        backlog: Backlog,
         counters: Counters,
         clock: NodeClock,
         aside: Path,
         on_committed: Callable[[int], object],
     ) -> None:
         self._writer = writer
-        self._waiting = waiting
+        self._backlog = backlog
         self._counters = counters
         self._clock = clock
         self._aside = aside
@@ -198,7 +198,7 @@ class TableThread:
                     self._guard(self._writer.flush)
                     return
             size = request.size if request is not None else 0
-            self._waiting.add(record.source, -size, record.rejected - record.items)
+            self._backlog.add(record.source, -size, record.rejected - record.items)
             if self._road.empty() or self._writer.is_full:
                 self._guard(self._writer.tick)
             self._note_freshness()

@@ -28,9 +28,9 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.approval_tables import approvals
 from pilothouse.ledger.approvals import expire, insert_approval, newest_for_call, put_state
 from pilothouse.ledger.audit import SqlAuditLog
-from pilothouse.ledger.following_records import FollowingRecords
 from pilothouse.ledger.schema import METADATA, to_micros
 from pilothouse.ledger.steady_clock import SteadyClock
+from pilothouse.ledger.write_behind import WriteBehind
 from pilothouse.ports.approvals import APPROVALS_OPEN_MAX, Approval, CallProposal, ShownArgument, UsedSoFar
 from pilothouse.ports.audit import AuditEntry
 from pilothouse.ports.permissions import PermissionDecision
@@ -76,7 +76,7 @@ class SqlPermissionBook:
         self._clock = clock
         self._canary_every = canary_every
         self._forgot_on = date.min
-        self._following: FollowingRecords[_Followed] = FollowingRecords(
+        self._following: WriteBehind[_Followed] = WriteBehind(
             lambda group: log.append_all([_entry(*one) for one in group])
         )
 

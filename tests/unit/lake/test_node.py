@@ -10,11 +10,11 @@ from otlp_bodies import JSON, PROTOBUF, START_NS, request, run_spans, to_json
 
 from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.lake import closed_traces, disk_room, segments
+from pilothouse.lake.backlog import WAITING_BYTES_MAX
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
 from pilothouse.lake.quota import Quota
 from pilothouse.lake.store import open_lake
-from pilothouse.lake.waiting import WAITING_BYTES_MAX
 from pilothouse.ports.intake import IntakeAnswer, Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.upkeep import RetentionRule

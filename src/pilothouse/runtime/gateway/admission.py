@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refuse an input that does not fit its model's window, before a server truncates it silently.
+"""Refuse an input that does not fit into its model's window, before a server cuts it without a word.
 
 A token is at least one byte, so a body that fits byte by byte fits, and most calls are admitted without being read.
 Only what comes near the window is counted: the beginning as the provider counted it before, the rest at the 95 %
@@ -60,6 +60,7 @@ class ContextAdmission:
     """
 
     def __init__(self) -> None:
+        """Begin with nothing learnt."""
         self._sizes = ContextCounter()
         self.counters: Counter[str] = Counter()
 

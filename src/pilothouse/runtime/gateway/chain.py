@@ -30,7 +30,7 @@ MODELS_REMEMBERED_MAX = 10_000
 
 
 class ChainBuilder:
-    """Finds which models may answer, and remembers the health of each.
+    """Finds who may answer, and remembers how well each of them is.
 
     Args:
         directory: Returns keys, providers and policies in force.

@@ -227,7 +227,7 @@ def read_request(body: bytes, operation: Operation) -> Asked:
 
 
 def has_one_meaning(body: bytes) -> bool:
-    """Return whether every JSON reader agrees on the fields that `read_request` reads: no name is repeated, or written in other case.
+    """Return whether every reader takes what `read_request` reads for the same: no name of it stands twice, or in other letters.
 
     Of two fields with one name some readers take the first and some the last, and some do not tell large letters from small ones.
 

@@ -10,8 +10,8 @@ import pytest
 from permissions_stub import IBAN, READ, Boundary, call, opening, tool
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.ledger import following_records
-from pilothouse.ledger.following_records import FollowingRecords
+from pilothouse.ledger import write_behind
+from pilothouse.ledger.write_behind import WriteBehind
 from pilothouse.ports.audit import AuditEntry
 from pilothouse.runtime.permissions.engine import CompiledTool
 
@@ -53,8 +53,8 @@ def test_whatever_is_not_surely_allowed_or_uses_something_up_waits(boundary):
 
 
 def test_while_records_cannot_be_written_reads_are_refused(tmp_path, database, monkeypatch):
-    monkeypatch.setattr(following_records, "FOLLOW_WITHIN_S", 0.0)
-    monkeypatch.setattr(following_records, "AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(write_behind, "FOLLOW_WITHIN_S", 0.0)
+    monkeypatch.setattr(write_behind, "AGAIN_AFTER_S", 0.01)
     boundary = Boundary(tmp_path, database=database)
     boundary.desk.open_task(opening("Find 7"))
     writes, down = boundary.log._group.run, [True]
@@ -76,9 +76,9 @@ def test_while_records_cannot_be_written_reads_are_refused(tmp_path, database, m
 
 
 def test_too_many_that_wait_are_not_taken(boundary, monkeypatch):
-    monkeypatch.setattr(following_records, "WAITING_MAX", 3)
+    monkeypatch.setattr(write_behind, "WAITING_MAX", 3)
     written = []
-    records = FollowingRecords(written.extend)
+    records = WriteBehind(written.extend)
     entry = AuditEntry(kind="x", agent="a", actor="b", at=boundary.clock.now(), document={})
     assert [records.take(entry) for _ in range(5)] == [True, True, True, False, False]
     records.close()

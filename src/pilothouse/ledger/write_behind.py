@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records that follow what they record: kept in memory for a moment, written by a thread of their own in groups.
+"""A write-behind buffer for records: kept in memory for a moment, written by a thread of its own in groups.
 
-Only for what changes nothing. While they cannot be written nothing more is taken, so the caller records at once,
-fails, and denies: a ledger that is away stops reads within a second.
+Only for calls that change nothing. While a group cannot be written the buffer takes no more; the caller then records
+synchronously, fails, and denies, so an unreachable ledger stops reads within a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["FOLLOW_WITHIN_S", "GROUP_MAX", "WAITING_MAX", "FollowingRecords"]
+__all__ = ["FOLLOW_WITHIN_S", "GROUP_MAX", "WAITING_MAX", "WriteBehind"]
 
 FOLLOW_WITHIN_S = 0.25
 """How long the first of a group waits for more; what a killed process can lose."""
@@ -25,7 +25,7 @@ WAITING_MAX = 4_096
 """Records in memory, a few KiB each; more is a disk that does not keep up."""
 
 AGAIN_AFTER_S = 1.0
-"""Pause after a group that could not be written."""
+"""Pause before the next attempt after a group could not be written."""
 
 CLOSE_WITHIN_S = 10.0
 """Longest wait for what is left when the process ends; a write waits no longer for a lock either."""
@@ -34,12 +34,11 @@ CLOSE_WITHIN_S = 10.0
 T = TypeVar("T")
 
 
-class FollowingRecords(Generic[T]):
-    """Takes records and writes them soon; safe to share between threads.
+class WriteBehind(Generic[T]):
+    """Buffers records and writes them soon after; safe to share between threads.
 
     Args:
-        write: Puts records on disk, all of them or none; in the thread of these records, so what it makes of them costs
-            the call nothing.
+        write: Puts records on disk, all of them or none; runs in the thread of the buffer, so the call does not pay for it.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], None]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-__all__ = ["WAITING_BYTES_MAX", "Waiting"]
+__all__ = ["WAITING_BYTES_MAX", "Backlog"]
 
 WAITING_BYTES_MAX = 8 << 20
 """Inflated bytes acknowledged and not yet flattened; beyond it senders are told to come again, and beyond half of
@@ -14,13 +14,13 @@ it one key is. Parsed, they take about four times as much memory; half of it kee
 second, and a sender that finds no room looks for it six times as often."""
 
 
-class Waiting:
+class Backlog:
     """Counts of what waits; several threads add, any thread reads.
 
     Example:
-        >>> waiting = Waiting()
-        >>> waiting.add("key", 3_000_000, 512)
-        >>> waiting.has_room("key", 1_000_000), waiting.has_room("key", 2_000_000), waiting.has_room("other", 2_000_000)
+        >>> backlog = Backlog()
+        >>> backlog.add("key", 3_000_000, 512)
+        >>> backlog.has_room("key", 1_000_000), backlog.has_room("key", 2_000_000), backlog.has_room("other", 2_000_000)
         (True, False, True)
     """
 

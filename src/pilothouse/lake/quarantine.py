@@ -12,14 +12,14 @@ from pilothouse.errors import PilothouseError
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.wal_record import WalRecord, read_file
 
-__all__ = ["AsideErased", "erase_set_aside"]
+__all__ = ["QuarantineErased", "erase_quarantine"]
 
 QUARANTINE = "quarantine"
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AsideErased:
+class QuarantineErased:
     """What became of files that were set aside.
 
     Attributes:
@@ -31,7 +31,9 @@ class AsideErased:
     unread: tuple[str, ...]
 
 
-def erase_set_aside(lake_folder: Path, spelled: tuple[str, ...], traces: Sequence[str] = ()) -> AsideErased:
+def erase_quarantine(
+    lake_folder: Path, spelled: tuple[str, ...], traces: Sequence[str] = ()
+) -> QuarantineErased:
     """Delete what was set aside and holds a subject.
 
     Args:
@@ -59,7 +61,7 @@ def erase_set_aside(lake_folder: Path, spelled: tuple[str, ...], traces: Sequenc
     unread += map(
         str, sorted(lake_folder.glob(f"{QUARANTINE}/*/*"))
     )  # files of tables, taken out since they are damaged
-    return AsideErased(deleted=tuple(deleted), unread=tuple(unread))
+    return QuarantineErased(deleted=tuple(deleted), unread=tuple(unread))
 
 
 def _looked_through(path: Path, sought: Sequence[bytes]) -> tuple[bool, bool]:
