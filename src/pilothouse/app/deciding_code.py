@@ -14,9 +14,6 @@ def digest_of_sources(folder: Path) -> str:
     """Return the SHA-256 of all Python files below a folder, with their places, in hex.
 
     Contents and not times, because two nodes of one ledger must say the same of the same code.
-
-    Args:
-        folder: Where they lie.
     """
     whole = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):

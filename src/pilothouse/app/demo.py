@@ -54,12 +54,7 @@ def demo_parts(tree: Callable[[], typer.Typer]) -> DemoParts:
 
 
 def prepare_demo(settings: Settings, parts: DemoParts) -> Settings:
-    """Make sure the demo's data exist and return the settings that point to them.
-
-    Args:
-        settings: Settings of the user's installation.
-        parts: What the demo needs.
-    """
+    """Make sure the demo's data exist and return the settings that point to them."""
     from pilothouse.demo.story import prepare_demo as prepare
 
     def tell(step: Step) -> None:

@@ -25,11 +25,7 @@ __all__ = ["accept_charters", "serve_gateway"]
 
 
 def serve_gateway(request: ServeRequest) -> None:
-    """Answer model calls until a signal asks to stop.
-
-    Args:
-        request: What `up` asks for.
-    """
+    """Answer model calls until a signal asks to stop."""
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.interfaces.http import server
     from pilothouse.ledger.ledger import open_ledger
@@ -99,10 +95,6 @@ def serve_gateway(request: ServeRequest) -> None:
 
 def accept_charters(request: ServeRequest, ledger: SqlLedger) -> None:
     """Put the charters of a start into force; a slip in a file leaves the one in force as it is.
-
-    Args:
-        request: What `up` asks for.
-        ledger: Where charters stand.
 
     Raises:
         CharterInvalid: A charter is wrong and none of its agent is in force yet.

@@ -114,9 +114,6 @@ def mcp_endpoint(
 def run_mcp_proxy(request: McpRequest) -> None:
     """Stand between an agent and its MCP servers on standard input and output until the agent goes.
 
-    Args:
-        request: What `mcp proxy` asks for.
-
     Raises:
         UsageError: No charter is in force, or no tool of it stands on one of the servers.
     """
@@ -147,11 +144,7 @@ def run_mcp_proxy(request: McpRequest) -> None:
 
 
 def list_mcp_tools(address: UpstreamAddress) -> list[tuple[str, str, dict[str, object]]]:
-    """Return name, digest and own words of each tool of a server, for review.
-
-    Args:
-        address: The server.
-    """
+    """Return name, digest and own words of each tool of a server, for review."""
     import asyncio
 
     from pilothouse.runtime.tools.mcp_listing import manifest_of

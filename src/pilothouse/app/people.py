@@ -77,12 +77,7 @@ def sign_in_of(settings: Settings, ledger: SqlLedger) -> SignIn:
 
 
 def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
-    """Return the rooms in which people sign and review.
-
-    Args:
-        ledger: The opened ledger.
-        sign_in: Who people are.
-    """
+    """Return the rooms in which people sign and review."""
     from pilothouse.interfaces.web.hand_out import HandOutRoom
     from pilothouse.interfaces.web.review import ReviewRoom
     from pilothouse.interfaces.web.signing import SigningRoom
@@ -98,12 +93,7 @@ def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
 
 
 def _workbench_of(ledger: SqlLedger, directory: Directory) -> Workbench:
-    """Return what a reviewer works with.
-
-    Args:
-        ledger: The opened ledger.
-        directory: Who people are.
-    """
+    """Return what a reviewer works with."""
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.review.queue import Workbench

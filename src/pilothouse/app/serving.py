@@ -35,11 +35,7 @@ __all__ = ["serve"]
 
 
 def serve(request: ServeRequest) -> None:
-    """Serve telemetry and pages until a signal asks to stop.
-
-    Args:
-        request: What `up` asks for.
-    """
+    """Serve telemetry and pages until a signal asks to stop."""
     if request.role is ServerRole.GATEWAY:
         serve_gateway(request)
         return

@@ -71,12 +71,7 @@ def open_tool_runtime() -> ToolRuntime | None:
 
 
 def recorded(runtime: ToolRuntime, run_log: RunLog) -> ToolRuntime:
-    """Return a runtime whose calls are kept in the run log too.
-
-    Args:
-        runtime: The runtime.
-        run_log: Keeps them.
-    """
+    """Return a runtime whose calls are kept in the run log too."""
     from pilothouse.runtime.tools.recording import RunRecord
 
     record = RunRecord(run_log)

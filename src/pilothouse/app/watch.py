@@ -43,12 +43,7 @@ def watch_room(room: ControlRoom, ledger: SqlLedger, directory: Directory) -> Wa
 
 
 def watch_ticks(watch: WatchRoom, run_log: RunLog) -> tuple[Tick, ...]:
-    """Return the recurring looks of the watch: at finished days, and at what models read of their inputs.
-
-    Args:
-        watch: Opened parts.
-        run_log: The runs of the gateway.
-    """
+    """Return the recurring looks of the watch: at finished days, and at what models read of their inputs."""
     from pilothouse.workflows.ground.background import Tick
     from pilothouse.workflows.watch.context import CONTEXT_EVERY_S, ContextWatch
     from pilothouse.workflows.watch.tick import WATCH_EVERY_S, run_watch

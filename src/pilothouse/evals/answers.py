@@ -158,12 +158,7 @@ def change_answers(path: Path, changed: Iterable[Answer]) -> tuple[Answer, ...]:
 
 
 def forget_answers(path: Path, is_meant: Callable[[Answer], bool]) -> int:
-    """Take answers out of a file; return how many went. A file that is not there holds none.
-
-    Args:
-        path: JSON-lines file.
-        is_meant: Which.
-    """
+    """Take answers out of a file; return how many went. A file that is not there holds none."""
     if not path.is_file():
         return 0
     with _alone_with(path):
@@ -197,12 +192,7 @@ def _write(path: Path, answers: Iterable[Answer]) -> None:
 
 
 def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Answer, ...]:
-    """Add answers; what was labelled or judged before stays.
-
-    Args:
-        known: Answers on file.
-        fresh: Further answers.
-    """
+    """Add answers; what was labelled or judged before stays."""
     by_id = {one.id: one for one in known}
     for one in fresh:
         by_id.setdefault(one.id, one)

@@ -74,12 +74,7 @@ def config_digest(*, version: str, fingerprint: str, deadline_s: float) -> str:
 
 
 def requests_of(cases: Sequence[Case], arms: Sequence[Arm]) -> Iterator[TrialRequest]:
-    """Yield the trials of some cases, sides interleaved case by case so that a drifting provider hits both.
-
-    Args:
-        cases: Cases in run order.
-        arms: Sides.
-    """
+    """Yield the trials of some cases, sides interleaved case by case so that a drifting provider hits both."""
     for case in cases:
         for arm in arms:
             for index, key in zip(arm.indexes, arm.keys(case), strict=True):

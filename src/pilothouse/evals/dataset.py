@@ -249,10 +249,6 @@ def write_cases(path: Path, cases: Iterable[Case]) -> None:
 def diff_datasets(before: Sequence[Case], after: Sequence[Case]) -> DatasetDiff:
     """Compare two versions case by case.
 
-    Args:
-        before: Cases of the earlier version.
-        after: Cases of the later one.
-
     Example:
         >>> a = Case(id="a", task_type="t", input=1, expected=1)
         >>> diff_datasets([a], [a.model_copy(update={"expected": 2})]).expectation_changed

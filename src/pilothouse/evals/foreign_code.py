@@ -17,9 +17,6 @@ def is_ours(error: BaseException) -> bool:
 
     `sys.exit(0)` in an agent would end the gate with the status of a release, and a cancellation that leaks out of
     a library would end its trial without an outcome.
-
-    Args:
-        error: What was raised.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()

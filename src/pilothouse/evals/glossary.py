@@ -58,10 +58,6 @@ def read_terms(path: Path) -> tuple[str, ...]:
 def untouched_terms(terms: Sequence[str], cases: Iterable[Case]) -> tuple[str, ...]:
     """Return the terms that no case touches: none is tagged with it, and no input or expectation holds its words.
 
-    Args:
-        terms: Domain terms.
-        cases: Cases.
-
     Example:
         >>> case = Case(id="a", task_type="t", input="Book the Credit Note", tags=("three-way match",))
         >>> untouched_terms(["credit note", "three-way match", "SKU"], [case])

@@ -43,9 +43,6 @@ class Journal:
 
     Making one opens or creates the file and takes its lock.
 
-    Args:
-        path: The SQLite file.
-
     Raises:
         Conflict: Another process writes it.
         StorageUnavailable: It cannot be opened, or a newer program made it.

@@ -18,9 +18,6 @@ __all__ = ["connect", "take_lock"]
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file, durable at each commit; an empty one gets its tables.
 
-    Args:
-        path: The SQLite file.
-
     Raises:
         sqlite3.Error: It cannot be opened, or a newer program made it.
     """

@@ -107,9 +107,6 @@ def reply_text(reply: Reply | None) -> str | None:
 def read_reply(text: str) -> Reply:
     """Read a reply from its row.
 
-    Args:
-        text: What `reply_text` wrote.
-
     Example:
         >>> read_reply(reply_text(Reply(output=4, cost_usd=0.5))).cost_usd
         0.5

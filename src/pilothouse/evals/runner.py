@@ -199,11 +199,7 @@ class Runner:
         )
 
     def stop(self, because: str) -> None:
-        """Start no further trial; those in flight end and are recorded.
-
-        Args:
-            because: Shown to the user.
-        """
+        """Start no further trial; those in flight end and are recorded."""
         self.stopped_because = self.stopped_because or because
 
     async def run(self, requests: Sequence[TrialRequest]) -> list[Outcome]:

@@ -179,12 +179,7 @@ def name_of(key: str) -> Name:
 
 
 def describe(name: Name, value: Any) -> Attribute:
-    """Return what an attribute is whose name is known.
-
-    Args:
-        name: What follows from its name.
-        value: Its value as plain Python.
-    """
+    """Return what an attribute is whose name is known."""
     slot, cut = name.slot, 0
     is_text = value.__class__ is str
     if is_text and len(value) > limits.VALUE_CHARS_MAX:

@@ -56,11 +56,7 @@ class DataFile:
     may_hold_logs: bool = True
 
     def is_from_before(self, moment_ns: int) -> bool:
-        """Return whether a file's name says that it was written before a moment; the name of a rewritten file does not say.
-
-        Args:
-            moment_ns: Unix nanoseconds.
-        """
+        """Return whether a file's name says that it was written before a moment; the name of a rewritten file does not say."""
         said = _WRITTEN.match(Path(self.path).name)
         return said is not None and int(said[1]) < moment_ns
 

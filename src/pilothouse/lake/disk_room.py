@@ -16,11 +16,7 @@ CHECK_S = 1.0
 
 
 class DiskRoom:
-    """The free space of a folder's disk, asked for at most once a second.
-
-    Args:
-        folder: Any folder on it.
-    """
+    """The free space of a folder's disk, asked for at most once a second."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -34,11 +34,7 @@ class Freshness:
             self._oldest_ns = received_ns
 
     def shown(self, now_ns: int) -> None:
-        """Note that a query sees everything now.
-
-        Args:
-            now_ns: The present moment, Unix nanoseconds.
-        """
+        """Note that a query sees everything now."""
         if self._oldest_ns is None:
             return
         lag, bucket = max(0, now_ns - self._oldest_ns), now_ns // BUCKET_NS
@@ -48,11 +44,7 @@ class Freshness:
         self._buckets = tuple((number, worst) for number, worst in known.items() if number >= bucket - 1)
 
     def worst_s(self, now_ns: int) -> float:
-        """Return the longest time of the last minute, with what is still on its way, seconds.
-
-        Args:
-            now_ns: The present moment, Unix nanoseconds.
-        """
+        """Return the longest time of the last minute, with what is still on its way, seconds."""
         oldest = self._oldest_ns
         recent = [worst for number, worst in self._buckets if number >= now_ns // BUCKET_NS - 1]
         return max([0 if oldest is None else now_ns - oldest, *recent]) / 1e9

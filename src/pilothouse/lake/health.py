@@ -11,9 +11,6 @@ __all__ = ["metrics_text"]
 def metrics_text(health: LakeHealth) -> str:
     """Return the record in the text format that Prometheus reads.
 
-    Args:
-        health: The state of a node.
-
     Example:
         >>> text = metrics_text(LakeHealth(counters=(("acked", 3),), rows=3, pending=0, gap=0, open_traces=1,
         ...     waiting_bytes=0, uncommitted_s=0.0, freshness_s=0.0, wal_bytes=0, disk_free_bytes=1, busy_reason="", last_error=""))

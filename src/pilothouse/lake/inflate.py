@@ -44,9 +44,6 @@ def crc32(data: bytes, start: int = 0) -> int:
 def inflate(body: bytes) -> bytes:
     """Inflate a gzip body, possibly of several members.
 
-    Args:
-        body: Compressed bytes.
-
     Returns:
         The plain bytes, at most `INFLATED_BYTES_MAX`.
 

@@ -137,11 +137,7 @@ class Layout:
 
 
 def shared_values(shared: Sequence[Attribute]) -> list[Any]:
-    """Return the values of the columns that repeat, by `SHARED_SLOTS`; None where no alias is present.
-
-    Args:
-        shared: What `Layout.shared` returned.
-    """
+    """Return the values of the columns that repeat, by `SHARED_SLOTS`; None where no alias is present."""
     slots: list[Any] = [None] * len(SHARED_SLOTS)
     ranks: dict[int, int] = {}
     for one in shared:

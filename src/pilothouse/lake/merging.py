@@ -88,11 +88,7 @@ def _bounded(files: Sequence[DataFile]) -> tuple[DataFile, ...]:
 
 
 def packed(schema: pa.Schema) -> pa.Schema:
-    """Return a schema whose columns of few values are dictionaries, which are cheaper to read, to hold and to write.
-
-    Args:
-        schema: With plain columns.
-    """
+    """Return a schema whose columns of few values are dictionaries, which are cheaper to read, to hold and to write."""
     return pa.schema(
         [field.with_type(_DICTIONARY) if field.name in DICTIONARY_COLUMNS else field for field in schema]
     )

@@ -43,10 +43,6 @@ _FIXED_BYTES = {1: 8, 5: 4}
 def need_ordinary(encoding: Encoding, body: bytes) -> None:
     """Refuse a large body that would take many times its size in memory.
 
-    Args:
-        encoding: How it is written.
-        body: The inflated body.
-
     Raises:
         LimitExceeded: It consists of more groups or objects than telemetry does.
     """

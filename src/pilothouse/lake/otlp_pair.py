@@ -46,9 +46,6 @@ _NUMBER_HEADS = {size + 3: bytes([0x12, size + 1, 0x18]) for size in range(1, NU
 def read_short_pair(raw: bytes) -> Attribute | None:
     """Return an attribute with a short name and a text or a whole number, or None when it is anything else.
 
-    Args:
-        raw: A `KeyValue` as sent.
-
     Raises:
         UnicodeDecodeError: The name or the text is no UTF-8.
 

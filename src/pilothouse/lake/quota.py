@@ -48,10 +48,6 @@ class Quotas:
     So a request costs nothing to refuse, since it is refused before it is read, and over time a key sends what
     it may.
 
-    Args:
-        quota: What each key may send.
-        monotonic_s: The monotonic clock, seconds.
-
     Example:
         >>> now = [0.0]
         >>> quotas = Quotas(Quota(items_per_s=10), lambda: now[0])
@@ -74,11 +70,7 @@ class Quotas:
         return not self._quota.items_per_s and not self._quota.bytes_per_day
 
     def wait_s(self, key: str) -> int:
-        """Return after how many whole seconds the key may send again; 0 for now.
-
-        Args:
-            key: The ingest key's id.
-        """
+        """Return after how many whole seconds the key may send again; 0 for now."""
         if self._is_open:
             return 0
         with self._lock:

@@ -125,11 +125,7 @@ def task_of_values(  # noqa: PLR0917 - one argument for each column of TASK_FIEL
 
 
 def task_of_row(row: TaskRow) -> Task:
-    """Return a task from its row.
-
-    Args:
-        row: A row of the table.
-    """
+    """Return a task from its row."""
     values = [getattr(row, name) for name in TASK_FIELDS.split(", ")]
     for name in ("cost_usd", "cost_known_usd"):
         pico = getattr(row, name)

@@ -36,11 +36,7 @@ def current(view: View, *, corrected_ns: int | None = None) -> str:
 
 
 def last_corrected(view: View) -> str:
-    """Return the expression for the moment of the last correction that a view holds; 0 where it holds none.
-
-    Args:
-        view: What is read.
-    """
+    """Return the expression for the moment of the last correction that a view holds; 0 where it holds none."""
     if not _is_corrected(view):
         return "0"
     return "(SELECT coalesce(max(closed_ns), 0) FROM tasks WHERE revision > 0)"

@@ -27,11 +27,7 @@ _UNSOUND = "0" * 64
 
 
 class Seals:
-    """The digests of one table's files. Not thread-safe: whoever writes the table owns it; others only read.
-
-    Args:
-        folder: Folder of the table.
-    """
+    """The digests of one table's files. Not thread-safe: whoever writes the table owns it; others only read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -69,9 +65,6 @@ class Seals:
 
     def keep(self, paths: Collection[str]) -> None:
         """Forget files that are gone.
-
-        Args:
-            paths: Those that are there.
 
         Raises:
             OSError: The lines cannot be written; what was on record stays so.

@@ -49,10 +49,6 @@ def open_lake(folder: Path, clock: Clock) -> LakeReader:
 
     When no process writes it and its log holds requests that no table has (after a kill), they are
     replayed first, so that everything acknowledged can be seen.
-
-    Args:
-        folder: The lake folder.
-        clock: The time, for the replay.
     """
     holder: Holder | None = find_holder(folder)
     if holder is None and any(folder.glob("wal/*/*.wal")):

@@ -39,11 +39,7 @@ class Tail:
         self.reached = -1
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take rows in.
-
-        Args:
-            batch: Rows in the table's schema.
-        """
+        """Take rows in."""
         self.batches = (*self.batches, batch)
         self.rows += batch.num_rows
         self.size_bytes += batch.nbytes

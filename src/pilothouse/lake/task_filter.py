@@ -117,12 +117,7 @@ def said_in_spans(wanted: TaskFilter) -> tuple[str, list[Any]]:
 
 
 def narrowed(view: View, wanted: TaskFilter) -> View:
-    """Return the view without the files of spans that a search in whole texts need not open.
-
-    Args:
-        view: What can be seen.
-        wanted: Which tasks.
-    """
+    """Return the view without the files of spans that a search in whole texts need not open."""
     if wanted.said is None or wanted.from_ns is None or wanted.to_ns is None:
         return view
     low, high = wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS

@@ -60,21 +60,11 @@ class TraceIndex:
         self._keep(path, _prints(trace_ids))
 
     def add_rows(self, path: str, rows: pa.Table) -> None:
-        """Note the traces of a file that was just written.
-
-        Args:
-            path: The file.
-            rows: What stands in it.
-        """
+        """Note the traces of a file that was just written."""
         self.add(path, rows.column("trace_id").unique().to_pylist())
 
     def merge(self, merged: str, paths: Collection[str]) -> None:
-        """Note that the rows of some files stand in another one now; a file that is not known leaves that unknown too.
-
-        Args:
-            merged: The file they stand in.
-            paths: The files they stood in.
-        """
+        """Note that the rows of some files stand in another one now; a file that is not known leaves that unknown too."""
         with self._lock:
             parts = [self._files[path] for path in paths if path in self._files]
         if len(parts) == len(paths):
@@ -88,11 +78,7 @@ class TraceIndex:
         self._keep(path, np.unique(np.concatenate([*parts, _prints(())])))
 
     def keep(self, paths: Iterable[str]) -> list[str]:
-        """Forget every other file, and return those that are not known yet and for which there is room.
-
-        Args:
-            paths: The files of the table.
-        """
+        """Forget every other file, and return those that are not known yet and for which there is room."""
         wanted = set(paths)
         with self._lock:
             for path in [path for path in self._files if path not in wanted]:

@@ -33,11 +33,7 @@ class Unfolded:
         return min([seq for seq in (self._first_seq, self._left_seq) if seq is not None], default=None)
 
     def leave_from(self, seq: int) -> None:
-        """Leave everything from a log number on to the next start.
-
-        Args:
-            seq: The number.
-        """
+        """Leave everything from a log number on to the next start."""
         self._left_seq = seq
 
     def add(self, closings: Iterable[Closing], at: float) -> None:

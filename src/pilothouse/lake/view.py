@@ -133,10 +133,6 @@ class Database:
     def files_of_trace(self, files: tuple[DataFile, ...], trace_id: str) -> tuple[DataFile, ...]:
         """Return the files that hold rows of a trace: one narrow look, so that wide columns of few are opened.
 
-        Args:
-            files: Files of one table.
-            trace_id: The trace.
-
         Raises:
             LimitExceeded: It took longer than `TIMEOUT_S`.
             StorageUnavailable: A file is damaged or missing.
@@ -158,12 +154,7 @@ class Database:
         return tuple(file for file in files if file.path in paths)
 
     def without_strangers(self, files: tuple[DataFile, ...], trace_id: str) -> tuple[DataFile, ...]:
-        """Return the files without those that certainly hold no row of a trace; asks no file.
-
-        Args:
-            files: Files of one table.
-            trace_id: The trace.
-        """
+        """Return the files without those that certainly hold no row of a trace; asks no file."""
         if not _TRACE_ID.fullmatch(trace_id):
             return files
         holding, unknown = self.traces.split([file.path for file in files], trace_id)
@@ -174,10 +165,6 @@ class Database:
         """Return the rows of `tasks` of one trace from a few small files, or None when there are more or larger ones.
 
         A query over fifty columns is planned for longer than a small file is read.
-
-        Args:
-            view: What to read.
-            trace_id: The trace.
 
         Raises:
             StorageUnavailable: A file is damaged or missing.

@@ -202,12 +202,7 @@ class LakeWriter:
         return self.committed_seq
 
     def take(self, record: WalRecord, request: ParsedRequest) -> None:
-        """Flatten one request and feed its rows to the assembler and the tail.
-
-        Args:
-            record: Its record in the log.
-            request: Its parsed form.
-        """
+        """Flatten one request and feed its rows to the assembler and the tail."""
         arrival = Arrival(
             received_ns=record.received_ns,
             node=self._node_id,
@@ -315,11 +310,7 @@ class LakeWriter:
             self._counters.add("expired", before - self.rows())
 
     def erase(self, traces: Sequence[str]) -> int:
-        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.
-
-        Args:
-            traces: Trace ids.
-        """
+        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied."""
         self.flush()
         self._assembler.forget_words(traces)
         emptied = self._retention.erase(traces)

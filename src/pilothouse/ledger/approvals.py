@@ -199,15 +199,7 @@ def expire(connection: Connection, now: datetime) -> int:
 def put_state(
     connection: Connection, which: ColumnElement[bool], state: str, *, at: datetime, actor: str
 ) -> int:
-    """Put some approvals into a state, on record, and return how many.
-
-    Args:
-        connection: A transaction that writes.
-        which: Names them.
-        state: The new state.
-        at: When.
-        actor: Who.
-    """
+    """Put some approvals into a state, on record, and return how many."""
     ids = connection.execute(select(approvals.c.id).where(which)).scalars().all()
     for start in range(0, len(ids), _AT_ONCE):
         here = approvals.c.id.in_(ids[start : start + _AT_ONCE])

@@ -28,11 +28,7 @@ _WORD = re.compile(r"\w+")
 
 
 class FewShotIndex:
-    """An index over one version of a library; safe to share between threads.
-
-    Args:
-        examples: The library.
-    """
+    """An index over one version of a library; safe to share between threads."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self._examples = tuple(examples)

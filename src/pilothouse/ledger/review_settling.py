@@ -112,11 +112,6 @@ def refuse_other_holder(row: Row[Any], reviewer: str, at: int) -> None:
 def refuse_other_person(connection: Connection, item_id: str, reviewer: str) -> None:
     """Refuse an item that is meant for somebody else, or of which this person has given an opinion.
 
-    Args:
-        connection: The transaction.
-        item_id: The item.
-        reviewer: Who wants it.
-
     Raises:
         Conflict: It is one of these.
     """
@@ -131,11 +126,6 @@ def refuse_other_person(connection: Connection, item_id: str, reviewer: str) -> 
 
 def refuse_other_opinion(connection: Connection, row: Row[Any], reviewer: str) -> None:
     """Refuse to give an item to who has answered it, or given another opinion on the same output.
-
-    Args:
-        connection: The transaction.
-        row: The item.
-        reviewer: Who would get it.
 
     Raises:
         Conflict: Two opinions would be one person's.

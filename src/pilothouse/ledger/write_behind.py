@@ -53,9 +53,6 @@ class WriteBehind(Generic[T]):
     def take(self, entry: T) -> bool:
         """Take a record.
 
-        Args:
-            entry: The record.
-
         Returns:
             Whether it will be written; False while writing fails, when too many wait, and after the end.
         """

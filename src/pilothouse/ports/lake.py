@@ -52,9 +52,6 @@ SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
 def disk_floor_bytes(total_bytes: int) -> int:
     """Return below how much free space telemetry is refused, so that nothing acknowledged is lost.
 
-    Args:
-        total_bytes: Size of the disk.
-
     Example:
         >>> disk_floor_bytes(100 << 30) == 5 << 30
         True

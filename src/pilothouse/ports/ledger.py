@@ -234,11 +234,6 @@ class Ledger(Protocol):
     def add_prices(self, prices: Sequence[Price], *, at: datetime, actor: str) -> int:
         """Store prices; one that is known changes nothing, another for the same start is a conflict.
 
-        Args:
-            prices: The prices.
-            at: When they are added.
-            actor: Who adds them.
-
         Returns:
             How many were new.
         """

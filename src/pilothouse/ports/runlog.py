@@ -122,11 +122,7 @@ class RunLog(Protocol):
         ...
 
     def owner(self, run: str) -> str | None:
-        """Return the agent that owns a run, or None when it is unknown or cannot be read now; fast enough for a call to wait.
-
-        Args:
-            run: Whole run id.
-        """
+        """Return the agent that owns a run, or None when it is unknown or cannot be read now; fast enough for a call to wait."""
         ...
 
     def runs(

@@ -25,9 +25,5 @@ def object_or_empty(body: bytes) -> dict[str, Any]:
 
 
 def list_or_empty(value: Any) -> list[Any]:
-    """Return a value that should be a list; empty where it is none.
-
-    Args:
-        value: Anything decoded.
-    """
+    """Return a value that should be a list; empty where it is none."""
     return value if isinstance(value, list) else []

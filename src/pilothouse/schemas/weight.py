@@ -114,11 +114,7 @@ def ends_soon(schema: str, *, characters: int, values: int) -> bool:
 
 
 def looks_for_no_pattern(schema: str) -> bool:
-    """Return whether a schema is bounded and has no pattern: what surely fits it is known in the time that reading it takes.
-
-    Args:
-        schema: JSON Schema as text.
-    """
+    """Return whether a schema is bounded and has no pattern: what surely fits it is known in the time that reading it takes."""
     weight = _weight(schema)
     return weight is not None and not weight.powers
 

@@ -130,9 +130,6 @@ class Act(BaseModel):
 
         What was done is not done again for the same version, even where a person has lifted it since: whoever
         resumes an agent knows why it was paused.
-
-        Args:
-            plan: A planned move.
         """
         if self.state is ActState.BEGUN:
             return False

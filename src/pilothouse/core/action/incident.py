@@ -161,10 +161,6 @@ class Incident:
 def check_step(incident: Incident, to: IncidentState) -> None:
     """Refuse a step that is not possible from here.
 
-    Args:
-        incident: As it stands.
-        to: Where it shall go.
-
     Raises:
         UsageError: The step is not possible; says which are.
 

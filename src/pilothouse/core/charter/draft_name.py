@@ -16,9 +16,6 @@ NAMES_SHOWN_MAX = 3
 def agent_id(name: str) -> str:
     """Return an agent id made from the name of a project.
 
-    Args:
-        name: Any name.
-
     Example:
         >>> agent_id("Invoice_Triage (v2)"), agent_id("ai")
         ('invoice-triage-v2', 'ai-agent')

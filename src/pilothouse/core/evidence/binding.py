@@ -129,12 +129,7 @@ def terms_digest(charter: Charter, kind: Kind, scope: Scope, person: str | None 
 
 
 def scope_names(scope: Scope, person: str | None) -> dict[str, str | None]:
-    """Return what is filled into the paths of a kind: the parts of a scope, the person, and the runbook that it names.
-
-    Args:
-        scope: Scope of a record.
-        person: Person it is about.
-    """
+    """Return what is filled into the paths of a kind: the parts of a scope, the person, and the runbook that it names."""
     runbook = None if scope.part is None else scope.part.removesuffix(f" by {person}")
     return {**scope.model_dump(), "person": person, "runbook": runbook}
 

@@ -64,9 +64,6 @@ class Window:
     def holds(self, moment_ns: int) -> bool:
         """Return whether a moment lies inside.
 
-        Args:
-            moment_ns: Unix nanoseconds UTC.
-
         Example:
             >>> from datetime import UTC
             >>> Window(start=datetime(1970, 1, 1, tzinfo=UTC), end=datetime(1970, 1, 2, tzinfo=UTC)).holds(0)

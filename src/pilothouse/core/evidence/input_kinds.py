@@ -105,11 +105,7 @@ class InputKinds:
     kinds: tuple[InputKind, ...]
 
     def place(self, words: frozenset[str]) -> int:
-        """Return the position of the kind that an input is of; there is always exactly one.
-
-        Args:
-            words: What `words_of` says of it.
-        """
+        """Return the position of the kind that an input is of; there is always exactly one."""
         return next(at for at, kind in enumerate(self.kinds) if kind.takes(words))
 
 
@@ -128,10 +124,6 @@ def words_of(text: str) -> frozenset[str]:
 
 def belongs(words: frozenset[str], group: frozenset[str]) -> bool:
     """Return whether an input belongs to a group of words that travel together.
-
-    Args:
-        words: Words of the input.
-        group: The group.
 
     Example:
         >>> belongs(frozenset({"product", "recall"}), frozenset({"batch", "product", "recall"}))

@@ -22,9 +22,6 @@ SIGNATURE_KINDS = tuple(kind.name for kind in SIGNATURES)
 def kind_named(name: str) -> Kind:
     """Return a kind by its name.
 
-    Args:
-        name: What a record says.
-
     Raises:
         MalformedRecord: Nothing is called that.
 

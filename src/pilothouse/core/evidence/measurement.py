@@ -45,9 +45,6 @@ class Measurement:
 def moment_in_words(moment_ns: int) -> str:
     """Write a moment to the minute, UTC.
 
-    Args:
-        moment_ns: Unix nanoseconds UTC.
-
     Example:
         >>> moment_in_words(1_793_955_600_000_000_000)
         '2026-11-06 09:00 UTC'

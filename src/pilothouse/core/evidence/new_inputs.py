@@ -77,9 +77,6 @@ class NewKind:
 def see_words(inputs: Sequence[frozenset[str]]) -> SeenWords:
     """Remember which words inputs hold.
 
-    Args:
-        inputs: Words of each input.
-
     Example:
         >>> seen = see_words([frozenset({"pay", "invoice"})] * 3 + [frozenset({"recall"})])
         >>> seen.knows("invoice"), seen.knows("recall")

@@ -103,12 +103,7 @@ def measure_unverifiable(
 
 
 def answer_term(charter: Charter, name: str) -> timedelta | None:
-    """Return how long after a task its claim may go without an answer, or None while the charter does not say.
-
-    Args:
-        charter: The charter.
-        name: Task type.
-    """
+    """Return how long after a task its claim may go without an answer, or None while the charter does not say."""
     verifier = known(charter.task_types[name].verifier)
     after, retry_for = (
         (None, None) if verifier is None else (known(verifier.after), known(verifier.retry_for))

@@ -198,11 +198,6 @@ def item_digest(source: ReviewSource, agent: str, trace_id: str, call_digest: st
 def content_digest(task_type: str, given: str, proposal: str) -> str:
     """Return the digest of what a reviewer sees: items that share it are duplicates.
 
-    Args:
-        task_type: Task type.
-        given: Input.
-        proposal: Output.
-
     Example:
         >>> content_digest("po", "a", "b") == content_digest("po", "a ", "b")
         False

@@ -81,10 +81,6 @@ def replaces(later: Outcome, stored: Outcome) -> bool:
     A settled answer about the same claim stays: asking again later, when the record has moved on, must not rewrite
     what was true when the claim was checked. Nothing takes the place of one whose claim was erased: whoever asked before
     the erasure and answers after it would bring the person back.
-
-    Args:
-        later: What was found now.
-        stored: What is stored.
     """
     if is_erased(stored.claim):
         return False

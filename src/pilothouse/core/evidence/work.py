@@ -26,12 +26,7 @@ _PILOT: Final = "pilot"
 
 
 def window_of(charter: Charter, name: str) -> timedelta:
-    """Return how far back a verdict looks at the tasks of a type: what the charter says, `WINDOW_MAX` at most.
-
-    Args:
-        charter: The charter in force.
-        name: A declared task type.
-    """
+    """Return how far back a verdict looks at the tasks of a type: what the charter says, `WINDOW_MAX` at most."""
     return min(known(charter.task_types[name].sampling.window) or WINDOW_DEFAULT, WINDOW_MAX)
 
 

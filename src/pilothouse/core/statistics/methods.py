@@ -75,9 +75,6 @@ class Explanation:
 def find_method(name: str) -> MethodId:
     """Return the method of a name as a person types it: `DropDetector` and `drop-detector` both work.
 
-    Args:
-        name: Name of a method.
-
     Raises:
         UnknownName: No method has it; says the nearest one.
 

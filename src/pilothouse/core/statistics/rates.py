@@ -118,11 +118,7 @@ class RateWatch:
     detectors: int = 1
 
     def line(self, state: RateState) -> float | None:
-        """Return the rate of good cases below which evidence grows.
-
-        Args:
-            state: State after the day before.
-        """
+        """Return the rate of good cases below which evidence grows."""
         found = self.committed
         if self.uses_baseline and state.baseline is not None:
             found = raw_floor(state.baseline, self.tolerance)

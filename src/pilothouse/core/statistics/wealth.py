@@ -39,9 +39,6 @@ ZERO_WEALTH = (-LOG_MAX,) * len(BETS)
 def log_mean(log_wealth: Sequence[float] | Floats) -> float:
     """Logarithm of the mean of wealths that are given as logarithms.
 
-    Args:
-        log_wealth: One for each bet.
-
     Example:
         >>> f"{log_mean([0.0, math.log(3)]):.4f}"
         '0.6931'

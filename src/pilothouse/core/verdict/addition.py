@@ -121,13 +121,7 @@ def _joined(moves: Sequence[PhaseEvent]) -> datetime | None:
 
 
 def in_scope(charter: Charter, what: AdditionKind, name: str) -> bool:
-    """Whether a charter has something in its scope already.
-
-    Args:
-        charter: The charter in force.
-        what: Which kind of thing.
-        name: Its name.
-    """
+    """Whether a charter has something in its scope already."""
     if what is AdditionKind.TASK_TYPE:
         return name in charter.task_types
     if what is AdditionKind.TOOL:

@@ -231,13 +231,7 @@ def gate_verdict(gate: str, decided: Mapping[str, Decided]) -> GateVerdict:
 
 
 def domain_verdict(domain: str, gate: str, decided: Mapping[str, Decided]) -> DomainVerdict:
-    """Return the worst that a gate needs of a domain.
-
-    Args:
-        domain: Its key, for example `MON`.
-        gate: The gate.
-        decided: All requirements.
-    """
+    """Return the worst that a gate needs of a domain."""
     needed = [one for one in needed_by(gate, decided) if one.verdict.domain == domain]
     worst = min(needed, key=lambda one: severity_key(one.judged))
     return DomainVerdict(
@@ -250,11 +244,7 @@ def domain_verdict(domain: str, gate: str, decided: Mapping[str, Decided]) -> Do
 
 
 def word_of(needed: Sequence[Decided]) -> str:
-    """Return the word of the decision: what is waived opens a gate, with conditions.
-
-    Args:
-        needed: What the gate asks for.
-    """
+    """Return the word of the decision: what is waived opens a gate, with conditions."""
     unwaived = [left for one in needed if (left := one.verdict.unwaived_status) is not None]
     worst = worst_status((*unwaived, Status.HOLDS))
     if worst is Status.HOLDS and len(unwaived) < len(needed):

@@ -145,14 +145,7 @@ def _item_scope(part: Part, slot: Slot) -> Scope:
 
 
 def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -> Ruling:
-    """Return what the records on the bench prove about one item.
-
-    Args:
-        requirement: The requirement it belongs to.
-        part: The part.
-        slot: The item.
-        bench: Charter and records.
-    """
+    """Return what the records on the bench prove about one item."""
     charter = bench.charter
     kind = kind_named(part.kind)
     said = slot.question or bound_of(part.rule, slot.names, charter)

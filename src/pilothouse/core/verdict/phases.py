@@ -171,10 +171,6 @@ class Promotion:
 def approvers_of(charter: Charter, target: PhaseName) -> tuple[str, ...]:
     """Return who must approve entering a phase: the owner, and from phase 2 on also the sponsor.
 
-    Args:
-        charter: The charter in force.
-        target: The phase to be entered.
-
     Returns:
         Person ids; empty while the charter leaves one of them open, and then nobody can approve.
     """
@@ -293,13 +289,7 @@ def next_look_at(charter: Charter, state: PhaseState, looks: Sequence[datetime])
 
 
 def overdue_since(charter: Charter, state: PhaseState, now: datetime) -> datetime | None:
-    """Return when the longest stay in the phase in force ended, or None while it has not.
-
-    Args:
-        charter: The charter in force.
-        state: The phase in force.
-        now: The moment, aware UTC.
-    """
+    """Return when the longest stay in the phase in force ended, or None while it has not."""
     phase = charter.phase(state.phase)
     longest = known(phase.max) if phase and phase.max else None
     if state.since is None or longest is None or now < state.since + longest:

@@ -133,9 +133,6 @@ def judge_must_not(
 def judge_family(result: FamilyResult) -> ItemVerdict | None:
     """Decide a family of attacks by the upper bound of its failure rate, never by a score.
 
-    Args:
-        result: What was tried.
-
     Returns:
         The item, or None when nobody committed to a limit or no attack was tried, which EVAL-2 asks for by itself. A
         family of which too much was not seen has no evidence: what broke the scorer did not withstand.

@@ -61,11 +61,7 @@ def judge_unscored(results: Sequence[CaseResult], rules: GateRules) -> ItemVerdi
 
 
 def judge_infrastructure(health: RunHealth) -> ItemVerdict:
-    """Decide whether the world let so few trials down that the rest may be believed.
-
-    Args:
-        health: Trials and losses.
-    """
+    """Decide whether the world let so few trials down that the rest may be believed."""
     lost, planned = health.infra_errors, health.planned
     return ItemVerdict(
         requirement="infrastructure",

@@ -197,9 +197,6 @@ def schedule_jobs(jobs: Sequence[Job]) -> Schedule:
 def days_saved(jobs: Sequence[Job]) -> dict[str, float]:
     """Return by how many days everything is done sooner if one job were not needed, by its name.
 
-    Args:
-        jobs: As for `schedule_jobs`.
-
     Returns:
         0 for a job off the critical path, and never less: list scheduling may finish later with less to do.
 

@@ -223,12 +223,7 @@ class Voice:
 
 
 def at_risk_sentence(holding: str, left: timedelta) -> str:
-    """Return what is said of an item that holds and whose evidence ends soon.
-
-    Args:
-        holding: The sentence while it holds.
-        left: Time until its evidence lapses.
-    """
+    """Return what is said of an item that holds and whose evidence ends soon."""
     hours = int(left / timedelta(hours=1))
     span = f"{hours} hours" if hours < 48 else f"{left.days} days"
     return f"{holding} Its evidence lapses in {span}."

@@ -101,11 +101,7 @@ class Waiver(BaseModel):
     items: tuple[WaivedItem, ...] | None = None
 
     def uncovered(self, judged: Sequence[Judged]) -> tuple[int, ...]:
-        """Return the places of the items that do not hold and that the sponsor did not see, or not so.
-
-        Args:
-            judged: The items of the requirement.
-        """
+        """Return the places of the items that do not hold and that the sponsor did not see, or not so."""
         return tuple(
             place
             for place, each in enumerate(judged)
@@ -127,11 +123,7 @@ class Waiver(BaseModel):
 
 
 def waived_items(items: Sequence[ItemVerdict]) -> tuple[WaivedItem, ...]:
-    """Return what a waiver that is signed now covers: whatever does not hold.
-
-    Args:
-        items: The items of the requirement.
-    """
+    """Return what a waiver that is signed now covers: whatever does not hold."""
     return tuple(
         WaivedItem(
             requirement=item.requirement,

@@ -93,11 +93,6 @@ class FunctionScorer:
 def _scorer_version(name: str, code: object, args: dict[str, Any]) -> str:
     """Return the digest of a scorer: the source of the module its code stands in, and its arguments.
 
-    Args:
-        name: Name in the registry.
-        code: Function or class.
-        args: JSON arguments.
-
     Example:
         >>> _scorer_version("exact", _scorer_version, {}) == _scorer_version("exact", _scorer_version, {"a": 1})
         False

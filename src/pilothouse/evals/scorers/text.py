@@ -166,12 +166,7 @@ def numeric(*, tolerance: float = 0.0, relative: float = 0.0, field: str | None 
 
 
 def has_field(value: Any, field: str) -> bool:
-    """Whether a value is an object with this field; a field that neither side has is nothing that agrees.
-
-    Args:
-        value: Any JSON value.
-        field: Name of the field.
-    """
+    """Whether a value is an object with this field; a field that neither side has is nothing that agrees."""
     return isinstance(value, dict) and field in value
 
 

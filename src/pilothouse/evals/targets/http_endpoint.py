@@ -48,12 +48,6 @@ class JsonPoster:
     async def post(self, url: str, body: Any, *, headers: dict[str, str], timeout_s: float) -> Any:
         """Post and return the parsed answer.
 
-        Args:
-            url: Address.
-            body: JSON value.
-            headers: Further headers.
-            timeout_s: Seconds for the whole exchange.
-
         Returns:
             The JSON value of a 2xx answer.
 

@@ -69,11 +69,7 @@ class RecordedTraces:
 
 
 class StoredTrials:
-    """Stands for a version of which only the journal's trials count: nothing is run, and what is missing stays missing.
-
-    Args:
-        version: Version digest.
-    """
+    """Stands for a version of which only the journal's trials count: nothing is run, and what is missing stays missing."""
 
     def __init__(self, *, version: str) -> None:
         self.spec = TargetSpec(

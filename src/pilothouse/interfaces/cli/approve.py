@@ -111,11 +111,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 
 def _visible(text: str) -> str:
-    """Return a text with characters that nobody sees, or that move others, written out.
-
-    Args:
-        text: Text from anywhere.
-    """
+    """Return a text with characters that nobody sees, or that move others, written out."""
     return "".join(
         f"\\u{ord(sign):04x}" if unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") else sign
         for sign in text

@@ -27,13 +27,7 @@ Integrations = Annotated[
 
 
 def register_all(group: typer.Typer, services: Services, *, tell: Callable[[str], None]) -> None:
-    """Add `drill all` to the group.
-
-    Args:
-        group: The group `drill`.
-        services: What a command is given.
-        tell: Shows a step.
-    """
+    """Add `drill all` to the group."""
 
     @group.command("all")
     def every(

@@ -17,9 +17,6 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 def file_error(error: OSError) -> PilothouseError | None:
     """Return our error for an operating system error, or None when it is about no file or of no expected kind.
 
-    Args:
-        error: What the system said.
-
     Example:
         >>> print(file_error(FileNotFoundError(2, "No such file or directory", "cases.jsonl")))
         there is no file 'cases.jsonl' See what is there: `ls .`

@@ -34,13 +34,7 @@ __all__ = ["decide_release", "measure_levels", "plan_release"]
 
 
 def decide_release(request: GateRequest, *, services: Services, settings: Settings) -> ReleaseVerdict:
-    """Run the gate; with an agent, by charter or by name, the result goes on record.
-
-    Args:
-        request: What was asked.
-        services: Openers of the composition root.
-        settings: Values in force.
-    """
+    """Run the gate; with an agent, by charter or by name, the result goes on record."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with _opened(request, services, settings) as (run, installation):
         if request.sealed and installation is not None and run.policy.agent is not None:
@@ -117,13 +111,7 @@ def _opened(
 
 
 def measure_levels(request: GateRequest, *, services: Services, settings: Settings) -> Levels:
-    """Run every case once more or take it from the journal; no verdict, nothing on record.
-
-    Args:
-        request: What was asked.
-        services: Openers of the composition root.
-        settings: Values in force.
-    """
+    """Run every case once more or take it from the journal; no verdict, nothing on record."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(request.journal))

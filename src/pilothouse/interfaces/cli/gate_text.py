@@ -33,11 +33,7 @@ HEADLINES = {
 
 
 def progress_text(progress: Progress) -> str:
-    """Return one line: how far, at what cost, how long still.
-
-    Args:
-        progress: Where the run is.
-    """
+    """Return one line: how far, at what cost, how long still."""
     left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left in this look"
     unknown = f" + {progress.unpriced} unpriced" if progress.unpriced else ""
     lost = f", {progress.infra_errors} lost" if progress.infra_errors else ""

@@ -139,11 +139,7 @@ def _live_lines(report: ReplayReport) -> list[str]:
 
 
 def reports_text(reports: Sequence[ReplayReport]) -> str:
-    """Return what came of one or several replays; equal ones once, with their number.
-
-    Args:
-        reports: Reports of the same run.
-    """
+    """Return what came of one or several replays; equal ones once, with their number."""
     counted = Counter(map(_report_text, reports))
     return "\n".join(
         text if len(reports) == 1 else f"{text}\n  {times} of {len(reports)} replays were like this"

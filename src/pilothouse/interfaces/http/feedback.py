@@ -69,12 +69,7 @@ WIDGET = """// SPDX-License-Identifier: Apache-2.0
 
 
 def api_app(desk: Desk, few_shots: FewShots) -> App:
-    """Return the application under /api.
-
-    Args:
-        desk: Takes feedback.
-        few_shots: Serves examples.
-    """
+    """Return the application under /api."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)

@@ -21,11 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def gateway_app(gateway: Gateway) -> App:
-    """Return the ASGI application for everything under `/gw`.
-
-    Args:
-        gateway: Answers.
-    """
+    """Return the ASGI application for everything under `/gw`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         caller = _AsgiCaller(scope, receive, send)

@@ -50,11 +50,7 @@ class _Opening(BaseModel):
 
 
 def mcp_app(rooms: McpRooms) -> App:
-    """Return the ASGI application for everything under `/mcp`.
-
-    Args:
-        rooms: The proxy of each agent.
-    """
+    """Return the ASGI application for everything under `/mcp`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])

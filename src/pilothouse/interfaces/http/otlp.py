@@ -95,11 +95,7 @@ class AsyncIntake(Protocol):
 
 
 def otlp_app(intake: AsyncIntake) -> App:
-    """Return the ASGI application for `/v1/traces`, `/v1/logs` and `/v1/metrics`.
-
-    Args:
-        intake: Where requests go.
-    """
+    """Return the ASGI application for `/v1/traces`, `/v1/logs` and `/v1/metrics`."""
     reserved = _Reserved()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

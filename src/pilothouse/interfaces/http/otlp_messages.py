@@ -14,9 +14,6 @@ def export_response(receipt: Receipt) -> bytes:
     """Return an `Export...ServiceResponse`: empty, or what was rejected and why.
 
     All three services number their fields alike: 1 partial_success {1 rejected, 2 error_message}.
-
-    Args:
-        receipt: What the intake said.
     """
     if not receipt.rejected:
         return b""
@@ -25,11 +22,7 @@ def export_response(receipt: Receipt) -> bytes:
 
 
 def retry_delay(retry_after_s: int) -> bytes:
-    """Return a `google.rpc.RetryInfo` {1 retry_delay {1 seconds}}.
-
-    Args:
-        retry_after_s: When to come again, seconds.
-    """
+    """Return a `google.rpc.RetryInfo` {1 retry_delay {1 seconds}}."""
     delay = b"\x08" + _varint(retry_after_s)
     return b"\x0a" + _varint(len(delay)) + delay
 

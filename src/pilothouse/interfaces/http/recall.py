@@ -28,13 +28,7 @@ QUERY_CHARACTERS_MAX = 200
 
 
 def with_recall(inner: App, directory: Callable[[], Directory], log: RunLog) -> App:
-    """Return an application that answers recalls itself, and leaves everything else to another.
-
-    Args:
-        inner: Answers model calls.
-        directory: Returns the keys in force.
-        log: The run log.
-    """
+    """Return an application that answers recalls itself, and leaves everything else to another."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if PLACE not in scope["path"] or scope["method"] != "GET":
@@ -62,9 +56,6 @@ def with_recall(inner: App, directory: Callable[[], Directory], log: RunLog) -> 
 
 def recall_range(query: bytes) -> tuple[int, int | None]:
     """Return `start` and `end` of a query in characters; what is missing or no number is the whole.
-
-    Args:
-        query: Query string.
 
     Example:
         >>> recall_range(b"start=10&end=20"), recall_range(b"end=x")

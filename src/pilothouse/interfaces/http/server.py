@@ -123,11 +123,7 @@ def compose(
 
 
 def only_says(text: str) -> App:
-    """Return an application that answers every request with 404 and a text.
-
-    Args:
-        text: Where to go instead.
-    """
+    """Return an application that answers every request with 404 and a text."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive

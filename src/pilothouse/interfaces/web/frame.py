@@ -125,11 +125,7 @@ class Frame:
         self._signs_in = signs_in
 
     def offer(self, paths: Iterable[str]) -> None:
-        """Show the pages that are served in the menu; called once, when every room has named its addresses.
-
-        Args:
-            paths: Paths of all routes.
-        """
+        """Show the pages that are served in the menu; called once, when every room has named its addresses."""
         self._served = frozenset(paths)
 
     def answer(
@@ -183,13 +179,7 @@ class Frame:
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
     def error(self, status: int, body: Markup, title: str) -> Response:
-        """Return an error page.
-
-        Args:
-            status: HTTP status.
-            body: From `error_body`.
-            title: Title of the window.
-        """
+        """Return an error page."""
         return self.plain(body, title, None, status=status)
 
     def plain(self, body: Markup, title: str, viewer: Viewer | None, *, status: int = 200) -> Response:

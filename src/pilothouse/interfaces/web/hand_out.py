@@ -20,12 +20,7 @@ __all__ = ["HandOutRoom"]
 
 
 class HandOutRoom:
-    """Reviews of one agent, as they are handed out.
-
-    Args:
-        desk: What waits, and for whom.
-        clock: The time.
-    """
+    """Reviews of one agent, as they are handed out."""
 
     def __init__(self, desk: HandOut, clock: Clock) -> None:
         self._desk = desk

@@ -69,11 +69,7 @@ def shown_as(name: str) -> str:
 
 
 def top_menu(served: Collection[str]) -> tuple[MenuLink, ...]:
-    """Return the first row.
-
-    Args:
-        served: Paths of the routes.
-    """
+    """Return the first row."""
     return tuple(
         MenuLink(name=name, text=text, href=href, key=key) for name, text, href, key in _TOP if href in served
     )

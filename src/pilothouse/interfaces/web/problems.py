@@ -101,13 +101,7 @@ def problem(
 
 
 def bug(frame: Frame, request: Request, error: Exception) -> Response:
-    """Return an unexpected exception as an error of ours, and log it under the id that is shown.
-
-    Args:
-        frame: Puts pages into their frame.
-        request: The request.
-        error: What was raised.
-    """
+    """Return an unexpected exception as an error of ours, and log it under the id that is shown."""
     ident = secrets.token_hex(4)
     log.error("event=page_failed id=%s path=%s", ident, foreign_line(request.url.path), exc_info=error)
     if request.url.path.endswith(".json"):

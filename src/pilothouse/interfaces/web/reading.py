@@ -85,11 +85,7 @@ class Pages(Protocol):
 
 
 class ReadingRoom:
-    """The pages that are only read.
-
-    Args:
-        pages: Answers what each page shows.
-    """
+    """The pages that are only read."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages

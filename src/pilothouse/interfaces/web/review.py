@@ -37,12 +37,7 @@ OTHERS_DIGITS_MAX = 7
 
 
 class ReviewRoom:
-    """The queue, the item, the answer, the draft and the step back.
-
-    Args:
-        bench: What a reviewer does.
-        clock: The time.
-    """
+    """The queue, the item, the answer, the draft and the step back."""
 
     def __init__(self, bench: Workbench, clock: Clock) -> None:
         self._bench = bench

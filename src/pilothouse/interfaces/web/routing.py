@@ -120,22 +120,12 @@ class Room(Protocol):
     """Some pages and forms that belong together."""
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
-        """Return the addresses of the room.
-
-        Args:
-            frame: Puts pages into their frame.
-        """
+        """Return the addresses of the room."""
         ...
 
 
 class DeclaredRoute(Route):
-    """A route behind the door; `declared` says what it needs, and a test reads it of every route.
-
-    Args:
-        declared: What it needs.
-        endpoint: Takes requests.
-        methods: The one method it takes.
-    """
+    """A route behind the door; `declared` says what it needs, and a test reads it of every route."""
 
     def __init__(
         self, declared: PageRoute, endpoint: Callable[[Request], object], methods: list[str]

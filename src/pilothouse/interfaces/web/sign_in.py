@@ -24,11 +24,7 @@ __all__ = ["SignInRoom"]
 
 
 class SignInRoom:
-    """The pages of signing in.
-
-    Args:
-        sign_in: Who people are.
-    """
+    """The pages of signing in."""
 
     def __init__(self, sign_in: SignIn) -> None:
         self._sign_in = sign_in

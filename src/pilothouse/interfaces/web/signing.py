@@ -21,13 +21,7 @@ __all__ = ["SigningRoom"]
 
 
 class SigningRoom:
-    """Signatures of one agent.
-
-    Args:
-        ledger: Charter and evidence.
-        directory: Who people are.
-        clock: The time.
-    """
+    """Signatures of one agent."""
 
     def __init__(self, ledger: Ledger, directory: Directory, clock: Clock) -> None:
         self._ledger = ledger

@@ -208,9 +208,6 @@ def _nested(item: Mapping[str, Any], depth: int = 3) -> list[Mapping[str, Any]]:
 def is_said_by_model(item: Any) -> bool:
     """Whether an item of a conversation comes from the model: words of it, or a call of a tool.
 
-    Args:
-        item: One of `messages` or `input`.
-
     Example:
         >>> is_said_by_model({"role": "assistant", "content": "Yes."}), is_said_by_model({"role": "user"})
         (True, False)

@@ -141,12 +141,7 @@ class ContextCounter:
         )
 
     def estimate(self, model: str, request: Mapping[str, Any]) -> TokenEstimate:
-        """Estimate the input tokens of a request.
-
-        Args:
-            model: Exact model id.
-            request: Parsed request.
-        """
+        """Estimate the input tokens of a request."""
         parts = _parts(request)
         digests = _digests(model, parts)
         exact, rest = self._beginning(digests)
@@ -161,12 +156,7 @@ class ContextCounter:
         )
 
     def tokens(self, model: str, text: str) -> int:
-        """Return how many tokens a text probably has.
-
-        Args:
-            model: Exact model id.
-            text: Any text.
-        """
+        """Return how many tokens a text probably has."""
         return round(len(text) * self._ratio(model, content_class(text))[1])
 
     def learn(self, model: str, request: Mapping[str, Any], input_tokens: int) -> bool:

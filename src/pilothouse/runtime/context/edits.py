@@ -186,12 +186,7 @@ def recall(removed: Mapping[str, Any], digest: str, *, start: int = 0, end: int 
 
 
 def recall_id(run: str, digest: str) -> str:
-    """Return the id by which a removed result is asked for.
-
-    Args:
-        run: Run id, or empty.
-        digest: Its whole digest.
-    """
+    """Return the id by which a removed result is asked for."""
     return f"{run}-{digest[:DIGEST_CHARACTERS]}" if run else digest[:DIGEST_CHARACTERS]
 
 

@@ -40,13 +40,7 @@ one_form = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",",
 
 
 def look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> Looked:
-    """Find origins, amounts and foreign references of a call's arguments.
-
-    Args:
-        compiled: The tool's policy.
-        context: State of the open task.
-        call: The call.
-    """
+    """Find origins, amounts and foreign references of a call's arguments."""
     origins: dict[str, ValueOrigin] = {}
     amounts: dict[str, int] = {}
     refs: dict[str, bool] = {}

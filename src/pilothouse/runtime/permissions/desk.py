@@ -90,9 +90,6 @@ class PermissionDesk:
     def open_task(self, opening: TaskOpening) -> str:
         """Open a task and return its token, which the model never sees.
 
-        Args:
-            opening: What the calling service says.
-
         Raises:
             Denied: The run has a task already; its request cannot be told again. Or the requester's name is no text, so that
                 no record could hold it.

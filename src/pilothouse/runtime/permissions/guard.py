@@ -14,11 +14,7 @@ __all__ = ["PermissionGuard"]
 
 
 class PermissionGuard:
-    """`ports.CallGuard` over a desk.
-
-    Args:
-        decider: Decides.
-    """
+    """`ports.CallGuard` over a desk."""
 
     def __init__(self, decider: Decider) -> None:
         self._decider = decider

@@ -65,9 +65,6 @@ class OpenTasks:
     def open(self, opening: TaskOpening) -> str:
         """Open a task and return its token.
 
-        Args:
-            opening: What the calling service says.
-
         Raises:
             Denied: The run has a task already; its request cannot be told again.
         """

@@ -238,11 +238,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def shown_value(value: Any) -> str:
-    """Return a value of a difference as text, shortened.
-
-    Args:
-        value: A JSON value, or `MISSING`.
-    """
+    """Return a value of a difference as text, shortened."""
     if value is MISSING:
         return "(nothing)"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

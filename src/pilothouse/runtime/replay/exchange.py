@@ -68,9 +68,6 @@ class Exchange:
 def is_answering(route: str) -> bool:
     """Return whether a model says something when it is asked there.
 
-    Args:
-        route: Path from `/v1` on.
-
     Example:
         >>> is_answering("/v1/messages"), is_answering("/v1/embeddings")
         (True, False)
@@ -140,10 +137,6 @@ def _answers(recorded: RecordedRun) -> tuple[dict[str, ModelResponse], dict[str,
 
 def request_key(route: str, body: bytes) -> str:
     """Return what makes two requests the same.
-
-    Args:
-        route: Path from `/v1` on.
-        body: Request body.
 
     Example:
         >>> request_key("/v1/x", b'{"a":1,"b":2}') == request_key("/v1/x", b'{ "b": 2, "a": 1.0 }')

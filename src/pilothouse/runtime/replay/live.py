@@ -93,10 +93,6 @@ class LiveModel:
 def _live_problem(route: str, body: bytes) -> str:
     """Return what a request would change outside, or empty; one that cannot be read does all that it may hide.
 
-    Args:
-        route: Path from `/v1` on.
-        body: Request body.
-
     Example:
         >>> _live_problem("/v1/responses", b'{"tools": [{"type": "mcp", "server_url": "https://crm.example"}]}')
         'the provider itself would call an MCP server'

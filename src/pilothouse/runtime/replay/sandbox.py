@@ -83,11 +83,6 @@ class Place:
         """Run a command inside and return its exit status; 124 when it did not end in time.
 
         What it prints goes to standard error: standard output is the report's.
-
-        Args:
-            command: The agent's own command.
-            environment: Of `agent_environment_inside`.
-            timeout_s: How long it may take.
         """
         words = [
             *UNSHARE,

@@ -136,10 +136,6 @@ def event_of(values: Values) -> Event:
 def value_of(values: Values, name: str) -> Any:
     """Return one field of an event.
 
-    Args:
-        values: What happened.
-        name: Of the field.
-
     Example:
         >>> value_of(values_of(Denied(code="killed", reason="paused")), "reason")
         'paused'
@@ -148,12 +144,7 @@ def value_of(values: Values, name: str) -> Any:
 
 
 def encode_values(values: Values, store: Callable[[bytes], BodyReference]) -> str:
-    """Return an event as one line of JSON.
-
-    Args:
-        values: What happened.
-        store: Keeps content and says where.
-    """
+    """Return an event as one line of JSON."""
     kind = values[-1]
     names = _NAMES[kind]
     out: dict[str, Any] = dict(zip(names, values, strict=False))
@@ -175,11 +166,6 @@ def encode_values(values: Values, store: Callable[[bytes], BodyReference]) -> st
 
 def decode_event(kind: str, text: str, load: Callable[[BodyReference], bytes]) -> Event:
     """Return an event of a line that `encode_values` wrote.
-
-    Args:
-        kind: Kind of the event.
-        text: The line.
-        load: Returns content.
 
     Raises:
         MalformedRecord: The line is none, or of a kind or shape that this version does not know.

@@ -35,10 +35,6 @@ class _Damage(Exception):
 def find_run(connection: sqlite3.Connection, run: str) -> str:
     """Return the whole id of a run of which the beginning is given.
 
-    Args:
-        connection: The file.
-        run: Beginning of an id.
-
     Raises:
         UnknownName: None or several begin like that.
     """
@@ -92,13 +88,7 @@ def list_runs(
 
 
 def read_run(connection: sqlite3.Connection, vault: KeyVault, run: str) -> RecordedRun:
-    """Read a run up to its last good event.
-
-    Args:
-        connection: The file.
-        vault: Keys of its content.
-        run: Whole id.
-    """
+    """Read a run up to its last good event."""
     connection.execute("BEGIN")
     try:
         row = connection.execute(f"SELECT {COLUMNS} FROM run WHERE run = ?", (run,)).fetchone()  # noqa: S608 - our own columns

@@ -76,12 +76,7 @@ class ContentKey:
         return addresses, nonce + self._cipher.encrypt(nonce, plain, addresses)
 
     def open(self, addresses: bytes, sealed: bytes) -> dict[bytes, bytes]:
-        """Decrypt pieces; there are none when it is not what was stored under those addresses and key.
-
-        Args:
-            addresses: As `seal` returned them.
-            sealed: What it encrypted.
-        """
+        """Decrypt pieces; there are none when it is not what was stored under those addresses and key."""
         try:
             plain = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], addresses)
         except (InvalidTag, ValueError):
@@ -92,11 +87,7 @@ class ContentKey:
 
 
 def addresses_in(joined: bytes) -> list[bytes]:
-    """Return the addresses that `ContentKey.seal` joined.
-
-    Args:
-        joined: One behind another.
-    """
+    """Return the addresses that `ContentKey.seal` joined."""
     return [joined[at : at + ADDRESS_BYTES] for at in range(0, len(joined), ADDRESS_BYTES)]
 
 
@@ -185,12 +176,7 @@ class KeyVault:
         return bool(row and row[0])
 
     def destroy(self, subject: str, numbers: Sequence[int] = ()) -> None:
-        """Destroy keys for good; what comes later for that subject gets a new one, and who never had one is not noted.
-
-        Args:
-            subject: Whose.
-            numbers: What `draw` returned for it.
-        """
+        """Destroy keys for good; what comes later for that subject gets a new one, and who never had one is not noted."""
         self.forget([subject, *numbers])
         with self._lock, transaction(self._connection):
             self._connection.execute(
@@ -201,12 +187,7 @@ class KeyVault:
             )
 
     def drop(self, subjects: Sequence[str], numbers: Sequence[int] = ()) -> None:
-        """Destroy keys of which nothing is left to be read, and do not note it: there is one subject for each run.
-
-        Args:
-            subjects: Whose.
-            numbers: What `draw` returned for them.
-        """
+        """Destroy keys of which nothing is left to be read, and do not note it: there is one subject for each run."""
         self.forget([*subjects, *numbers])
         with self._lock, transaction(self._connection):
             for name, gone in (("subject_key WHERE subject", subjects), ("run_key WHERE number", numbers)):

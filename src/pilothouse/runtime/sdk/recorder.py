@@ -85,11 +85,7 @@ class Recorder:
             self._start()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until everything was sent; False when time ran out.
-
-        Args:
-            timeout_s: Longest wait, seconds.
-        """
+        """Wait until everything was sent; False when time ran out."""
         until = time.monotonic() + timeout_s
         while self._ring and time.monotonic() < until:
             self._wake.set()

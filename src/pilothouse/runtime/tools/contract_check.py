@@ -34,10 +34,6 @@ NUMBER_MAX = sys.float_info.max
 def problem_of(check: ValueCheck, value: Any) -> Generator[Step, Any, str | None]:
     """Find out what is wrong with a value, with its JSON path, or nothing; also wrong is what is not known in time.
 
-    Args:
-        check: What it is held against.
-        value: Plain JSON data.
-
     Yields:
         What has to be waited for.
 

@@ -84,11 +84,7 @@ class CredentialBroker:
         return bool(self._given)
 
     def without(self, text: str) -> str:
-        """Return a text without any secret that was given out; the same secret always leaves the same mark.
-
-        Args:
-            text: Anything that came back.
-        """
+        """Return a text without any secret that was given out; the same secret always leaves the same mark."""
         # The longest first: of one that begins with another the rest would stay. A copy, since others give meanwhile.
         given = list(self._given.items())
         for secret, name in sorted(given, key=lambda one: -len(one[0])):
@@ -97,11 +93,7 @@ class CredentialBroker:
         return text
 
     def refused(self, text: str) -> ToolError:
-        """Return the error for a system that does not accept the credentials of a text, and tell of it.
-
-        Args:
-            text: With their names.
-        """
+        """Return the error for a system that does not accept the credentials of a text, and tell of it."""
         names = ", ".join(credentials_in(text)) or "none"
         return self._trouble(names, "the system does not accept it")
 

@@ -130,11 +130,7 @@ def _as_ours(error: ToolError, tool: str, effect: str) -> ToolError:
 
 
 def in_doubt(error: ToolError) -> ToolError:
-    """Return an error of a call that may have been done, although what failed last did nothing.
-
-    Args:
-        error: What failed last.
-    """
+    """Return an error of a call that may have been done, although what failed last did nothing."""
     return ToolError(
         error.message,
         remedy=f"{_DOUBT} {error.remedy}",

@@ -148,9 +148,6 @@ class RealBackend:
 class RecordedBackend:
     """Answers from a recording; what was never asked is 404.
 
-    Args:
-        file: What `--record` wrote.
-
     Raises:
         UsageError: It cannot be read.
     """
@@ -190,11 +187,7 @@ class ExampleBackend:
 
 
 class FaultServer:
-    """The server; `hits` is what the tool really sent.
-
-    Args:
-        backend: Where good answers come from.
-    """
+    """The server; `hits` is what the tool really sent."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

@@ -180,10 +180,6 @@ def call_together(subject: Subject, calls: int) -> list[ToolError | None]:
 def run_fault(fault: str, subject: Subject) -> FaultRow:
     """Make a tool meet one fault.
 
-    Args:
-        fault: Name in `FAULTS`.
-        subject: The tool.
-
     Returns:
         Whether it did what must be seen, and what it did.
     """

@@ -14,11 +14,7 @@ __all__ = ["OutageGuard", "PauseGuard"]
 
 
 class PauseGuard:
-    """Refuses what a person has paused or rolled back.
-
-    Args:
-        controls: What is in force.
-    """
+    """Refuses what a person has paused or rolled back."""
 
     def __init__(self, controls: Controls) -> None:
         self._controls = controls

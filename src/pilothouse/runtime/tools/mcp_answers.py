@@ -17,12 +17,7 @@ COUNTED = frozenset({"content", "structuredContent"})
 
 
 def answer_of(shown: Any, *, is_error: bool = False) -> dict[str, Any]:
-    """Return what a model may read as an answer of the protocol.
-
-    Args:
-        shown: Plain JSON data.
-        is_error: Whether it is a refusal.
-    """
+    """Return what a model may read as an answer of the protocol."""
     return {
         "content": [{"type": "text", "text": json.dumps(shown, ensure_ascii=False)}],
         "structuredContent": shown if isinstance(shown, dict) else {"result": shown},
@@ -32,10 +27,6 @@ def answer_of(shown: Any, *, is_error: bool = False) -> dict[str, Any]:
 
 def data_of(tool: GovernedTool, answer: Mapping[str, Any]) -> Any:
     """Return what the contract is held against: the structured content, or the content where there is none.
-
-    Args:
-        tool: The tool that was called.
-        answer: What its server sent.
 
     Raises:
         ToolError: The server says that the call failed, or what it says beside its structured content, whatever it is
@@ -65,11 +56,7 @@ def data_of(tool: GovernedTool, answer: Mapping[str, Any]) -> Any:
 
 
 def says_more(answer: Mapping[str, Any]) -> bool:
-    """Whether the content of an answer says more than its structured content, which alone was checked and labelled.
-
-    Args:
-        answer: What a server sent.
-    """
+    """Whether the content of an answer says more than its structured content, which alone was checked and labelled."""
     structured = answer.get("structuredContent")
     if structured is None:
         return False

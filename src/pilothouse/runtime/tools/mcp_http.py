@@ -28,11 +28,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class McpHttp:
-    """Answers MCP requests over HTTP with a proxy; begins at the first one.
-
-    Args:
-        proxy: Decides and calls.
-    """
+    """Answers MCP requests over HTTP with a proxy; begins at the first one."""
 
     def __init__(self, proxy: McpProxy) -> None:
         self.proxy = proxy

@@ -31,11 +31,7 @@ def manifest_of(tool: Tool) -> str:
 
 
 async def listed_tools(client: Client) -> list[Tool]:
-    """Return what a server says about its tools, at most `TOOLS_MAX` from `PAGES_MAX` pages.
-
-    Args:
-        client: An open connection to it.
-    """
+    """Return what a server says about its tools, at most `TOOLS_MAX` from `PAGES_MAX` pages."""
     found: list[Tool] = []
     cursor: str | None = None
     for _ in range(PAGES_MAX):

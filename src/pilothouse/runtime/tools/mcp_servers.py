@@ -56,9 +56,6 @@ class UpstreamAddress:
 def read_servers(file: Path) -> dict[str, UpstreamAddress]:
     """Read a file with a list of servers.
 
-    Args:
-        file: JSON file.
-
     Raises:
         UsageError: It cannot be read, or is no such list.
     """
@@ -80,10 +77,6 @@ def _said(error: OSError | ValueError) -> str:
 
 def read_addresses(document: Any, *, file: str) -> dict[str, UpstreamAddress]:
     """Read the usual form: `{"mcpServers": {NAME: {"command", "args", "env"} or {"url", "headers"}}}`.
-
-    Args:
-        document: Parsed JSON.
-        file: Path, for the message.
 
     Raises:
         UsageError: It is none, or a secret stands in it.

@@ -67,12 +67,6 @@ def answer_about_unread(
 ) -> Generator[Step, Any, dict[str, Any]]:
     """Answer a call of one of these tools.
 
-    Args:
-        runtime: What decides about calls.
-        shown: Name of the tool.
-        args: Arguments.
-        run: Run id.
-
     Yields:
         What has to be waited for.
 

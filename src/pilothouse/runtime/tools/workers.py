@@ -41,9 +41,6 @@ class Workers:
     def start(self, call: Callable[[], Any]) -> SimpleQueue[Answer] | None:
         """Begin a call in a thread, with the caller's context variables.
 
-        Args:
-            call: The blocking function.
-
         Returns:
             Where its answer will lie; None when too many calls before it never came back.
         """
@@ -75,11 +72,7 @@ class Workers:
         return None
 
     def leave_behind(self, answers: SimpleQueue[Answer]) -> None:
-        """Stop waiting for a call; it is counted until it ends.
-
-        Args:
-            answers: What `start` returned.
-        """
+        """Stop waiting for a call; it is counted until it ends."""
         with self._lock:
             self._left_behind += 1
         threading.Thread(
