@@ -82,7 +82,7 @@ class SqlAnswerOwners:
             return {digests[digest]: agent for digest, agent in _known(connection, list(digests))}
 
     def claim(self, given: Sequence[tuple[str, str]], at: datetime) -> int:
-        """Make answers their agents' where they are nobody's, forget old ones, and return how many were too many."""
+        """Assign answers without an owner to their agents, delete old ones, and return how many exceeded the limit."""
         if not given:
             return 0
         day = at.toordinal()

@@ -17,11 +17,7 @@ __all__ = ["SqlWaitingCalls"]
 
 
 class SqlWaitingCalls:
-    """`ports.WaitingCalls` on the ledger; it needs neither the audit log nor its keys, because it reads only.
-
-    Args:
-        database: The ledger's database.
-    """
+    """`ports.WaitingCalls` on the ledger; it needs neither the audit log nor its keys, because it reads only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -173,7 +173,7 @@ class GatewayStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """A call that a provider has taken and will answer later, as whoever fetches that answer must know it; nothing that was said.
+    """A call that a provider has accepted and will answer later: what fetching and accounting for the answer takes, and no content.
 
     Attributes:
         answer_id: Id by which the answer is fetched.
@@ -230,7 +230,7 @@ class Promises(Protocol):
     """
 
     def keep(self, promise: Promise) -> Promise | None:
-        """Keep a promise and add what it is charged with to its day; return one of the same agent and id that it takes the place of.
+        """Store a promise and add its charge to its day; return the one of the same agent and id that it replaces.
 
         Raises:
             LimitExceeded: The agent waits for `PROMISES_MAX` already.
@@ -242,7 +242,7 @@ class Promises(Protocol):
         ...
 
     def end(self, promise: Promise, used: Spent | None) -> bool:
-        """Forget a promise, and put what its call used in the place of its charge; None where nobody knows, and the charge stays.
+        """Remove a promise and replace its charge by what its call used; with None, usage unknown, the charge stays.
 
         Returns:
             Whether it still stood: else somebody else has ended it, and nothing was changed.
@@ -250,7 +250,7 @@ class Promises(Protocol):
         ...
 
     def take_overdue(self, before_ns: int) -> Sequence[Promise]:
-        """Forget the promises of calls that began before a moment, a thousand at once, and return them; their charges stay."""
+        """Remove and return the promises of calls that began before a moment, at most a thousand; their charges stay."""
         ...
 
 
@@ -283,7 +283,7 @@ class AnswerOwners(Protocol):
         ...
 
     def claim(self, given: Sequence[tuple[str, str]], at: datetime) -> int:
-        """Make answers their agents', each given by id and agent, where they are nobody's; forget those that no provider keeps any more.
+        """Assign answers, given by id and agent, unless they have an owner; delete those that no provider keeps any more.
 
         Returns:
             How many were one too many of their agent and day, and stay nobody's.

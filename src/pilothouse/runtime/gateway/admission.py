@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refuse an input that does not fit into its model's window, before a server cuts it without a word.
+"""Refuse an input that does not fit its model's window, before a server truncates it silently.
 
 A token is at least one byte, so a body that fits byte by byte fits, and most calls are admitted without being read.
 Only what comes near the window is counted: the beginning as the provider counted it before, the rest at the 95 %
@@ -39,9 +39,6 @@ _SPEAKING = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
 
 def window_of(pin: Pin) -> int | None:
     """Return how many tokens a model reads and writes together: as the charter says, else as published, else None.
-
-    Args:
-        pin: The model.
 
     Example:
         >>> window_of(Pin(provider="acme", model="m-1", window_tokens=8_192)), window_of(Pin(provider="acme", model="m-1"))
@@ -104,12 +101,7 @@ class ContextAdmission:
             self.counters[f"context_{level.value}"] += 1
 
     def fits(self, call: Call, pin: Pin) -> bool:
-        """Whether a stand-in could take a call that the first member can.
-
-        Args:
-            call: An admitted call.
-            pin: The stand-in.
-        """
+        """Whether a stand-in could take a call that the first member can."""
         window = window_of(pin)
         if window is None or len(call.asked) + (call.output_max or 0) < window:
             return True
@@ -117,11 +109,7 @@ class ContextAdmission:
         return estimate is None or level_of(estimate, window, call.output_max or 0)[0] is not Level.EXCEEDED
 
     def learn(self, call: Call) -> None:
-        """Learn from what the provider counted, and count an input that was clearly read short.
-
-        Args:
-            call: A call that is over.
-        """
+        """Learn from what the provider counted, and count an input that was clearly read short."""
         if not call.is_counted or call.usage is None or call.served_model is None:
             return
         asked = _read(call.asked)

@@ -94,10 +94,7 @@ class BackgroundCalls:
         return None if before is None else self._call(before, call.key, b"")
 
     async def find(self, fetch: Call) -> None:
-        """Set in a request about a stored response the promise that it is about.
-
-        Args:
-            fetch: The request.
+        """Attach the promise that a request about a stored response refers to.
 
         Raises:
             Refused: Another agent waits for that answer, or nobody can say whose call pays for it.
@@ -119,7 +116,7 @@ class BackgroundCalls:
             raise Refused(NO_SUCH_RESPONSE)
 
     async def ended_by(self, call: Call, caller: Caller) -> Call | None:
-        """Return the call that is over with this one: itself, or the one whose answer it fetched; None where that still waits.
+        """Return the call that this one completes: itself, or the one whose answer it fetched; None while that is pending.
 
         Args:
             call: A call with a promise: one that waited, or a fetch.
@@ -148,7 +145,7 @@ class BackgroundCalls:
         return ended
 
     def overdue(self) -> list[Call]:
-        """Return the calls whose answer nobody fetched in time, here or in a process that is no more; they wait no longer.
+        """Return the calls whose answer was not fetched in time, here or in a process that has ended, and stop waiting for them.
 
         It waits for the ledger, and may be called beside the loop that serves.
         """

@@ -30,7 +30,7 @@ MODELS_REMEMBERED_MAX = 10_000
 
 
 class ChainBuilder:
-    """Finds who may answer, and remembers how well each of them is.
+    """Finds which models may answer, and remembers the health of each.
 
     Args:
         directory: Returns keys, providers and policies in force.
@@ -47,9 +47,6 @@ class ChainBuilder:
 
     def members(self, call: Call) -> list[Member]:
         """Return who may answer: what was asked for, then the stand-ins of the same protocol.
-
-        Args:
-            call: The call, its model read.
 
         Raises:
             Refused: The model is not exact or not allowed, or nobody may answer.

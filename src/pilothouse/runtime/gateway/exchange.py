@@ -109,11 +109,7 @@ class Exchange:
                 ) from None
 
     async def ask_again(self, body: bytes) -> Whole | None:
-        """Ask the member that answered once more, for a repair; None when no good answer comes.
-
-        Args:
-            body: The new request.
-        """
+        """Ask the member that answered once more, for a repair; None when no good answer comes."""
         asked = self._call.attempts[-1]
         member = next(
             one for one in self._chain if (one.provider.name, one.pin.model) == (asked.provider, asked.model)

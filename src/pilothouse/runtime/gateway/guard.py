@@ -73,11 +73,6 @@ class Guardian:
     async def check(self, call: Call, exchange: Exchange, whole: Whole) -> Whole:
         """Return what to send in place of a whole good answer.
 
-        Args:
-            call: The call.
-            exchange: Asks the model again.
-            whole: Its answer.
-
         Raises:
             Refused: The answer is invalid or held by nobody, and may not be delivered.
         """

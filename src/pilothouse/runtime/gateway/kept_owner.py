@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks the ledger whose something is that a provider keeps, beside the loop that serves; what cannot be read is nobody's to use."""
+"""Ask the ledger, off the event loop, which agent owns something stored at a provider; refuse when it cannot be read."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request goes on with that its provider keeps, and who else may answer: read so that every reader takes it for the same."""
+"""Read which state stored at its provider a request continues, and who else may answer; refuse what readers may read differently."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES = {
 
 
 def conversation_asked(body: bytes) -> str | None:
-    """Return the id of the conversation at the provider that a request goes on with, or None.
+    """Return the id of the stored conversation that a request continues, or None.
 
     Raises:
         ValueError: Readers may take it for different ones.
@@ -50,7 +50,7 @@ def conversation_asked(body: bytes) -> str | None:
 
 
 def further_asked(body: bytes) -> tuple[str | None, bool, bool]:
-    """Return of a request to `messages` from which answer its thread goes on, whether it has one, and whether other models may answer.
+    """Return, for a request to `messages`, the answer that its thread continues, whether it has a thread, and whether other models may answer.
 
     Raises:
         ValueError: Readers may take it for different ones.

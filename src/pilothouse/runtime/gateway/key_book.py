@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells whose a key is that a request shows, also one that was made a moment ago.
+"""Resolve the virtual key of a request to its agent, including a key that was made a moment ago.
 
 What is in force is read once a second, and `pilothouse run` hands its agent a key that is younger than that. So before a key of
 ours is refused as unknown the ledger is asked once more; whoever shows an unknown key meanwhile shares the look.

@@ -49,7 +49,7 @@ def shown_key(headers: Mapping[bytes, bytes]) -> str:
 
 
 def is_unknown(shown: str, keys: Mapping[str, VirtualKey]) -> bool:
-    """Return whether a key has the form of ours and is none that is known: it may have been made a moment ago.
+    """Return whether a key has our form but is not known: it may have been made a moment ago.
 
     Args:
         shown: What the request showed.

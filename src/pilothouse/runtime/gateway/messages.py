@@ -66,10 +66,6 @@ class FinalAnswer(msgspec.Struct):
 def spoken_input(body: bytes, operation: Operation) -> str:
     """Return the last thing that was said to the model, or empty.
 
-    Args:
-        body: Of the request.
-        operation: What was asked for.
-
     Example:
         >>> spoken_input(b'{"messages": [{"role": "user", "content": "hi"}]}', Operation.CHAT)
         'hi'
@@ -80,10 +76,6 @@ def spoken_input(body: bytes, operation: Operation) -> str:
 
 def question_asked(body: bytes, operation: Operation) -> str:
     """Return the last thing that a person said to the model: what tools returned since then is no question.
-
-    Args:
-        body: Of the request.
-        operation: What was asked for.
 
     Example:
         >>> asked = b'{"messages": [{"role": "user", "content": "hi"}, {"role": "tool", "content": "{}"}]}'

@@ -217,7 +217,7 @@ class Meter:
         return None if held is None else Reserved(held.date, held.usd_pico, held.tokens)
 
     def hand_over(self, call: Call) -> None:
-        """Note that what was reserved for a call stands in the ledger as spent, by estimate: its answer comes later.
+        """Note that a call's reservation is in the ledger as estimated spending, because its answer comes later.
 
         Args:
             call: A call whose promise is kept; `correct` follows in whichever process is told its end.
@@ -234,12 +234,7 @@ class Meter:
             self._unsaved.append((at, lost, False))
 
     def used(self, call: Call, promise: Promise) -> Spent | None:
-        """Return what a call really used whose answer came later, or None where that is unknown; its cost is set.
-
-        Args:
-            call: The call with its answer.
-            promise: What it was charged with.
-        """
+        """Return the actual usage of a call that was answered later, or None when it is unknown; sets its cost."""
         used = call.usage
         if used is None:
             call.cost_pico = None
@@ -307,11 +302,7 @@ class Meter:
         return taken
 
     def give_back(self, unsaved: Mapping[tuple[date, str], Spent]) -> None:
-        """Take back what could not be saved, so that it is given out again.
-
-        Args:
-            unsaved: As `take_unsaved` gave it out.
-        """
+        """Take back what could not be saved, so that the next save includes it."""
         for at, own in unsaved.items():
             self._saved[at] = _minus(self._saved.get(at, _NOTHING), own)
             self._unsaved.append((at, own, False))

@@ -57,12 +57,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def may_name_things(body: bytes, operation: Operation) -> bool:
-    """Return whether a request has a name in it by which things are named, wherever it stands.
-
-    Args:
-        body: As received.
-        operation: What is asked for.
-    """
+    """Return whether a request has a name in it by which things are named, wherever it stands."""
     marks = MARKS.get(operation)
     if marks is None:
         return False
@@ -74,10 +69,6 @@ def may_name_things(body: bytes, operation: Operation) -> bool:
 
 def things_named(body: bytes, operation: Operation) -> tuple[str, ...]:
     """Return the ids of files, containers, vector stores, prompts and spoken answers that a request names, each once.
-
-    Args:
-        body: As received.
-        operation: What is asked for.
 
     Raises:
         ValueError: Readers may take it for different ones, or it names more than can be asked about.
@@ -109,9 +100,6 @@ def items_named(body: bytes) -> tuple[str, ...]:
     """Return the ids of items of earlier answers that a request to `responses` refers to, so that its provider says what stands in them.
 
     An item with its content is no reference, whatever id it has; what a model thought is one, unless it is there in cipher.
-
-    Args:
-        body: As received.
 
     Raises:
         ValueError: Readers may take it for different ones, or it names more than can be asked about.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures that stand in a request: a megabyte of letters that costs what a page of text does."""
+"""Images inside a request: a megabyte of base64 that costs as many tokens as a page of text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AT = ("image_url", "input_image", "computer_screenshot")
 
 
 def pictures_in(body: bytes) -> tuple[int, int]:
-    """Return how many pictures stand in a request, and how many bytes of it they are.
+    """Return how many images a request contains, and how many of its bytes they take.
 
     A text that only looks like one is text, and counts as such; so do files and sound, whose tokens their bytes do not bound.
 

@@ -47,9 +47,5 @@ class SilentUpstream:
 
 
 def apart(chain: Sequence[Member]) -> list[Member]:
-    """Return a chain whose breakers are its own, so that a drill never stops calls that are not part of it.
-
-    Args:
-        chain: Who may answer.
-    """
+    """Return a chain whose breakers are its own, so that a drill never stops calls that are not part of it."""
     return [replace(one, breaker=Breaker(BreakerPolicy())) for one in chain]

@@ -179,13 +179,10 @@ class Directory:
     policies: Mapping[str, AgentPolicy]
 
     def policy_of(self, key: VirtualKey) -> AgentPolicy:
-        """Return what binds whoever shows a key: its agent's terms, for the version that was launched with it.
+        """Return the policy of a key: its agent's terms, for the version that was launched with it.
 
         What lies beside the charter by now is another version than a process that was started before, or elsewhere. A
         threshold was proven for the version beside the charter alone, so another one's answers wait for a person.
-
-        Args:
-            key: The key that was shown.
         """
         policy = self.policies.get(key.agent) or AgentPolicy(agent=key.agent)
         if key.version is None or key.version == policy.version:

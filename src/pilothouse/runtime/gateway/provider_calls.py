@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tools of MCP servers that a provider called by itself for an answer: no door of ours saw them, so their spans are made of the answer."""
+"""MCP tools that a provider called itself: the calls bypass our proxy, so their spans are derived from the answer."""
 
 from __future__ import annotations
 

@@ -113,10 +113,6 @@ class Refused(Exception):
 def error_body(protocol: WireProtocol, refusal: Refusal) -> bytes:
     """Return the body of an error answer.
 
-    Args:
-        protocol: The protocol in use.
-        refusal: What is wrong.
-
     Example:
         >>> why = Refusal(RefusalCode.KEY_UNKNOWN, "no such key", "Make one: `pilothouse key add AGENT`.")
         >>> error_body(WireProtocol.OPENAI, why)[:61]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which run a call belongs to, and whose runs and stored answers are whose."""
+"""Which run a call belongs to, and which agent owns a run or a stored answer."""
 
 from __future__ import annotations
 
@@ -53,12 +53,7 @@ class Ownership:
             self._owners.popitem(last=False)
 
     def claim(self, ident: str, agent: str) -> bool:
-        """Return whether an id is an agent's, and make it so when it is nobody's.
-
-        Args:
-            ident: Run or answer id.
-            agent: Agent id.
-        """
+        """Return whether an agent owns an id; an id without an owner becomes its own."""
         owner = self._owners.get(ident)
         if owner is None:
             owner = self._on_record(ident) or agent

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What providers show beside their answers: that they refuse our credential, and that another backend answers under the same pin.
+"""What providers reveal beside their answers: that they refuse our credential, or that another backend serves the same pin.
 
 Both are seen in calls that are over anyway: a call that went well costs a look into a dictionary, and only where its provider says a
 fingerprint.
@@ -68,7 +68,7 @@ class SeenBackend:
 
 
 class ProviderSigns:
-    """Collects signs in the loop that serves; whoever tells them takes them from a thread."""
+    """Collects signs on the event loop; a thread takes and reports them."""
 
     def __init__(self) -> None:
         """Begin with nothing seen."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose an answer is that its provider keeps: by its id it can be read again and gone on from, with all that was said before it.
+"""Ownership of answers stored at a provider: the id gives access to the answer and to all that was said before it.
 
 It is in the ledger before its agent is told its id, in one write with those of all other calls that wait just then. An answer that its
 provider does not keep pays for nothing. Who names an id that is not remembered here, after a restart or of another process, asks the
@@ -31,7 +31,7 @@ GIVE_WAIT_S = 2.0
 
 
 class StoredAnswers:
-    """Says whose an answer is; in the loop that serves, but for `save`.
+    """Tracks which agent owns a stored answer; on the event loop, except for `save`.
 
     Args:
         owners: Where that stands; None for the memory of this process.
@@ -128,10 +128,7 @@ class StoredAnswers:
             self._settled = claimed
 
     def save(self, at: datetime) -> None:
-        """Let the ledger know what was given since the last time; waits for it, beside the loop that serves.
-
-        Args:
-            at: The moment, aware UTC.
+        """Write new owners to the ledger; blocks, so it runs off the event loop.
 
         Raises:
             PilothouseError: It cannot be written; what it does not know yet is kept for the next time.

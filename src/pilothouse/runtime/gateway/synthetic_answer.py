@@ -14,12 +14,7 @@ __all__ = ["answer_with"]
 
 
 def answer_with(call: Call, text: str) -> Whole:
-    """Return an answer of the protocol in use that says a text: the gateway's, or a person's.
-
-    Args:
-        call: The call that is answered.
-        text: What it says.
-    """
+    """Return an answer of the protocol in use that says a text: the gateway's, or a person's."""
     ident = call.hold_id or call.call_id
     body: dict[str, Any]
     model = call.served_model or call.model

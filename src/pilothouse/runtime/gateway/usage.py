@@ -103,9 +103,6 @@ def _is_heard(parts: Any) -> bool:
 def has_sound(usage: Any) -> bool:
     """Return whether tokens of sound are in the usage of an answer.
 
-    Args:
-        usage: Of an answer, decoded.
-
     Example:
         >>> has_sound({"completion_tokens_details": {"audio_tokens": 40}}), has_sound({"prompt_tokens_details": {"audio_tokens": 0}})
         (True, False)

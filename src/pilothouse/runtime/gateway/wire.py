@@ -227,7 +227,7 @@ def read_request(body: bytes, operation: Operation) -> Asked:
 
 
 def has_one_meaning(body: bytes) -> bool:
-    """Return whether every reader takes what `read_request` reads for the same: no name of it stands twice, or in other letters.
+    """Return whether every JSON reader agrees on the fields that `read_request` reads: no name is repeated, or written in other case.
 
     Of two fields with one name some readers take the first and some the last, and some do not tell large letters from small ones.
 
@@ -257,11 +257,7 @@ def has_one_meaning(body: bytes) -> bool:
 
 
 def is_spelt(body: bytes) -> bool:
-    """Return whether a name in a body has a letter that is written by its number.
-
-    Args:
-        body: As received.
-    """
+    """Return whether a name in a body has a letter that is written by its number."""
     return b"\\u" in body and _SPELT.search(body) is not None
 
 
@@ -330,10 +326,6 @@ def read_event(data: bytes, operation: Operation, into: Answer) -> str:
 
 def inflate(body: bytes, encoding: str) -> bytes | None:
     """Return a body without its content encoding, or None when it cannot be or is too large.
-
-    Args:
-        body: As the provider sent it.
-        encoding: Its content encoding, or empty.
 
     Example:
         >>> inflate(b"{}", "")
