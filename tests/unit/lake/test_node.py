@@ -405,7 +405,7 @@ def test_a_key_that_sent_all_it_may_is_told_when_to_come_again_and_others_go_on(
 
 def test_one_key_may_fill_only_half_of_what_waits(opened, monkeypatch):
     node = opened()
-    node._waiting.add("noisy", WAITING_BYTES_MAX // 2 + 1, 0)
+    node._backlog.add("noisy", WAITING_BYTES_MAX // 2 + 1, 0)
     assert send(node, run_spans(1), source="noisy").answer is IntakeAnswer.BUSY
     assert send(node, run_spans(1), source="calm").answer is IntakeAnswer.ACCEPTED
 
