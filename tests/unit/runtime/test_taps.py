@@ -114,6 +114,52 @@ def test_a_forked_process_does_not_write_what_its_parent_drew(tmp_path):
         ]
 
 
+FORKING = """
+import multiprocessing, os, sys, time, uuid
+def draw():
+    return f"{time.time()} {uuid.uuid4()}"
+def work(pipe):
+    pipe.send([draw() for _ in range(3)])
+print(draw())
+context = multiprocessing.get_context("fork")
+for _ in range(2):
+    ours, theirs = context.Pipe()
+    child = context.Process(target=work, args=(theirs,))
+    child.start()
+    print(ours.recv(), draw())
+    child.join()
+"""
+
+
+def test_a_forked_process_draws_again_what_it_drew_and_not_what_its_parent_did(tmp_path):
+    def drawn(environment):
+        words = [sys.executable, "-W", "ignore", "-c", FORKING]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    first = drawn(recording(tmp_path, "clock", "uuid"))
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        draws = [each.event for each in log.read(RUN).events if isinstance(each.event, Draw)]
+    assert len({(one.source, one.site, one.ordinal) for one in draws}) == len(draws)
+    (tmp_path / "draws.json").write_text(json.dumps([[d.source, d.site, d.ordinal, d.value] for d in draws]))
+    taps = {"mode": "replay", "draws": str(tmp_path / "draws.json"), "spool": str(tmp_path / "h"), "port": 1}
+    assert drawn({**recording(tmp_path, "clock"), "PILOTHOUSE_TAPS": json.dumps(taps)}) == first
+
+
+def test_what_goes_out_without_a_connection_is_reported_too(tmp_path):
+    code = (
+        "import socket\nout = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for host in ('192.0.2.7', '127.0.0.1'):\n    try:\n        out.sendto(b'x', (host, 8125))\n    except OSError:\n        pass\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=recording(tmp_path, "egress"), check=True, timeout=60)
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        events = [each.event for each in log.read(RUN).events]
+    hosts = {(each.host, each.port, each.inside) for each in events if isinstance(each, HostContacted)}
+    assert hosts == {("192.0.2.7", 8125, False), ("127.0.0.1", 8125, True)}
+
+
 def test_a_torn_line_and_a_process_that_still_runs_are_left_alone(tmp_path):
     alive = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     spool = tmp_path / "spool"

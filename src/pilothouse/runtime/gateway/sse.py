@@ -12,6 +12,7 @@ TAIL_BYTES_MAX = 256 << 10
 """An event longer than this is passed on in parts, and not read."""
 
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+BOUNDARY_BYTES_MAX = 4
 BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
@@ -29,24 +30,41 @@ class EventCutter:
     __slots__ = ("_tail",)
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes in and return those up to the last boundary, perhaps none."""
-        whole = self._tail + chunk if self._tail else chunk
-        if whole.endswith(b"\n\n"):
-            self._tail = b""
-            return whole
-        at = max((whole.rfind(end) + len(end) for end in ENDS if end in whole), default=0)
-        if len(whole) - at > TAIL_BYTES_MAX:
-            at = len(whole)
-        self._tail = whole[at:]
-        return whole[:at]
+        """Take bytes in and return those up to the last boundary, perhaps none; what waits is neither copied nor looked at again."""
+        tail = self._tail
+        if not tail:
+            if chunk.endswith(b"\n\n"):
+                return chunk
+            at = _last_end(chunk, 0)
+            tail += chunk[at:]
+            return chunk[:at] if len(tail) <= TAIL_BYTES_MAX else chunk[:at] + self.rest()
+        seen = max(0, len(tail) - BOUNDARY_BYTES_MAX + 1)
+        tail += chunk
+        at = _last_end(tail, seen)
+        if len(tail) - at > TAIL_BYTES_MAX:
+            return self.rest()
+        whole = bytes(tail[:at])
+        del tail[:at]
+        return whole
 
     def rest(self) -> bytes:
         """Return what is left at the end of the stream."""
-        tail, self._tail = self._tail, b""
-        return tail
+        rest = bytes(self._tail)
+        self._tail.clear()
+        return rest
+
+
+def _last_end(events: bytes | bytearray, begin: int) -> int:
+    """Return where the last boundary ends that does not begin before a place, or 0."""
+    last = 0
+    for end in ENDS:
+        at = events.rfind(end, begin)
+        if at >= 0:
+            last = max(last, at + len(end))
+    return last
 
 
 def event_data(events: bytes) -> Iterator[bytes]:

@@ -40,26 +40,49 @@ class _Hook:
         self.library = os.path.dirname(os.__file__)
         self.recorded = {}
         self.last = {}
-        path = f"{settings['spool']}" if self.replays else f"{settings['spool']}.{os.getpid()}"
-        self.file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        self.lineage = ""
+        self.forks = 0
+        self.flush_every = FLUSH_EVERY
+        self.knows_forks = False
+        self.open_file()
         if self.replays:
             with open(settings["draws"], encoding="utf-8") as file:
                 for source, site, ordinal, value in json.load(file):
                     self.recorded[source, site, ordinal] = value
                     self.last.setdefault(source, value)
+                    self.knows_forks = self.knows_forks or "@" in site
+
+    def open_file(self):
+        """Open the file that this process writes."""
+        spool = self.settings["spool"]
+        path = spool if self.replays else f"{spool}.{os.getpid()}"
+        self.file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
 
     def write(self, entry, now=False):
         """Keep a line; written in groups."""
         entry["run"] = self.run
         with self.lock:
             self.lines.append(json.dumps(entry))
-            if now or len(self.lines) >= FLUSH_EVERY:
+            if now or len(self.lines) >= self.flush_every:
                 self.flush()
 
+    def fork(self):
+        """Count the processes that this one forks: each has draws of its own, and the same number in a replay."""
+        self.forks += 1
+
     def leave(self):
-        """Begin anew in a forked process: what waits is its parent's to write, and so is who holds the lock."""
+        """Begin anew in a forked process: what waits is its parent's to write, and so is who holds the lock.
+
+        It has a file of its own, which its parent's end does not take from it, and each line is there at once: such a
+        process often ends without a word.
+        """
+        self.lineage = f"{self.lineage or '@'}{'.' if self.lineage else ''}{self.forks}"
+        self.forks = 0
+        self.ordinals = {}
         self.lines = []
         self.lock = threading.Lock()
+        self.flush_every = 1
+        self.open_file()
 
     def open(self, entry):
         """Write a line before what waits: setting the taps has drawn already."""
@@ -82,7 +105,9 @@ class _Hook:
             (self.library + "/asyncio", self.library + "/logging", self.library + "/threading", "<frozen")
         ):
             return real()
-        site = f"{os.path.basename(name)}:{frame.f_lineno}"
+        place = f"{os.path.basename(name)}:{frame.f_lineno}"
+        # A record from before forks were told apart has one name for the draws of all.
+        site = place if self.replays and not self.knows_forks else place + self.lineage
         key = (source, site)
         ordinal = self.ordinals.get(key, 0)
         self.ordinals[key] = ordinal + 1
@@ -261,8 +286,10 @@ def _watch(hook):
         return not text or text.startswith((scratch, *dev))
 
     def audit(event, args):
-        if event == "socket.connect":
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             address = args[1]
+            if address is None:
+                return  # it goes where the socket was connected to
             if isinstance(address, tuple):
                 port = address[1]
                 outside = address[0] not in inside or (hook.replays and port != hook.settings["port"])
@@ -382,7 +409,7 @@ def _start():
         return
     hook = _Hook(json.loads(given))
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=hook.leave)
+        os.register_at_fork(before=hook.fork, after_in_child=hook.leave)
     taps = (
         {source.split(".")[0] for source, _, _ in hook.recorded}
         if hook.replays
