@@ -89,6 +89,9 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
     tools = _each_call_once([span for span in kept if span.operation in TOOL_OPERATIONS], parents)
     first = (task, root, *kept)
     result = _result(first, root if root.parent_span_id is None else None, flags)
+    claim = _first("task_claim", first)
+    if any(span.task_claim is not None and span.task_claim != claim for span in kept):
+        flags.append("other_claims")
     end = task.end_ns if task.end_ns is not None else max(span.end_ns or span.start_ns for span in kept)
     received = [span.received_ns for span in kept]
     said = [*calls, *logs]
@@ -115,7 +118,7 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
         closed_ns=closed_ns,
         result=result,
         error_type=(task.error_type or root.error_type) if result == TaskResult.FAILED else None,
-        claim=_first("task_claim", first),
+        claim=claim,
         confidence=next((span.task_confidence for span in first if span.task_confidence is not None), None),
         spans=len(kept),
         model_calls=len(calls),

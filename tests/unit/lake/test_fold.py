@@ -188,6 +188,18 @@ def test_the_task_is_the_agent_span_nearest_to_the_root():
     assert "no_agent_span" in fold(core([span(1)])).flags
 
 
+def test_of_several_claims_the_agents_own_counts_and_the_others_are_not_passed_over_in_silence():
+    """One of fifty orders in a trace was held against the system of record, and the truth line was that one's."""
+
+    def claims(number, parent, text):
+        return span(number, parent, operation="invoke_agent", attributes={"pilothouse.task.claim": text})
+
+    row = fold(core([claims(1, None, '"a"'), claims(2, 1, '"b"')]))
+    assert (row.claim, "other_claims" in row.flags) == ('"a"', True)
+    row = fold(core([claims(1, None, '"a"'), claims(2, 1, '"a"'), span(3, 1)]))
+    assert (row.claim, row.flags) == ('"a"', [])
+
+
 def test_what_the_task_says_may_stand_on_any_span():
     spans = [
         span(1, operation="invoke_agent"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,8 +17,12 @@ from pilothouse.core.charter.powers import Action, may_act, people_who_may
 from pilothouse.errors import Conflict, Denied, PilothouseError, UnknownName, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.people.directory import people_gone
 
 __all__ = ["Directory", "Visitor", "reviewer_of"]
+
+GONE_KEPT_S = 5.0
+"""How long it is believed who has left: a request asks for it once for each agent, and whoever leaves is out this soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,7 @@ class Directory:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[str, Charter]] = {}
+        self._gone: dict[str, tuple[float, frozenset[str]]] = {}
         self._look: ContextVar[Mapping[str, Charter] | None] = ContextVar("look", default=None)
 
     @contextmanager
@@ -134,8 +140,22 @@ class Directory:
             )
         return next(iter(charters.values()))
 
+    def has_left(self, agent: str, person: str) -> bool:
+        """Return whether somebody has left, as the organisation's directory says.
+
+        Args:
+            agent: Agent id.
+            person: Person id in its charter.
+        """
+        now_s = time.monotonic()
+        kept = self._gone.get(agent)
+        if kept is None or now_s - kept[0] >= GONE_KEPT_S:
+            kept = (now_s, frozenset(people_gone(self._ledger, agent)))
+            self._gone[agent] = kept
+        return person in kept[1]
+
     def visitor(self, identity: str) -> Visitor | None:
-        """Return who an identity is, or None when no charter names it.
+        """Return who an identity is, or None when no charter names it, or the person has left.
 
         Args:
             identity: As a charter writes it, or without its scheme as a proxy hands it on.
@@ -146,7 +166,11 @@ class Directory:
         for agent, charter in self.charters().items():
             for person, entry in charter.people.items():
                 said = known(entry.identity)
-                if said is not None and identity in {said, said.partition(":")[2]}:
+                if (
+                    said is not None
+                    and identity in {said, said.partition(":")[2]}
+                    and not self.has_left(agent, person)
+                ):
                     persons[agent] = person
                     names.append(known(entry.name) or person)
                     whole = said
@@ -161,6 +185,7 @@ class Directory:
         Raises:
             UnknownName: No charter names such a person.
             Conflict: Two charters call two people by this id.
+            Denied: The person has left.
         """
         entries = [
             (person, known(entry.identity))
@@ -175,6 +200,12 @@ class Directory:
                 subject=who,
             )
         visitor = self.visitor(min(identities)) if identities else None
+        if visitor is None and identities:
+            raise Denied(
+                f"{who} has left, as the directory says",
+                remedy="`pilothouse people check --directory people.csv`, with an export that has the person, takes it back.",
+                subject=who,
+            )
         if visitor is None:
             raise UnknownName.among(
                 "person with an identity in a charter in force",
@@ -191,6 +222,7 @@ class Directory:
         return any(
             name in charters
             and name in visitor.persons
+            and not self.has_left(name, visitor.persons[name])
             and may_act(charters[name], visitor.persons[name], action)
             for name in agents
         )
@@ -218,5 +250,7 @@ class Directory:
         charter = self.charters().get(agent)
         if charter is None:
             return "whoever owns the agent"
-        names = [charter.name_of(one) for one in people_who_may(charter, action)]
+        names = [
+            charter.name_of(one) for one in people_who_may(charter, action) if not self.has_left(agent, one)
+        ]
         return " or ".join(names) or "the owner"
