@@ -180,3 +180,17 @@ def test_too_few_labels_give_no_card_and_say_how_many_are_missing(world):
     assert done.returncode == 3
     assert "a card needs 30 labels of each verdict" in done.stdout
     assert "pilothouse eval label" in done.stdout
+
+
+def test_labels_are_asked_of_the_version_that_is_named_and_of_no_other(world):
+    other = {
+        "input": {"amount": 1, "supplier": "s1"},
+        "output": {"queue": "ap-9"},
+        "expected": {"queue": "ap-1"},
+    }
+    (world.folder / "cases.answers.jsonl").write_text(json.dumps(other) + "\n", "utf-8")
+    assert len(label(world, "400")) == CASES
+    done = world("eval", "label", "--by", "sam", "--version", world.version, "--dataset", "cases.jsonl")
+    assert done.returncode == 2
+    assert f"every answer of version '{world.version}' has a label" in done.stderr
+    assert "pilothouse eval run TARGET" in " ".join(done.stderr.split())

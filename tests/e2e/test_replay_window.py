@@ -104,7 +104,11 @@ def test_a_week_is_replayed_for_a_candidate_and_the_gate_decides_with_its_shares
         "unjudgeable": 0,
         "pairs": JUDGED,
     }
-    command = shlex.split(" ".join(changed.stderr.partition("Decide: pilothouse ")[2].split()))
+    assert f"The gate counts {JUDGED} of them" in " ".join(changed.stderr.split())
+    assert "names 'routed_correctly' as metric: add the --scorer" in " ".join(changed.stderr.split())
+    command = shlex.split(
+        " ".join(changed.stderr.partition("Decide: pilothouse ")[2].partition("The gate counts")[0].split())
+    )
     decided = pilothouse(home, [*command, "--scorer", "exact", "--json"], tmp_path)
     assert decided.returncode == 1, decided.stdout
     with open_ledger(load_settings(home=home).ledger_url) as ledger:

@@ -192,10 +192,10 @@ def _write(path: Path, answers: Iterable[Answer]) -> None:
 
 
 def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Answer, ...]:
-    """Add answers; what was labelled or judged before stays."""
+    """Add answers; what was labelled or judged before stays, and what else was judged joins it."""
     by_id = {one.id: one for one in known}
     for one in fresh:
-        by_id.setdefault(one.id, one)
+        by_id[one.id] = _joined(by_id[one.id], one) if one.id in by_id else one
     return tuple(by_id.values())
 
 

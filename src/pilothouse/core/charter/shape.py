@@ -210,6 +210,8 @@ def _problem(error: ErrorDetails, values: Any) -> _Problem:
             example.replace("{ge}", str(context.get("ge"))),
         )
     value = path[-1] if "[key]" in error["loc"] else _get(values, path)
+    if kind == "string_type" and isinstance(value, tuple) and value and isinstance(value[0], str):
+        wanted, example = "single text", value[0]
     return _Problem(kind=kind, path=path, value=value, wanted=wanted, example=example)
 
 

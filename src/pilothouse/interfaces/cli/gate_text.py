@@ -53,6 +53,8 @@ def print_verdict(verdict: ReleaseVerdict) -> None:
         )
         if item.status is Status.NO_EVIDENCE and item.n_needed:
             console.print(f"  {'':<14} about {item.n_needed} cases would decide it")
+        if item.status is Status.NO_EVIDENCE and item.remedy:
+            console.print(escape(f"  {'':<14} next: {item.remedy}"))
     worse = [flip for flip in verdict.flips if flip.is_worse]
     for flip in worse[:FLIPS_SHOWN_MAX]:
         console.print(escape(f"  worse: {flip.case_id}: {flip.reason}"))

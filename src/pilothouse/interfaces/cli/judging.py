@@ -40,7 +40,9 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         by: Annotated[str, typer.Option(help="Your person id; every label names who gave it.")],
         version: Annotated[
             str | None,
-            typer.Option(help="Version whose stored answers are added: its digest, or the beginning."),
+            typer.Option(
+                help="Version whose stored answers are added, and alone asked about: its digest, or the beginning."
+            ),
         ] = None,
         dataset: Annotated[
             Path | None, typer.Option(help="Folder or file. Default: the charter's labelled dataset.")
@@ -62,14 +64,19 @@ def add_commands(group: typer.Typer, services: Services) -> None:
 
         _, folder, file = _places(dataset, charter, answers, services)
         known = read_answers(file)
+        asked = known
         if version is not None:
             with Journal(journal) as trials:
-                known = merge_answers(known, stored_answers(trials, load_dataset(folder), version))
-        queue = labelling_order(known)[:count]
+                fresh = stored_answers(trials, load_dataset(folder), version)
+            known = merge_answers(known, fresh)
+            ids = {one.id for one in fresh}
+            asked = tuple(one for one in known if one.id in ids)
+        queue = labelling_order(asked)[:count]
         if not queue:
             raise UsageError(
-                f"{str(file)!r} holds no answer without a label.",
-                remedy="Add the answers of a version: --version DIGEST.",
+                f"every answer {f'of version {version!r}' if version else f'in {str(file)!r}'} has a label.",
+                remedy="Let a version answer more cases, `pilothouse eval run TARGET` (what `gate` stopped early left out: "
+                "`gate ... --complete`), and add its answers: --version with the digest that it prints.",
                 subject=str(file),
             )
         console = Console(highlight=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from pilothouse.interfaces.cli.live_key import live_key
 from pilothouse.reports.words import plural
 
 if TYPE_CHECKING:
+    from pilothouse.core.charter.charter import Charter
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.settings import Settings
     from pilothouse.workflows.curation.replay_window import WindowReport
@@ -101,6 +102,33 @@ def replay_since(
             versions = versions_of_change(Path(in_force.path), charter, request.substitution)
         command = write_pairs(report, to, versions, judged=len(labels))
         console.print(f"{len(report.pairs)} judged runs are pairs in {to}. Decide: {command}", soft_wrap=True)
+        for line in _what_it_decides(report, charter):
+            console.print(f"  {line}", soft_wrap=True)
+
+
+def _what_it_decides(report: WindowReport, charter: Charter | None) -> list[str]:
+    """Say how many pairs the gate counts, what it needs besides, and what a pass over them is good for."""
+    from pilothouse.core.charter.answers import known
+    from pilothouse.evals.case import Split
+    from pilothouse.evals.scorers.registry import ScorerRegistry
+
+    counted = sum(pair.case.split is Split.GATE for pair in report.pairs)
+    lines = [f"The gate counts {counted} of them, labels of the others are kept for examples."]
+    if charter is None:
+        return lines
+    scorers = {one.name for one in ScorerRegistry().listing()}
+    types = {pair.case.task_type for pair in report.pairs} & set(charter.task_types)
+    metrics = {known(charter.task_types[name].metric) for name in types}
+    lines += [
+        f"The charter names {name!r} as metric: add the --scorer that your other gates have; `exact` calls another wording wrong."
+        for name in sorted(metrics - scorers - {None}, key=str)
+    ]
+    if known(charter.datasets.labelled.path):
+        lines.append(
+            "Harm that is proved over them goes on record. A pass does not: a version is released over the cases that the charter "
+            f"names, which get these labels too with `pilothouse curate cases --into {known(charter.datasets.labelled.path)}`."
+        )
+    return lines
 
 
 def _fields(report: WindowReport) -> dict[str, object]:

@@ -25,7 +25,7 @@ from pilothouse.core.verdict.verdict import Reason
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.answers import Answer, answer_id
 from pilothouse.evals.case import Case
-from pilothouse.evals.checks import Check
+from pilothouse.evals.checks import PASS_AT, Check
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
@@ -43,6 +43,7 @@ __all__ = [
     "find_judge",
     "is_fit",
     "judge_answers",
+    "label_counts",
     "stored_answers",
     "trust_judges",
 ]
@@ -70,6 +71,9 @@ IN_PRODUCTION: Final = "production:"
 
 TYPE_LABELS_MIN: Final = 20
 """Labels of a task type from which a card speaks of it: a judge of one kind of answer may be blind to another."""
+
+MODEL_JUDGE: Final = "judge"
+"""Name of our scorer that asks a model: whose stored scores are a judge's."""
 
 _OF_TYPE: Final = "labels of "
 """How the name of the count of labels of a task type begins."""
@@ -111,6 +115,9 @@ class JudgeTrust:
 def stored_answers(journal: Journal, dataset: Dataset, version: str) -> tuple[Answer, ...]:
     """Return the answers that a version gave to the cases of a dataset, as the journal has them.
 
+    What a judge said of them in a run of the gate comes with them: nobody pays for it twice, and the rare ones that it failed
+    are asked about as often as the others.
+
     Args:
         journal: Stored trials.
         dataset: The dataset.
@@ -122,6 +129,7 @@ def stored_answers(journal: Journal, dataset: Dataset, version: str) -> tuple[An
     found: dict[str, Answer] = {}
     for config in journal.configs_of(version):
         keys = {trial_key(config.digest, asked_of(case, config.address), 0): case for case in dataset.cases}
+        verdicts = _judged_before(journal, keys)
         for one in journal.trials(keys):
             case, reply = keys[one.key], one.result.reply
             if reply is None or case.family is not None:
@@ -137,6 +145,7 @@ def stored_answers(journal: Journal, dataset: Dataset, version: str) -> tuple[An
                     expected=case.expected,
                     output=reply.output,
                     version=config.version,
+                    verdicts=verdicts.get(one.key, {}),
                 ),
             )
     if not found:
@@ -146,6 +155,19 @@ def stored_answers(journal: Journal, dataset: Dataset, version: str) -> tuple[An
             subject=version,
         )
     return tuple(found.values())
+
+
+def _judged_before(journal: Journal, keys: Mapping[str, Case]) -> dict[str, dict[str, bool]]:
+    """Return what judges said of trials, by the identity of the judge, as long as the case expects the same."""
+    found: dict[str, dict[str, bool]] = {}
+    for one in journal.scores(keys):
+        if (
+            one.name == MODEL_JUDGE
+            and one.score.value is not None
+            and one.case_hash == keys[one.key].case_hash
+        ):
+            found.setdefault(one.key, {})[one.version] = one.score.value >= PASS_AT
+    return found
 
 
 def find_judge(name: str, scorer: str | None, cases: Sequence[Case], registry: ScorerRegistry) -> Scorer:
@@ -163,7 +185,7 @@ def find_judge(name: str, scorer: str | None, cases: Sequence[Case], registry: S
     if scorer is not None:
         kind, args = parse_scorer_text(scorer)
         found = registry.make(kind, args)
-    elif name in {one.name for one in registry.listing()} and name != "judge":
+    elif name in {one.name for one in registry.listing()} and name != MODEL_JUDGE:
         found = registry.make(name)
     else:
         asserted = {
@@ -216,7 +238,7 @@ async def judge_answers(
             why = score.why.value if score.why else "unscored"
             missing[why] = missing.get(why, 0) + 1
             return answer
-        return answer.model_copy(update={"verdicts": {**answer.verdicts, identity: score.value >= 0.5}})
+        return answer.model_copy(update={"verdicts": {**answer.verdicts, identity: score.value >= PASS_AT}})
 
     try:
         judged = tuple(await asyncio.gather(*(one(answer) for answer in answers)))
@@ -238,7 +260,7 @@ def card_of(answers: Sequence[Answer], identity: str, *, now: datetime) -> Judge
     strata = []
     for name, verdict in (("pass", True), ("fail", False)):
         judged = [one for one in answers if one.verdicts.get(identity) is verdict]
-        labelled = [one for one in judged if _counts(one, now)]
+        labelled = [one for one in judged if label_counts(one, now)]
         strata.append(
             Stratum(
                 name=name,
@@ -250,7 +272,7 @@ def card_of(answers: Sequence[Answer], identity: str, *, now: datetime) -> Judge
     return judge_card(strata, identity=identity)
 
 
-def _counts(answer: Answer, now: datetime) -> bool:
+def label_counts(answer: Answer, now: datetime) -> bool:
     """Whether an answer has a label that counts: neither too old, nor dated ahead, which would keep its card young."""
     return answer.at is not None and -FUTURE_MAX <= now - answer.at <= CARD_MAX_AGE
 
@@ -311,7 +333,7 @@ def card_evidence(
     kind = kind_named("judge.card")
     declared = Binding() if charter is None else binding_in_force(kind, charter, scope, InForce())
     passed, failed = card.strata
-    counted = [one for one in answers if _counts(one, at)]
+    counted = [one for one in answers if label_counts(one, at)]
     labelled_at = [one.at for one in counted if one.at is not None]
     types = Counter(one.task_type for one in counted if card.identity in one.verdicts)
     numbers = (

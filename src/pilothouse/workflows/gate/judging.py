@@ -11,13 +11,14 @@ from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.statistics.judging import JudgedMargin, judged_margin
 from pilothouse.core.statistics.sequential import GateState
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.release import CaseResult, GateRules
+from pilothouse.core.verdict.release import CaseResult, GateRules, design_effect
 from pilothouse.core.verdict.release_difference import (
     DifferenceLook,
     judge_difference,
     look_sizes,
     takes_one_look,
 )
+from pilothouse.core.verdict.release_labelled import judge_labelled_floor
 from pilothouse.core.verdict.release_level import judge_floor, level_critical
 from pilothouse.core.verdict.release_reliability import judge_reliability
 from pilothouse.core.verdict.release_trust import judge_unscored
@@ -27,6 +28,7 @@ from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case
 from pilothouse.workflows.gate.judge_cards import JudgeTrust
 from pilothouse.workflows.gate.results import Gathered
+from pilothouse.workflows.gate.run_labels import RunLabels
 
 __all__ = ["TypeJudge", "unproved"]
 
@@ -54,6 +56,7 @@ class TypeJudge:
         is_partly_judged: Whether a model judge stands beside computed checks behind some, and nowhere alone.
         goes_on: Whether every case is run, decided or not.
         trust: What is on record about the one judge of the type; None trusts none.
+        labels: What people said of the answers of this run, or None where nobody can look them up.
     """
 
     rules: GateRules
@@ -68,6 +71,7 @@ class TypeJudge:
     is_partly_judged: bool = False
     goes_on: bool = False
     trust: JudgeTrust | None = None
+    labels: RunLabels | None = None
     _states: dict[str, GateState] = field(default_factory=dict)
     _settled: dict[str, DifferenceLook] = field(default_factory=dict)
 
@@ -83,6 +87,7 @@ class TypeJudge:
         is_partly_judged: bool = False,
         goes_on: bool = False,
         trust: JudgeTrust | None = None,
+        labels: RunLabels | None = None,
     ) -> TypeJudge:
         """Plan the looks of a task type.
 
@@ -95,6 +100,7 @@ class TypeJudge:
             is_partly_judged: Whether one stands beside computed checks behind some, and nowhere alone.
             goes_on: Whether every case is run, decided or not.
             trust: What is on record about that judge.
+            labels: What people said of the answers of this run.
         """
         clusters = [case.cluster_id for case in cases]
         is_single = rules.reliable_k > 1 or takes_one_look(
@@ -111,6 +117,7 @@ class TypeJudge:
             is_partly_judged=is_partly_judged,
             goes_on=goes_on,
             trust=trust,
+            labels=labels,
             items=[] if cases else [missing],
         )
 
@@ -169,12 +176,17 @@ class TypeJudge:
             )
             open_items += not look.is_over
         sizes = [size for size in self.looks if size < self.seen] + [self.seen, len(self.cases)]
-        floor = judge_floor(results, self.rules, critical=level_critical(sizes, self.rules), is_last=is_last)
+        critical = level_critical(sizes, self.rules)
+        floor = judge_floor(results, self.rules, critical=critical, is_last=is_last)
+        labelled = self._labelled_floor(results, critical)
         reliable = judge_reliability(results, self.rules)
-        self.items += [one for one in (floor, reliable) if one is not None]
+        self.items += [one for one in (floor if labelled is None else None, reliable) if one is not None]
+        if labelled is not None and labelled.status is not Status.NO_EVIDENCE:
+            floor = labelled
         open_items += floor is not None and floor.status is Status.NO_EVIDENCE
         if self.is_judged:
             self.items = [self._seen_through_judge(one) for one in self.items]
+            self.items += [] if labelled is None else [labelled]
         elif self.is_unmeasured:
             self.items = [self._beside_judge(one) for one in self.items]
         if not self.items:
@@ -212,6 +224,24 @@ class TypeJudge:
         )
         now = next((one.status for one in self.items if one.requirement == "not_worse"), None)
         return now is not look.item.status
+
+    def _labelled_floor(self, results: Sequence[CaseResult], critical: float) -> ItemVerdict | None:
+        """Hold what people said of the answers of this run against the floor, where a judge alone scores them."""
+        if not self.is_judged or self.labels is None or not results:
+            return None
+        found = judge_labelled_floor(
+            self.labels.strata(self.cases[: self.seen], results),
+            self.rules,
+            critical=critical,
+            design_effect=design_effect([one.cluster for one in results]),
+        )
+        if found is None or found.item.status is not Status.NO_EVIDENCE:
+            return None if found is None else found.item
+        wanted = found.labels_wanted
+        remedy = "add cases to the dataset, or run those that are left with --complete"
+        if wanted is not None:
+            remedy = f"{self.labels.command} --count {wanted}, then the same gate"
+        return found.item.model_copy(update={"remedy": remedy})
 
     def _beside_judge(self, item: ItemVerdict) -> ItemVerdict:
         """Prove nothing while a judge without a card has a part in it: what it passes too easily would be called good."""

@@ -38,6 +38,7 @@ from pilothouse.workflows.gate.judge_cards import trust_judges
 from pilothouse.workflows.gate.named_sets import is_at
 from pilothouse.workflows.gate.request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate.run import GateRun
+from pilothouse.workflows.gate.run_labels import read_labels
 from pilothouse.workflows.gate.sealed_split import count_opening, sealed_marks
 from pilothouse.workflows.gateway.launch import summarize_charter
 from pilothouse.workflows.ground.check import load_charter
@@ -155,6 +156,7 @@ def open_gate(
         terms=_terms(request, charter),
         is_chartered=is_chartered,
         charter=charter,
+        labels=read_labels(dataset, journal, candidate, now),
         trust=trust_judges(book.judges(selection.cases), records, charter, now),
         notes=[
             *policy.notes,

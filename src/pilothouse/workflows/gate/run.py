@@ -34,6 +34,7 @@ from pilothouse.workflows.gate.judge_cards import JudgeTrust
 from pilothouse.workflows.gate.judging import TypeJudge, unproved
 from pilothouse.workflows.gate.request import GatePolicy, GateRequest
 from pilothouse.workflows.gate.results import FailedCheck, Gathered
+from pilothouse.workflows.gate.run_labels import RunLabels
 
 __all__ = ["GateRun"]
 
@@ -70,6 +71,7 @@ class GateRun:
         terms: Domain terms of the charter's glossary.
         is_chartered: Whether its cases and attacks are those that the charter names, where it names any.
         charter: The charter whose rules are applied, or None.
+        labels: What people said of the answers of the candidate.
     """
 
     request: GateRequest
@@ -91,6 +93,7 @@ class GateRun:
     terms: tuple[str, ...] = ()
     is_chartered: bool = True
     charter: Charter | None = None
+    labels: RunLabels | None = None
     gathered: Gathered = field(init=False)
     judges: list[TypeJudge] = field(init=False)
     _runner: Runner = field(init=False)
@@ -108,6 +111,7 @@ class GateRun:
                 is_partly_judged=self.book.is_partly_judged(self.selection.ordinary.get(name, ())),
                 goes_on=self.request.complete or self.is_first,
                 trust=self._trust_in_type(name),
+                labels=self.labels,
             )
             for name, rules in self.policy.rules.items()
         ]

@@ -268,6 +268,12 @@ def test_an_unreadable_switch_is_shown_as_written():
     assert result.findings[0].message == "stability.days: false is no whole number"
 
 
+def test_a_list_where_one_name_belongs_is_answered_with_the_name():
+    result = check(edited(("pool: ap-reviewers", "pool: [dana, sam]")))
+    assert result.findings[0].message == "reviewers.pool: a list of 2 is no single text"
+    assert result.findings[0].remedy == "Write for example dana."
+
+
 def opened(value, keys):
     if not keys:
         return "?"
