@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from pilothouse.core.evidence.trial_trace import trial_trace
+
 if TYPE_CHECKING:
     from pilothouse.evals.case import Case
 
@@ -20,6 +22,7 @@ __all__ = [
     "TrialContext",
     "TrialStatus",
     "asked_of",
+    "traceparent_of",
     "trial_key",
 ]
 
@@ -124,7 +127,7 @@ class TrialContext:
     @property
     def traceparent(self) -> str:
         """W3C trace context of the trial, so that its trace can be found again."""
-        return f"00-{self.key[:32]}-{self.key[32:48]}-01"
+        return traceparent_of(self.key)
 
     def headers(self) -> dict[str, str]:
         """Return the headers that tie outgoing calls to this trial.
@@ -134,6 +137,15 @@ class TrialContext:
             ['Idempotency-Key', 'traceparent']
         """
         return {"traceparent": self.traceparent, "Idempotency-Key": self.key}
+
+
+def traceparent_of(key: str) -> str:
+    """Return the trace context under which a trial asks an agent, or a judge is asked about it: no work of the agent.
+
+    Args:
+        key: A SHA-256 in hex.
+    """
+    return f"00-{trial_trace(key)}-{key[32:48]}-01"
 
 
 def asked_of(case: Case, address: str) -> str:

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, TaskResult, TaskState
+from pilothouse.core.evidence.trial_trace import TRIAL, is_trial
 from pilothouse.lake.columns import TIME_FUTURE, TIME_INVERTED, CoreSpan, TaskRow
 from pilothouse.lake.limits import TRACE_SPANS_MAX
 from pilothouse.lake.semconv import TOOL_OPERATIONS, is_model_call
@@ -108,7 +109,7 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
         task_type=_first("task_type", first) or UNDECLARED_TASK_TYPE,
         conversation_id=_first("conversation_id", first),
         user_id=_first("user_id", first),
-        environment=_first("environment", first),
+        environment=TRIAL if is_trial(task.trace_id) else _first("environment", first),
         source=root.source,
         start_ns=task.start_ns,
         end_ns=max(end, task.start_ns),

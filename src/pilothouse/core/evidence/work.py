@@ -10,6 +10,7 @@ from typing import Final
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.trial_trace import TRIAL
 
 __all__ = ["PRODUCTION", "WINDOW_DEFAULT", "WINDOW_MAX", "window_of", "work_environments", "work_of"]
 
@@ -31,14 +32,14 @@ def window_of(charter: Charter, name: str) -> timedelta:
 
 
 def work_environments(charter: Charter) -> frozenset[str | None]:
-    """Return the environments whose tasks count; None among them, for agents that name none.
+    """Return the environments whose tasks count; None among them, for agents that name none. Trials of ours never do.
 
     Args:
         charter: The charter in force; it may say that the pilot runs in staging.
     """
     pilot = charter.phase("pilot")
     said = None if pilot is None or pilot.environment is None else known(pilot.environment)
-    return frozenset({None, PRODUCTION, said or _PILOT})
+    return frozenset({None, PRODUCTION, said or _PILOT}) - {TRIAL}
 
 
 def work_of(charter: Charter, tasks: Iterable[Task]) -> list[Task]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from pilothouse.evals.score import Score, ScoreStatus, Unscored, unscored
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.evals.targets.chat_endpoint import KEY_VARIABLE, ChatAnswer, ChatClient, TokenPrice
 from pilothouse.evals.targets.target import AgentFailed, TargetUnreachable
-from pilothouse.evals.trial import Result
+from pilothouse.evals.trial import Result, traceparent_of
 
 __all__ = ["ModelJudge", "judge"]
 
@@ -93,12 +94,14 @@ class ModelJudge:
             expected=_fenced(case.expected),
             output=_fenced(result.reply.output),
         )
+        asked = {"traceparent": traceparent_of(hashlib.sha256(prompt.encode()).hexdigest())}
         problem = ""
         for _attempt in range(ATTEMPTS_MAX):
             try:
                 answer = await self._client.ask(
                     [{"role": "user", "content": prompt}],
                     timeout_s=self._timeout_s,
+                    headers=asked,
                     response_format=SCHEMA,
                     **PARAMETERS,
                 )
