@@ -256,19 +256,25 @@ def _counts(record: Json) -> tuple[int, int, int, int]:
 
 
 def _zero(record: Json, least: int) -> str:
-    good, bad, unknown, _ = _counts(record)
+    good, bad, unknown, n = _counts(record)
     if bad:
         return "breached"
-    return "proved" if good + bad >= least and not unknown else "open"
+    return "proved" if (good + bad) * _worth(record) // n >= least and not unknown else "open"
+
+
+def _worth(record: Json) -> int:
+    """Independent cases that those of a rate are worth, where turns of one conversation are among them."""
+    return int(min(max(record["counts"].get("worth", record["n"]), 1), record["n"]))
 
 
 def _floor(record: Json, bound: float, *, stream: bool) -> str:
     good, bad, unknown, n = _counts(record)
     if good + bad == 0:
         return "open"
-    if jeffreys_lower(good, n, LEVEL) >= bound - TOLERANCE:
+    worth = _worth(record)
+    if jeffreys_lower(good * worth // n, worth, LEVEL) >= bound - TOLERANCE:
         return "proved"
-    beyond = jeffreys_upper(good + unknown, n, LEVEL) < bound
+    beyond = jeffreys_upper(-(-(good + unknown) * worth // n), worth, LEVEL) < bound
     return ("unknown" if stream else "breached") if beyond else "open"
 
 
@@ -276,9 +282,10 @@ def _ceiling(record: Json, bound: float, *, stream: bool) -> str:
     good, bad, unknown, n = _counts(record)
     if good + bad == 0:
         return "open"
-    if jeffreys_upper(bad + unknown, n, LEVEL) <= bound + TOLERANCE:
+    worth = _worth(record)
+    if jeffreys_upper(-(-(bad + unknown) * worth // n), worth, LEVEL) <= bound + TOLERANCE:
         return "proved"
-    beyond = jeffreys_lower(bad, n, LEVEL) > bound
+    beyond = jeffreys_lower(bad * worth // n, worth, LEVEL) > bound
     return ("unknown" if stream else "breached") if beyond else "open"
 
 

@@ -121,7 +121,7 @@ def make_outcomes(tasks: tuple[Task, ...], seed: int = 11) -> dict[str, Outcome]
             status=status,
             found="no posting with this number" if status is OutcomeStatus.CONTRADICTED else "posting found",
             critical=None,
-            verifier=f"verifiers.erp:check@sha256:{VERSION}",
+            verifier=f"verifiers.erp:routing_matches@sha256:{VERSION}",
             verified_at=NOW - timedelta(hours=1),
         )
     return found

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["UNKNOWN", "WARNINGS", "Basis", "Binding", "Evidence", "Scope", "Source"]
+__all__ = ["UNKNOWN", "WARNINGS", "WORTH", "Basis", "Binding", "Evidence", "Scope", "Source"]
 
 RATE_SUM_TOLERANCE = 1e-9
 """How far a stated value may lie from good/n before the record contradicts itself."""
@@ -22,6 +22,9 @@ WARNINGS = "warnings"
 
 UNKNOWN = "unknown"
 """Name among `counts` of what nobody could tell: a fact with some and without `passed` neither passed nor failed."""
+
+WORTH = "worth"
+"""Name among `counts` of the independent cases that those of a rate are worth, where turns of one conversation are among them."""
 
 
 class Basis(StrEnum):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pilothouse.core.charter.review_need import NEED_PATHS
 from pilothouse.core.evidence.kind import Form, make_kind
 
 __all__ = ["PEOPLE", "SIGNATURES"]
@@ -27,7 +28,8 @@ PEOPLE = (
         "The roster",
         _F,
         "S:operations",
-        "Whether minutes and answers suffice, from before the first task.",
+        "Whether minutes and answers suffice.",
+        terms=NEED_PATHS,
     ),
     make_kind("review.held", "The review", _F, "", "Whether the review took place and left minutes."),
     make_kind("budget.spent", "The budget", _F, "S:budgets", "Whether spending is inside the budget."),

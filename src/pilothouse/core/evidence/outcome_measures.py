@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.together import worth_of
 
 __all__ = [
     "answer_term",
@@ -40,8 +41,20 @@ def _ids(outcomes: Sequence[Outcome], *statuses: OutcomeStatus) -> tuple[str, ..
     return tuple(outcome.trace_id for outcome in outcomes if outcome.status in statuses)
 
 
+def _worth(tasks: Sequence[Task], wrong: Collection[str], right: Collection[str]) -> dict[str, int]:
+    """Return what answers about tasks are worth, where some are turns of one conversation."""
+    conversations = {task.trace_id: task.conversation for task in tasks}
+    counted = [*wrong, *right]
+    good = [False] * len(wrong) + [True] * len(right)
+    return worth_of(good, [conversations.get(one) for one in counted])
+
+
 def _claims(
-    kind: str, outcomes: Sequence[Outcome], bad: OutcomeStatus, *good: OutcomeStatus
+    kind: str,
+    tasks: Sequence[Task],
+    outcomes: Sequence[Outcome],
+    bad: OutcomeStatus,
+    *good: OutcomeStatus,
 ) -> Measurement | None:
     wrong, right = _ids(outcomes, bad), _ids(outcomes, *good)
     if not wrong and not right:
@@ -52,15 +65,15 @@ def _claims(
         n=len(wrong) + len(right),
         good=len(right),
         items=wrong,
-        counts={"pending": pending} if pending else {},
+        counts=({"pending": pending} if pending else {}) | _worth(tasks, wrong, right),
     )
 
 
 def measure_discrepancy(
-    _charter: Charter, _name: str | None, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+    _charter: Charter, _name: str | None, tasks: Sequence[Task], outcomes: Sequence[Outcome]
 ) -> Measurement | None:
     """Count contradicted claims among those that the system of record answers."""
-    return _claims("discrepancy", outcomes, OutcomeStatus.CONTRADICTED, OutcomeStatus.VERIFIED)
+    return _claims("discrepancy", tasks, outcomes, OutcomeStatus.CONTRADICTED, OutcomeStatus.VERIFIED)
 
 
 def measure_unverifiable(
@@ -80,6 +93,7 @@ def measure_unverifiable(
     """
     found = _claims(
         "unverifiable",
+        tasks,
         outcomes,
         OutcomeStatus.UNVERIFIABLE,
         OutcomeStatus.VERIFIED,
@@ -90,16 +104,19 @@ def measure_unverifiable(
         return found
     settled = {outcome.trace_id for outcome in outcomes if outcome.status is not OutcomeStatus.PENDING}
     over_ns = at_ns - term // timedelta(microseconds=1) * 1_000
-    unknown = sum(
-        says_done(task)
+    late = [
+        task.trace_id
+        for task in tasks
+        if says_done(task)
         and task.end_ns < over_ns
         and task.trace_id not in settled
         and not is_erased(task.claim)
-        for task in tasks
-    )
-    return (
-        replace(found, n=found.n + unknown, counts={**found.counts, "unknown": unknown}) if unknown else found
-    )
+    ]
+    if not late:
+        return found
+    right = _ids(outcomes, OutcomeStatus.VERIFIED, OutcomeStatus.CONTRADICTED)
+    worth = _worth(tasks, [*found.items, *late], right)
+    return replace(found, n=found.n + len(late), counts={**found.counts, "unknown": len(late), **worth})
 
 
 def answer_term(charter: Charter, name: str) -> timedelta | None:
@@ -112,12 +129,12 @@ def answer_term(charter: Charter, name: str) -> timedelta | None:
 
 
 def measure_quality(
-    charter: Charter, name: str, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+    charter: Charter, name: str, tasks: Sequence[Task], outcomes: Sequence[Outcome]
 ) -> Measurement | None:
     """Count confirmed claims, where the system of record is the metric of the task type."""
     if not quality_is_outcome(charter, name):
         return None
-    return _claims("quality", outcomes, OutcomeStatus.CONTRADICTED, OutcomeStatus.VERIFIED)
+    return _claims("quality", tasks, outcomes, OutcomeStatus.CONTRADICTED, OutcomeStatus.VERIFIED)
 
 
 def measure_sampling(
@@ -132,7 +149,7 @@ def measure_sampling(
 
 
 def measure_critical(
-    _charter: Charter, _name: str | None, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+    _charter: Charter, _name: str | None, tasks: Sequence[Task], outcomes: Sequence[Outcome]
 ) -> Measurement | None:
     """Count tasks with a mistake that must never happen among those the system of record answers."""
     looked = [
@@ -152,4 +169,9 @@ def measure_critical(
         good=len(looked) - len(wrong),
         detail=f"{', '.join(names)}{first}",
         items=tuple(outcome.trace_id for outcome in wrong),
+        counts=_worth(
+            tasks,
+            [outcome.trace_id for outcome in wrong],
+            [outcome.trace_id for outcome in looked if outcome.critical is None],
+        ),
     )

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 
-__all__ = ["replaces", "standing_outcome", "standing_outcomes"]
+__all__ = ["answers_in_force", "replaces", "standing_outcome", "standing_outcomes"]
 
 
 def standing_outcome(task: Task, outcome: Outcome | None) -> Outcome | None:
@@ -73,6 +75,32 @@ def standing_outcomes(tasks: Iterable[Task], outcomes: Iterable[Outcome]) -> dic
         elif outcome.status is not OutcomeStatus.VERIFIED:
             found[outcome.trace_id] = outcome
     return found
+
+
+def answers_in_force(charter: Charter, outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes that count under a charter: what another verifier confirmed says nothing of the one it names now.
+
+    What was found wrong stays, whoever found it. An answer of another form of the same function counts on: a comment in its
+    file is no other question.
+
+    Args:
+        charter: The charter in force.
+        outcomes: Outcomes in any order.
+    """
+    return [one for one in outcomes if _is_wrong(one) or not _is_of_another(charter, one)]
+
+
+def _is_wrong(outcome: Outcome) -> bool:
+    return outcome.status is OutcomeStatus.CONTRADICTED or outcome.critical is not None
+
+
+def _is_of_another(charter: Charter, outcome: Outcome) -> bool:
+    terms = charter.task_types.get(outcome.task_type)
+    asked, named, _digest = outcome.verifier.partition("@sha256:")
+    if terms is None or not named:  # no function of a charter gave it
+        return False
+    verifier = known(terms.verifier)
+    return verifier is None or known(verifier.use) != asked
 
 
 def replaces(later: Outcome, stored: Outcome) -> bool:

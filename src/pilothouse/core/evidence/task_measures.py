@@ -11,6 +11,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
+from pilothouse.core.evidence.together import worth_of
 from pilothouse.core.statistics.quantities import mean_bounds, quantile_bounds
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 
@@ -51,7 +52,10 @@ def measure_completion(
         n=len(ended),
         good=len(_of(ended, TaskResult.COMPLETED)),
         items=tuple(task.trace_id for task in _of(ended, TaskResult.FAILED, TaskResult.REFUSED)),
-        counts={"unknown": len(_of(ended, TaskResult.UNKNOWN))},
+        counts={"unknown": len(_of(ended, TaskResult.UNKNOWN))}
+        | worth_of(
+            [task.result is TaskResult.COMPLETED for task in ended], [task.conversation for task in ended]
+        ),
     )
 
 
@@ -67,7 +71,11 @@ def measure_escalation(
         n=len(tasks),
         good=len(tasks) - len(given) - len(silent),
         items=tuple(task.trace_id for task in given),
-        counts={"unknown": len(silent)},
+        counts={"unknown": len(silent)}
+        | worth_of(
+            [task.result not in {TaskResult.ESCALATED, TaskResult.UNKNOWN} for task in tasks],
+            [task.conversation for task in tasks],
+        ),
     )
 
 

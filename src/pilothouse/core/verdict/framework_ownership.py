@@ -145,7 +145,7 @@ OWNERSHIP = (
     Requirement(
         id="OWN-7",
         statement="Operations exist and suffice",
-        asks="a roster from before the first counted task, with enough minutes, that answers in time",
+        asks="a team that answers in time, and reviews at their accepted limits within 80 % of the reviewers' minutes",
         gates=("1",),
         who=("A:incident_response",),
         remedy="pilothouse drill page",

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pilothouse.core.evidence.evidence import UNKNOWN, Evidence
+from pilothouse.core.evidence.evidence import UNKNOWN, WORTH, Evidence
 from pilothouse.core.statistics.intervals import (
     anytime_interval,
     cases_to_prove_ceiling,
@@ -150,18 +150,33 @@ def assess(rule: Rule, bound: float, record: Evidence, *, level: float = LEVEL) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rate:
-    """Counts of a rate: what is surely good, surely bad, and neither."""
+    """Counts of a rate: what is surely good, surely bad, and neither; and the independent cases that all are worth."""
 
     good: int
     bad: int
     unknown: int
     n: int
+    worth: int
+
+    @property
+    def told(self) -> int:
+        """Cases that say what they are."""
+        return self.good + self.bad
+
+    def at_least(self, cases: int) -> int:
+        """How many cases are worth, and rather too little."""
+        return cases * self.worth // self.n
+
+    def at_most(self, cases: int) -> int:
+        """How many cases are worth, and rather too much."""
+        return -(-cases * self.worth // self.n)
 
 
 def _rate(record: Evidence) -> _Rate:
     good = record.good or 0
     unknown = min(record.counts.get("unknown", 0), record.n - good)
-    return _Rate(good=good, bad=record.n - good - unknown, unknown=unknown, n=record.n)
+    worth = min(max(record.counts.get(WORTH, record.n), 1), record.n)
+    return _Rate(good=good, bad=record.n - good - unknown, unknown=unknown, n=record.n, worth=worth)
 
 
 def _estimate(found: Estimate | NotEnoughEvidence) -> Estimate:
@@ -172,13 +187,25 @@ def _estimate(found: Estimate | NotEnoughEvidence) -> Estimate:
     return found
 
 
+def _shown(rate: _Rate, cases: int) -> Estimate:
+    """Return the rate of cases among those that say what they are, with the interval of what these are worth."""
+    told = max(1, rate.at_most(rate.told))
+    return _estimate(jeffreys_interval(min(round(cases * rate.worth / rate.n), told), told))
+
+
 def _unknown_words(rate: _Rate, kind: str) -> str:
     what = (
         "still have no answer though their time for one is over"
         if kind == "unverifiable"
         else "do not say how they ended"
     )
-    return f"{rate.unknown:,} of {rate.n:,} {what}" if rate.unknown else ""
+    silent = f"{rate.unknown:,} of {rate.n:,} {what}" if rate.unknown else ""
+    alike = (
+        f"turns of one conversation fail together: {rate.n:,} are worth {rate.worth:,}"
+        if rate.worth < rate.n
+        else ""
+    )
+    return "; ".join(filter(None, (silent, alike)))
 
 
 def _in_all(rate: _Rate, further: int | None) -> int | None:
@@ -186,32 +213,31 @@ def _in_all(rate: _Rate, further: int | None) -> int | None:
 
     A case that does not say counts against the proof, so it counts here as well.
     """
-    told = rate.good + rate.bad
-    return None if further is None else told + math.ceil(further * told / rate.n)
+    return None if further is None else rate.told + math.ceil(further * rate.told / rate.worth)
 
 
 def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessment:
     rate = _rate(record)
-    told = rate.good + rate.bad
+    told = rate.told
     if told == 0:
         return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate, record.kind))
     value = rate.good / told
-    shown = _estimate(jeffreys_interval(rate.good, told))
+    shown = _shown(rate, rate.good)
     lost = (1 - value) / (1 - bound) if bound < 1 else math.inf
-    at_best = rate.good + rate.unknown
+    at_best = rate.at_most(rate.good + rate.unknown)
     upper = (
-        _estimate(anytime_interval(at_best, rate.n, LEVEL)).high
+        _estimate(anytime_interval(at_best, rate.worth, LEVEL)).high
         if rule.stream
-        else jeffreys_upper(at_best, rate.n, LEVEL)
+        else jeffreys_upper(at_best, rate.worth, LEVEL)
     )
     proof = Proof.OPEN
     if upper < bound:
         proof = Proof.BREACHED
-    elif jeffreys_lower(rate.good, rate.n, level) >= bound:
+    elif jeffreys_lower(rate.at_least(rate.good), rate.worth, level) >= bound:
         proof = Proof.PROVED
     needed = None
     if proof is Proof.OPEN and 0 < bound < 1:
-        further = cases_to_prove_floor(bound, rate.good / rate.n, level, have=rate.n)
+        further = cases_to_prove_floor(bound, rate.good / rate.n, level, have=rate.worth)
         needed = _in_all(rate, further)
     return Assessment(
         proof=proof,
@@ -228,24 +254,25 @@ def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessm
 
 def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Assessment:
     rate = _rate(record)
-    told = rate.good + rate.bad
+    told = rate.told
     if told == 0:
         return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate, record.kind))
     value = rate.bad / told
-    shown = _estimate(jeffreys_interval(rate.bad, told))
+    shown = _shown(rate, rate.bad)
+    surely_bad, maybe_bad = rate.at_least(rate.bad), rate.at_most(rate.bad + rate.unknown)
     lower = (
-        _estimate(anytime_interval(rate.bad, rate.n, LEVEL)).low
+        _estimate(anytime_interval(surely_bad, rate.worth, LEVEL)).low
         if rule.stream
-        else jeffreys_lower(rate.bad, rate.n, LEVEL)
+        else jeffreys_lower(surely_bad, rate.worth, LEVEL)
     )
     proof = Proof.OPEN
     if lower > bound:
         proof = Proof.BREACHED
-    elif jeffreys_upper(rate.bad + rate.unknown, rate.n, level) <= bound:
+    elif jeffreys_upper(maybe_bad, rate.worth, level) <= bound:
         proof = Proof.PROVED
     needed = None
     if proof is Proof.OPEN and bound < 1:
-        further = cases_to_prove_ceiling(bound, (rate.bad + rate.unknown) / rate.n, level, have=rate.n)
+        further = cases_to_prove_ceiling(bound, (rate.bad + rate.unknown) / rate.n, level, have=rate.worth)
         needed = _in_all(rate, further)
     return Assessment(
         proof=proof,
@@ -262,13 +289,13 @@ def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Ass
 
 def _zero(least: int, record: Evidence) -> Assessment:
     rate = _rate(record)
-    told = rate.good + rate.bad
+    told = rate.told
     if told == 0:
         return Assessment(
             proof=Proof.OPEN, n=0, n_needed=least, share_lost=1.0, why=_unknown_words(rate, record.kind)
         )
     if rate.bad:
-        shown = _estimate(jeffreys_interval(rate.bad, told))
+        shown = _shown(rate, rate.bad)
         return Assessment(
             proof=Proof.BREACHED,
             value=rate.bad / told,
@@ -278,16 +305,18 @@ def _zero(least: int, record: Evidence) -> Assessment:
             share_lost=math.inf,
             method=str(shown.method),
         )
-    bounded = _estimate(failure_upper_bound(0, told))
-    enough = told >= least and not rate.unknown
+    worth = max(1, rate.at_least(told))
+    bounded = _estimate(failure_upper_bound(0, worth))
+    enough = worth >= least and not rate.unknown
+    asked = math.ceil(least * rate.n / rate.worth)
     return Assessment(
         proof=Proof.PROVED if enough else Proof.OPEN,
         value=0.0,
         low=0.0,
         high=bounded.high,
         n=told,
-        n_needed=None if enough else max(least, told + rate.unknown),
-        share_lost=0.0 if enough else max(0.0, 1 - told / least),
+        n_needed=None if enough else max(asked, told + rate.unknown),
+        share_lost=0.0 if enough else max(0.0, 1 - worth / least),
         method=str(bounded.method),
         why=_unknown_words(rate, record.kind),
     )

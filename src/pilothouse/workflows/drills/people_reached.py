@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -11,7 +12,9 @@ from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentSta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import DUTIES
+from pilothouse.core.charter.review_need import review_minutes
 from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import Denied, UsageError
 from pilothouse.ports.contacts import Message
 from pilothouse.ports.controls import Pause
@@ -30,6 +33,9 @@ from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.incidents.alerts import Firing
 
 __all__ = ["drill_owner_powers", "drill_page", "drill_runbook"]
+
+NEED_SHARE_MAX = 0.8
+"""Share of the reviewers' minutes that may be planned: a fifth is for days with more than the mean, and for who is away (OWN-7)."""
 
 
 def drill_page(
@@ -79,9 +85,25 @@ def drill_page(
     done = room.work.now()
     team = known(charter.operations.team) or ()
     staffed = bool(team) and (known(charter.operations.minutes_per_day) or 0) > 0
-    record_drill(room, charter, "roster", done, passed=staffed and "1" not in silent and passed, said=said)
+    suffices, need = _review_need(charter)
+    answered = staffed and "1" not in silent and passed
+    roster = suffices if answered else False
+    record_drill(room, charter, "roster", done, passed=roster, said=f"{said} {need}")
     record_drill(room, charter, "drill.page", done, passed=passed, said=said)
     return DrillResult(name="page", passed=passed, sentence=said, incidents=tuple(numbers))
+
+
+def _review_need(charter: Charter) -> tuple[bool | None, str]:
+    """Return whether reviewers have the minutes that reviews need, None where the charter does not say, and what was compared."""
+    minutes, roster = review_minutes(charter), known(charter.reviewers.minutes_per_day)
+    if minutes is None or roster is None:
+        return None, "The charter leaves open how many minutes reviews need or have."
+    need = math.fsum(minutes.values())
+    said = f"Reviews at their accepted limits need {need:,.0f} minutes a day of the {roster:,.0f} that reviewers have"
+    return (
+        need <= NEED_SHARE_MAX * roster,
+        f"{said}; at most {percentage(NEED_SHARE_MAX, decimals=0)} may be planned.",
+    )
 
 
 def drill_runbook(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import UNKNOWN, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.workflows.ground.control_room import ControlRoom
 
@@ -38,7 +38,7 @@ def record_drill(
     name: str,
     now: datetime,
     *,
-    passed: bool,
+    passed: bool | None,
     said: str,
     scope: Scope = Scope(),  # noqa: B008 - frozen, so that one for all calls is as good as a new one
     person: str | None = None,
@@ -50,7 +50,7 @@ def record_drill(
         charter: The charter in force.
         name: Kind of evidence.
         now: The moment, aware UTC.
-        passed: Whether everything happened that had to.
+        passed: Whether everything happened that had to; None where nobody knows.
         said: What happened, with its numbers.
         scope: Part that the kind is about.
         person: Person that the kind is about, or None.
@@ -67,6 +67,7 @@ def record_drill(
                 window_to=now,
                 n=1,
                 passed=passed,
+                counts={UNKNOWN: 1} if passed is None else {},
                 detail=said[:2_000],
                 source=Source(command="pilothouse drill"),
                 recorded_at=now,

@@ -14,6 +14,7 @@ from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
+from pilothouse.core.evidence.standing import answers_in_force
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import window_of, work_of
 from pilothouse.core.statistics.clusters import DesignEffect, label_design_effect
@@ -108,7 +109,7 @@ def _quality_evidence(
     silent = {one.item.trace_id: one for one in drawn if _is_silent(one, now)}
     is_heard = len(labelled) >= RESPONSE_MIN * (len(labelled) + len(silent))
     outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
-    found = {outcome.trace_id: outcome for outcome in outcomes}
+    found = {outcome.trace_id: outcome for outcome in answers_in_force(charter, outcomes)}
     judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
     names, placed = strata_of(charter, name, tasks, found, judged)
     strata_with = partial(_strata, names, placed, labelled, silent)

@@ -23,6 +23,7 @@ from pilothouse.core.evidence.fold import (
 from pilothouse.core.evidence.further_cost import with_further_costs
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.score import fold_scores
+from pilothouse.core.evidence.standing import answers_in_force
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -284,7 +285,7 @@ class _Traffic:
         return cls(
             tasks=tasks,
             elsewhere=elsewhere,
-            outcomes=[one for one in outcomes if one.trace_id not in tried],
+            outcomes=[one for one in answers_in_force(charter, outcomes) if one.trace_id not in tried],
             windows=windows,
             longest=longest,
             volume=volume,

@@ -14,6 +14,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ReviewSource
 from pilothouse.core.evidence.score import Score
+from pilothouse.core.evidence.standing import answers_in_force
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.type_day import OVERRIDE, TypeDay, fold_type_days
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
@@ -198,7 +199,8 @@ class DayReader:
             one.tasks.append(task)
             one.by_type.setdefault(task.task_type, []).append(task)
         days_of = {task.trace_id: one for one in kept.values() for task in one.tasks}
-        for outcome in installation.ledger.outcomes(agent, from_ns=low, to_ns=high):
+        answers = installation.ledger.outcomes(agent, from_ns=low, to_ns=high)
+        for outcome in answers_in_force(self._charter, answers):
             if outcome.trace_id in days_of:
                 days_of[outcome.trace_id].outcomes[outcome.trace_id] = outcome
         if days_of and self._is_judged:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from evidence_made import load_charter
 
 from pilothouse.core.evidence.claim import ERASED_CLAIM, erased_claim, is_erased
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
-from pilothouse.core.evidence.standing import replaces, standing_outcome, standing_outcomes
+from pilothouse.core.evidence.standing import answers_in_force, replaces, standing_outcome, standing_outcomes
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.truth import count_truth
 from pilothouse.testing import EXAMPLE_NOW, example_task
@@ -108,3 +109,33 @@ def test_erased_claims_go_on_to_agree_or_not_and_nothing_takes_their_place():
     assert erased_claim(TASK.claim, None) == ERASED_CLAIM
     for erased in (same, other, replace(same, status=OutcomeStatus.PENDING)):
         assert not replaces(CONFIRMED, erased)
+
+
+NAMED = "verifiers.erp:routing_matches@sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("verifier", "fields", "counts"),
+    [
+        (NAMED, {}, True),
+        (NAMED.replace("0", "1"), {}, True),  # a comment in its file
+        (NAMED.replace("routing_matches", "says_yes"), {}, False),
+        (NAMED.replace("routing_matches", "says_yes"), {"status": OutcomeStatus.UNVERIFIABLE}, False),
+        (NAMED.replace("routing_matches", "says_yes"), {"status": OutcomeStatus.CONTRADICTED}, True),
+        (NAMED.replace("routing_matches", "says_yes"), {"critical": "paid_twice"}, True),
+        (NAMED.replace("routing_matches", "says_yes"), {"task_type": "of no charter"}, True),
+        ("drill", {}, True),
+    ],
+)
+def test_what_another_verifier_confirmed_does_not_count(verifier, fields, counts):
+    asked = replace(CONFIRMED, **{"task_type": "po_invoice", "verifier": verifier, **fields})
+    assert answers_in_force(load_charter(), [asked]) == ([asked] if counts else [])
+
+
+@pytest.mark.parametrize("verifier", ["?", None])
+def test_where_the_charter_names_no_verifier_none_has_confirmed_anything(verifier):
+    charter = load_charter()
+    terms = charter.task_types["po_invoice"]
+    named = {**charter.task_types, "po_invoice": terms.model_copy(update={"verifier": verifier})}
+    asked = replace(CONFIRMED, task_type="po_invoice", verifier=NAMED)
+    assert answers_in_force(charter.model_copy(update={"task_types": named}), [asked]) == []

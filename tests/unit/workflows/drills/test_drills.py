@@ -212,6 +212,26 @@ def test_the_page_drill_proves_the_path_level_by_level(room, stage, web):
     assert [one.status for one in item(room, "OWN-7", "")] == [Status.HOLDS]
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({"po_invoice": 192.0}, Status.HOLDS, "need 192 minutes a day of the 240 that reviewers have"),
+        ({"po_invoice": 192.1}, Status.BREACHED, "at most 80 % may be planned"),
+        (None, Status.NO_EVIDENCE, "leaves open how many minutes reviews need or have"),
+    ],
+)
+def test_the_roster_must_have_the_minutes_that_reviews_need(room, stage, web, monkeypatch, case):
+    minutes, status, said = case
+    monkeypatch.setattr("pilothouse.workflows.drills.people_reached.review_minutes", lambda _: minutes)
+    for person in ("sam", "kim", "dana", "vp", "lee"):
+        reach(room, person, web.url)
+    take(room, stage, {1: "kim", 2: "dana", 3: "vp"})
+    assert drill_page(room, AGENT, wait_s=15, tell=lambda _text: None, pace=stage.pace).passed
+    assert [one.status for one in item(room, "OWN-7", "")] == [status]
+    (roster,) = room.installation.ledger.evidence(AGENT, kinds=["roster"])
+    assert said in roster.detail
+
+
 def test_a_level_that_stays_silent_breaches_the_path(room, stage, web):
     reach(room, "sam", web.url)
     take(room, stage, {1: "sam"})

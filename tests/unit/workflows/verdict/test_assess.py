@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -459,3 +460,23 @@ def test_a_past_moment_is_judged_by_the_charter_of_that_time(installation, file)
     accept_file(installation.ledger, file, NOW - HOUR, actor="test")
     assert assess(installation, AGENT, NOW - 2 * HOUR, freeze=False).in_force.number == 1
     assert assess(installation, AGENT, NOW - HOUR, freeze=False).in_force.number == 2
+
+
+def test_after_the_verifier_is_edited_what_the_old_one_confirmed_counts_no_more(installation, file):
+    add_tasks(installation, 400)
+    asked = [
+        replace(one, verifier="verifiers.erp:routing_matches@sha256:" + "0" * 64)
+        for one in installation.ledger.outcomes(AGENT, from_ns=0, to_ns=ns(NOW))
+    ]
+    installation.ledger._outcomes.update({one.trace_id: one for one in asked})
+    before = assess(installation, AGENT, NOW, freeze=False)
+    assert item(before, "MON-7", task_type="po_invoice", part="contradicted").status is Status.HOLDS
+    text = file.read_text(encoding="utf-8").replace("verifiers.erp:routing_matches", "verifiers.erp:says_yes")
+    file.write_text(text, encoding="utf-8")
+    accept_file(installation.ledger, file, NOW, actor="test")
+    after = assess(installation, AGENT, NOW, freeze=False)
+    for requirement, part in (("MON-7", "contradicted"), ("MON-2", "rate"), ("MON-2", "critical")):
+        found = item(after, requirement, task_type="po_invoice", part=part)
+        assert found.status is Status.NO_EVIDENCE, (requirement, part)
+    (truth, *_) = after.truth
+    assert (truth.agrees, truth.not_asked) == (0, 400)

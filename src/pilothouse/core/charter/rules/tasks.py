@@ -10,9 +10,9 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
+from pilothouse.core.charter.review_need import review_minutes
 from pilothouse.core.charter.rules.arithmetic import cases_to_prove, jeffreys_proves
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
-from pilothouse.core.charter.tasks import TaskType
 
 __all__ = ["CHECKS", "NO_THRESHOLD", "RULES"]
 
@@ -163,13 +163,10 @@ def _check_proofs(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
 def _check_reviewers(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield the task type whose routing asks for more review hours than the roster has."""
     del facts
-    per_day, minutes = known(charter.target_volume.per_day), known(charter.reviewers.minutes_per_item)
-    roster = known(charter.reviewers.minutes_per_day)
-    if per_day is None or minutes is None or roster is None:
+    minutes, roster = review_minutes(charter), known(charter.reviewers.minutes_per_day)
+    if minutes is None or roster is None:
         return
-    hours = {
-        name: per_day * _reviewed_share(terms) * minutes / 60 for name, terms in charter.task_types.items()
-    }
+    hours = {name: one / 60 for name, one in minutes.items()}
     total = math.fsum(hours.values())
     if hours and total > roster / 60:
         name = max(hours, key=lambda key: (hours[key], key))
@@ -220,13 +217,6 @@ def _amounts(charter: Charter) -> Iterator[tuple[Path, float | None, float]]:
     yield ("release", "max_drop"), known(charter.release.max_drop), 100.0
     yield ("target_volume", "per_day"), known(charter.target_volume.per_day), math.inf
     yield ("reviewers", "minutes_per_item"), known(charter.reviewers.minutes_per_item), math.inf
-
-
-def _reviewed_share(terms: TaskType) -> float:
-    """Share of all tasks that reach a reviewer when everything is at its accepted limit."""
-    share, escalated = known(terms.share) or 0.0, known(terms.escalation.max) or 0.0
-    audited = known(terms.routing.audit_share) or 0.0
-    return share * min(1.0, escalated + audited * (1.0 - escalated))
 
 
 CHECKS: tuple[Check, ...] = (

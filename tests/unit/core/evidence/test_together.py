@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns of one conversation fail together: what rates of tasks prove with them, by simulation with a known correlation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from evidence_made import load_charter
+
+from pilothouse.core.evidence.evidence import WORTH, Evidence, Source
+from pilothouse.core.evidence.fold import Window, fold_window
+from pilothouse.core.evidence.task import Task, TaskResult, TaskState
+from pilothouse.core.evidence.together import worth_of
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.requirement import Ceiling, Committed, Floor, Zero
+from pilothouse.core.verdict.rules import Proof, assess
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+FLOOR = Floor(bound=Committed("x"), stream=True)
+CEILING = Ceiling(bound=Committed("x"), stream=True)
+
+
+def record(good, n, **counts):
+    return Evidence(
+        kind="completion", agent="triage", window_from=NOW, window_to=NOW, n=n, good=good, counts=counts,
+        source=Source(command="test"), recorded_at=NOW,
+    )  # fmt: skip
+
+
+def weeks(conversations, turns, rate, alike, *, seed, of=600):
+    """Yield good turns, and their conversations: of each conversation a share of turns has its common outcome."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(conversations), turns)
+    for _ in range(of):
+        common = rng.random(conversations) < rate
+        own = rng.random(conversations * turns) < rate
+        takes = rng.random(conversations * turns) < np.sqrt(alike)
+        yield np.where(takes, common[groups], own), groups
+
+
+def shares(conversations, turns, alike, *, seed):
+    """How often a floor and a ceiling just missed are proved all the same, and ones that hold are breached."""
+    rate, found = 0.94, np.zeros(4)
+    for good, groups in weeks(conversations, turns, rate, alike, seed=seed):
+        for at, counts in ((0, {}), (2, worth_of(list(good), list(groups)))):
+            made = record(int(good.sum()), len(good), **counts)
+            found[at] += assess(FLOOR, rate + 1e-9, made).proof is Proof.PROVED
+            found[at + 1] += assess(FLOOR, rate - 0.005, made).proof is Proof.BREACHED
+    return found / 600
+
+
+@pytest.mark.parametrize(
+    ("conversations", "turns", "alike", "plainly"),
+    [(200, 1, 0.0, 0.0), (100, 5, 0.3, 0.10), (60, 10, 0.3, 0.14), (40, 20, 0.1, 0.11)],
+)
+def test_a_floor_that_is_missed_is_proved_at_five_in_a_hundred(conversations, turns, alike, plainly):
+    one_by_one, _, proved, breached = shares(conversations, turns, alike, seed=conversations)
+    assert one_by_one >= plainly
+    assert proved <= 0.075
+    assert breached <= 0.05
+
+
+def test_cases_that_stand_alone_are_worth_what_they_are():
+    assert worth_of([True, False, True], [None, None, "a"]) == {}
+    assert worth_of([True] * 3, ["a", "b", "c"]) == {}
+
+
+def test_few_conversations_are_worth_so_many_cases():
+    assert worth_of([True] * 40, ["a", "b", "c", "d"] * 10) == {WORTH: 4}
+    assert worth_of([True] * 200, ["giant"] * 100 + list(range(100))) == {WORTH: 3}
+    assert worth_of([True] * 5, ["only"] * 5) == {WORTH: 1}
+
+
+def test_three_hundred_good_turns_of_few_conversations_prove_no_floor_and_say_why():
+    made = record(300, 300, **worth_of([True] * 300, [n % 12 for n in range(300)]))
+    found = assess(FLOOR, 0.95, made)
+    assert found.proof is Proof.OPEN
+    assert found.why == "turns of one conversation fail together: 300 are worth 12"
+    assert found.n_needed == 950  # 38 of 25 turns
+    assert assess(FLOOR, 0.95, record(300, 300)).proof is Proof.PROVED
+    zero = assess(Zero(n=59), 0.0, made)
+    assert (zero.proof, zero.n_needed) == (Proof.OPEN, 1475)
+
+
+def test_what_is_broken_in_every_conversation_stays_a_breach():
+    made = record(0, 300, **worth_of([False] * 300, [n % 12 for n in range(300)]))
+    assert assess(FLOOR, 0.95, made).proof is Proof.BREACHED
+    assert assess(CEILING, 0.05, made).proof is Proof.BREACHED
+    assert assess(Zero(n=59), 0.0, made).proof is Proof.BREACHED
+
+
+@pytest.mark.parametrize("worth", [-3, 0, 10**9])
+def test_a_record_is_worth_one_case_at_least_and_its_cases_at_most(worth):
+    found = assess(FLOOR, 0.5, record(30, 40, worth=worth))
+    assert found.proof is (Proof.PROVED if worth > 40 else Proof.OPEN)
+
+
+def test_a_window_says_what_its_tasks_are_worth():
+    charter = load_charter()
+    window = Window(start=NOW - timedelta(days=7), end=NOW)
+    task = Task(
+        trace_id="0", agent=charter.agent, task_type="po_invoice", state=TaskState.COMPLETE,
+        start_ns=unix_ns(NOW - timedelta(days=1)), end_ns=unix_ns(NOW), result=TaskResult.COMPLETED,
+    )  # fmt: skip
+    tasks = [replace(task, trace_id=f"{n:032x}", conversation=f"c{n % 8}") for n in range(80)]
+    found = fold_window(charter, tasks, [], window, NOW, source=Source(command="test"))
+    worth = {one.kind: one.counts.get(WORTH) for one in found if one.kind in {"completion", "escalation"}}
+    assert worth == {"completion": 8, "escalation": 8}
