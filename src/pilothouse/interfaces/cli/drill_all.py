@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.drill_options import Command, Runs, Wait
-from pilothouse.interfaces.cli.drill_outages import hold_outage
+from pilothouse.interfaces.cli.drill_outages import OutageDrill, hold_outage
 from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -51,13 +52,15 @@ def register_all(group: typer.Typer, services: Services, *, tell: Callable[[str]
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
             name = choose_agent(room.installation, agent)
-            hold = partial(
-                hold_outage, services, settings, room, name, command=command, runs=runs, wait=wait, tell=tell
-            )
+            drill = OutageDrill(command=command, runs=runs, wait_s=wait, tell=tell)
+            hold = partial(hold_outage, services, settings, room, name)
             outages = []
             if command:
-                outages.append(("model-timeout", partial(hold, "")))
-            outages += [(f"tool-outage {one}", partial(hold, one)) for one in integration or ()]
+                outages.append(("model-timeout", partial(hold, drill)))
+            outages += [
+                (f"tool-outage {one}", partial(hold, replace(drill, integration=one)))
+                for one in integration or ()
+            ]
             found = drill_all(room, name, wait_s=wait, tell=tell, outages=outages)
         if as_json:
             records = [

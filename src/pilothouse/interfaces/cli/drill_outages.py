@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.drills.records import DrillResult
     from pilothouse.workflows.ground.control_room import ControlRoom
 
-__all__ = ["hold_outage", "register_outages"]
+__all__ = ["OutageDrill", "hold_outage", "register_outages"]
 
 RUN_S_MAX = 120.0
 """Time of one run of the agent's command; a shadow that hangs is ended, and what it did is looked at."""
@@ -37,6 +38,31 @@ MARGIN = timedelta(minutes=3)
 """A fault outlives the runs by the time in which the last tasks arrive, and ends by itself then."""
 
 Integration = Annotated[str, typer.Argument(help="Integration as the charter names it.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageDrill:
+    """A drill of an outage as the command line asks for it.
+
+    Attributes:
+        command: The agent's own command, or None for the live agent.
+        runs: How often it is run.
+        integration: Integration that is down; empty for every model.
+        live_s: Seconds for which the live agent meets the outage, or None.
+        hang_s: Seconds that each provider is silent at each attempt.
+        wait_s: Seconds to wait for people.
+        to_step: Whether to wait until a step of the runbook is done.
+        tell: Told each step in one sentence.
+    """
+
+    command: list[str] | None
+    runs: int
+    integration: str = ""
+    live_s: float | None = None
+    hang_s: float = 1.0
+    wait_s: float
+    to_step: bool = False
+    tell: Callable[[str], None]
 
 
 def register_outages(
@@ -72,21 +98,12 @@ def register_outages(
         as_json: AsJson = False,
     ) -> None:
         """The gateway hears nothing of any model while the agent's own command works: an alert must reach somebody."""
+        drill = OutageDrill(
+            command=command, runs=runs, live_s=live, hang_s=hang, wait_s=wait, to_step=to_step, tell=tell
+        )
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
-            done = hold_outage(
-                services,
-                settings,
-                room,
-                agent,
-                command=command,
-                runs=runs,
-                live=live,
-                hang_s=hang,
-                wait=wait,
-                to_step=to_step,
-                tell=tell,
-            )
+            done = hold_outage(services, settings, room, agent, drill)
         show(done, as_json=as_json)
 
     @group.command("tool-outage")
@@ -103,21 +120,18 @@ def register_outages(
         as_json: AsJson = False,
     ) -> None:
         """The breaker of an integration is held open while the agent's own command works: an alert must reach somebody."""
+        drill = OutageDrill(
+            command=command,
+            runs=runs,
+            integration=integration,
+            live_s=live,
+            wait_s=wait,
+            to_step=to_step,
+            tell=tell,
+        )
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
-            done = hold_outage(
-                services,
-                settings,
-                room,
-                agent,
-                integration,
-                command=command,
-                runs=runs,
-                live=live,
-                wait=wait,
-                to_step=to_step,
-                tell=tell,
-            )
+            done = hold_outage(services, settings, room, agent, drill)
         show(done, as_json=as_json)
 
     @group.command("fallback")
@@ -142,11 +156,14 @@ def register_outages(
         """An integration is down while the agent works; who answers for it says whether the declared fallback happened."""
         from pilothouse.workflows.drills.outages import declared_fallback, observe, record_fallback
 
+        drill = OutageDrill(
+            command=command, runs=runs, integration=integration, live_s=live, wait_s=0.0, tell=tell
+        )
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
-            rehearsal = _rehearsal(room, agent, "fallback", wait=0.0, to_step=False, tell=tell)
+            rehearsal = _rehearsal(room, agent, "fallback", drill)
             declared = declared_fallback(rehearsal.charter, integration, person)
-            outage = _outage(rehearsal, settings, command, runs=runs, live=live, integration=integration)
+            outage = _outage(rehearsal, settings, drill)
             seen = observe(rehearsal, outage)
             tell(f"{seen.sentence}. Declared is: {declared}")
             for task in seen.met[:3]:
@@ -158,19 +175,7 @@ def register_outages(
 
 
 def hold_outage(
-    services: Services,
-    settings: Settings,
-    room: ControlRoom,
-    agent: str | None,
-    integration: str = "",
-    *,
-    command: list[str] | None,
-    runs: int,
-    live: float | None = None,
-    hang_s: float = 1.0,
-    wait: float,
-    to_step: bool = False,
-    tell: Callable[[str], None],
+    services: Services, settings: Settings, room: ControlRoom, agent: str | None, drill: OutageDrill
 ) -> DrillResult:
     """Hold the drill of one outage: of an integration, or of every model where none is named.
 
@@ -179,36 +184,17 @@ def hold_outage(
         settings: Values in force.
         room: Opened parts.
         agent: Agent id, or None for the only one.
-        integration: Integration that is down; empty for the models.
-        command: The agent's own command, or None for the live agent.
-        runs: How often it is run.
-        live: Seconds for which the live agent meets the outage, or None.
-        hang_s: Seconds that each provider is silent at each attempt.
-        wait: Seconds to wait for people.
-        to_step: Whether to wait until a step of the runbook is done.
-        tell: Told each step in one sentence.
+        drill: What is asked for.
     """
     from pilothouse.workflows.drills.outages import drill_outage
 
-    name = "tool-outage" if integration else "model-timeout"
-    rehearsal = _rehearsal(room, agent, name, wait=wait, to_step=to_step, tell=tell)
-    if not integration:
+    rehearsal = _rehearsal(room, agent, "tool-outage" if drill.integration else "model-timeout", drill)
+    if not drill.integration:
         _need_provider(services, settings, rehearsal)
-    outage = _outage(
-        rehearsal, settings, command, runs=runs, live=live, integration=integration, hang_s=hang_s
-    )
-    return drill_outage(rehearsal, outage)
+    return drill_outage(rehearsal, _outage(rehearsal, settings, drill))
 
 
-def _rehearsal(
-    room: ControlRoom,
-    agent: str | None,
-    name: str,
-    *,
-    wait: float,
-    to_step: bool,
-    tell: Callable[[str], None],
-) -> Rehearsal:
+def _rehearsal(room: ControlRoom, agent: str | None, name: str, drill: OutageDrill) -> Rehearsal:
     from pilothouse.workflows.drills.faults import Rehearsal
     from pilothouse.workflows.ground.agents import choose_agent
     from pilothouse.workflows.ground.in_force import charter_in_force
@@ -219,9 +205,9 @@ def _rehearsal(
         charter=charter_in_force(room.installation.ledger, chosen),
         name=name,
         began_s=time.monotonic(),
-        wait_s=wait,
-        to_step=to_step,
-        tell=tell,
+        wait_s=drill.wait_s,
+        to_step=drill.to_step,
+        tell=drill.tell,
     )
 
 
@@ -240,38 +226,30 @@ def _need_provider(services: Services, settings: Settings, rehearsal: Rehearsal)
         )
 
 
-def _outage(
-    rehearsal: Rehearsal,
-    settings: Settings,
-    command: list[str] | None,
-    *,
-    runs: int,
-    live: float | None,
-    integration: str = "",
-    hang_s: float = 1.0,
-) -> Outage:
+def _outage(rehearsal: Rehearsal, settings: Settings, drill: OutageDrill) -> Outage:
     from pilothouse.workflows.drills.outages import Outage
     from pilothouse.workflows.integrations.verify_integration import declared_integration
 
-    if bool(command) is (live is not None):
+    if bool(drill.command) is (drill.live_s is not None):
         raise UsageError(
             "a drill of an outage needs an agent that works meanwhile: its command, or the live one",
             remedy="`pilothouse drill model-timeout -- python agent.py`, or `--live 120`.",
             subject="CMD",
         )
-    if integration:
-        declared_integration(rehearsal.charter, integration)
-    working = timedelta(seconds=live) if live is not None else runs * timedelta(seconds=RUN_S_MAX)
+    if drill.integration:
+        declared_integration(rehearsal.charter, drill.integration)
+    is_live = drill.live_s is not None
+    working_s = drill.runs * RUN_S_MAX if drill.live_s is None else drill.live_s
     return Outage(
-        kind=FaultKind.TOOL_OUTAGE if integration else FaultKind.MODEL_TIMEOUT,
-        integration=integration,
-        environment=SHADOW if live is None else None,
-        hang_s=hang_s,
-        life=min(working, FAULT_LIFE_MAX - MARGIN) + MARGIN,
+        kind=FaultKind.TOOL_OUTAGE if drill.integration else FaultKind.MODEL_TIMEOUT,
+        integration=drill.integration,
+        environment=None if is_live else SHADOW,
+        hang_s=drill.hang_s,
+        life=min(timedelta(seconds=working_s), FAULT_LIFE_MAX - MARGIN) + MARGIN,
         actor=command_line_actor(),
-        drive=partial(time.sleep, live)
-        if live is not None
-        else partial(_run_shadow, rehearsal, settings, command or [], runs),
+        drive=partial(time.sleep, working_s)
+        if is_live
+        else partial(_run_shadow, rehearsal, settings, drill.command or [], drill.runs),
     )
 
 
