@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of approvals: what was asked and how it stands, and what each person said."""
+"""The tables of approvals: each request with its state, and each person's vote."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def _one_form(person: str) -> str:
 
 
 def forget_requester(connection: Connection, person: str, at: datetime, actor: str) -> None:
-    """Take a person's name and arguments out of every approval they asked for; an open one is void.
+    """Erase a person's name and arguments from every approval that they requested; pending ones become void.
 
     Args:
         connection: A transaction that writes.

@@ -161,7 +161,7 @@ class SqlAuditLog:
             return list(stored_texts(connection, start=start))
 
     def columns(self) -> dict[int, tuple[str, str, int]]:
-        """Return agent, kind and moment under which each record is found, by position."""
+        """Return agent, kind and time of each record, by position."""
         query = select(
             audit_records.c.position, audit_records.c.agent, audit_records.c.kind, audit_records.c.at_us
         )
@@ -171,12 +171,12 @@ class SqlAuditLog:
             }
 
     def compare_rows(self, entries: Entries) -> tuple[list[str], Entries]:
-        """Return what is wrong with the rows that entries name, in words, and the rows that none of them names."""
+        """Return what is wrong with the rows that log entries name, in words, and the rows that no entry names."""
         with self.database.read() as connection:
             return compare_rows(connection, entries)
 
     def compare_standing(self, standing: Standing, start: int) -> tuple[list[str], int]:
-        """Return what is wrong with rows that are changed in place, in words, and how many are as the log has them.
+        """Return what is wrong with rows that are changed in place, in words, and how many match the log.
 
         Args:
             standing: What stands by the records before `start`.
@@ -231,7 +231,7 @@ class SqlAuditLog:
             return unseal_payloads(connection, self.keys.wrapper, position)
 
     def erase(self, person: str, *, actor: str, reason: str) -> int | None:
-        """Destroy the key of a person, record that, and return the position; None when nothing is kept of them."""
+        """Destroy a person's key, record that, and return the record's position; None when nothing is kept about them."""
 
         def decide(connection: Connection) -> AuditEntry:
             at = self._clock.now()
@@ -255,7 +255,7 @@ class SqlAuditLog:
         return position
 
     def latest_at(self) -> datetime | None:
-        """Return the latest moment of any record, so that a clock that jumps back cannot make time."""
+        """Return the latest time of any record, so that a clock that is set back gains nobody time."""
         with self.database.read() as connection:
             latest = connection.execute(select(func.max(audit_records.c.at_us))).scalar()
         return None if latest is None else from_micros(int(latest))

@@ -161,7 +161,7 @@ def read_records(
     before: int | None = None,
     newest: bool = False,
 ) -> tuple[AuditRecord, ...]:
-    """Return records from a position on, and before another, in order; the newest first when asked so."""
+    """Return records between two positions in order, or newest first."""
     query = select(audit_records).where(audit_records.c.position >= start)
     if agent is not None:
         query = query.where(audit_records.c.agent == agent)

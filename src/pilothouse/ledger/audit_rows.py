@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the rows that verdicts and phases are read from against the log: each has its entry, and each entry its row.
+"""Compares the rows behind verdicts and phases with the audit log: each row has its entry, and each entry its row.
 
 The log proves what was written into it. What is read is a table beside it, and whoever may write the database could
 change a waiver, a charter or a measurement there and leave the log as it is.
@@ -70,7 +70,7 @@ class Entries:
 
 
 def compare_rows(connection: Connection, entries: Entries) -> tuple[list[str], Entries]:
-    """Return what is gone or was changed, in words, and what stands in the tables and is in no entry.
+    """Return what is missing or was changed, in words, and the rows that no entry names.
 
     Args:
         connection: A transaction that reads, begun after the entries were read: rows are only ever added.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds rows that are changed in place against the log: what came and did not go is what stands, and nothing else does."""
+"""Compares rows that are changed in place with the audit log: the rows that exist are those added and not removed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Standing:
     problems: list[str] = field(default_factory=list)
 
     def read(self, text: str, position: int) -> None:
-        """Take one record as it is stored; one of another kind says nothing here, nor does one that is none."""
+        """Take one stored record; records of other kinds, and malformed ones, are ignored here."""
         if f'"kind":"{ROWS_CHANGED}"' in text:
             with suppress(ValueError, TypeError, KeyError):
                 record = json.loads(text)
@@ -92,7 +92,7 @@ class Standing:
 
 
 def compare_standing(connection: Connection, standing: Standing) -> tuple[list[str], int]:
-    """Return what is gone, was changed or was added past the log, in words, and how many rows are as the log has them.
+    """Return what is missing, was changed or was added without an entry, in words, and how many rows match the log.
 
     Args:
         connection: A transaction that reads, the one in which the last entries were read.

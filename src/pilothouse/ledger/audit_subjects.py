@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Payloads that belong to a person: encrypted under a key of their own, so that erasing is destroying the key.
+"""Payloads of a person, encrypted under the person's own key: destroying the key erases them (crypto-shredding).
 
 The tree holds only `HMAC-SHA-256(salt, payload)`. The salt of 256 bits lies inside the encrypted payload:
 once the key is gone nobody can guess a short value back, and every proof still verifies.
@@ -120,7 +120,7 @@ def _open_payload(key: AESGCM, subject: str, name: str, sealed: str) -> tuple[by
 
 
 def seal_text(connection: Connection, wrapper: AESGCM, person: str, name: str, text: str) -> str:
-    """Return a text of a person as it is kept outside the log: with its subject, and gone when they are erased.
+    """Return a person's text encrypted for storage outside the log; unreadable once the person is erased.
 
     Args:
         connection: A transaction that writes.
@@ -134,7 +134,7 @@ def seal_text(connection: Connection, wrapper: AESGCM, person: str, name: str, t
 
 
 def unseal_text(connection: Connection, wrapper: AESGCM, name: str, kept: str) -> str | None:
-    """Return what `seal_text` was given, or None when the person was erased or it was changed."""
+    """Return the text given to `seal_text`, or None when the person was erased or the text was changed."""
     subject, _, sealed = kept.partition(":")
     query = select(audit_subjects.c.wrapped_key).where(audit_subjects.c.subject == subject)
     wrapped = connection.execute(query).scalar()
@@ -172,7 +172,7 @@ def is_known(connection: Connection, person: str) -> bool:
 
 
 def erase_subject(connection: Connection, person: str, at: datetime) -> str | None:
-    """Destroy key, name and payloads of a person; return the random id, or None when nothing is kept of them.
+    """Destroy key, name and payloads of a person; return their random id, or None when nothing is kept about them.
 
     Without the key a payload says nothing any more, not even whether it was changed since; so it goes as well.
     """

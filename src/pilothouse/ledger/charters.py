@@ -77,7 +77,7 @@ class SqlCharters(Repository):
     def charter(
         self, agent: str, *, at: datetime | None = None, number: int | None = None
     ) -> CharterInForce | None:
-        """Return the charter of an agent that is in force, was at a moment, or has a number."""
+        """Return an agent's charter: the one in force, the one in force at a moment, or the one of a number."""
         conditions = []
         if at is not None:
             conditions.append(charters.c.accepted_us <= to_micros(at))

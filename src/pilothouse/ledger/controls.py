@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is paused, rolled back or planted by a drill: a row for each thing in force, and its decision beside it."""
+"""Pauses, rollbacks and faults of drills in force: a row for each, and its decision in the same transaction."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class SqlControls:
         )
 
     def pause(self, pause: Pause) -> Pause:
-        """Put a pause into force and return the one in force: an earlier one stays as it is."""
+        """Put a pause into force and return the one in force; an earlier one is kept unchanged."""
         with self._database.write() as connection:
             row = _in_force(connection, pause.agent, _PAUSE, pause.tool)
             if row is not None:
@@ -111,7 +111,7 @@ class SqlControls:
         at: datetime,
         since: datetime | None = None,
     ) -> Pause | None:
-        """End a pause and return it, or None when nothing was paused; one since another moment than named is a conflict."""
+        """End a pause and return it, or None when nothing was paused; a pause that began at another moment than `since` is a conflict."""
         with self._database.write() as connection:
             _need_same(connection, agent, _PAUSE, tool, since)
             row = _remove(connection, agent, _PAUSE, tool, at=at, actor=actor)
@@ -145,7 +145,7 @@ class SqlControls:
     def end_rollback(
         self, agent: str, *, reason: str, actor: str, at: datetime, since: datetime | None = None
     ) -> Rollback | None:
-        """Let every version serve again and return the rollback that ended, or None; another than named is a conflict."""
+        """End a rollback and return it, or None; a rollback that began at another moment than `since` is a conflict."""
         with self._database.write() as connection:
             _need_same(connection, agent, _ROLLBACK, None, since)
             row = _remove(connection, agent, _ROLLBACK, None, at=at, actor=actor)
@@ -163,7 +163,7 @@ class SqlControls:
         return _rollback(row)
 
     def plant(self, fault: PlantedFault) -> None:
-        """Let calls of an agent meet a fault, in place of an earlier one of its kind."""
+        """Inject a fault into the calls of an agent, replacing an earlier one of its kind."""
         if fault.until - fault.at > FAULT_LIFE_MAX:
             raise LimitExceeded(
                 f"a planted fault lives at most {FAULT_LIFE_MAX}",

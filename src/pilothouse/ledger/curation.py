@@ -208,7 +208,7 @@ class SqlCuration:
             )
 
     def left_with(self, subject: str) -> Mapping[str, int]:
-        """Return how many rows hold a subject still, by table, where an erasure may change nothing or does not reach."""
+        """Return how many rows still hold a subject, by table, in places that an erasure may not change or does not reach."""
         _check_subject(subject)
         left = {}
         with self._database.read() as connection:

@@ -55,7 +55,7 @@ class Database:
 
     @contextmanager
     def write_no_news(self) -> Iterator[Connection]:
-        """Open a transaction that writes what `state` need not tell: a sign of life, every other second."""
+        """Open a transaction for writes that leave `state` unchanged: a heartbeat every other second."""
         if self.is_postgres:
             with self.write() as connection:
                 yield connection
@@ -67,7 +67,7 @@ class Database:
                 yield watcher
 
     def state(self) -> str:
-        """Return a text that is another one once anybody, this process or another, has written something new.
+        """Return an opaque token that changes whenever this or another process has written something new.
 
         It names no record: whoever holds the text of an earlier look and reads the same one now need not look again.
         """
@@ -80,7 +80,7 @@ class Database:
                 return str(watcher.exec_driver_sql("PRAGMA data_version").scalar_one())
 
     def forget_log(self) -> bool:
-        """Empty the write-ahead log of a file, which holds pages as they were before; return whether that was done.
+        """Truncate SQLite's write-ahead log, which holds earlier versions of pages; return whether that was done.
 
         Who still reads an earlier state keeps it; then the log is emptied with the next writes. A server has its own `VACUUM`.
         """

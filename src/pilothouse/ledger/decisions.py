@@ -85,7 +85,7 @@ def append_decision(
 
 
 def document_in_record(document: str) -> object:
-    """Return a document as it is recorded: a long one by its digest, since the row beside it has the text.
+    """Return a document as the audit log records it: a long one by its digest, since the row has the text.
 
     Args:
         document: JSON text.

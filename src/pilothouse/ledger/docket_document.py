@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A docket as text and back: 190 items in a millisecond, because nothing in it is checked that was checked when it was made."""
+"""Serialise a docket and read it back: 190 items in a millisecond, because items are not validated a second time."""
 
 from __future__ import annotations
 

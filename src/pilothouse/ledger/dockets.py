@@ -66,7 +66,7 @@ class SqlDockets:
             connection.execute(insert(dockets), row)
 
     def arrivals(self, agent: str, *, after: int, at: datetime) -> Arrivals:
-        """Return what evidence came in about an agent after a number, seen from a moment."""
+        """Return which evidence about an agent arrived after a number, as seen at a moment."""
         asked = {"agent": agent, "after": after}
         with self._database.read() as connection:
             newest, last_us = connection.execute(_NEWEST, asked).one()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stored record of evidence back from its text: it was checked when it was written, so it is read and not checked again."""
+"""Read a stored record of evidence: it was validated when it was written, so it is parsed and not validated again."""
 
 from __future__ import annotations
 

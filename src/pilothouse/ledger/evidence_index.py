@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An index of evidence: what each record speaks of, what it was made against, and which is the newest about each thing.
+"""An index of evidence: what each record is about, what it was made against, and which is the newest about each thing.
 
 All of it follows from the records, so it can be made again from them at any time (`rebuild_index`).
 """
@@ -95,7 +95,7 @@ def _ahead(connection: Connection, digests: Sequence[str]) -> set[str]:
 
 
 def rebuild_index(connection: Connection) -> int:
-    """Make the index of every record anew, from what the records say, and return how many there are."""
+    """Rebuild the index from all records, and return how many there are."""
     connection.execute(delete(standing_evidence))
     change = update(evidence).where(evidence.c.digest == bindparam("of"))
     change = change.values({name: bindparam(f"new_{name}") for name in _COLUMNS})

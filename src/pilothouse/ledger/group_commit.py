@@ -33,7 +33,7 @@ class _Piece(Generic[T]):
 
 
 class GroupCommit:
-    """Runs pieces of work of many threads in common transactions; whoever comes first commits for the others."""
+    """Group commit: runs the work of many threads in shared transactions; the first thread commits for the others."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

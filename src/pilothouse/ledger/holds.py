@@ -85,7 +85,7 @@ class SqlHolds:
         return _hold(row, output.held_at)
 
     def read(self, hold_id: str, now: datetime) -> Hold | None:
-        """Return a hold as it stands at a moment, or None when nothing has that id."""
+        """Return the state of a hold at a moment, or None when the id is unknown."""
         with self._database.read() as connection:
             row = _row(connection, hold_id)
         if row is None:

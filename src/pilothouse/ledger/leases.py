@@ -206,7 +206,7 @@ class SqlWork:
             apply_work(connection, change, now=self._now(connection))
 
     def claim(self, lease: Lease, actions: Sequence[str], *, limit: int = JOBS_MAX) -> Sequence[Job]:
-        """Take ready jobs, and leased ones of holders that lost the lease, into our hands."""
+        """Claim ready jobs, and jobs of holders that lost the lease."""
         with self._database.write() as connection:
             check_fence(connection, lease)
             now_us = to_micros(self._now(connection))
@@ -271,7 +271,7 @@ class SqlWork:
 
 
 def check_fence(connection: Connection, lease: Lease | None) -> None:
-    """Refuse to write for a holder whose lease somebody else has taken meanwhile.
+    """Refuse to write for a holder whose lease has been taken by another one (a stale fencing token).
 
     Args:
         connection: The transaction; the lease's row stays locked until its end.

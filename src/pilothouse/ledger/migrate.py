@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the tables of a new ledger, bring those of an old one up to date, one process at a time, or refuse a newer one."""
+"""Create or migrate the tables of a ledger, one process at a time; refuse a ledger of a newer release."""
 
 from __future__ import annotations
 

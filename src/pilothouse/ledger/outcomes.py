@@ -100,7 +100,7 @@ class SqlOutcomes(Repository):
             return tuple(connection.scalars(traces.limit(OUTCOME_IDS_MAX)))
 
     def erase_claims(self, claims: Mapping[str, str | None], *, at: datetime, actor: str) -> int:
-        """Overwrite claims and findings of some traces; what was about another claim than the task's stays so."""
+        """Overwrite claims and findings of some traces; whether an outcome is about its task's claim is kept."""
         done = 0
         with self.database.write() as connection:
             for ids in _chunks(list(claims)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of models that come later, as rows: a promise and what it is charged with come and go in one transaction."""
+"""Promises of later answers, as rows: a promise and its charge are added and removed in one transaction."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class SqlPromises:
         self._promises_max = promises_max
 
     def keep(self, promise: Promise) -> Promise | None:
-        """Keep a promise and add its charge to its day; return one that it takes the place of."""
+        """Store a promise and add its charge to its day; return the one that it replaces."""
         with self._database.write() as connection:
             before = _take(connection, promise)
             standing = connection.execute(
@@ -103,7 +103,7 @@ class SqlPromises:
             return tuple(map(_promise, found))
 
     def end(self, promise: Promise, used: Spent | None) -> bool:
-        """Forget a promise and put what its call used in the place of its charge; return whether it still stood."""
+        """Remove a promise and replace its charge by what its call used; return whether it still existed."""
         with self._database.write() as connection:
             stood = _take(connection, promise, call_id=promise.call_id)
             if stood is None:
@@ -120,7 +120,7 @@ class SqlPromises:
         return True
 
     def take_overdue(self, before_ns: int) -> Sequence[Promise]:
-        """Forget the promises of calls that began before a moment and return them; their charges stay."""
+        """Remove and return the promises of calls that began before a moment; their charges stay."""
         late = gateway_promises.c.began_ns < before_ns
         with self._database.read() as connection:
             if connection.execute(select(gateway_promises.c.run).where(late).limit(1)).first() is None:

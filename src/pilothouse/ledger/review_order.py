@@ -61,7 +61,7 @@ def free(at: int) -> ColumnElement[bool]:
 
 @lru_cache(maxsize=_PEOPLE_KEPT_MAX)
 def may_have(reviewer: str) -> ColumnElement[bool]:
-    """Return whether this person has answered neither the item nor another opinion on the same one, and it is for anybody or for them.
+    """Return the condition that a person may have an item: it is for anybody or for them, and they have given no opinion on it.
 
     Whoever is given an item is no exception; only a repetition is meant for who has answered it before.
     """

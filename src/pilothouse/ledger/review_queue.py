@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The review queue: who has which item open, and what was answered, each step one transaction."""
+"""The review queue: claims and answers of items, each step one transaction."""
 
 from __future__ import annotations
 

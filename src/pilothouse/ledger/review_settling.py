@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to one item of the review queue inside a transaction: who has it, what settles it, and what with it."""
+"""Steps on one item of the review queue inside a transaction: claiming it, settling it, and settling its duplicates."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def refuse_other_holder(row: Row[Any], reviewer: str, at: int) -> None:
 
 
 def refuse_other_person(connection: Connection, item_id: str, reviewer: str) -> None:
-    """Refuse an item that is meant for somebody else, or of which this person has given an opinion.
+    """Refuse an item that is assigned to somebody else, or on which this person has given an opinion.
 
     Raises:
         Conflict: It is one of these.
@@ -125,7 +125,7 @@ def refuse_other_person(connection: Connection, item_id: str, reviewer: str) -> 
 
 
 def refuse_other_opinion(connection: Connection, row: Row[Any], reviewer: str) -> None:
-    """Refuse to give an item to who has answered it, or given another opinion on the same output.
+    """Refuse to assign an item to a person who has answered it or given an opinion on the same output.
 
     Raises:
         Conflict: Two opinions would be one person's.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits to be written into the run log, where groups of it go, and what has become of it so far."""
+"""Pending events of the run log, the file that groups of them go to, and the recorder's health."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVENT_BYTES = 200
 
 
 class Pending(NamedTuple):
-    """An event that waits to be written: what goes to the process that writes, so it is plain values.
+    """A pending event: it is sent to the writing process, so it holds plain values only.
 
     Attributes:
         run: Run id.
@@ -78,7 +78,7 @@ class RecorderHealth:
 
 
 def size_of(values: Values) -> int:
-    """Return what an event weighs while it waits, bytes: its content, and something for itself."""
+    """Return the size of a pending event in memory, bytes: its content, and a constant for itself."""
     size = EVENT_BYTES
     for content in contents_of(values):
         size += len(content)

@@ -35,7 +35,7 @@ class Redaction:
 
     @staticmethod
     def is_clean(content: bytes) -> bool:
-        r"""Return whether no part of a text can hold a secret: it says none of the marks that secrets have.
+        r"""Return whether a text certainly holds no secret: none of the marks of secrets occurs in it.
 
         Args:
             content: Anything; of bytes that are no text it is not known.
@@ -50,7 +50,7 @@ class Redaction:
             return False
 
     def apply(self, content: bytes) -> bytes:
-        r"""Return content with each secret in it replaced, also where a byte in it is no text.
+        r"""Return content with each secret in it replaced, also in content that is not all text.
 
         Args:
             content: UTF-8 text, or anything.

@@ -163,7 +163,7 @@ class RunFile:
             self._connection.execute("UPDATE run SET lost = lost + ? WHERE run = ?", (count, run))
 
     def has(self, group: Sequence[Pending]) -> bool:
-        """Return whether a group is in the file: a transaction is there as a whole, so one of its events says it.
+        """Return whether a group is in the file: transactions are atomic, so one of its events tells.
 
         Args:
             group: Events as they were given to `write`; openings that only add to a run leave no trace, and are none.

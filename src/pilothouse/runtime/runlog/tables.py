@@ -96,7 +96,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Write what the block writes, or nothing of it: also where the commit itself fails, which leaves a transaction open.
+    """Write all of a block or nothing of it, also when the commit itself fails and leaves the transaction open.
 
     Args:
         connection: The file, with no transaction open.
@@ -115,7 +115,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def rows_of(connection: sqlite3.Connection, runs: Sequence[str]) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of runs, columns as in `HEAD`; one that is not there has none.
+    """Yield the rows of runs, with the columns of `HEAD`; unknown runs are left out.
 
     Args:
         connection: The file.

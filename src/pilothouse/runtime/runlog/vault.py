@@ -62,7 +62,7 @@ class ContentKey:
         return hashlib.blake2b(content, key=self._address_key, digest_size=ADDRESS_BYTES).digest()
 
     def seal(self, pieces: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
-        """Encrypt pieces together, for their addresses: encrypting costs much the same for one and for ten.
+        """Encrypt pieces together under their addresses: ten cost hardly more than one.
 
         Args:
             pieces: Content by address, at least one; one alone stands as it is.
@@ -76,7 +76,7 @@ class ContentKey:
         return addresses, nonce + self._cipher.encrypt(nonce, plain, addresses)
 
     def open(self, addresses: bytes, sealed: bytes) -> dict[bytes, bytes]:
-        """Decrypt pieces; there are none when it is not what was stored under those addresses and key."""
+        """Decrypt pieces; return none when addresses, key or content do not match."""
         try:
             plain = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], addresses)
         except (InvalidTag, ValueError):
@@ -137,7 +137,7 @@ class KeyVault:
                     self._remember(subject, key)
 
     def draw(self, *, again: bool = False) -> int:
-        """Return the number of a key that was made ahead, for a run that is its own subject.
+        """Return the number of a pre-generated key, for a run that is its own data subject.
 
         Args:
             again: Whether the key that the run had was destroyed; then it stays one whose content was erased.
@@ -176,7 +176,7 @@ class KeyVault:
         return bool(row and row[0])
 
     def destroy(self, subject: str, numbers: Sequence[int] = ()) -> None:
-        """Destroy keys for good; what comes later for that subject gets a new one, and who never had one is not noted."""
+        """Destroy keys irrevocably; later content of the subject gets a new key, and a subject without a key is not noted."""
         self.forget([subject, *numbers])
         with self._lock, transaction(self._connection):
             self._connection.execute(
@@ -187,7 +187,7 @@ class KeyVault:
             )
 
     def drop(self, subjects: Sequence[str], numbers: Sequence[int] = ()) -> None:
-        """Destroy keys of which nothing is left to be read, and do not note it: there is one subject for each run."""
+        """Destroy keys whose content is gone, without a note: each run is a subject of its own."""
         self.forget([*subjects, *numbers])
         with self._lock, transaction(self._connection):
             for name, gone in (("subject_key WHERE subject", subjects), ("run_key WHERE number", numbers)):

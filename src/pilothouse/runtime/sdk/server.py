@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an agent's code asks of the server: examples like its input; and what it tells it: feedback on its own tasks."""
+"""Client of the server for an agent's code: few-shot examples like its input, and feedback on its own tasks."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def few_shots(value: Any, *, task_type: str | None = None, k: int = 5) -> tuple[
 def feedback(
     kind: str, *, task_id: str | None = None, value: int | None = None, text: str = "", actor: str = ""
 ) -> str:
-    """Say something about a finished task of this agent; saying it again is not saying more.
+    """Send feedback on a finished task of this agent; a repetition counts once.
 
     Args:
         kind: `thumb`, `correction`, `complaint`, `escalation`, `override` or `satisfaction`.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the agent's code: say what the requester asked before the model reads anything, so that it can prove arguments."""
+"""For the agent's code: open a task with what the requester asked, before the model reads anything, so that it can prove arguments."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marks a function as a tool of the charter: each call goes through the door, or straight through without a charter."""
+"""Decorator that makes a function a governed tool; without a charter its calls pass straight through."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class _Call:
         self.error: BaseException | None = None
 
     def refusal(self, runtime: ToolRuntime) -> Callable[[], object] | None:
-        """Return what puts the refusal of an undeclared tool on record, or None for one that is declared."""
+        """Return a function that records the refusal of an undeclared tool, or None for a declared one."""
         if self.name in runtime.tools or runtime.tasks is None:
             return None
         # Without its arguments: nobody said what they are, and a record is for good.
@@ -200,7 +200,7 @@ class _Call:
         )
 
     def check_unchanged(self) -> None:
-        """Let the function be called only with what was decided: lists may have changed while the call waited.
+        """Call the function only with the arguments that were decided: a mutable one may have changed while the call waited.
 
         Raises:
             ToolError: Somebody changed an argument.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the agent's code: what its model was not shown, by the names that stand for it in results of tools."""
+"""For the agent's code: work with values that were hidden from its model, by the names that replace them in tool results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["extract", "matching", "reveal", "transform"]
 
 
 def reveal(name: str) -> Any:
-    """Read one hidden value; afterwards every call of this task that reaches outside needs a person.
+    """Reveal one hidden value; afterwards every external call of this task needs a person's approval.
 
     Args:
         name: `[[hidden 3: …]]`, as a result gave it.

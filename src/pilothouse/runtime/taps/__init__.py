@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The start-up hook of a Python agent: what a process draws and which hosts it contacts, recorded or played back."""
+"""The start-up hook of a Python agent: records or replays the random numbers and times that it draws and the hosts that it contacts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The attempts of one call: each asks rate limit and breaker, and after a failure it is decided whether there is another.
+"""The attempts of one call: each passes rate limit and breaker; after a failure the retry policy decides on another.
 
     per attempt:      rate limit → breaker → row on disk → attempt within its time → result → breaker told
 

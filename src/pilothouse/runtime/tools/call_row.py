@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The row of one call with an effect: on disk before anything leaves, so that a repetition gets the first one's result.
+"""The idempotency record of one call with an effect: on disk before the call leaves, so that a repetition gets the first result.
 
 A call that is refused before it leaves has none: nothing happened, and the same call may come again.
 """
@@ -21,7 +21,7 @@ __all__ = ["CallRow"]
 
 
 class CallRow:
-    """What is kept of one call; it is looked up once, and written when the call is about to leave.
+    """The idempotency record of one call; looked up once, and written when the call is about to leave.
 
     Args:
         store: Where rows are kept; without one, calls that change something are refused.
@@ -58,7 +58,7 @@ class CallRow:
         return self._call is not None
 
     def look_up(self, tool: GovernedTool, call: ToolCall, person: str) -> Any:
-        """Find out whether the call was made before, and return the stored result of one that was.
+        """Look a call up: return the stored result of one that is done, and None for one that is still to be sent.
 
         Args:
             tool: The tool.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a contract lets through: arguments on the way out, a result on the way back, each of a bounded size."""
+"""Validate arguments and results against a tool's contract, each of a bounded size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUMBER_MAX = sys.float_info.max
 
 
 def problem_of(check: ValueCheck, value: Any) -> Generator[Step, Any, str | None]:
-    """Find out what is wrong with a value, with its JSON path, or nothing; also wrong is what is not known in time.
+    """Return what is wrong with a value, with its JSON path, or None; a check that takes too long counts as wrong.
 
     Yields:
         What has to be waited for.
@@ -73,7 +73,7 @@ def check_arguments(tool: GovernedTool, call: ToolCall) -> Generator[Step, Any, 
 def accepted_age_s(
     tool: GovernedTool, result: Any, now: Callable[[], datetime]
 ) -> Generator[Step, Any, float | None]:
-    """Let only a result through that fits the contract and is fresh enough; return its age.
+    """Refuse a result that does not fit the contract or is too old; return its age.
 
     Args:
         tool: The tool.

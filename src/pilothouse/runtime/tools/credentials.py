@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts credentials into what goes to outside systems, by name, and takes them out of whatever comes back.
+"""Inserts credentials by name into requests to outside systems, and removes them from whatever comes back.
 
 A secret is read for each call from where its operator keeps it, so a changed one is used at once; it goes to the one
 host that it is for, or to a program which we start. Nothing that is recorded or shown passes without `without`.
@@ -84,7 +84,7 @@ class CredentialBroker:
         return bool(self._given)
 
     def without(self, text: str) -> str:
-        """Return a text without any secret that was given out; the same secret always leaves the same mark."""
+        """Return a text with each secret that was used replaced by a mark, the same for the same secret."""
         # The longest first: of one that begins with another the rest would stay. A copy, since others give meanwhile.
         given = list(self._given.items())
         for secret, name in sorted(given, key=lambda one: -len(one[0])):
@@ -93,7 +93,7 @@ class CredentialBroker:
         return text
 
     def refused(self, text: str) -> ToolError:
-        """Return the error for a system that does not accept the credentials of a text, and tell of it."""
+        """Return the error for a system that refuses the credentials named in a text, and report it."""
         names = ", ".join(credentials_in(text)) or "none"
         return self._trouble(names, "the system does not accept it")
 

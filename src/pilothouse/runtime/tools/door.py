@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all calls of an agent share: who may refuse them, who keeps what happens, where rows of effects are, and clocks."""
+"""What all tool calls of an agent share: guards, observers, the store of idempotency records, and clocks."""
 
 from __future__ import annotations
 

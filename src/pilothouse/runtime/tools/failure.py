@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a backend did to us, in the closed list of kinds (exception → `ToolError`); its own text stays outside.
+"""Classify a backend's failure into the closed list of kinds (exception → `ToolError`); its own text is not passed on.
 
 Clients differ in their exceptions and agree on what those carry: a status, headers, or being a
 `TimeoutError` or `OSError`. So that is all that is looked at, and no client needs to be imported.
@@ -130,7 +130,7 @@ def _as_ours(error: ToolError, tool: str, effect: str) -> ToolError:
 
 
 def in_doubt(error: ToolError) -> ToolError:
-    """Return an error of a call that may have been done, although what failed last did nothing."""
+    """Return the error with its side effect unknown: an earlier attempt may have succeeded, although the last one did nothing."""
     return ToolError(
         error.message,
         remedy=f"{_DOUBT} {error.remedy}",

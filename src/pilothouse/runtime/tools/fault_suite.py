@@ -65,7 +65,7 @@ class Subject:
         return next((one for one in self.contract.examples if one.error is None), None)
 
     def tool(self) -> GovernedTool:
-        """Return the tool as an agent would meet it, with state machines that have seen nothing."""
+        """Return the tool as an agent would meet it, with fresh state machines."""
         return GovernedTool(
             name=self.contract.tool,
             integration=self.integration,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The refusals that need no argument to be looked at: paused, rolled back, or down for a drill."""
+"""Guards that need not look at arguments: paused, rolled back, or down for a drill."""
 
 from __future__ import annotations
 

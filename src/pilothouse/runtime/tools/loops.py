@@ -40,7 +40,7 @@ class LoopWatch:
         self._lock = threading.Lock()
 
     def before(self, call: ToolCall, *, polling: bool) -> None:
-        """Count a call that is about to be made; calls outside a run have nothing in common.
+        """Count a call that is about to be made; calls outside a run are not counted.
 
         Args:
             call: The call.

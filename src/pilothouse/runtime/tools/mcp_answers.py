@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of the protocol as they stand on the wire: made of our own data, and the data that a server's holds."""
+"""Convert between MCP results on the wire and plain data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def answer_of(shown: Any, *, is_error: bool = False) -> dict[str, Any]:
 
 
 def data_of(tool: GovernedTool, answer: Mapping[str, Any]) -> Any:
-    """Return what the contract is held against: the structured content, or the content where there is none.
+    """Return the data that the contract checks: the structured content, or the content when there is none.
 
     Raises:
         ToolError: The server says that the call failed, or what it says beside its structured content, whatever it is

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an MCP server says about its tools: the list, read to an end, and the digest of what it says about each."""
+"""The tools that an MCP server lists, all pages of them, and the digest of each tool's description."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def manifest_of(tool: Tool) -> str:
 
 
 async def listed_tools(client: Client) -> list[Tool]:
-    """Return what a server says about its tools, at most `TOOLS_MAX` from `PAGES_MAX` pages."""
+    """Return the tools that a server lists, at most `TOOLS_MAX` from `PAGES_MAX` pages."""
     found: list[Tool] = []
     cursor: str | None = None
     for _ in range(PAGES_MAX):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What MCP servers say about their tools, held against what was reviewed: a tool that is something else is disabled."""
+"""Compare the tools that MCP servers list with those that were reviewed; a tool that differs is disabled."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The usual `tools/call` over HTTP, read and answered here; whatever is not surely that is left to the SDK's server.
+"""Fast path for a plain `tools/call` over HTTP; any other request is left to the SDK's server.
 
 The SDK answers each request with tasks, streams and a connection of its own, which costs as much as the call itself.
 Here stands what a valid call of the protocol without sessions needs, checked by the SDK's own rules. Every other request,

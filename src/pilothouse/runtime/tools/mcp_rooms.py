@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which proxy answers a key: one for each agent, built at its first request and again when its charter changes."""
+"""The MCP proxy of each agent, by its key: built at the first request and rebuilt when the charter changes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an MCP request says about itself beside the call: its task's token, its trace, its task type."""
+"""Metadata of an MCP request beside the call: its task token, its trace, its task type."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One `tools/call` of the protocol without sessions, sent as the one request that it is.
+"""A `tools/call` of the sessionless protocol, sent as a single request.
 
 Since 2026-07-28 a call over HTTP is a request that says everything about itself and one answer. The SDK's client takes
 it through streams, tasks and three models, which costs more than the call; it still connects, lists, and makes every

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proxy's own tools over values that a model was not shown: read one, choose among them, find numbers in one."""
+"""The proxy's own tools for values hidden from a model: reveal one, select among them, extract numbers from one."""
 
 from __future__ import annotations
 

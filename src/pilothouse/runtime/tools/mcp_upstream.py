@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One MCP server behind us: a connection that stays open, and what it says about its tools held against the pins.
+"""One upstream MCP server: a persistent connection, whose listed tools are compared with the pins.
 
 A connection belongs to the task that opened it, so each upstream has a task that opens and closes; calls are made by
 whoever asks. A server that has gone is connected to again at the next call, at most once a second.
@@ -70,7 +70,7 @@ class Upstream:
         """How often the server said that its list of tools is another one."""
 
     async def tools(self) -> list[Tool]:
-        """Return what the server says about its tools, as far as anybody reads; see `listed_tools`.
+        """Return the tools that the server lists; see `listed_tools`.
 
         Raises:
             UpstreamGone: It is not there.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries the requests of the MCP SDK's client over aiohttp: less than half the CPU of the client's own wire.
+"""HTTP transport for the MCP SDK's client over aiohttp: less than half the CPU of the client's own.
 
 No redirect is followed, no cookie kept, and no proxy taken from the environment.
 """

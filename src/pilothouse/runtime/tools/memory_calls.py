@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls with an effect kept in memory: for verification runs, whose calls are not those of an agent."""
+"""In-memory idempotency store for verification runs, whose calls are not those of an agent."""
 
 from __future__ import annotations
 

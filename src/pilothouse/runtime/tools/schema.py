@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schemas of contracts, ready to be held against arguments and results."""
+"""Compiled JSON Schemas of contracts, for arguments and results."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments and results as plain JSON data, whatever Python objects they came as."""
+"""Convert arguments and results of any Python type to plain JSON data."""
 
 from __future__ import annotations
 
