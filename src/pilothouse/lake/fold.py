@@ -65,9 +65,6 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
         state: Whether the trace is complete.
         reason: Why it was closed.
         closed_ns: When, Unix nanoseconds UTC.
-
-    Returns:
-        The row.
     """
     kept, logs = _distinct(spans)
     flags: list[str] = []

@@ -116,9 +116,6 @@ class Database:
             parameters: Values.
             is_long: Whether many rows may come; they are then not copied once more, for some milliseconds more.
 
-        Returns:
-            The result, one Arrow table.
-
         Raises:
             LimitExceeded: It took longer than `TIMEOUT_S`.
             StorageUnavailable: A file is damaged or missing.

@@ -123,9 +123,6 @@ class ThresholdAudit:
             day: Days in order; a repeated equal day changes nothing. A day without a task says nothing: counted as a day
                 of evidence 1 it let a year of silence alarm by itself.
 
-        Returns:
-            The next state and the reading.
-
         Raises:
             MalformedRecord: A day out of order, or counted before with other content.
 

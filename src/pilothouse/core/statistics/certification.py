@@ -118,9 +118,6 @@ class DropCertifier:
             state: State after the day before.
             day: Days in order, from the day after the alarm; a repeated equal day changes nothing.
 
-        Returns:
-            The next state and what it says.
-
         Raises:
             MalformedRecord: A day of the alarm or before, out of order, or counted with other content.
 

@@ -197,9 +197,6 @@ def anytime_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEn
         n: Cases so far; 0 gives `NotEnoughEvidence`.
         level: Two-sided confidence in (0, 1), for all looks together.
 
-    Returns:
-        Rate with its interval.
-
     Raises:
         MalformedRecord: A negative count, good > n, or a level outside (0, 1).
 

@@ -133,9 +133,6 @@ class RateWatch:
             n: Cases of the day; none is a day without information.
             good: Good ones among them.
 
-        Returns:
-            The next state and the reading.
-
         Raises:
             MalformedRecord: A negative count or more good cases than cases.
 

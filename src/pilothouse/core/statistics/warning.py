@@ -116,9 +116,6 @@ class JudgeWarning:
             judged: Items judged.
             passed: Items that the judge passed.
 
-        Returns:
-            The next state and the reading.
-
         Raises:
             MalformedRecord: A wrong count, or a day out of order or counted before with others.
 

@@ -121,9 +121,6 @@ class ScorerRegistry:
 def parse_scorer_text(text: str) -> tuple[str, dict[str, Any]]:
     """Read `name` or `name={"json": "arguments"}` from a command line.
 
-    Returns:
-        Name and arguments.
-
     Raises:
         UsageError: The arguments are no JSON object.
 

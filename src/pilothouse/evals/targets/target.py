@@ -87,9 +87,6 @@ def as_reply(value: Any) -> Reply:
     Args:
         value: Any JSON value, or a `Reply`.
 
-    Returns:
-        The reply.
-
     Raises:
         AgentFailed: It looks like a reply and is not one.
 

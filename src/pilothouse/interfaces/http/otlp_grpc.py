@@ -78,9 +78,6 @@ def start_grpc(intake: AsyncIntake, host: str, port: int) -> GrpcServer:
         host: A loopback address.
         port: Port, or 0 to let the system choose.
 
-    Returns:
-        A started server.
-
     Raises:
         Conflict: Something listens on the port already.
     """

@@ -36,9 +36,6 @@ def problem_of(check: ValueCheck, value: Any) -> Generator[Step, Any, str | None
 
     Yields:
         What has to be waited for.
-
-    Returns:
-        What is wrong, or None.
     """
     found = check.problem(value)
     if not isinstance(found, Future):

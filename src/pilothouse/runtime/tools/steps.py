@@ -119,9 +119,6 @@ def drive(call: Generator[Step, Any, Any], function: Callable[[], Any]) -> Any:
     Args:
         call: The call.
         function: What an attempt calls; blocking.
-
-    Returns:
-        What the call returns.
     """
     answer: Any = None
     error: BaseException | None = None
@@ -231,9 +228,6 @@ async def drive_async(call: Generator[Step, Any, Any], function: Callable[[], Aw
     Args:
         call: The call.
         function: What an attempt awaits.
-
-    Returns:
-        What the call returns.
     """
     answer: Any = None
     error: BaseException | None = None
