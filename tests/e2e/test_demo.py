@@ -36,9 +36,11 @@ from pilothouse.demo.traffic import (
     REPAIR_DAY,
     SCOPED_DAY,
     STORY_DAYS,
+    TODAY_MAILS,
 )
 from pilothouse.demo.triage_model import PINNED_MODEL, SWAPPED_MODEL
 from pilothouse.ports.lake import TaskFilter
+from pilothouse.runtime.runlog.recorder import open_recorder
 from pilothouse.settings import load_settings
 from pilothouse.workflows.ground.act_log import ACTED, shown_acts
 from pilothouse.workflows.ground.phase_log import phase_events
@@ -247,6 +249,7 @@ def test_the_story_is_told_in_chapters_by_commands_that_anybody_can_type(story):
     chapters = [step["text"].split(":")[0].split(",")[0] for step in story["story"] if step["is_chapter"]]
     assert chapters == [
         "The pilot", "Real mail", "Remediation", "Phase 1", "Incident", "Rollback", "Recovered", "Promotion",
+        "Behind the gateway",
     ]  # fmt: skip
     assert typed(story, "verdict") == [DAYS, REPAIR_DAY, INCIDENT_DAY, RECOVERED_DAY]
     assert len(typed(story, "evidence attest")) >= 10
@@ -260,6 +263,20 @@ def test_the_story_is_told_in_chapters_by_commands_that_anybody_can_type(story):
     assert typed(story, "dataset tail") == [PHASE_DAY, PROMOTION_DAY]
     assert typed(story, "drill correction") == [REPAIR_DAY, INCIDENT_DAY]
     assert typed(story, "drill game-day") == [PROMOTION_DAY]
+
+
+def test_the_days_mail_is_recorded_and_one_run_is_played_again_with_the_prompt_of_the_incident(home, demo):
+    with open_recorder(load_settings(home=home / "demo").runs_folder) as log:
+        runs = log.runs(agent=AGENT, limit=100)
+    assert len(runs) == TODAY_MAILS
+    assert {(one.identity, one.replayable, one.lost) for one in runs} == {("traceparent", "model_side", 0)}
+    _before, same, other = demo.stderr.split("$ pilothouse replay ")[1:]
+    assert "strict, calls, changed: nothing" in same
+    assert "fork, calls, changed: prompt" in other
+    assert "call 1: search_po(" in other, (
+        "the model looks no order up any more, it takes the supplier's first"
+    )
+    assert "(recorded: find_po(" in other
 
 
 def test_what_the_sponsor_waived_is_said_and_never_what_no_signature_lets_pass(story, home):

@@ -18,7 +18,7 @@ from tests.stubs.raw_http import ask, open_stream
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.interfaces.cli.replay_text import recorded_text
 from pilothouse.ports.controls import ControlState, Rollback
-from pilothouse.ports.gateway import Spent
+from pilothouse.ports.gateway import REPLAY_ENVIRONMENT, Spent
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.policy import Budget, Limits
@@ -344,6 +344,22 @@ def test_a_paused_agent_gets_no_model(alone, stub):
     answer = ask(alone, CHAT, BODY)
     assert (answer.status, answer.error["code"]) == (403, "killed")
     assert not stub.seen
+
+
+def test_what_a_stopped_agent_did_can_be_asked_again_while_it_is_stopped(alone, stub):
+    """Else whoever looks for the cause has to let it go on first."""
+
+    class _Stopped(ControlState):
+        def refusal_of(self, agent, **_):
+            return f"{agent} is paused"
+
+    alone.controls = _Stopped()
+    mine = alone.virtual_key
+    alone.keys[mine.prefix] = replace(mine, environment=REPLAY_ENVIRONMENT)
+    assert ask(alone, CHAT, BODY).status == 200
+    alone.keys[mine.prefix] = replace(mine, environment="production")
+    assert ask(alone, CHAT, BODY).status == 403
+    assert len(stub.seen) == 1
 
 
 def test_after_a_rollback_the_version_that_was_launched_decides(alone, stub):

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pilothouse.app.control_room import open_control_room
+from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, at_simulated, open_installation, open_intake
 from pilothouse.app.people import open_workbench
 
@@ -47,6 +48,7 @@ def demo_parts(tree: Callable[[], typer.Typer]) -> DemoParts:
         open_intake=open_intake,
         open_control_room=open_control_room,
         open_workbench=open_workbench,
+        open_gateway_store=open_gateway_store,
         receive_telemetry=receive_telemetry,
         type_command=type_command,
         at_simulated=at_simulated,

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
+from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, SpanKind
 from pydantic import BaseModel
 
@@ -76,6 +77,7 @@ class ModelClient:
         """
         body = json.dumps({"model": MODEL, "messages": messages, "tools": TOOLS, "response_format": _ANSWER})
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._key}"}
+        inject(headers)  # which task it is, as W3C trace context: whoever records the call knows whose it is
         self._connection.request("POST", self._path, body, headers)
         response = self._connection.getresponse()
         text = response.read()

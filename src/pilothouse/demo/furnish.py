@@ -45,6 +45,7 @@ INBOXES = {
     "incident": range(INCIDENT_DAY, INCIDENT_DAY + 1),
     "recovery": range(INCIDENT_DAY + 1, RECOVERED_DAY),
     "team": range(RECOVERED_DAY, PROMOTION_DAY),
+    "today": range(STORY_DAYS, STORY_DAYS + 1),
 }
 """One run of the agent works through each, and these are its days."""
 

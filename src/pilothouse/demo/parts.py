@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.ports.clock import Clock
+from pilothouse.ports.gateway import GatewayStore
 from pilothouse.ports.intake import Intake
 from pilothouse.settings import Settings
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -67,6 +68,7 @@ class DemoParts:
         open_intake: Open the lake for writing; what it took is folded at the end.
         open_control_room: Open what acts on verdicts.
         open_workbench: Open the review queue.
+        open_gateway_store: Open keys and providers of the gateway.
         receive_telemetry: Take OTLP in over HTTP; gives the address.
         type_command: Run one line of the command line at a simulated moment.
         at_simulated: Let this process live at a moment for the time of a block.
@@ -77,6 +79,7 @@ class DemoParts:
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
     open_workbench: Callable[[Settings], AbstractContextManager[Workbench]]
+    open_gateway_store: Callable[[Settings], AbstractContextManager[GatewayStore]]
     receive_telemetry: Callable[[Settings], AbstractContextManager[str]]
     type_command: Callable[[Sequence[str], datetime], Typed]
     at_simulated: Callable[[datetime], AbstractContextManager[None]]

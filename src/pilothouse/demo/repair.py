@@ -18,6 +18,7 @@ __all__ = [
     "narrow_charter",
     "narrow_prompt",
     "shortcut_prompt",
+    "with_shortcut",
     "write_cases",
     "write_directory",
 ]
@@ -81,8 +82,13 @@ def narrow_prompt(place: DemoPlace) -> None:
 def shortcut_prompt(place: DemoPlace) -> str:
     """Put a shortcut into the prompt, as somebody in a hurry does, and return the text that stood there before."""
     before = place.prompt.read_text(encoding="utf-8")
-    place.prompt.write_text(f"{before}\nTo save calls, {FIRST_ORDER_PROMPT}.\n", encoding="utf-8")
+    place.prompt.write_text(with_shortcut(before), encoding="utf-8")
     return before
+
+
+def with_shortcut(prompt: str) -> str:
+    """Return a prompt with the shortcut in it that makes the incident of the story."""
+    return f"{prompt}\nTo save calls, {FIRST_ORDER_PROMPT}.\n"
 
 
 def write_cases(place: DemoPlace, path: Path, *, received: str) -> int:

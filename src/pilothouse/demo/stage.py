@@ -24,7 +24,7 @@ from pilothouse.workflows.integrations.verify import VerifyLimits, verify_due
 from pilothouse.workflows.phases.demote import act_on_verdicts
 from pilothouse.workflows.verdict.assess import Assessment, assess
 
-__all__ = ["Stage"]
+__all__ = ["GatewayAccess", "Stage"]
 
 VERIFY_LIMITS = VerifyLimits(calls_max=5_000, tick_s=30.0)
 VERIFY_TICKS_MAX = 10
@@ -34,6 +34,19 @@ CODE = ("agent.py", "agent_model.py", "agent_tools.py", "erp.py")
 """Files that are the agent's code, for its version."""
 
 ANSWER_CHARACTERS_MAX = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayAccess:
+    """How the agent's model calls go through the gateway.
+
+    Attributes:
+        base_url: Address with its path, as an OpenAI client takes it.
+        key: Key of the gateway for this launch.
+    """
+
+    base_url: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +110,22 @@ class Stage:
         self.on_step(
             Step(text=f"$ {shown.line.replace(str(self.place.home), self.place.home.name)}", day=day)
         )
-        self.on_step(Step(text=f"        {shown.answer[:ANSWER_CHARACTERS_MAX]}"))
+        self.quote(shown.answer)
         return done
 
-    def work(self, inbox: str, environment: str, model: ModelServer, note: Callable[[int], str]) -> None:
+    def quote(self, line: str) -> None:
+        """Tell one line of what a command has answered."""
+        self.on_step(Step(text=f"        {line.strip()[:ANSWER_CHARACTERS_MAX]}"))
+
+    def work(
+        self,
+        inbox: str,
+        environment: str,
+        model: ModelServer,
+        note: Callable[[int], str],
+        *,
+        gateway: GatewayAccess | None = None,
+    ) -> None:
         """Let the agent work through an inbox, telling each day; its telemetry goes the server's own road.
 
         Args:
@@ -108,9 +133,10 @@ class Stage:
             environment: Deployment environment that its spans name.
             model: The provider.
             note: What is said about a day.
+            gateway: Who passes its model calls on to the provider; None for nobody.
         """
         with self.parts.receive_telemetry(self.place.settings) as address:
-            for day, tasks in self._work(inbox, environment, model, address):
+            for day, tasks in self._work(inbox, environment, model, address, gateway):
                 self.on_step(Step(text=note(day), day=day, tasks=tasks))
 
     def newest_incident(self) -> int:
@@ -168,7 +194,12 @@ class Stage:
             return act_on_verdicts(room, now)
 
     def _work(
-        self, inbox: str, environment: str, model: ModelServer, address: str
+        self,
+        inbox: str,
+        environment: str,
+        model: ModelServer,
+        address: str,
+        gateway: GatewayAccess | None,
     ) -> Iterator[tuple[int, int]]:
         """Run the agent on one inbox in a process of its own; yield each finished day and its tasks."""
         launch = Launch(
@@ -176,11 +207,12 @@ class Stage:
             agent=AGENT,
             version=self.version(),
             environment=environment,
-            base_url=model.base_url,
+            base_url=model.base_url if gateway is None else gateway.base_url,
+            key="offline" if gateway is None else gateway.key,
         )
         inherited = agent_environment(launch, os.environ)
         variables = {name: value for name, value in inherited.items() if os.environ.get(name) != value}
-        variables |= {"OPENAI_API_KEY": "offline", "DEMO_RATES_PROXY": model.origin}
+        variables |= {"DEMO_RATES_PROXY": model.origin}
         arguments = ["--inbox", str(self.place.inbox(inbox))]
         arguments += ["--erp", str(self.place.erp), "--prompt", str(self.place.prompt)]
         for done in self.agent_process.work(arguments, variables):

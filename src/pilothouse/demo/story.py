@@ -24,6 +24,7 @@ from pilothouse.demo.agent_process import AgentProcess
 from pilothouse.demo.chapters import fail_in_phase, recover, repair
 from pilothouse.demo.furnish import furnish
 from pilothouse.demo.gates import enter_phase, promote
+from pilothouse.demo.gateway import gateway_process, replay_a_run
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step
 from pilothouse.demo.place import AGENT, DemoPlace, claim_place, find_place, mark_finished, read_beginning
@@ -138,8 +139,11 @@ def _play(stage: Stage) -> None:
         enter_phase(stage)
         held = fail_in_phase(stage, model)
         recover(stage, model, held)
-        stage.chapter("Promotion: four weeks of phase 1, and the gate of phase 2")
-        promote(stage, model)
+        with gateway_process(stage.place) as gateway:
+            stage.chapter("Promotion: four weeks of phase 1, and the gate of phase 2")
+            promote(stage, model)
+            stage.chapter("Behind the gateway: the day's mail is recorded, and one run is played again")
+            replay_a_run(stage, model, gateway)
 
 
 def _fail(stage: Stage, model: ModelServer) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "REPAIR_DAY",
     "SCOPED_DAY",
     "STORY_DAYS",
+    "TODAY_MAILS",
     "Mail",
     "World",
     "make_world",
@@ -70,6 +71,9 @@ TEAM_MAILS_PER_DAY = 58
 evening of the promotion."""
 
 INCIDENT_MAILS = 24
+TODAY_MAILS = 12
+"""The first mail of phase 2, while somebody looks on: enough runs to play one of them again."""
+
 CHANGE_DAY = 10
 """From this day on the provider answers with another model than the one that was asked for."""
 
@@ -84,6 +88,9 @@ WORKDAY = (0.30, 0.80)
 
 PILOT_HOURS = (0.32, 0.45)
 """Pilot inputs were run in the morning, with somebody watching."""
+
+TODAY_HOURS = (0.96, 0.98)
+"""The last mail arrives some minutes before the story ends: its outcomes can be asked for by then."""
 
 POSTING_RUN = (0.62, 0.64)
 """The ERP's posting run: about half an hour every afternoon, in which it accepts no writes."""
@@ -203,9 +210,18 @@ def _of_day(day: int) -> tuple[int, tuple[tuple[str, float], ...]]:
         return MAILS_PER_DAY, TAIL
     if day == INCIDENT_DAY:
         return INCIDENT_MAILS, SCOPED
+    if day == STORY_DAYS:
+        return TODAY_MAILS, SCOPED
     if day < PHASE_DAY:
         return SCOPED_MAILS_PER_DAY, SCOPED
     return (QUIET_MAILS_PER_DAY if day < PROMOTION_DAY - 7 else TEAM_MAILS_PER_DAY), SCOPED
+
+
+def _hours_of(day: int) -> tuple[float, float]:
+    """Return in which part of a day its mail arrives."""
+    if day <= PILOT_DAYS:
+        return PILOT_HOURS
+    return TODAY_HOURS if day == STORY_DAYS else WORKDAY
 
 
 class _Drawing:
@@ -223,12 +239,12 @@ class _Drawing:
 
     def draw(self, scale: float) -> World:
         mails: list[Mail] = []
-        for day in range(1, STORY_DAYS):
+        for day in range(1, STORY_DAYS + 1):
             if REPAIR_DAY <= day < SCOPED_DAY:
                 continue
             volume, kinds = _of_day(day)
             self._disputed = DISPUTED if day <= DAYS else DISPUTED_SCOPED
-            low, high = PILOT_HOURS if day <= PILOT_DAYS else WORKDAY
+            low, high = _hours_of(day)
             moments = sorted(self._rng.uniform(low, high) for _ in range(max(3, round(volume * scale))))
             mails.extend(self._mail(day, day - 1 + moment, kinds) for moment in moments)
         runs = [

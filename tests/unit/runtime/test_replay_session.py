@@ -13,7 +13,7 @@ from replay_mutations import play
 
 from pilothouse.core.evidence.run_log import LoggedEvent, ModelRequest, ModelResponse, RecordedRun, Tap
 from pilothouse.runtime.replay.answers import read_answer
-from pilothouse.runtime.replay.divergence import DivergenceKind
+from pilothouse.runtime.replay.divergence import MISSING, DivergenceKind, shown_pair
 from pilothouse.runtime.replay.exchange import exchanges, request_key
 from pilothouse.runtime.replay.live import LiveModel
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -69,6 +69,15 @@ def test_a_tool_result_is_named_with_its_tool_and_both_values(recorded):
     changed["messages"][3]["content"] = "order 7 is at sea"
     found = send(replay, changed).divergence
     assert (found.tool, found.recorded, found.found) == ("look_up", "order 7 is in Lyon", "order 7 is at sea")
+
+
+def test_of_two_long_texts_the_place_where_they_part_is_shown():
+    begin = "You route invoices. " * 60
+    one, other = shown_pair(f"{begin}Ask first.{' Be kind.' * 60}", f"{begin}Never ask.")
+    assert (one[0], one[-1], len(one), "Ask first." in one) == ("…", "…", 201, True)
+    assert other == "…" + begin[-40:] + "Never ask."
+    assert shown_pair({"a": 1}, MISSING) == ('{"a": 1}', "(nothing)")
+    assert shown_pair("x" * 900, "y")[0] == "x" * 199 + "…"
 
 
 @pytest.mark.parametrize(

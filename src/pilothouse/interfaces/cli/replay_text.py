@@ -105,7 +105,10 @@ def _report_text(report: ReplayReport) -> str:
             f"  ≠ first divergence: call {divergence.call}, {divergence.kind}{tool} at {divergence.path}"
         )
         if divergence.recorded or divergence.found:
-            lines += [f"      recorded: {divergence.recorded}", f"      replayed: {divergence.found}"]
+            lines += [
+                f"      recorded: {_on_one_line(divergence.recorded)}",
+                f"      replayed: {_on_one_line(divergence.found)}",
+            ]
         lines += [f"      also {path}" for path in divergence.further]
     if report.counterfactual != "none":
         lines.append(f"  counterfactual: {report.counterfactual}")
@@ -115,6 +118,10 @@ def _report_text(report: ReplayReport) -> str:
     if report.exit_status is not None:
         lines.append(f"  the agent ended with status {report.exit_status}")
     return "\n".join(lines)
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def _live_lines(report: ReplayReport) -> list[str]:

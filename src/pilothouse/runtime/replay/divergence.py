@@ -13,13 +13,16 @@ from typing import Any
 from pilothouse.runtime.context.conversation import tool_results, tool_uses
 from pilothouse.runtime.replay.exchange import Exchange
 
-__all__ = ["Divergence", "DivergenceKind", "describe", "differences", "nearest", "shown_value"]
+__all__ = ["Divergence", "DivergenceKind", "describe", "differences", "nearest", "shown_pair"]
 
 DIFFERENCES_MAX = 20
 """Paths named for one call; what else differs follows from them."""
 
 VALUE_CHARS_MAX = 200
 """Characters shown of a value on each side."""
+
+SHARED_CHARS_MAX = 40
+"""Characters shown of what both sides of a long value begin with: enough to find the place."""
 
 MISSING = object()
 """Stands for a value that one side does not have."""
@@ -149,7 +152,7 @@ def describe(
             call=call.number if call else asked,
             kind=DivergenceKind.BODY if call else DivergenceKind.EXTRA,
             path="$",
-            found=shown_value(body.decode("utf-8", "replace")),
+            found=_cut(body.decode("utf-8", "replace")),
         )
     call, was_served = nearest(found, route, waiting, served)
     if call is None or call.document is None or was_served:
@@ -157,7 +160,7 @@ def describe(
             call=len(served) + len(waiting) + 1 if not waiting else asked,
             kind=DivergenceKind.EXTRA,
             path="$",
-            found=shown_value(found),
+            found=_cut(_text(found)),
         )
     return _classify(call, found, retrieved=retrieved)
 
@@ -176,13 +179,14 @@ def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Callable[[], 
     kind, tool = _kind(path, document, found)
     if kind in MAY_CARRY and _differs_by(retrieved(), str(recorded), str(other)):
         kind = DivergenceKind.RETRIEVAL
+    shown = shown_pair(recorded, other)
     return Divergence(
         call=call.number,
         kind=kind,
         path=path,
         tool=tool,
-        recorded=shown_value(recorded),
-        found=shown_value(other),
+        recorded=shown[0],
+        found=shown[1],
         further=tuple(each for each, _, _ in places[1:DIFFERENCES_MAX]),
     )
 
@@ -237,9 +241,29 @@ def _same(one: Any, other: Any) -> bool:
     return one is other or (isinstance(one, bool) == isinstance(other, bool) and bool(one == other))
 
 
-def shown_value(value: Any) -> str:
-    """Return a value of a difference as text, shortened."""
+def shown_pair(recorded: Any, found: Any) -> tuple[str, str]:
+    """Return both values of a difference as text, shortened to the place where they part.
+
+    Example:
+        >>> [text[-12:] for text in shown_pair("a" * 300 + " left", "a" * 300 + " right")]
+        ['aaaaaaa left', 'aaaaaa right']
+    """
+    one, other = _text(recorded), _text(found)
+    if max(len(one), len(other)) <= VALUE_CHARS_MAX:
+        return one, other
+    pairs = enumerate(zip(one, other, strict=False))
+    part = next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))
+    begin = max(0, part - SHARED_CHARS_MAX)
+    return _cut(one, begin), _cut(other, begin)
+
+
+def _text(value: Any) -> str:
     if value is MISSING:
         return "(nothing)"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 1] + "…"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str, begin: int = 0) -> str:
+    """Return at most `VALUE_CHARS_MAX` characters of a text from a place on, with a mark where something is left out."""
+    shown = text[begin : begin + VALUE_CHARS_MAX]
+    return ("…" if begin else "") + (shown[:-1] + "…" if begin + len(shown) < len(text) else shown)

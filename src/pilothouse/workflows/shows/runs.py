@@ -16,7 +16,7 @@ from pilothouse.runtime.context.conversation import last_said
 from pilothouse.runtime.context.edits import recall_id
 from pilothouse.runtime.context.ledger import recall_from
 from pilothouse.runtime.replay.answers import read_answer
-from pilothouse.runtime.replay.divergence import differences, shown_value
+from pilothouse.runtime.replay.divergence import differences, shown_pair
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 
 __all__ = ["compare_runs", "show_run", "show_runs"]
@@ -139,7 +139,7 @@ def _values(one: Exchange | None, other: Exchange | None) -> tuple[str, str] | N
     if one is None or other is None or one.document is None or other.document is None:
         return None
     first = next(((here, there) for _path, here, there in differences(one.document, other.document)), None)
-    return None if first is None else (shown_value(first[0]), shown_value(first[1]))
+    return None if first is None else shown_pair(*first)
 
 
 def _answer(one: Exchange | None) -> str | None:
