@@ -128,7 +128,7 @@ def replay_a_run(stage: Stage, model: ModelServer, gateway: GatewayProcess) -> N
     stage.work("today", ENVIRONMENT, model, lambda _day: "phase 2, every model call recorded", gateway=access)
     stage.verify(day, HOUR)
     run = _newest_run(stage)
-    stage.type(day, "replay", run, hour=HOUR)
+    _replay(stage, run)
     shortcut = place.home / "shortcut.md"
     shortcut.write_text(with_shortcut(place.prompt.read_text(encoding="utf-8")), encoding="utf-8")
     stage.say(
@@ -136,7 +136,12 @@ def replay_a_run(stage: Stage, model: ModelServer, gateway: GatewayProcess) -> N
         "what would the prompt of the incident have made of this mail? The recorded run is asked again with it",
     )
     with _variable("PILOTHOUSE_KEY", asking.key):
-        told = stage.type(day, "replay", run, "--prompt", str(shortcut), "--upstream", address, hour=HOUR)
+        _replay(stage, run, "--prompt", str(shortcut), "--upstream", address)
+
+
+def _replay(stage: Stage, run: str, *words: str) -> None:
+    """Play a run again, and tell which calls came out as recorded and which otherwise."""
+    told = stage.type(STORY_DAYS, "replay", run, *words, hour=HOUR)
     for line in told.said.splitlines():
         if line.strip().startswith(("=", "≠ call", "live answers")):
             stage.quote(line)
