@@ -33,7 +33,7 @@ from pilothouse.reports.sections import Cell, Field, FormOffer, Section, Section
 from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, mark_of, page_moment, shown_text
 from pilothouse.reports.words import plural
 
-__all__ = ["CallPair", "CaseOffer", "RunDifference", "Taken", "build_run"]
+__all__ = ["CallPair", "CaseOffer", "ReplayOffer", "RunDifference", "Taken", "build_run"]
 
 EVENTS_SHOWN = 200
 """Events of one run on its page; `pilothouse replay --show` prints all."""
@@ -76,10 +76,19 @@ class CallPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDifference:
-    """Two runs call by call."""
+    """A run beside another, or beside its replay, call by call.
+
+    Attributes:
+        other: What stands beside it, in words.
+        calls: The pairs.
+        note: What is to be known of the other side.
+        heads: What the answers of both sides are called.
+    """
 
     other: str
     calls: tuple[CallPair, ...]
+    note: str = "call by call; the first difference is where they part"
+    heads: tuple[str, str] = ("Answer here", "Answer there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,23 @@ class CaseOffer:
     may_make: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOffer:
+    """What the visitor may play again here, and what stands in the form.
+
+    Attributes:
+        may_play: Whether the visitor may.
+        prompt: Instructions to begin with; None where the run has none, or more than a form holds.
+        model: Another model, or empty.
+        param: A parameter, or empty.
+    """
+
+    may_play: bool
+    prompt: str | None = None
+    model: str = ""
+    param: str = ""
+
+
 def build_run(
     recorded: RecordedRun,
     now: datetime,
@@ -120,6 +146,7 @@ def build_run(
     said: Mapping[int, str] | None = None,
     taken: Taken | None = None,
     case: CaseOffer | None = None,
+    replay: ReplayOffer | None = None,
     others: Sequence[RunSummary] = (),
     difference: RunDifference | None = None,
 ) -> SectionsPage:
@@ -131,6 +158,7 @@ def build_run(
         said: What requests and answers say, by the number of their event.
         taken: A removed result that is to be read, or None.
         case: What the visitor may make of it, or None for an agent without a charter.
+        replay: How the visitor may play it again here, or None for not at all.
         others: Further runs of the agent, to be compared with.
         difference: What was compared, or None.
     """
@@ -164,7 +192,7 @@ def build_run(
             *([_read(taken)] if taken else []),
             _events(recorded, said or {}),
             *_edits(recorded, base),
-            _again(run, base, others),
+            _again(run, base, others, replay),
             *([_case(run, base, case)] if case else []),
         ),
     )
@@ -173,17 +201,17 @@ def build_run(
 def _difference_words(difference: RunDifference) -> str:
     first = next((one for one in difference.calls if not one.is_same), None)
     if first is None:
-        return f"Every call is the one of run {difference.other[:8]}."
+        return f"Every call is the one of {difference.other}."
     where = f"the request differs at {first.asked}" if first.asked else "the answer differs"
-    return shown_text(f"Parts from run {difference.other[:8]} at call {first.number}: {where}.")
+    return shown_text(f"Parts from {difference.other} at call {first.number}: {where}.")
 
 
 def _difference(difference: RunDifference) -> Section:
     return Section(
         anchor="difference",
-        title=f"Against run {difference.other[:8]}",
-        note="call by call; the first difference is where they part",
-        columns=columns("State", "#Call", "Request differs at", "Answer here", "Answer there"),
+        title=f"Against {difference.other}",
+        note=shown_text(difference.note),
+        columns=columns("State", "#Call", "Request differs at", *difference.heads),
         rows=tuple(
             row(
                 mark_of(Status.HOLDS, word="Equal")
@@ -365,7 +393,7 @@ def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
     )
 
 
-def _again(run: RunSummary, base: str, others: Sequence[RunSummary]) -> Section:
+def _again(run: RunSummary, base: str, others: Sequence[RunSummary], offer: ReplayOffer | None) -> Section:
     ident = run.run[:12]
     ways = (
         ("Each model call by itself, closed off", f"pilothouse replay {ident}"),
@@ -385,6 +413,32 @@ def _again(run: RunSummary, base: str, others: Sequence[RunSummary]) -> Section:
         row(Cell(text=f"Compare with run {one.run[:8]}", href=f"{base}?against={one.run}"), "")
         for one in others
     ]
+    able = offer is not None and run.replayable in {Replayable.EXACT, Replayable.MODEL_SIDE}
     return Section(
-        anchor="again", title="Play it again, or compare", columns=columns("How", "Type"), rows=tuple(rows)
+        anchor="again",
+        title="Play it again, or compare",
+        note=""
+        if not able or (offer and offer.may_play)
+        else "whoever operates the agent signs in to do it here",
+        columns=columns("How", "Type"),
+        rows=tuple(rows),
+        forms=_replay_forms(base, offer) if able and offer is not None and offer.may_play else (),
+    )
+
+
+def _replay_forms(base: str, offer: ReplayOffer) -> tuple[FormOffer, ...]:
+    """Return what plays the model calls again: as they were, and with one part changed."""
+    prompt = Field(name="prompt", label="Instructions", value=offer.prompt or "", is_long=True)
+    return (
+        FormOffer(href=f"{base}/replay#difference", buttons=(("again", "Play it again as it was"),)),
+        FormOffer(
+            href=f"{base}/replay#difference",
+            fields=(
+                Field(name="model", label="Another model", value=offer.model),
+                Field(name="param", label="A parameter, such as temperature=0", value=offer.param),
+                *((prompt,) if offer.prompt is not None else ()),
+            ),
+            buttons=(("changed", "Ask the model with this changed"),),
+            warning="No tool runs and nothing outside changes. What the change touches is asked live, through the gateway, and costs what it costs.",
+        ),
     )

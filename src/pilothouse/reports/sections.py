@@ -82,6 +82,7 @@ class Field(Frozen):
         value: What stands in it.
         choices: Value and label of each choice; empty for a line of text.
         is_required: Whether the form is refused without it.
+        is_long: Whether a text of several lines is written in it.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Field(Frozen):
     value: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     is_required: bool = False
+    is_long: bool = False
 
 
 class FormOffer(Frozen):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,9 +19,6 @@ __all__ = ["KEY_VARIABLE", "live_key"]
 
 KEY_VARIABLE = "PILOTHOUSE_KEY"
 """Key for a gateway that is not this installation's own."""
-
-KNOWN_AFTER_S = 1.2
-"""A running gateway knows a new key within a second."""
 
 
 @contextmanager
@@ -44,15 +40,13 @@ def live_key(
     if given or upstream is None or not _is_own(upstream, services.server_address(settings)):
         yield given
         return
-    from pilothouse.workflows.gateway.keys import replay_key, revoke_key
+    from pilothouse.workflows.gateway.keys import lent_replay_key
 
-    with services.open_gateway_store(settings) as store:
-        made = replay_key(store, agent, models=models, now=services.clock.now())
-        try:
-            time.sleep(KNOWN_AFTER_S)
-            yield made.key
-        finally:
-            revoke_key(store, made.kept.prefix, actor=made.kept.created_by, now=services.clock.now())
+    with (
+        services.open_gateway_store(settings) as store,
+        lent_replay_key(store, agent, models=models, now=services.clock.now) as key,
+    ):
+        yield key
 
 
 def _is_own(upstream: str, address: str | None) -> bool:

@@ -235,7 +235,7 @@ class Door:
         return answer
 
 
-_TYPED = ("correction", "note", "reason", "text")
+_TYPED = ("correction", "note", "prompt", "reason", "text")
 """Fields in which people write; the others are ours."""
 
 

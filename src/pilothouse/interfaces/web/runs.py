@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of one recorded run, and its form: a person says what would have been right, and the run becomes a case."""
+"""The page of one recorded run, and its forms: it is played again, or a person says what would have been right and it becomes a case."""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -11,18 +12,30 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from pilothouse.core.charter.powers import Action, may_act
-from pilothouse.errors import UnknownName
+from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.errors import Conflict, UnknownName
 from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.ports.curation import CurationStore
-from pilothouse.reports.run_page import CaseOffer
+from pilothouse.reports.run_page import CaseOffer, ReplayOffer
+from pilothouse.reports.sections import SectionsPage
+from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.workflows.curation.incident_case import is_case, make_incident_case
 from pilothouse.workflows.curation.replay_case import Expectation
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.shows.desk import PageDesk
+from pilothouse.workflows.shows.played_again import (
+    instructions_of,
+    play_again,
+    read_change,
+    told_as_difference,
+)
 
 __all__ = ["RunRoom"]
+
+PROMPT_CHARS_MAX = 60_000
+"""Instructions that a form holds: percent-encoded they are a third of the largest form."""
 
 
 class RunRoom:
@@ -36,6 +49,7 @@ class RunRoom:
     def __init__(self, desk: PageDesk, store: CurationStore) -> None:
         self._desk = desk
         self._store = store
+        self._playing = threading.Lock()
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
         """Return the page, its JSON, and the form."""
@@ -48,15 +62,73 @@ class RunRoom:
                 against=word_of(visit.request, "against"),
                 removed=word_of(visit.request, "removed"),
                 case=self._offer(agent, visit.path("run"), visit.person_id(agent)),
+                replay=self._replay_offer(agent, visit),
             )
-            governed = self._desk.installation.ledger.charter(agent) is not None
+            return framed(visit, page)
+
+        def play(visit: Visit) -> Response:
+            return framed(visit, self._play(visit))
+
+        def framed(visit: Visit, page: SectionsPage) -> Response:
+            governed = self._desk.installation.ledger.charter(visit.path("agent")) is not None
             return frame.answer(visit.request, page, governed=governed, viewer=visit.viewer)
 
         path = "/agents/{agent}/runs/{run}"
         return (
             *page_at(path, show),
             PageRoute(path=path, answer=self._make_case, action=Action.CURATE, writes=True),
+            PageRoute(path=f"{path}/replay", answer=play, action=Action.OPERATE, writes=True),
         )
+
+    def _replay_offer(self, agent: str, visit: Visit) -> ReplayOffer:
+        """Return what the visitor may play again, with what was typed before in the form."""
+        record, person = self._desk.installation.ledger.charter(agent), visit.person_id(agent)
+        may_play = bool(person) and record is not None and may_act(charter_of(record), person, Action.OPERATE)
+        if not may_play:
+            return ReplayOffer(may_play=False)
+        recorded = instructions_of(self._desk.runs.read(visit.path("run"))) or ""
+        typed = visit.form.get("prompt") or recorded
+        return ReplayOffer(
+            may_play=True,
+            prompt=typed if recorded and len(typed) <= PROMPT_CHARS_MAX else None,
+            model=visit.form.get("model", ""),
+            param=visit.form.get("param", ""),
+        )
+
+    def _play(self, visit: Visit) -> SectionsPage:
+        """Play a run again, and return its page with what came of it."""
+        agent, desk = visit.path("agent"), self._desk
+        recorded = self._recorded(visit)
+        change = Substitution()
+        if visit.form.get("do") == "changed":
+            change = read_change(
+                recorded,
+                model=visit.form.get("model", ""),
+                param=visit.form.get("param", ""),
+                prompt=visit.form.get("prompt", ""),
+            )
+        if not self._playing.acquire(blocking=False):
+            raise Conflict(
+                "another run is being played again at this moment",
+                remedy="Wait until it has ended, and send the form again.",
+            )
+        try:
+            report = play_again(desk.installation, desk.gateway, recorded, change)
+        finally:
+            self._playing.release()
+        return desk.run(
+            agent,
+            recorded.summary.run,
+            case=self._offer(agent, recorded.summary.run, visit.person_id(agent)),
+            replay=self._replay_offer(agent, visit),
+            beside=told_as_difference(recorded, report),
+        )
+
+    def _recorded(self, visit: Visit) -> RecordedRun:
+        agent, recorded = visit.path("agent"), self._desk.runs.read(visit.path("run"))
+        if recorded.summary.agent != agent:
+            raise UnknownName(f"no such run of {agent}", remedy=f"List them: /agents/{quote(agent)}/runs")
+        return recorded
 
     def _offer(self, agent: str, run: str, person: str) -> CaseOffer | None:
         record = self._desk.installation.ledger.charter(agent)
@@ -71,8 +143,8 @@ class RunRoom:
 
     def _make_case(self, visit: Visit) -> Response:
         agent, installation = visit.path("agent"), self._desk.installation
-        record, recorded = installation.ledger.charter(agent), self._desk.runs.read(visit.path("run"))
-        if record is None or recorded.summary.agent != agent:
+        record, recorded = installation.ledger.charter(agent), self._recorded(visit)
+        if record is None:
             raise UnknownName(f"no such run of {agent}", remedy=f"List them: /agents/{quote(agent)}/runs")
         forbidden = tuple(name.strip() for name in visit.form.get("forbid", "").split(",") if name.strip())
         expectation = Expectation(

@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.runtime.context.conversation import tool_results
 
-__all__ = ["Substitution"]
+__all__ = ["Substitution", "instructions_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,36 @@ def _set_instructions(document: dict[str, Any], prompt: str) -> None:
             if isinstance(item, dict) and item.get("role") in ("system", "developer"):
                 item["content"] = prompt
                 return
+
+
+def instructions_in(document: dict[str, Any]) -> str | None:
+    """Return the instructions of a request, where `Substitution` would put others; None without any.
+
+    Args:
+        document: The request.
+
+    Example:
+        >>> instructions_in({"messages": [{"role": "system", "content": "Be brief."}]})
+        'Be brief.'
+    """
+    for name in ("system", "instructions"):
+        if name in document:
+            return _joined(document[name])
+    for name in ("messages", "input"):
+        items = document.get(name)
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict) and item.get("role") in ("system", "developer"):
+                return _joined(item.get("content"))
+    return None
+
+
+def _joined(content: Any) -> str | None:
+    """Return a text, or the texts of its parts; None for what is neither."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    texts = [one["text"] for one in parts if isinstance(one, dict) and isinstance(one.get("text"), str)]
+    return "\n".join(texts) if texts else None
 
 
 def _tool_name(tool: Any) -> str:

@@ -12,7 +12,7 @@ import re
 
 from pilothouse.core.charter.secrets import forms_in
 
-__all__ = ["Redaction"]
+__all__ = ["OF_A_RECORD", "Redaction"]
 
 VALUE = re.compile(r"[A-Za-z0-9._~+/=-]{8,}$")
 """The secret itself at the end of a match that begins with its name."""
@@ -75,3 +75,7 @@ class Redaction:
 
     def _named(self, secret: str) -> str:
         return f"[secret-{hashlib.blake2b(secret.encode(), key=self._key, digest_size=6).hexdigest()}]"
+
+
+OF_A_RECORD = Redaction(bytes(16))
+"""For what was read from a record: it holds no secret any more, so whatever key leaves it as it is."""

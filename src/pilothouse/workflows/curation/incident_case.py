@@ -11,15 +11,12 @@ from pilothouse.core.evidence.run_log import RecordedRun
 from pilothouse.errors import UsageError
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.ledger import CharterInForce
-from pilothouse.runtime.runlog.redaction import Redaction
+from pilothouse.runtime.runlog.redaction import OF_A_RECORD
 from pilothouse.workflows.curation.replay_case import CaseOfRun, Expectation, case_of_run, keep_case
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
 
 __all__ = ["is_case", "labelled_dataset", "make_incident_case"]
-
-_NO_SECRET = Redaction(bytes(16))
-"""A record holds no secret any more, so whatever key leaves it as it is."""
 
 
 def labelled_dataset(record: CharterInForce) -> Path:
@@ -75,7 +72,7 @@ def make_incident_case(
         EvidenceError: The run cannot be replayed, or a secret stands in what would become the case.
     """
     charter, dataset = charter_of(record), labelled_dataset(record)
-    reports = replay_run(recorded, _NO_SECRET, ReplayRequest(), None)
+    reports = replay_run(recorded, OF_A_RECORD, ReplayRequest(), None)
     made = case_of_run(recorded, reports, expectation, charter, task_type=task_type, now=now)
     owner = known(charter.raci.benchmarks.accountable) or ""
     return keep_case(made, dataset, store, agent=charter.agent, owner=owner, now=now)

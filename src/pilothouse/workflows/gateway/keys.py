@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,11 +16,14 @@ from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.gateway import REPLAY_ENVIRONMENT, GatewayStore, Provider, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.keys import make_key
 
-__all__ = ["NewKey", "add_key", "add_provider", "replay_key", "revoke_key"]
+__all__ = ["NewKey", "add_key", "add_provider", "lent_replay_key", "replay_key", "revoke_key"]
 
 AGENT_CHARACTERS_MAX = 64
 REPLAY_LIFE = timedelta(hours=12)
 """A week of runs is asked again in a night; the command ends its key itself."""
+
+KNOWN_AFTER_S = 1.2
+"""A running gateway knows a new key within a second."""
 
 LIFE_DEFAULT = timedelta(days=90)
 """A key that nobody renews is a key that nobody remembers."""
@@ -115,6 +120,26 @@ def replay_key(store: GatewayStore, agent: str, *, models: Sequence[str], now: d
         actor="pilothouse replay",
         now=now,
     )
+
+
+@contextmanager
+def lent_replay_key(
+    store: GatewayStore, agent: str, *, models: Sequence[str], now: Callable[[], datetime]
+) -> Iterator[str]:
+    """Give a key by which something recorded is asked again, once the running gateway knows it; it ends with the block.
+
+    Args:
+        store: Where it is kept.
+        agent: Agent that it stands for.
+        models: Exact models it may ask for; empty for those that the charter pins.
+        now: Tells the moment, aware UTC.
+    """
+    made = replay_key(store, agent, models=models, now=now())
+    try:
+        time.sleep(KNOWN_AFTER_S)
+        yield made.key
+    finally:
+        revoke_key(store, made.kept.prefix, actor=made.kept.created_by, now=now())
 
 
 def revoke_key(store: GatewayStore, prefix: str, *, actor: str, now: datetime) -> VirtualKey:

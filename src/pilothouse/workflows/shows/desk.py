@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
     from pilothouse.ports.lake import AgentSeen
     from pilothouse.ports.runlog import RunLog
-    from pilothouse.reports.run_page import CaseOffer
+    from pilothouse.reports.run_page import CaseOffer, ReplayOffer, RunDifference
     from pilothouse.reports.sections import SectionsPage
     from pilothouse.workflows.ground.boundary_room import BoundaryRoom
     from pilothouse.workflows.ground.control_room import ControlRoom
@@ -193,7 +193,15 @@ class PageDesk:
         return show_audit(self.boundary, self.now(), wanted or RecordsWanted())
 
     def run(
-        self, agent: str, run: str, *, against: str = "", removed: str = "", case: CaseOffer | None = None
+        self,
+        agent: str,
+        run: str,
+        *,
+        against: str = "",
+        removed: str = "",
+        case: CaseOffer | None = None,
+        replay: ReplayOffer | None = None,
+        beside: RunDifference | None = None,
     ) -> SectionsPage:
         """Return the page of one recorded run.
 
@@ -203,8 +211,20 @@ class PageDesk:
             against: Another run to compare with, or empty.
             removed: Beginning of the digest of a removed result that is to be read, or empty.
             case: What the visitor may make of it, or None.
+            replay: How the visitor may play it again here, or None.
+            beside: Its replay, call by call, or None.
         """
-        return show_run(self.runs, agent, run, self.now(), against=against, removed=removed, case=case)
+        return show_run(
+            self.runs,
+            agent,
+            run,
+            self.now(),
+            against=against,
+            removed=removed,
+            case=case,
+            replay=replay,
+            beside=beside,
+        )
 
     def _page(self, agent: str, name: str, make: Make[SectionsPage]) -> SectionsPage:
         return self.keep(agent, name, make) if self.keep else make(self.installation, self.assessment(agent))

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RecordedRun
 from pilothouse.errors import UnknownName
 from pilothouse.ports.runlog import RunLog
-from pilothouse.reports.run_page import CallPair, CaseOffer, RunDifference, Taken, build_run
+from pilothouse.reports.run_page import CallPair, CaseOffer, ReplayOffer, RunDifference, Taken, build_run
 from pilothouse.reports.runs import build_runs
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.runtime.context.conversation import last_said
@@ -45,6 +45,8 @@ def show_run(
     against: str = "",
     removed: str = "",
     case: CaseOffer | None = None,
+    replay: ReplayOffer | None = None,
+    beside: RunDifference | None = None,
 ) -> SectionsPage:
     """Return the page of one recorded run.
 
@@ -56,6 +58,8 @@ def show_run(
         against: Another run to compare with, or empty.
         removed: Beginning of the digest of a removed result that is to be read, or empty.
         case: What the visitor may make of it, or None.
+        replay: How the visitor may play it again here, or None.
+        beside: Its replay, call by call, or None.
 
     Raises:
         UnknownName: There is no such run of this agent.
@@ -63,13 +67,14 @@ def show_run(
     recorded = _read(log, agent, run)
     own = recorded.summary.run
     others = [one for one in log.runs(agent=agent, limit=OTHERS_SHOWN + 1) if one.run != own]
-    difference = compare_runs(recorded, _read(log, agent, against)) if against else None
+    difference = compare_runs(recorded, _read(log, agent, against)) if against else beside
     return build_run(
         recorded,
         now,
         said=_said(recorded),
         taken=_taken(recorded, removed) if removed else None,
         case=case,
+        replay=replay,
         others=others[:OTHERS_SHOWN],
         difference=difference,
     )
@@ -111,7 +116,7 @@ def compare_runs(here: RecordedRun, there: RecordedRun) -> RunDifference:
     """
     pairs = zip_longest(exchanges(here), exchanges(there))
     return RunDifference(
-        other=there.summary.run,
+        other=f"run {there.summary.run[:8]}",
         calls=tuple(
             CallPair(
                 number=number,
