@@ -430,9 +430,9 @@ def _replay_forms(base: str, offer: ReplayOffer) -> tuple[FormOffer, ...]:
     """Return what plays the model calls again: as they were, and with one part changed."""
     prompt = Field(name="prompt", label="Instructions", value=offer.prompt or "", is_long=True)
     return (
-        FormOffer(href=f"{base}/replay#difference", buttons=(("again", "Play it again as it was"),)),
+        FormOffer(href=f"{base}/replay", buttons=(("again", "Play it again as it was"),)),
         FormOffer(
-            href=f"{base}/replay#difference",
+            href=f"{base}/replay",
             fields=(
                 Field(name="model", label="Another model", value=offer.model),
                 Field(name="param", label="A parameter, such as temperature=0", value=offer.param),

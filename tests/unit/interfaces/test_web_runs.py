@@ -50,3 +50,31 @@ def test_who_is_not_signed_in_sees_no_form_and_is_refused(site, tmp_path):
     assert not (tmp_path / "datasets/labelled").exists()
     dana = enter(site, "dana")
     assert send(dana, f"/agents/{world.AGENT}/runs/{'0' * 32}", correction="x").status_code == 404
+
+
+def test_an_operator_plays_the_calls_again_as_they_were_and_nobody_else_does(site):
+    reader = TestClient(site.app, base_url="http://localhost")
+    assert "whoever operates the agent signs in to do it here" in reader.get(RUN).text
+    assert reader.post(f"{RUN}/replay", data={"do": "again"}, headers=SAME).status_code == 403
+    dana = enter(site, "dana")
+    assert "Play it again as it was</button>" in dana.get(RUN).text
+    played = send(dana, f"{RUN}/replay", do="again")
+    assert (played.status_code, "Every call is the one of the replay." in played.text) == (200, True)
+    assert "changed: nothing; 2 calls answered from the record" in played.text
+
+
+def test_instructions_as_they_were_recorded_are_no_change_and_a_change_needs_a_gateway(site):
+    dana = enter(site, "dana")
+    shown = dana.get(RUN).text
+    assert "Look up, then answer.</textarea>" in shown
+    same = send(dana, f"{RUN}/replay", do="changed", prompt="Look up, then answer.\r\n", model="", param="")
+    assert (same.status_code, "Write another model, a parameter or other instructions" in same.text) == (
+        422,
+        True,
+    )
+    wrong = send(dana, f"{RUN}/replay", do="changed", param="hot", prompt="")
+    assert (wrong.status_code, "temperature=0" in wrong.text) == (422, True)
+    alone = send(dana, f"{RUN}/replay", do="changed", prompt="Answer at once.", param="")
+    assert (alone.status_code, "Say where one is" in alone.text) == (422, True)
+    assert "Answer at once." in alone.text, "what was typed is not lost"
+    assert send(dana, f"/agents/{world.AGENT}/runs/{'0' * 32}/replay", do="again").status_code == 404
