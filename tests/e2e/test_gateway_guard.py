@@ -337,6 +337,21 @@ def test_a_stream_that_came_for_a_stream_that_is_no_true_is_counted_as_unchecked
         assert site.gateway.counters["answers_streamed_unchecked"] == 2
 
 
+@pytest.mark.parametrize(
+    ("delta", "unchecked"),
+    [({"content": "not JSON"}, 1), ({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}, 0)],
+)
+def test_a_final_answer_that_is_streamed_is_no_valid_one(delta, unchecked):
+    events = f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\ndata: [DONE]\n\n".encode()
+    policy = pinned(("acme", MODEL), guard=Guard(schema=SCHEMA, on_invalid="reject", repairs=0))
+    guardian = Guardian(None)
+    with ProviderStub() as stub, GatewaySite({"acme": stub.origin}, policy, guardian=guardian) as site:
+        stub.plan(Plan(body=events, headers={"content-type": "text/event-stream"}))
+        ask(site, "/v1/chat/completions", {"model": MODEL, "messages": [], "stream": True})
+        site.wait_for(1)
+    assert sum(one.unchecked for one in guardian.take_counts().values()) == unchecked
+
+
 def choices(*texts):
     said = [
         {"index": at, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}

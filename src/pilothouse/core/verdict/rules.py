@@ -193,12 +193,15 @@ def _shown(rate: _Rate, cases: int) -> Estimate:
     return _estimate(jeffreys_interval(min(round(cases * rate.worth / rate.n), told), told))
 
 
+_UNKNOWN = {
+    "unverifiable": "still have no answer though their time for one is over",
+    "output_schema": "were streamed, so that nobody held them against the schema",
+}
+"""What is said of cases of a kind that say neither good nor bad."""
+
+
 def _unknown_words(rate: _Rate, kind: str) -> str:
-    what = (
-        "still have no answer though their time for one is over"
-        if kind == "unverifiable"
-        else "do not say how they ended"
-    )
+    what = _UNKNOWN.get(kind, "do not say how they ended")
     silent = f"{rate.unknown:,} of {rate.n:,} {what}" if rate.unknown else ""
     alike = (
         f"turns of one conversation fail together: {rate.n:,} are worth {rate.worth:,}"

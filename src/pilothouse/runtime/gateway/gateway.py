@@ -299,6 +299,8 @@ class Gateway:
                 # Some providers stream for a `stream` that is no `true` to us, so what came counts and not what was asked.
                 if exchange.relay.check_whole is not None and call.first_content_s is not None:
                     self.counters["answers_streamed_unchecked"] += 1
+                    if self._guardian is not None and call.ending is Ending.DONE:
+                        self._guardian.note_streamed(call)
         finally:
             dog.close()
 

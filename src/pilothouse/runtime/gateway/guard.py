@@ -18,7 +18,7 @@ from pilothouse.ports.holds import Holds
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.holding import HoldDesk
-from pilothouse.runtime.gateway.messages import FinalAnswer, final_answers
+from pilothouse.runtime.gateway.messages import FinalAnswer, final_answers, is_step
 from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
@@ -44,6 +44,7 @@ class AnswerCount:
         invalid: Delivered although they break the schema.
         repaired: Delivered after a repair.
         stopped: Held or rejected.
+        unchecked: Delivered as a stream, which nobody looked at.
         runs: Runs of invalid delivered ones, the latest.
     """
 
@@ -51,6 +52,7 @@ class AnswerCount:
     invalid: int = 0
     repaired: int = 0
     stopped: int = 0
+    unchecked: int = 0
     runs: tuple[str, ...] = ()
 
 
@@ -143,6 +145,15 @@ class Guardian:
         held = await self.desk.hold(call, answer, doubt)
         self.counters["answers_held"] += 1
         return held
+
+    def note_streamed(self, call: Call) -> None:
+        """Count a final answer that was delivered as a stream: of it nobody knows whether it is valid.
+
+        Args:
+            call: The call, its stream at its end.
+        """
+        if call.policy.guard is not None and not is_step(call.plain, call.route.operation):
+            self._count(call).unchecked += 1
 
     def close(self) -> None:
         """End what answers are checked with."""

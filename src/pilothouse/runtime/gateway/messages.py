@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "FinalAnswer",
     "final_answer",
     "final_answers",
+    "is_step",
     "question_asked",
     "spoken_input",
     "spoken_output",
@@ -47,6 +49,16 @@ class _Piece(msgspec.Struct):
 
 
 _PIECE = msgspec.json.Decoder(_Piece)
+
+
+PAUSES = ("pause_turn", "compaction")
+"""Why a message ends before its model has: the client sends it back, and the model goes on."""
+
+_STEP = re.compile(
+    rb'"tool_calls"\s*:\s*\[\s*\{|"function_call"\s*:\s*\{|"type"\s*:\s*"tool_use"|"stop_reason"\s*:\s*"(?:%b)"'
+    % "|".join(PAUSES).encode()
+)
+"""What a chat or a message says in its events when it asks for tools, or only pauses; in a text each quotation mark is escaped."""
 
 
 class FinalAnswer(msgspec.Struct):
@@ -129,9 +141,6 @@ def spoken_output(body: bytes, operation: Operation) -> str:
     return "".join(parts)
 
 
-PAUSES = ("pause_turn", "compaction")
-"""Why a message ends before its model has: the client sends it back, and the model goes on."""
-
 DONE_BY_PROVIDERS = frozenset(
     {"web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"}
 )
@@ -198,6 +207,24 @@ def written_tokens(body: bytes, operation: Operation) -> int:
     if not events:
         return len(body) // CHARACTERS_PER_TOKEN
     return characters * len(body) // len(sample) // CHARACTERS_PER_TOKEN
+
+
+def is_step(events: bytes, operation: Operation) -> bool:
+    """Return whether an answer that came as events asks its client for something, so that it is no final one.
+
+    Args:
+        events: Of the whole stream, without content encoding.
+        operation: What was asked for.
+
+    Example:
+        >>> is_step(b'data: {"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}' + bytes((10, 10)), Operation.CHAT)
+        True
+    """
+    if operation is not Operation.RESPONSES:
+        return _STEP.search(events) is not None
+    begin = events.rfind(b"data:", 0, max(0, events.rfind(b'"response.completed"')))
+    said = (_decoded(data).get("response") for data in event_data(events[begin:] if begin >= 0 else b""))
+    return any(_only_answer(one, operation).calls_tools for one in said if isinstance(one, Mapping))
 
 
 def final_answer(body: bytes, operation: Operation) -> FinalAnswer:

@@ -40,6 +40,7 @@ class Delivered(Protocol):
     invalid: int
     repaired: int
     stopped: int
+    unchecked: int
     runs: tuple[str, ...]
 
 
@@ -51,6 +52,7 @@ class _Sum:
     invalid: int = 0
     repaired: int = 0
     stopped: int = 0
+    unchecked: int = 0
     runs: tuple[str, ...] = ()
 
     def plus(self, more: Delivered) -> _Sum:
@@ -59,6 +61,7 @@ class _Sum:
             invalid=self.invalid + more.invalid,
             repaired=self.repaired + more.repaired,
             stopped=self.stopped + more.stopped,
+            unchecked=self.unchecked + more.unchecked,
             runs=(*more.runs, *self.runs)[:ITEMS_MAX],
         )
 
@@ -96,12 +99,18 @@ class AnswerTally:
 
     def _is_due(self, key: CountedBy, now: datetime) -> bool:
         last, waiting = self._last.get(key), self._waiting[key]
-        if not waiting.delivered:
+        came = waiting.delivered + waiting.unchecked
+        if not came:
             return False
         if last is None or now - last.window_to >= LATE_MAX:
             return True
-        broken = last.n - (last.good or 0)
-        return waiting.invalid > GROWTH_MIN * broken or waiting.delivered > GROWTH_MIN * last.n
+        unknown = last.counts.get("unknown", 0)
+        broken = last.n - (last.good or 0) - unknown
+        return (
+            waiting.invalid > GROWTH_MIN * broken
+            or waiting.unchecked > GROWTH_MIN * unknown
+            or came > GROWTH_MIN * last.n
+        )
 
     def _record(self, keys: Sequence[CountedBy], now: datetime) -> int:
         written = 0
@@ -132,7 +141,7 @@ def record_answers(
     return tuple(
         record
         for (agent, version, terms), count in counts.items()
-        if count.delivered
+        if count.delivered or count.unchecked
         for record in ledger.extend_evidence(
             agent,
             since=now - WINDOW,
@@ -148,8 +157,10 @@ def _counted_on(
     """Return the count that follows the one that stands; it ends later, even where another gateway's clock is ahead."""
     before = _running_count(stored, binds, now)
     at = now if before is None else max(now, before.window_to + timedelta(microseconds=1))
-    n = count.delivered + (0 if before is None else before.n)
-    bad = count.invalid + (0 if before is None else before.n - (before.good or 0))
+    unseen_before = 0 if before is None else before.counts.get("unknown", 0)
+    unseen = count.unchecked + unseen_before
+    n = count.delivered + count.unchecked + (0 if before is None else before.n)
+    bad = count.invalid + (0 if before is None else before.n - (before.good or 0) - unseen_before)
     held = count.stopped + (0 if before is None else before.counts.get("held_or_rejected", 0))
     mended = count.repaired + (0 if before is None else before.counts.get("repaired", 0))
     return (
@@ -160,11 +171,12 @@ def _counted_on(
             window_from=now if before is None else before.window_from,
             window_to=at,
             n=n,
-            good=n - bad,
-            detail=f"{bad:,} of {n:,} delivered answers broke the schema; "
-            f"{mended:,} were repaired first, {held:,} held or rejected",
+            good=n - bad - unseen,
+            detail=f"{bad:,} of {n - unseen:,} delivered answers broke the schema; "
+            f"{mended:,} were repaired first, {held:,} held or rejected"
+            + (f"; {unseen:,} more were streamed and not checked" if unseen else ""),
             items=count.runs,
-            counts={"repaired": mended, "held_or_rejected": held},
+            counts={"repaired": mended, "held_or_rejected": held, **({"unknown": unseen} if unseen else {})},
             source=Source(command="pilothouse up"),
             recorded_at=at,
         ),

@@ -82,6 +82,13 @@ def test_what_is_unknown_helps_neither_side():
     assert assess(Floor(bound=0.9), 0.9, rate(500, 1_000, unknown=140)).proof == "breached"
 
 
+def test_answers_that_nobody_checked_prove_no_zero():
+    streamed = rate(100, 130, unknown=30).model_copy(update={"kind": "output_schema"})
+    found = assess(Zero(n=59), 0.0, streamed)
+    assert found.proof == "open"
+    assert found.why == "30 of 130 were streamed, so that nobody held them against the schema"
+
+
 @pytest.mark.parametrize("rule", [Floor(bound=0.9), Ceiling(bound=0.1)])
 def test_the_cases_named_decide_although_some_do_not_say_how_they_ended(rule):
     found = assess(rule, rule.bound, rate(93, 100, unknown=4))

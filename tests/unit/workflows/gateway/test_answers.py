@@ -100,3 +100,16 @@ def test_answers_that_were_guarded_otherwise_are_another_count():
     tally.take({KEY: AnswerCount(delivered=1_000)}, NOW)
     tally.take({(AGENT, "v1", "8f" * 32): AnswerCount(delivered=3)}, NOW + LOOK)
     assert (newest(ledger).n, newest(ledger).binds.contract) == (3, "8f" * 32)
+
+
+def test_answers_that_were_streamed_are_neither_valid_nor_broken():
+    ledger = MemoryLedger()
+    tally = AnswerTally(ledger)
+    tally.take({KEY: AnswerCount(delivered=100)}, NOW)
+    assert tally.take({KEY: AnswerCount(unchecked=1)}, NOW + LOOK) == 1, "the first one is told at once"
+    tally.take({KEY: AnswerCount(delivered=40, invalid=1, unchecked=29)}, NOW + 2 * LOOK)
+    tally.close(NOW + 3 * LOOK)
+    found = newest(ledger)
+    assert (found.n, found.good, found.counts["unknown"]) == (170, 139, 30)
+    assert found.detail.startswith("1 of 140 delivered answers broke the schema")
+    assert found.detail.endswith("30 more were streamed and not checked")
