@@ -103,7 +103,7 @@ def brilliant_demo(charter):
 
 
 def hidden_system(charter):
-    seen = "billing-legacy:8080 in 41 tasks since 2026-11-03 09:12 UTC"
+    seen = "billing-legacy:8080 in 41 tasks since 3 Nov 2026, 09:12 UTC"
     tasks = tuple(f"{number:032x}" for number in range(1, 4))
     held = everything_holds(charter, NOW)
     held = replaced(held, "hosts_observed", n=3_900, good=3_859, detail=seen, items=tasks)
@@ -151,7 +151,7 @@ def one_word_in_the_prompt(charter):
         "versions_gated",
         n=12_640,
         good=12_000,
-        detail=f"{V2[:7]} in 640 tasks since 2026-11-20 09:00 UTC",
+        detail=f"{V2[:7]} in 640 tasks since 20 Nov 2026, 09:00 UTC",
     )
 
 

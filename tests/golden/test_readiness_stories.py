@@ -135,7 +135,7 @@ def test_a_brilliant_demo_proves_neither_size_nor_level():
 def test_a_hidden_system_is_named_with_host_time_and_owner():
     found = by_id("04-hidden-system")
     assert found["INT-1"].status == found["INT-9"].status == "breached"
-    assert "billing-legacy:8080 in 41 tasks since 2026-11-03" in found["INT-1"].deciding.sentence
+    assert "billing-legacy:8080 in 41 tasks since 3 Nov 2026" in found["INT-1"].deciding.sentence
     assert found["INT-1"].deciding.who == ("sam",)
 
 

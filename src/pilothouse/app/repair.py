@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock
+from pilothouse.core.dates import calendar_day
 
 if TYPE_CHECKING:
     from pilothouse.lake.repair import LakeLook
@@ -78,6 +80,6 @@ def lake_checks(settings: Settings) -> Iterator[Check]:
         yield Check(
             name=f"file of {one.table}",
             state="failed",
-            sentence=f"{one.path} ({one.rows:,} rows of {one.day}) cannot be read: {one.fault}",
+            sentence=f"{one.path} ({one.rows:,} rows of {calendar_day(date.fromisoformat(one.day))}) cannot be read: {one.fault}",
             remedy="pilothouse repair",
         )

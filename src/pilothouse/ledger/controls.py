@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.dates import second
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
@@ -196,7 +197,7 @@ class SqlControls:
                 fault.agent,
                 at=fault.at,
                 actor=fault.actor,
-                reason=f"{fault.kind.value} until {fault.until:%Y-%m-%d %H:%M:%S} UTC",
+                reason=f"{fault.kind.value} until {second(fault.until)}",
                 integration=fault.integration,
                 environment=fault.environment,
             )

@@ -9,6 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
+from pilothouse.core.dates import minute
 from pilothouse.ports.planted import FaultKind, PlantedFault
 
 __all__ = ["NO_CONTROLS", "ControlState", "ControlStore", "Controls", "Pause", "Rollback"]
@@ -36,7 +37,7 @@ class Pause:
     def sentence(self) -> str:
         """Say what is paused, since when, by whom and why, without a full stop."""
         what = self.agent if self.tool is None else f"{self.tool} of {self.agent}"
-        return f"{what} is paused since {self.at:%Y-%m-%d %H:%M} UTC by {self.actor}: {self.reason}"
+        return f"{what} is paused since {minute(self.at)} by {self.actor}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,7 @@ class Rollback:
             version: The version that may serve, as the reader knows it.
         """
         return (
-            f"{self.agent} is rolled back to {version} since {self.at:%Y-%m-%d %H:%M} UTC "
-            f"by {self.actor}: {self.reason}"
+            f"{self.agent} is rolled back to {version} since {minute(self.at)} by {self.actor}: {self.reason}"
         )
 
 

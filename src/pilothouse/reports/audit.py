@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from pilothouse.core.dates import calendar_day, minute
 from pilothouse.core.evidence.evidence import Evidence
-from pilothouse.core.verdict.numbers import calendar_day, day, short_digest
+from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.reports.foreign import foreign_line
@@ -232,7 +233,7 @@ def _plain(value: str | int) -> str:
     try:
         if _MOMENT.fullmatch(value):
             at = datetime.fromisoformat(value)
-            return f"{day(at)}, {at.astimezone(UTC):%H:%M} UTC"
+            return minute(at)
         return calendar_day(date.fromisoformat(value)) if _DAY.fullmatch(value) else value
     except ValueError:  # looks like one, and stands in no calendar
         return value

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import NotEnoughEvidence
-from pilothouse.core.verdict.numbers import day, interval, percent
+from pilothouse.core.verdict.numbers import interval, percent
 from pilothouse.reports.moments import at_ns
 from pilothouse.reports.view_models import Frozen
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.numbers import significant
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, worst_status
 from pilothouse.reports.context import Control, Framework, control_map
@@ -109,7 +110,7 @@ def build_compliance(charter: Charter, verdict: AgentVerdict, now: datetime) -> 
         as_of=page_moment(now),
         sentence=Sentence(plain=sentence),
         notices=(
-            f"Map of {found.dated:%Y-%m-%d}, in our words.",
+            f"Map of {calendar_day(found.dated)}, in our words.",
             "A row says what produces evidence for a control; it does not say that anybody complies.",
         ),
         frameworks=tuple(sorted(shown, key=lambda one: not one.is_declared)),

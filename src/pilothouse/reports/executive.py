@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day, day, minute
 from pilothouse.core.verdict.framework import requirement_named
-from pilothouse.core.verdict.numbers import day, percentage, short_digest, significant
+from pilothouse.core.verdict.numbers import percentage, short_digest, significant
 from pilothouse.core.verdict.remediation import Plan, Step
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState
@@ -195,7 +196,7 @@ def build_executive(facts: Facts) -> ExecutivePage:
         sector_note=tuple(_sector_note(found)),
         foot=(
             f"Agent {charter.agent}, version {short_digest(verdict.version)}, charter {short_digest(verdict.charter_digest)}",
-            f"Evidence up to {verdict.as_of:%Y-%m-%d %H:%M} UTC",
+            f"Evidence up to {minute(verdict.as_of)}",
             f"Checked by: pilothouse report auditor FILE.zip {charter.agent}, then pilothouse-verify FILE.zip",
         ),
     )
@@ -360,6 +361,6 @@ def _budget(charter: Charter, currency: str) -> list[str]:
 
 def _sector_note(found: Benchmarks) -> list[str]:
     return [
-        f"{found.note}: {found.frame}; dated {found.dated:%Y-%m-%d}, read {found.read_on:%Y-%m-%d}. No number above uses it.",
+        f"{found.note}: {found.frame}; dated {calendar_day(found.dated)}, read {calendar_day(found.read_on)}. No number above uses it.",
         *(one.text for one in found.disagreement),
     ]

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from pilothouse.core.verdict.numbers import day, significant
+from pilothouse.core.dates import minute
+from pilothouse.core.verdict.numbers import significant
 
 __all__ = ["Moment", "ago", "at_ns", "duration_text", "moment", "span_text"]
 
@@ -93,7 +94,7 @@ def moment(then: datetime, now: datetime) -> Moment:
         now: The page's `as_of`, aware.
     """
     there = then.astimezone(UTC)
-    return Moment(at=there, shown=ago(then, now), absolute=f"{day(there)}, {there:%H:%M} UTC")
+    return Moment(at=there, shown=ago(then, now), absolute=minute(there))
 
 
 def at_ns(nanoseconds: int) -> datetime:

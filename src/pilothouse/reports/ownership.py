@@ -11,8 +11,8 @@ from urllib.parse import quote
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import Duty, RaciRow
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.evidence import Evidence
-from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head, shown_names

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pilothouse.core.dates import minute
 from pilothouse.reports.view_models import Frozen
 
 __all__ = [
@@ -194,15 +195,15 @@ def timeline(stops: Sequence[tuple[datetime, str, bool]], title: str) -> Timelin
     left_out = len(stops) - len(shown)
     return Timeline(
         title=title,
-        description=f"{len(stops)} events from {first:%d %b, %H:%M} to {last:%d %b, %H:%M} UTC"
+        description=f"{len(stops)} events from {minute(first)} to {minute(last)}"
         + (f", of which 2 to {left_out + 1} are not drawn" if left_out else "")
         + f"; first {stops[0][1].rstrip('.')}; last {stops[-1][1].rstrip('.')}.",
         stops=tuple(
             Stop(at=round((when - first).total_seconds() / length, 4), number=str(number), is_loud=loud)
             for number, (when, _text, loud) in shown
         ),
-        begins=f"{first:%d %b, %H:%M}",
-        ends=f"{last:%d %b, %H:%M}",
+        begins=minute(first),
+        ends=minute(last),
     )
 
 

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.kinds import KINDS
-from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.sentence import person_names, waiver_sentence
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, RequirementVerdict, Status, WaiverMark
 from pilothouse.reports.moments import Moment, ago, moment

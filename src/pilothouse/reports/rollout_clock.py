@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from pilothouse.core.verdict.numbers import calendar_day, short_digest
+from pilothouse.core.dates import calendar_day
+from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
 from pilothouse.reports.pictures import Strip
 from pilothouse.reports.stable_days import STATE_WORDS, clock_strip

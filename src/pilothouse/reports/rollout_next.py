@@ -10,7 +10,7 @@ from datetime import datetime
 from pilothouse.core.action.demotion import Act
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
-from pilothouse.core.verdict.numbers import day
+from pilothouse.core.dates import day
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, RequirementVerdict, Status

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, section_text
 from pilothouse.core.verdict.verdict import Status
@@ -154,7 +155,7 @@ def _text(
         word, status = _WORDS[one.state]
         signed = ""
         if one.signer and one.signed_at:
-            signed = f"by {names.get(one.signer, one.signer)}, {one.signed_at:%d %b %Y}"
+            signed = f"by {names.get(one.signer, one.signer)}, {day(one.signed_at)}"
         rows.append(
             SignatureRow(
                 mark=mark_of(status, word=word),

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pilothouse.core.charter.answers import known, open_paths
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.verdict.numbers import calendar_day, day
+from pilothouse.core.dates import calendar_day, day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.value import Money, ThreeNumbers

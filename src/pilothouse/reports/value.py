@@ -10,7 +10,8 @@ from datetime import datetime
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.value import Outcome
-from pilothouse.core.verdict.numbers import day, percentage, significant
+from pilothouse.core.dates import day
+from pilothouse.core.verdict.numbers import percentage, significant
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status

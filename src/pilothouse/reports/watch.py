@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.watched import DetectorStatus
-from pilothouse.core.verdict.numbers import calendar_day, days_long, interval, percent
+from pilothouse.core.verdict.numbers import days_long, interval, percent
 from pilothouse.core.verdict.task_cost import TaskCost
 from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import AgentVerdict, Status

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.watched import Coverage, FailureGroup
-from pilothouse.core.verdict.numbers import calendar_day, percentage
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.sections import Cell, Section, columns, row
 from pilothouse.reports.view_models import Empty, StatusMark, mark_of, shown_text
@@ -98,7 +99,7 @@ def coverage_section(rows: Sequence[Coverage]) -> Section:
                 "open" if one.declared is None else f"{100 * one.declared:g} %",
                 "open" if one.least is None else f"{one.least:,}",
                 one.by,
-                Cell(text=f"{one.days} days", small=f"to {one.until}"),
+                Cell(text=f"{one.days} days", small=f"to {calendar_day(one.until)}"),
             )
             for one in rows
         ),

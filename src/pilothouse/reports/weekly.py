@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.verdict.framework import requirement_named
-from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.remediation import Plan
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.view_models import Page, Sentence, mark_of, page_moment, shown_text
@@ -81,7 +81,7 @@ def build_weekly(week: Week, now: datetime) -> WeeklyNote:
     status = _sentence(_status(week))
     return WeeklyNote(
         name="weekly",
-        title=f"{verdict.word} · {agent}, week to {week.until:%Y-%m-%d}",
+        title=f"{verdict.word} · {agent}, week to {day(week.until)}",
         heading="Weekly note",
         agent=agent,
         as_of=page_moment(now),

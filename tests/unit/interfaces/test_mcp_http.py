@@ -236,7 +236,7 @@ def test_a_credential_reaches_its_system_and_nothing_else(tmp_path):
         "nobody has said where it stands",
         f"it is not for {headers[0]['host']}",
         "the system does not accept it",
-        "it expired on 2026-01-01",
+        "it expired on 1 Jan 2026",
     ]
     kept = b"".join(path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file())
     assert b"erp-canary" not in kept

@@ -19,6 +19,6 @@ def test_a_model_whose_price_begins_after_its_calls_asks_for_an_earlier_day(caps
     """The same command once more, from today on, left the cost of imported weeks unknown."""
     _show_missing([("acme", "m-1"), ("acme", "m-2")], [LATE])
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("No price before 2026-11-30: pilothouse price acme m-1 ")
+    assert first.startswith("No price before 30 Nov 2026: pilothouse price acme m-1 ")
     assert " --from DAY " in first
     assert second == "No price: pilothouse price acme m-2 --input USD --output USD --source PAGE"

@@ -13,7 +13,7 @@ from pilothouse.workflows.verdict.assess import assess
 
 BASE = f"/agents/{world.AGENT}"
 WHY = "the ERP posts everything twice"
-NOTE = f"{world.AGENT} is paused since 2026-11-21 09:12 UTC by sam: {WHY}."
+NOTE = f"{world.AGENT} is paused since 21 Nov 2026, 09:12 UTC by sam: {WHY}."
 
 
 @pytest.fixture

@@ -138,8 +138,8 @@ def test_a_long_timeline_draws_its_beginning_and_its_end_and_says_what_it_leaves
     drawn = timeline(events, "Events")
     assert [stop.number for stop in drawn.stops] == ["1", *map(str, range(72, 101))]
     assert (drawn.stops[0].at, drawn.stops[-1].at) == (0.0, 1.0)
-    assert drawn.ends.endswith("13:40")
+    assert drawn.ends.endswith("13:40 UTC")
     assert drawn.description == (
-        "100 events from 20 Nov, 12:01 to 20 Nov, 13:40 UTC, of which 2 to 71 are not drawn; "
+        "100 events from 20 Nov 2026, 12:01 UTC to 20 Nov 2026, 13:40 UTC, of which 2 to 71 are not drawn; "
         "first event 1; last event 100."
     )

@@ -11,7 +11,7 @@ import page_world as world
 import pytest
 
 from pilothouse.core.action.incident import Incident, IncidentState
-from pilothouse.core.verdict.numbers import calendar_day
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.audit import AuditRecord

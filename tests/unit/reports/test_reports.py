@@ -19,9 +19,9 @@ from pdf_text import pdf_text
 from rich.console import Console
 
 from pilothouse.core.action.demotion import Act, ActState, Move
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.task import CostState
 from pilothouse.core.verdict.framework import FRAMEWORK, requirement_named
-from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.signing import asked_signatures
 from pilothouse.core.verdict.stall import Stall, StallLevel
 from pilothouse.core.verdict.waiver import unwaivable

@@ -16,7 +16,7 @@ from typing import Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from pilothouse.core.charter.operations import PhaseName, phase_in_words
-from pilothouse.core.verdict.numbers import day
+from pilothouse.core.dates import day
 from pilothouse.core.verdict.verdict import (
     STOPPING_PARTS,
     AgentVerdict,

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
-__all__ = ["ITEMS_KEPT_MAX", "Measurement", "moment_in_words"]
+__all__ = ["ITEMS_KEPT_MAX", "Measurement"]
 
 ITEMS_KEPT_MAX = 50
 """Tasks named in one record: enough to open, few enough to store with every window."""
@@ -40,14 +39,3 @@ class Measurement:
     detail: str = ""
     items: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-
-
-def moment_in_words(moment_ns: int) -> str:
-    """Write a moment to the minute, UTC.
-
-    Example:
-        >>> moment_in_words(1_793_955_600_000_000_000)
-        '2026-11-06 09:00 UTC'
-    """
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment_ns // 1_000)
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

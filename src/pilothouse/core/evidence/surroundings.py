@@ -9,9 +9,10 @@ from datetime import datetime
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tool_names import known_as
-from pilothouse.core.evidence.measurement import Measurement, moment_in_words
+from pilothouse.core.dates import minute
+from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.unix_time import moment_of, unix_ns
 
 __all__ = ["measure_hosts", "measure_models", "measure_tools", "measure_versions"]
 
@@ -41,7 +42,7 @@ def _strangers(
             first.setdefault(name, task.start_ns)
             count[name] = count.get(name, 0) + 1
     words = [
-        f"{name} in {count[name]:,} tasks since {moment_in_words(first[name])}"
+        f"{name} in {count[name]:,} tasks since {minute(moment_of(first[name]))}"
         for name in sorted(count, key=lambda name: (-count[name], name))
     ]
     more = f", and {len(words) - NAMES_SHOWN_MAX} more" if len(words) > NAMES_SHOWN_MAX else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction
 from pilothouse.core.statistics.daily import DayCounts
 from pilothouse.core.statistics.methods import MethodId, sentence_at
@@ -121,7 +122,7 @@ def weighted_score(day: DayCounts, level: float = 0.95) -> Estimate | NotEnoughE
     level = check_fraction("level", level)
     if not day.informative:
         return NotEnoughEvidence(
-            reason=f"no label was requested on {day.day}",
+            reason=f"no label was requested on {calendar_day(day.day)}",
             have=0,
             need=1,
             unit="labels",

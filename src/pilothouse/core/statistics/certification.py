@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from datetime import date
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.statistics.change import LINE_RANGE, day_log_e, lower_bound_at
 from pilothouse.core.statistics.checks import check_fraction, malformed
 from pilothouse.core.statistics.daily import DayCounts, days_since
@@ -172,7 +173,7 @@ class DropCertifier:
     def _sentence(self, state: CertifierState, days_more: int | None) -> str:
         words = f"Alarm on {state.alarm_on}; more than {100 * self.drop:g} points: "
         if state.proved_on is not None:
-            return words + f"proved on {state.proved_on}."
+            return words + f"proved on {calendar_day(state.proved_on)}."
         if days_more is None:
             return words + "not proved, and the evidence does not grow."
         return words + f"not yet proved, about {days_more} more days at this pace."

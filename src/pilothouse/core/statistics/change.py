@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.statistics.allocation import weighted_score
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction
 from pilothouse.core.statistics.daily import DayCounts, days_since
@@ -199,7 +200,7 @@ class DropDetector:
             (True, 3)
         """
         gap = days_since(state.last.day if state.last else None, day.day, changed=day != state.last)
-        missed = f"{gap - 1} days before {day.day} are missing: they carry no information"
+        missed = f"{gap - 1} days before {calendar_day(day.day)} are missing: they carry no information"
         if gap:
             state = self.fold(state, day, gap)
         missing = self._missing(state, day)
@@ -256,7 +257,7 @@ class DropDetector:
     def _missing(self, state: DropState, day: DayCounts) -> NotEnoughEvidence | None:
         if state.silent_days >= SILENT_DAYS_MAX:
             return NotEnoughEvidence(
-                reason=f"no label was requested for {state.silent_days} days up to {day.day}",
+                reason=f"no label was requested for {state.silent_days} days up to {calendar_day(day.day)}",
                 have=0,
                 need=1,
                 unit="labels",

@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.charter.operations import PhaseName
-from pilothouse.core.verdict.numbers import calendar_day
+from pilothouse.core.dates import calendar_day
 
 __all__ = ["Objection", "objections", "retirements"]
 
@@ -105,7 +105,7 @@ def retirements(charter: Charter, today: date) -> tuple[Objection, ...]:
             Objection(
                 requirement="EVAL-7",
                 breaches=past and place == 0,
-                sentence=f"The {role} {name} {'was retired' if past else 'retires'} on {day.isoformat()}{source}.",
+                sentence=f"The {role} {name} {'was retired' if past else 'retires'} on {calendar_day(day)}{source}.",
                 rule="the pinned model is not retired"
                 if place == 0
                 else "no stand-in and no judge is retired",

@@ -3,12 +3,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-
 __all__ = [
     "apart",
-    "calendar_day",
-    "day",
     "days_long",
     "in_unit",
     "interval",
@@ -25,7 +21,6 @@ PERCENT_DECIMALS_FROM = 100
 DECIMALS_MAX = 4
 """Digits added at most to tell a value from its bound."""
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 
 
@@ -146,26 +141,6 @@ def interval(low: float, high: float, unit: str, *, n: int, currency: str) -> st
     elif unit in {"seconds", "points"}:
         ends = [end.partition(" ")[0] for end in ends]
     return f"[{ends[0]}, {ends[1]}]"
-
-
-def day(moment: datetime) -> str:
-    """Write a moment as a day in UTC.
-
-    Example:
-        >>> day(datetime(2026, 11, 3, 9, tzinfo=UTC))
-        '3 Nov 2026'
-    """
-    return calendar_day(moment.astimezone(UTC).date())
-
-
-def calendar_day(there: date) -> str:
-    """Write a day of a calendar.
-
-    Example:
-        >>> calendar_day(date(2032, 12, 1))
-        '1 Dec 2032'
-    """
-    return f"{there.day} {_MONTHS[there.month - 1]} {there.year}"
 
 
 def days_long(days: float, *, bound: float | None = None) -> str:

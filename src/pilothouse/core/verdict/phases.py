@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName, phase_in_words
+from pilothouse.core.dates import day
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict
 
@@ -228,7 +229,7 @@ def judge_promotion(
             target=target,
             next_look_at=due,
             overdue_since=overdue,
-            sentence=f"The next planned look is on {due:%Y-%m-%d}; until then the phase stays as it is.",
+            sentence=f"The next planned look is on {day(due)}; until then the phase stays as it is.",
         )
     return _look(charter, verdict, target, look=len(looks) + 1, overdue=overdue)
 

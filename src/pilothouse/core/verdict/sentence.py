@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.binding import Mismatch, scope_names
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
 from pilothouse.core.evidence.kind import Form, Kind
-from pilothouse.core.verdict.numbers import day, in_unit, interval, percent, short_digest
+from pilothouse.core.verdict.numbers import in_unit, interval, percent, short_digest
 from pilothouse.core.verdict.requirement import (
     AtLeast,
     Ceiling,

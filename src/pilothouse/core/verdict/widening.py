@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName, phase_in_words
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.phases import LOOK_EVERY, NEXT_PHASE, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict
@@ -71,7 +72,7 @@ def judge_widening(
     if missing:
         parts.append(f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not hold")
     day = (
-        f"It may be asked for from {earliest:%Y-%m-%d} on, if every day counts."
+        f"It may be asked for from {calendar_day(earliest)} on, if every day counts."
         if earliest is not None
         else "No first day can be told: the charter leaves stays or the clock open."
     )

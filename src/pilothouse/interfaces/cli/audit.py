@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import second
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
@@ -158,7 +159,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         for record in found:
             say(
-                f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  "
+                f"{record.position:>8}  {second(record.at)}  {record.agent or '–'}  "
                 f"{record.kind}{_by(record.text)}"
             )
         if not found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import second
 from pilothouse.interfaces.cli.consoles import hint_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -51,7 +52,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         rows = ", ".join(filter(None, (rows, f"{manifest.runs:,} recorded runs" if manifest.runs else "")))
         say(f"{'Whole' if check else 'Copied'}: {what}; {rows or 'no telemetry'}.")
         hints = hint_console()
-        before = f"acknowledged before {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC"
+        before = f"acknowledged before {second(manifest.began_at)}"
         if manifest.ledger.endswith(".pgdump"):
             hints.print(
                 f"It holds everything {before}; keep it as you keep keys. The ledger goes into a new database:"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import minute
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -45,7 +46,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
         held = done.pause
         what = agent if tool is None else f"{tool} of {agent}"
-        since = f"since {held.at:%Y-%m-%d %H:%M} UTC by {held.actor}: {held.reason}"
+        since = f"since {minute(held.at)} by {held.actor}: {held.reason}"
         _tell(
             f"{what} is paused{'' if done.changed else ' already'}, {since}\n"
             f"  `pilothouse resume {agent}{f' --tool {tool}' if tool else ''}` lets it act again.",
@@ -82,7 +83,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         line = (
             f"{what} was not paused."
             if done is None
-            else f"{what} may act again; it was paused since {done.pause.at:%Y-%m-%d %H:%M} UTC by {done.pause.actor}."
+            else f"{what} may act again; it was paused since {minute(done.pause.at)} by {done.pause.actor}."
         )
         still = rest.refusal_of(agent, version=None)
         if still:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pilothouse.core.dates import minute
 from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -100,7 +101,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         for title in ("credential", "read from", "for", "state", "until"):
             table.add_column(title)
         for one in kept:
-            until = "–" if one.expires_at is None else f"{one.expires_at:%Y-%m-%d %H:%M} UTC"
+            until = "–" if one.expires_at is None else minute(one.expires_at)
             table.add_row(
                 one.name, _place(one), one.host or "started programs", MARKS[state_of(one, now)], until
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pilothouse.core.dates import minute
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import Agent, AgentOption, AsJson, Home
@@ -205,7 +206,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             print_json([{"from": one.parent, "to": one.child, "at": one.at.isoformat()} for one in edges])
             return
         for one in edges:
-            say(f"{one.parent} -> {one.child}  {one.at:%Y-%m-%d %H:%M} UTC")
+            say(f"{one.parent} -> {one.child}  {minute(one.at)}")
         if not edges:
             say(f"Nothing was made from {name}, and it from nothing.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import day
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
@@ -99,7 +100,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             print_json({"agent": chosen, "signed": [_record(one) for one in after]})
             return
         for one in after:
-            until = f" until {one.lapses_at:%d %b %Y}" if one.lapses_at else " for this text"
+            until = f" until {day(one.lapses_at)}" if one.lapses_at else " for this text"
             say(f"{_name(charter, signer)} signed {item} ({one.scope.label}){until}")
 
     @group.command("waive")
@@ -142,7 +143,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     typer.echo(waiver.model_dump_json())
                     continue
                 say(
-                    f"waived: {item} until {waiver.until:%d %b %Y} by {_name(found.charter, waiver.signer)}; "
+                    f"waived: {item} until {day(waiver.until)} by {_name(found.charter, waiver.signer)}; "
                     "its status stays what it is"
                 )
 
@@ -229,7 +230,7 @@ def _print(asked: tuple[Asked, ...], charter: Charter | None) -> None:
     for one in asked:
         # A signature without a date binds to a section of the charter, and ends when that section changes.
         lasting = "its text changes" if one.signed_at else ""
-        until = f"{one.lapses_at:%d %b %Y}" if one.lapses_at else lasting
+        until = day(one.lapses_at) if one.lapses_at else lasting
         cells = (one.requirement, one.scope.label, _name(charter, one.person), one.state.value, until)
         table.add_row(*(Text(cell) for cell in cells))
     print_table(table)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import minute
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -56,6 +57,6 @@ def register(cli: typer.Typer, services: Services) -> None:
         for one in said:
             value = "" if one.value is None else f" {one.value:+.0f}"
             text = "".join(sign if sign.isprintable() else " " for sign in one.text)[:120]
-            say(f"{one.at:%Y-%m-%d %H:%M}  {one.trace_id}  {one.kind.value}{value}  {text}")
+            say(f"{minute(one.at)}  {one.trace_id}  {one.kind.value}{value}  {text}")
         if not said:
             typer.echo("Nobody said anything yet.")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
+from pilothouse.core.dates import day
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import Status
@@ -69,7 +70,7 @@ def print_verdict(verdict: ReleaseVerdict) -> None:
     console.print(
         escape(
             f"candidate {verdict.candidate[:12]} · baseline {(verdict.baseline or 'none')[:12]} · "
-            f"{verdict.dataset} {verdict.dataset_digest[:12]} · rules: {verdict.rules} · until {verdict.lapses_at:%Y-%m-%d}"
+            f"{verdict.dataset} {verdict.dataset_digest[:12]} · rules: {verdict.rules} · until {day(verdict.lapses_at)}"
         )
     )
     for note in verdict.notes:

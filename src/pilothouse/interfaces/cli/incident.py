@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pilothouse.core.dates import minute, second
 from pilothouse.interfaces.cli.consoles import print_json, print_table, result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home, Who
 from pilothouse.settings import load_settings
@@ -196,7 +197,7 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
             one.severity,
             one.state.value,
             one.agent,
-            f"{one.opened_at:%Y-%m-%d %H:%M}",
+            minute(one.opened_at),
             one.acknowledged_by or one.called,
             escape(one.title),
         )
@@ -204,7 +205,7 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
     ]
     if not console.is_terminal:
         table = Table(
-            "", "severity", "state", "agent", "opened UTC", "who", "what", box=None, header_style="bold"
+            "", "severity", "state", "agent", "opened", "who", "what", box=None, header_style="bold"
         )
         for row in rows:
             table.add_row(*row)
@@ -213,7 +214,7 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
     # Beside six other cells a sentence would be a column of single words, so it has lines of its own.
     name_cells = max(len(row[0]) for row in rows)
     for name, severity, state, agent, opened, who, title in rows:
-        console.print(f"[bold]{name:<{name_cells}}[/]  {severity} · {state} · {agent} · {opened} UTC · {who}")
+        console.print(f"[bold]{name:<{name_cells}}[/]  {severity} · {state} · {agent} · {opened} · {who}")
         console.print(Padding(title, (0, 0, 0, name_cells + 2)))
 
 
@@ -249,7 +250,7 @@ def _show(found: IncidentView) -> None:
     _print_beside(
         console,
         [
-            (f"{'!' if event.kind == 'loud' else ' '} {event.at:%Y-%m-%d %H:%M:%S} ", event.text)
+            (f"{'!' if event.kind == 'loud' else ' '} {second(event.at)} ", event.text)
             for event in found.events
         ],
     )

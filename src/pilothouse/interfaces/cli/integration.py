@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import day, minute
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
 from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
@@ -235,7 +236,7 @@ def _show_inventory(inventory: Inventory) -> None:
         "integration", "kind", "environment", "tools", "tasks, 14 d", "certificate", box=None, pad_edge=False
     )
     for row in inventory.integrations:
-        until = f" until {row.expires_at:%Y-%m-%d}" if row.certificate == "valid" and row.expires_at else ""
+        until = f" until {day(row.expires_at)}" if row.certificate == "valid" and row.expires_at else ""
         table.add_row(
             row.name,
             row.kind,
@@ -282,18 +283,18 @@ def _show_freeze(state: FreezeState) -> None:
             if paths:
                 more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
                 back = " (a way back)" if step.undoes else ""
-                console.print(f"{step.at:%Y-%m-%d %H:%M}  {word}: {paths[0]}{more}{back}", markup=False)
+                console.print(f"{minute(step.at)}  {word}: {paths[0]}{more}{back}", markup=False)
     if not state.steps:
         console.print("Neither the agent nor an integration changed in 21 days.")
     for overlap in state.overlaps:
         gap = overlap.second.at - overlap.first.at
         console.print(
             f"✗ both sides changed {'together' if not gap else f'within {gap.days} days'} on "
-            f"{overlap.second.at:%Y-%m-%d}: nobody can tell which one did it",
+            f"{day(overlap.second.at)}: nobody can tell which one did it",
             markup=False,
         )
     for word, until in (("agent", state.agent_until), ("integrations", state.integrations_until)):
-        free = "may change" if until is None else f"must not change until {until:%Y-%m-%d %H:%M} UTC"
+        free = "may change" if until is None else f"must not change until {minute(until)}"
         console.print(f"The {word} {free}.", markup=False)
 
 

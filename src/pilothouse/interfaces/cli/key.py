@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pilothouse.core.dates import day, minute
 from pilothouse.errors import UsageError, nearest_name
 from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
@@ -81,9 +82,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         noted = read_server(settings.home)
         base = f"{noted.url if noted else f'http://{settings.host}:{settings.port}'}/gw"
+        until = f" until {day(made.kept.expires_at)}" if made.kept.expires_at else ""
         say(made.key)
         say(
-            f"This is {agent}'s key until {made.kept.expires_at:%Y-%m-%d}; it is shown only now. Give it to the agent:\n"
+            f"This is {agent}'s key{until}; it is shown only now. Give it to the agent:\n"
             f"  OPENAI_BASE_URL={base}/v1     OPENAI_API_KEY={made.key[:12]}…\n"
             f"  ANTHROPIC_BASE_URL={base}     ANTHROPIC_API_KEY={made.key[:12]}…",
             err=True,
@@ -121,7 +123,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             print_json(_record(key))
         else:
-            say(f"Key {key.prefix} of {key.agent} is revoked since {key.revoked_at:%Y-%m-%d %H:%M} UTC.")
+            since = f" since {minute(key.revoked_at)}" if key.revoked_at else ""
+            say(f"Key {key.prefix} of {key.agent} is revoked{since}.")
 
 
 def _show_table(keys: Any, services: Services) -> None:
@@ -132,17 +135,17 @@ def _show_table(keys: Any, services: Services) -> None:
     for title in ("key", "agent", "environment", "models", "made", "state"):
         table.add_column(title)
     for key in keys:
-        state = f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "no end"
+        state = f"until {day(key.expires_at)}" if key.expires_at else "no end"
         if key.revoked_at is not None:
-            state = f"revoked {key.revoked_at:%Y-%m-%d}"
+            state = f"revoked {day(key.revoked_at)}"
         elif key.expires_at is not None and key.expires_at <= now:
-            state = f"expired {key.expires_at:%Y-%m-%d}"
+            state = f"expired {day(key.expires_at)}"
         table.add_row(
             f"ph_{key.prefix}_…",
             key.agent,
             key.environment or "",
             ", ".join(key.models) or "as pinned",
-            f"{key.created_at:%Y-%m-%d} by {key.created_by}",
+            f"{day(key.created_at)} by {key.created_by}",
             state,
         )
     print_table(table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.core.verdict.numbers import day
+from pilothouse.core.dates import day
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home, Who
 from pilothouse.settings import load_settings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import day
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, result_console, say
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
@@ -278,7 +279,7 @@ def _say(answer: Promotion, agent: str, said: tuple[AdditionKind, str] | None, *
     console = result_console(wrap=True)
     console.print(answer.sentence, markup=False)
     if answer.overdue_since:
-        console.print(f"The longest stay ended on {answer.overdue_since:%Y-%m-%d}: overdue.", markup=False)
+        console.print(f"The longest stay ended on {day(answer.overdue_since)}: overdue.", markup=False)
     whose = agent if said is None else f"{agent} {_option(said)}"
     if answer.approvers:
         console.print(f"It waits for {' and '.join(answer.approvers)}:", markup=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import day
 from pilothouse.errors import ExitStatus, UnknownName, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home, Who
@@ -231,25 +232,23 @@ def _print_unused(found: PolicyCheck) -> None:
         say(f"{tool}  {task_type}")
     kept = f"`pilothouse policy unused {found.agent} --keep --as PERSON --reason WHY`"
     if not unused.permissions:
-        say(f"Every permission was used since {unused.since:%Y-%m-%d}.")
+        say(f"Every permission was used since {day(unused.since)}.")
     elif found.unused_reviewed is None:
         say(
-            f"No call of {found.agent} was decided since {unused.since:%Y-%m-%d}, so this says nothing about what it "
+            f"No call of {found.agent} was decided since {day(unused.since)}, so this says nothing about what it "
             f"needs. Let it call its tools through the boundary first, or: {kept}"
         )
     elif not found.unused_reviewed:
-        say(f"Nobody used them since {unused.since:%Y-%m-%d}. Take them out of the charter, or: {kept}")
+        say(f"Nobody used them since {day(unused.since)}. Take them out of the charter, or: {kept}")
 
 
 def _print_use(check: PolicyCheck) -> None:
     unused = check.unused
     if check.unused_reviewed is None:
-        say(
-            f"  no call was decided since {unused.since:%Y-%m-%d}, so nothing is known about unused permissions"
-        )
+        say(f"  no call was decided since {day(unused.since)}, so nothing is known about unused permissions")
         return
     reviewed = " (reviewed)" if unused.permissions and check.unused_reviewed else ""
-    say(f"  {len(unused.permissions)} permissions unused since {unused.since:%Y-%m-%d}{reviewed}")
+    say(f"  {len(unused.permissions)} permissions unused since {day(unused.since)}{reviewed}")
     if not check.unused_reviewed:
         say(f"  $ pilothouse policy unused {check.agent}")
 

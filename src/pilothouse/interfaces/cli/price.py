@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import day
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
@@ -71,7 +72,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 prices = _prices(provider, model, given=given, since=first_day, source=source, now=now)
                 added = installation.ledger.add_prices(prices, at=now, actor=command_line_actor())
                 say(
-                    f"{added} added; calls from {first_day:%Y-%m-%d} on are priced with them, by a running server also stored ones "
+                    f"{added} added; calls from {day(first_day)} on are priced with them, by a running server also stored ones "
                     "whose cost is unknown.",
                     err=True,
                 )
@@ -135,8 +136,8 @@ def _show_missing(missing: Sequence[tuple[str, str]], known: Sequence[Price]) ->
 
     for names in missing:
         provider, model = (shlex.quote(visible(name)) for name in names)
-        days = [f"{one.valid_from:%Y-%m-%d}" for one in known if (one.provider, one.model) == names]
-        before, since = (f" before {min(days)}", " --from DAY") if days else ("", "")
+        days = [one.valid_from for one in known if (one.provider, one.model) == names]
+        before, since = (f" before {day(min(days))}", " --from DAY") if days else ("", "")
         say(
             f"No price{before}: pilothouse price {provider} {model} --input USD --output USD{since} --source PAGE"
         )
@@ -162,7 +163,7 @@ def _show(prices: Sequence[Price], *, as_json: bool) -> None:
             row.model,
             row.token_class.value,
             f"{row.usd_per_million.normalize():f}",
-            f"{row.valid_from:%Y-%m-%d}",
+            day(row.valid_from),
             row.source,
         )
     print_table(table)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pilothouse.core.dates import second
 from pilothouse.core.evidence.run_log import (
     ContextEdited,
     ModelRequest,
@@ -67,7 +68,7 @@ def recorded_text(recorded: RecordedRun) -> str:
         elif isinstance(event, ContextEdited):
             detail = f"{event.policy} took out {plural(len(event.ledger), 'result')}"
         lines.append(
-            f"{each.seq:>5}  {_moment(each.at_ns)}  {each.tap:<8}  {event.kind:<14}  {detail}".rstrip()
+            f"{each.seq:>5}  {_moment(each.at_ns):>25}  {each.tap:<8}  {event.kind:<14}  {detail}".rstrip()
         )
         if isinstance(event, ContextEdited):
             lines += [f"{'':>7}{line}" for line in _removed_lines(summary.run, event)]
@@ -155,4 +156,4 @@ def reports_text(reports: Sequence[ReplayReport]) -> str:
 
 
 def _moment(ns: int) -> str:
-    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return second(datetime.fromtimestamp(ns / 1e9, UTC))

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import print_json, say
@@ -137,7 +138,7 @@ def _fields(report: WindowReport) -> dict[str, object]:
 
 def _text(report: WindowReport) -> str:
     lines = (
-        f"{plural(report.runs, 'run')} of {report.agent} since {report.since:%Y-%m-%d}, {report.change}, replayed by {report.grain}",
+        f"{plural(report.runs, 'run')} of {report.agent} since {day(report.since)}, {report.change}, replayed by {report.grain}",
         f"  {report.shares} ({report.served} served, {report.live} live, {report.blocked} blocked)",
         f"  {report.same} end as they did, {report.changed} otherwise, {report.unjudgeable} cannot be judged",
         f"  {report.skipped} more cannot be replayed; people have judged {len(report.pairs)} of those replayed",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 import typer
 
-from pilothouse.core.verdict.numbers import day
+from pilothouse.core.dates import minute
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -92,9 +92,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Give an item to one person; a substitute gets it when that person is away."""
         with services.open_workbench(load_settings(home=home)) as bench:
             record = bench.assign(item, to, actor=command_line_actor())
-        say(
-            f"{record.item.item_id}: {to or 'everybody'} may answer it, due {record.item.due_at:%Y-%m-%d %H:%M} UTC"
-        )
+        say(f"{record.item.item_id}: {to or 'everybody'} may answer it, due {minute(record.item.due_at)}")
 
     _add_week(group, services)
 
@@ -150,7 +148,7 @@ def _print_counts(bench: Workbench, *, as_json: bool) -> None:
         print_json({"queue": rows, "items": waiting, "loads": [_load(one) for one in loads]})
         return
     for one in counts:
-        due = f", next due {day(one.next_due)}, {one.next_due:%H:%M} UTC" if one.next_due else ""
+        due = f", next due {minute(one.next_due)}" if one.next_due else ""
         late = f", {one.overdue:,} late" if one.overdue else ""
         say(f"{one.agent}  {one.source.value}: {one.waiting:,} wait{late}{due}")
     if not counts:
@@ -195,7 +193,7 @@ def _show(
     parts = [
         (
             "",
-            f"{item.agent} · {item.task_type} · an error costs {cost} · due {item.due_at:%Y-%m-%d %H:%M} UTC",
+            f"{item.agent} · {item.task_type} · an error costs {cost} · due {minute(item.due_at)}",
         ),
         ("rubric", "\n".join(rubric.lines)),
         ("input", item.input),

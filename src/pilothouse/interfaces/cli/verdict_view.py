@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.truth import TruthCount
 from pilothouse.core.verdict.remediation import Plan, Step, plan_steps
 from pilothouse.core.verdict.sentence import person_names
@@ -179,6 +180,6 @@ def _plan_sentence(plan: Plan, now: datetime) -> str:
     rest = len(plan.critical) - len(path)
     more = f", and {rest} more" if rest else ""
     return (
-        f"Gate {plan.gate} can be reached between {soon:%Y-%m-%d} and {late:%Y-%m-%d} (work guessed, from half to "
+        f"Gate {plan.gate} can be reached between {day(soon)} and {day(late)} (work guessed, from half to "
         f"twice). It hangs on: {', then '.join(path)}{more}."
     )

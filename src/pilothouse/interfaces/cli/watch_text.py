@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.numbers import days_long, percent_range, percentage
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.watch import cost_text
@@ -87,7 +88,7 @@ def _coverage(one: Coverage) -> str:
     enough = {True: "enough", False: "too few", None: "nothing to hold it against"}[one.is_enough]
     labelled = f", {one.labelled:,} of them labelled by people" if one.by == "a judge" else ""
     return (
-        f"{one.scored:,} of {one.tasks:,} of {one.task_type} by {one.by} in {one.days} days to {one.until}"
+        f"{one.scored:,} of {one.tasks:,} of {one.task_type} by {one.by} in {one.days} days to {calendar_day(one.until)}"
         f"{labelled}{declared}{least}: {enough}"
     )
 

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 
+from pilothouse.core.dates import minute
 from pilothouse.ports.gateway import VirtualKey
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 
@@ -99,7 +100,7 @@ def check_key(shown: str, keys: Mapping[str, VirtualKey], now: datetime) -> Virt
         raise Refused(
             Refusal(
                 RefusalCode.KEY_EXPIRED,
-                f"key {prefix} of {known.agent} {word} on {ended:%Y-%m-%d %H:%M} UTC",
+                f"key {prefix} of {known.agent} {word} on {minute(ended)}",
                 f"Make another: `pilothouse key add {known.agent}`.",
             )
         )

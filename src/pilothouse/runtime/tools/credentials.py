@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from pilothouse.core.dates import day
 from pilothouse.errors import ToolError
 from pilothouse.ports.credentials import Credential
 from pilothouse.runtime.secret_place import read_secret
@@ -107,7 +108,7 @@ class CredentialBroker:
         if credential.host != host:
             raise self._trouble(name, f"it is not for {host or 'programs that are started'}")
         if credential.expires_at is not None and credential.expires_at <= self._now():
-            raise self._trouble(name, f"it expired on {credential.expires_at:%Y-%m-%d}")
+            raise self._trouble(name, f"it expired on {day(credential.expires_at)}")
         secret, place = read_secret(credential.variable, credential.file, self._environment)
         if not secret:
             raise self._trouble(name, f"{place} of the server holds nothing usable")

@@ -11,6 +11,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.powers import Action, may_act, people_who_may
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
@@ -253,7 +254,7 @@ def _evidence(
                 n=permissions,
                 passed=reviewed,
                 detail=f"{len(unused.permissions)} of {permissions} permissions unused since "
-                f"{unused.since:%Y-%m-%d}{', reviewed' if unused.permissions and reviewed else ''}",
+                f"{day(unused.since)}{', reviewed' if unused.permissions and reviewed else ''}",
                 source=source,
                 recorded_at=now,
             )

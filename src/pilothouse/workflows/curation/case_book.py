@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.reports.foreign import foreign_text
 from pilothouse.workflows.review.trusted_labels import Trusted, trusted_labels
@@ -33,7 +34,7 @@ def case_book(queue: ReviewQueue, charter: Charter, now: datetime) -> str:
     chapters: dict[str, list[Trusted]] = defaultdict(list)
     for one in corrected[:CASES_MAX]:
         chapters[one.record.item.task_type].append(one)
-    lines = [f"# Case book of {charter.agent}", "", f"{len(corrected):,} corrections, {now:%Y-%m-%d}.", ""]
+    lines = [f"# Case book of {charter.agent}", "", f"{len(corrected):,} corrections, {day(now)}.", ""]
     if len(corrected) > CASES_MAX:
         lines += [f"The newest {CASES_MAX:,} are here.", ""]
     for task_type, cases in sorted(chapters.items()):
@@ -51,7 +52,7 @@ def _case(number: int, one: Trusted) -> list[str]:
     lines = [f"### {number}", ""]
     for title, text in parts:
         lines += [f"{title}:", "", *_quoted(text), ""]
-    return [*lines, f"{one.label.reviewer}, {one.label.at:%Y-%m-%d}, task `{item.trace_id}`", ""]
+    return [*lines, f"{one.label.reviewer}, {day(one.label.at)}, task `{item.trace_id}`", ""]
 
 
 def _quoted(text: str) -> list[str]:

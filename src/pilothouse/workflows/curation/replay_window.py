@@ -19,6 +19,7 @@ from typing import Any
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.run_log import Replayable, RunSummary
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import PilothouseError, UsageError
@@ -122,7 +123,7 @@ class WindowReport:
     def about(self) -> str:
         """What outputs made of it are: stands in the gate's notes and in its evidence."""
         return (
-            f"counterfactual by {self.grain} of {self.runs} recorded runs, {self.since:%Y-%m-%d} to {self.until:%Y-%m-%d}, "
+            f"counterfactual by {self.grain} of {self.runs} recorded runs, {day(self.since)} to {day(self.until)}, "
             f"{self.change}: {self.shares}; {self.unjudgeable} runs without an outcome that can be judged"
         )
 
@@ -172,7 +173,7 @@ def replay_window(
             skipped += 1
     if not reports:
         raise UsageError(
-            f"no run of {agent!r} since {since:%Y-%m-%d} can be replayed",
+            f"no run of {agent!r} since {day(since)} can be replayed",
             remedy=f"See what is recorded: `pilothouse replay --list --agent {agent}`",
             subject=agent,
         )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.action.incident import Incident
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import UsageError
 from pilothouse.interruption import unbroken
@@ -68,7 +69,7 @@ def drill_model_upgrade(room: ControlRoom, agent: str, *, now: datetime) -> Dril
         cache.stop()
     passed = bool(gates) and back_s is not None and ended_s is not None
     decided = (
-        f"the gate decided on {gates[-1].recorded_at:%Y-%m-%d}"
+        f"the gate decided on {day(gates[-1].recorded_at)}"
         if gates
         else f"no gate has run in {GATE_MAX_AGE.days} days: `pilothouse gate`"
     )

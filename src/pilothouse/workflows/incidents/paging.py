@@ -16,6 +16,7 @@ from pilothouse.core.action.on_call import ON_CALL, due_after
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.dates import minute
 from pilothouse.ports.contacts import Contact
 from pilothouse.ports.work import Job, Timer
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -118,7 +119,7 @@ def call_level(
         at=now,
         kind="page",
         actor="pager",
-        text=f"Level {level} is called: {people}; {CALLED_UNTIL} {due:%Y-%m-%d %H:%M} UTC.",
+        text=f"Level {level} is called: {people}; {CALLED_UNTIL} {minute(due)}.",
     )
     return Called(events=(event,), jobs=jobs, timers=(timer,))
 
@@ -217,5 +218,5 @@ def _body(room: ControlRoom, incident: Incident, person: str, why: Sequence[str]
     if incident.traces:
         lines.append(f"Worst trace: pilothouse trace {incident.traces[0]}")
     lines += why
-    lines.append(f"{incident.name}, opened {incident.opened_at:%Y-%m-%d %H:%M} UTC")
+    lines.append(f"{incident.name}, opened {minute(incident.opened_at)}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from pilothouse.core.dates import minute
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.lake import TaskFilter
@@ -63,7 +64,7 @@ def suspects(installation: Installation, agent: str, onset: datetime) -> tuple[s
     for word, read in _TRAITS:
         found += _first_seen(word, read, tasks)
     near = sorted(found, key=lambda one: abs((onset - one[0]).total_seconds()))
-    return tuple(f"{at:%Y-%m-%d %H:%M} UTC: {text}" for at, text in near[:SUSPECTS_MAX])
+    return tuple(f"{minute(at)}: {text}" for at, text in near[:SUSPECTS_MAX])
 
 
 def _first_seen(
@@ -76,7 +77,7 @@ def _first_seen(
             first.setdefault(value, task.start_ns)
     start = tasks[0].start_ns if tasks else 0
     # A busy agent's tasks fill the page long before the fortnight is over: what is older than it was not looked at.
-    since = f"(looked at since {_moment(start):%Y-%m-%d %H:%M} UTC)"
+    since = f"(looked at since {minute(_moment(start))})"
     return [
         (_moment(at), f"{word} {foreign_line(value, chars_max=NAME_CHARS_MAX)} was first seen {since}")
         for value, at in first.items()

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.dates import minute
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.contacts import CHANNELS, Contact, Message
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -133,7 +134,7 @@ def try_contact(room: ControlRoom, person: str, *, now: datetime) -> dict[str, s
     message = Message(
         key=f"test/{secrets.token_hex(8)}",
         title=f"Pilothouse test message for {person}",
-        body=f"Sent {now:%Y-%m-%d %H:%M} UTC. Nothing is wrong: somebody tries whether you can be reached.",
+        body=f"Sent {minute(now)}. Nothing is wrong: somebody tries whether you can be reached.",
     )
     return {one.channel: room.notifier.send(one.url, message) for one in addresses}
 

@@ -7,6 +7,7 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pilothouse.core.dates import calendar_day, minute
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.credentials import Credential, CredentialStore
 
@@ -73,7 +74,7 @@ def add_credential(
     if expires_at is not None and expires_at <= now:
         last = (expires_at - timedelta(microseconds=1)).date()
         raise UsageError(
-            f"credential {name} would have expired already: its last day is {last:%Y-%m-%d}, and it is {now:%Y-%m-%d %H:%M} UTC",
+            f"credential {name} would have expired already: its last day is {calendar_day(last)}, and it is {minute(now)}",
             remedy=f"Say its last day as its maker says it, for example `--expires {now + timedelta(days=90):%Y-%m-%d}`.",
             subject="--expires",
         )

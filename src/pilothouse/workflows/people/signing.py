@@ -12,6 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_digest, canonical_json
 from pilothouse.core.charter.powers import Action, may_act
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.evidence import Source
 from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.verdict.framework import requirement_named
@@ -255,7 +256,7 @@ def waive(
         )
     if not now < until <= now + WAIVER_MAX:
         raise UsageError(
-            f"a waiver ends within {WAIVER_MAX.days} days, not on {until:%Y-%m-%d}"
+            f"a waiver ends within {WAIVER_MAX.days} days, not on {day(until)}"
             + (", which is past" if until <= now else ""),
             remedy=f"Write a day that comes by then, for example `--until {now + WAIVER_MAX:%Y-%m-%d}`.",
         )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.diff import compare_charters
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.change_freeze import (
@@ -194,10 +195,10 @@ def _detail(steps: Sequence[ChangeStep], overlaps: Sequence[Overlap]) -> str:
     first = overlaps[0]
     if first.first is first.second:
         both = f"{first.first.agent[0]} and {first.first.integrations[0]}"
-        return f"{len(overlaps)} overlaps; {both} changed together on {first.first.at:%Y-%m-%d}"
+        return f"{len(overlaps)} overlaps; {both} changed together on {day(first.first.at)}"
     return (
-        f"{len(overlaps)} overlaps; {_words(first.first)} on {first.first.at:%Y-%m-%d}, "
-        f"then {_words(first.second)} on {first.second.at:%Y-%m-%d}"
+        f"{len(overlaps)} overlaps; {_words(first.first)} on {day(first.first.at)}, "
+        f"then {_words(first.second)} on {day(first.second.at)}"
     )
 
 

@@ -13,6 +13,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.powers import Action, may_act
+from pilothouse.core.dates import day
 from pilothouse.core.verdict.addition import Addition, AdditionEvent, in_scope
 from pilothouse.core.verdict.phases import (
     APPROVAL_MAX_AGE,
@@ -167,7 +168,7 @@ def _subject(addition: Addition | None) -> dict[str, str]:
 def _not_open(ledger: Ledger, charter: Charter, addition: Addition, target: PhaseName) -> str | None:
     """Return why an addition cannot be asked for at all, or None."""
     if addition.joined_at is not None:
-        return f"The {addition.label} joined the scope on {addition.joined_at:%Y-%m-%d}; it moves with the agent."
+        return f"The {addition.label} joined the scope on {day(addition.joined_at)}; it moves with the agent."
     if not in_scope(charter, addition.what, addition.name):
         return f"The charter does not speak of {addition.label} yet: write it there, then `pilothouse check`."
     here = phase_now(ledger, charter.agent)
@@ -341,7 +342,7 @@ def roll_back_phase(
     _need_operator(charter, person, "roll back", "phase rollback --as PERSON --reason WHY")
     if addition is not None and addition.joined_at is not None:
         raise UsageError(
-            f"the {addition.label} joined the scope on {addition.joined_at:%Y-%m-%d}",
+            f"the {addition.label} joined the scope on {day(addition.joined_at)}",
             remedy=f"It moves with the agent: `pilothouse phase rollback {agent} --as PERSON --reason WHY`.",
             subject=addition.name,
         )
@@ -444,7 +445,7 @@ def _still_open(verdict: AgentVerdict, waiting: _Request) -> None:
     gate = next(found for found in verdict.gates if found.gate == waiting.target)
     if gate.closed:
         raise Conflict(
-            f"gate {gate.gate} held on {waiting.at:%Y-%m-%d} and does not any more: {', '.join(gate.closed[:5])}",
+            f"gate {gate.gate} held on {day(waiting.at)} and does not any more: {', '.join(gate.closed[:5])}",
             remedy="`pilothouse verdict --plan` says what to do.",
             subject=verdict.agent,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pilothouse.core.dates import minute
 from pilothouse.core.verdict.phases import approvers_of, fold_phase
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.rollout import RolloutPage, build_rollout
@@ -75,4 +76,4 @@ def _additions(ledger: Ledger, found: Assessment, now: datetime) -> tuple[Additi
 
 
 def _lifted(one: StandingAct) -> str:
-    return f"Lifted by {one.lifted_by} on {one.lifted_at:%Y-%m-%d %H:%M} UTC." if one.lifted_by else ""
+    return f"Lifted by {one.lifted_by} on {minute(one.lifted_at)}." if one.lifted_by and one.lifted_at else ""

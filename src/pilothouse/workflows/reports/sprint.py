@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, time, timedelta
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -58,7 +59,7 @@ def show_sprint(installation: Installation, found: Assessment, start: date | Non
     ledger, agent, now = installation.ledger, found.charter.agent, found.verdict.as_of
     if start is not None and abs(start - now.date()) > START_AWAY_MAX:
         raise UsageError(
-            f"no plan of {SPRINT_DAYS} days begins on {start}, more than ten years from now",
+            f"no plan of {SPRINT_DAYS} days begins on {calendar_day(start)}, more than ten years from now",
             remedy="Write a day nearer to this one: `pilothouse report sprint --start 2026-11-02`.",
         )
     begun = start or _first_day(ledger, agent) or now.date()

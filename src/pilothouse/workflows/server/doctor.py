@@ -8,10 +8,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 
 import pilothouse
 from pilothouse.core.charter.answers import is_open
+from pilothouse.core.dates import calendar_day, minute
 from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import Intake
@@ -188,7 +189,7 @@ def _ledger_checks(ledger: Ledger) -> Iterator[Check]:
         yield Check(
             name=f"charter {charter.agent}",
             state="ok",
-            sentence=f"Number {charter.number}, in force since {charter.accepted_at:%Y-%m-%d %H:%M} UTC, from {charter.path}.",
+            sentence=f"Number {charter.number}, in force since {minute(charter.accepted_at)}, from {charter.path}.",
         )
 
 
@@ -202,7 +203,7 @@ def _retention_checks(ledger: Ledger) -> Iterator[Check]:
         last = ledger.decisions(rule.agent, kind=RETENTION_KIND, limit=1)
         if last:
             gone = json.loads(last[0].document)
-            kept += f" Last: {gone['what']} of {gone['rows']:,} rows before {gone['before']}."
+            kept += f" Last: {gone['what']} of {gone['rows']:,} rows before {calendar_day(date.fromisoformat(gone['before']))}."
         yield Check(name=f"retention {rule.agent}", state="ok", sentence=kept)
 
 

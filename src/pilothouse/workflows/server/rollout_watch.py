@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, Task
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import fold_phase, overdue_since
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stall import StallLevel

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pilothouse.core.dates import second
 from pilothouse.ports.lake import LakeHealth
 from pilothouse.ports.ledger import Decision, Ledger
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -67,8 +68,8 @@ class GapAlert:
         state = "still open"
         if self.closed_at:
             how = "never explained; a new start counts anew since" if self.began_anew else "closed at"
-            state = f"{how} {self.closed_at:%Y-%m-%d %H:%M:%S}"
-        return f"{what} (raised at {self.opened_at:%Y-%m-%d %H:%M:%S} UTC, {state})"
+            state = f"{how} {second(self.closed_at)}"
+        return f"{what} (raised at {second(self.opened_at)}, {state})"
 
 
 class GapWatch:

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.dates import calendar_day
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.ground.decision_log import every_decision
@@ -92,11 +93,11 @@ def set_aside_notes(ledger: Ledger, now: datetime) -> list[str]:
     for name, file in _files(ledger, DAMAGED, now):
         doubtful[file["day"]] += 0 if name in aside else _rows(file, now)
     said = [
-        f"{rows:,} rows of tasks of {day} could not be read and were set aside; whatever they said is missing here."
+        f"{rows:,} rows of tasks of {calendar_day(date.fromisoformat(day))} could not be read and were set aside; whatever they said is missing here."
         for day, rows in sorted((+lost).items())
     ]
     return said + [
-        f"{rows:,} rows of tasks of {day} are in a file that cannot be read or is not what was written: "
+        f"{rows:,} rows of tasks of {calendar_day(date.fromisoformat(day))} are in a file that cannot be read or is not what was written: "
         "what they say here is in doubt until `pilothouse repair` has set it aside."
         for day, rows in sorted((+doubtful).items())
     ]

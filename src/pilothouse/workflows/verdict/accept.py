@@ -15,6 +15,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json, charter_digest
 from pilothouse.core.charter.findings import CharterCheck, FindingKind
 from pilothouse.core.charter.quantities import ID
+from pilothouse.core.dates import minute
 from pilothouse.errors import CharterInvalid
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.controls.policy_change import note_widening
@@ -99,7 +100,7 @@ def rejection_note(ledger: Ledger, agent: str, *, at: datetime | None = None) ->
         return None
     document = json.loads(rejected[0].document)
     return (
-        f"Charter {document['number']} rejected on {rejected[0].at:%Y-%m-%d %H:%M} UTC; "
+        f"Charter {document['number']} rejected on {minute(rejected[0].at)}; "
         f"charter {document['number'] - 1} stays in force. `pilothouse check {document['path']}` says why."
     )
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day, minute
 from pilothouse.core.evidence.claim import says_done
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.evidence.fold import (
@@ -29,7 +30,6 @@ from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import PRODUCTION, WINDOW_DEFAULT, WINDOW_MAX, window_of, work_of
 from pilothouse.core.verdict.apart import conclude_addition, counts_apart, summarise_addition
-from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, RequirementVerdict
@@ -214,7 +214,7 @@ def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[
             )
         notes.append(
             f"No charter was in force at that moment; judged by charter {record.number}, "
-            f"accepted on {record.accepted_at:%Y-%m-%d %H:%M} UTC."
+            f"accepted on {minute(record.accepted_at)}."
         )
     if not is_past:
         notes += stop_notes(installation, agent)
@@ -355,7 +355,7 @@ class _Traffic:
             last = max(task.start_ns for task in self.tasks)
             return [
                 *tried,
-                f"No task arrived since {EPOCH + timedelta(microseconds=last // 1_000):%Y-%m-%d %H:%M} UTC.",
+                f"No task arrived since {minute(EPOCH + timedelta(microseconds=last // 1_000))}.",
             ]
         silent = sum(task.result is TaskResult.UNKNOWN and not says_done(task) for task in recent)
         if silent:

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor, CostReading
 from pilothouse.core.statistics.cost_windows import CostWindow, windows_until
 from pilothouse.core.statistics.results import NotEnoughEvidence
@@ -161,10 +162,14 @@ def _sentence(window: CostWindow, rise: CostRise, line: float) -> str:
     score = f"score {one.score:.1f} against {line:.1f}"
     if window is CostWindow.HOUR:
         return (
-            f"A task cost {cost} USD on {rise.until} at {one.position % 24:02d}:00 UTC where this hour usually "
+            f"A task cost {cost} USD on {calendar_day(rise.until)} at {one.position % 24:02d}:00 UTC where this hour usually "
             f"costs {usual}; {score}."
         )
-    when = f"on {rise.until}" if rise.begins == rise.until else f"from {rise.begins} to {rise.until}"
+    when = (
+        f"on {calendar_day(rise.until)}"
+        if rise.begins == rise.until
+        else f"from {calendar_day(rise.begins)} to {calendar_day(rise.until)}"
+    )
     return f"A typical task cost {cost} USD {when} where it usually costs {usual}; {score}."
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome_measures import answer_term, quality_is_outcome
 from pilothouse.core.evidence.standing import standing_outcome
@@ -128,8 +129,8 @@ class DayCounter:
         document = {"n": n, "good": good, "claimed": claimed, **_evidence(reading)}
         if reading.alarm:
             document["sentence"] = (
-                f"{name} claims {percentage(claimed)} confidence and {percentage(good / n)} of {n:,} answers of {day} "
-                f"were true; its claims have been too high since {states[CONFIDENCE].risen or day}."
+                f"{name} claims {percentage(claimed)} confidence and {percentage(good / n)} of {n:,} answers of {calendar_day(day)} "
+                f"were true; its claims have been too high since {calendar_day(states[CONFIDENCE].risen or day)}."
             )
         self._book.say(name, CONFIDENCE, day, document, "warning" if reading.alarm else "quiet")
 

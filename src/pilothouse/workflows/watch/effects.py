@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.statistics.quality import quality_interval
 from pilothouse.core.statistics.results import Estimate
@@ -128,7 +129,7 @@ def _sentence(watch: WatchRoom, reading: WatchReading, document: Mapping[str, An
         return str(said)
     if reading.detector == JUDGE:
         share = 100 * document["good"] / document["n"]
-        return f"The judge passes fewer tasks of {reading.task_type}: {share:.1f} % on {reading.day}."
+        return f"The judge passes fewer tasks of {reading.task_type}: {share:.1f} % on {calendar_day(reading.day)}."
     risen = date.fromisoformat(document["risen"])
     since = [
         json.loads(one.document)

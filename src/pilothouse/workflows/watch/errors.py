@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.failure import TOOL, FailureKind
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.watched import FailureGroup
@@ -125,8 +126,8 @@ def look_at_failures(
     kind = _read(worst["kind"])
     rule = rule_for(charter, "tool_errors", None) if kind.place == TOOL else None
     document |= {
-        "sentence": f"{kind.error} in {kind.where} ended {found[kind]:,} of {n:,} tasks on {day}, more than it used to since "
-        f"{worst['risen']}; {responsible_for(charter, kind).words} answers for it.",
+        "sentence": f"{kind.error} in {kind.where} ended {found[kind]:,} of {n:,} tasks on {calendar_day(day)}, more than it used to since "
+        f"{calendar_day(date.fromisoformat(worst['risen']))}; {responsible_for(charter, kind).words} answers for it.",
         "risen": worst["risen"],
         "traces": traces.get(kind, [])[:20],
         "metric": "tool_errors" if kind.place == TOOL else "completion",

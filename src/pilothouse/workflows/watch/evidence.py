@@ -11,9 +11,10 @@ from datetime import date, datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.watched import DetectorStatus
-from pilothouse.core.verdict.numbers import apart, calendar_day, days_long, percentage
+from pilothouse.core.verdict.numbers import apart, days_long, percentage
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.ground.every_agent import Faults

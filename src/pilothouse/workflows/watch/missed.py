@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.watch.room import ALERT_DAYS_MAX
 from pilothouse.workflows.watch.words import METRIC_WORDS
@@ -67,14 +68,18 @@ def missed_sentence(missed: Sequence[MissedAlarm]) -> str:
         ...     day=date(2026, 11, 2), counted_on=date(2026, 11, 25), detector="completion", task_type="po"
         ... )
         >>> missed_sentence([one])
-        '1 alarm called nobody: Completion of po on 2026-11-02. The watch counted the day on 2026-11-25, more than 14 days late.'
+        '1 alarm called nobody: Completion of po on 2 Nov 2026. The watch counted the day on 25 Nov 2026, more than 14 days late.'
     """
     if not missed:
         return ""
-    named = [f"{_words(one)} on {one.day}" for one in missed[:NAMED_MAX]]
+    named = [f"{_words(one)} on {calendar_day(one.day)}" for one in missed[:NAMED_MAX]]
     more = len(missed) - len(named)
     counted = sorted({one.counted_on for one in missed})
-    when = f"on {counted[0]}" if len(counted) == 1 else f"from {counted[0]} to {counted[-1]}"
+    when = (
+        f"on {calendar_day(counted[0])}"
+        if len(counted) == 1
+        else f"from {calendar_day(counted[0])} to {calendar_day(counted[-1])}"
+    )
     return (
         f"{len(missed):,} alarm{'' if len(missed) == 1 else 's'} called nobody: {', '.join(named)}"
         f"{f' and {more:,} more' if more else ''}. The watch counted the day{'' if len(missed) == 1 else 's'} {when}, "

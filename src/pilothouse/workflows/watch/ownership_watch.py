@@ -11,10 +11,10 @@ from typing import Literal
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import DUTIES
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.verdict.declared import retirements
-from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
 from pilothouse.errors import CharterError

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from pilothouse.core.dates import minute
 from pilothouse.ports.ledger import CharterInForce, Decision, Ledger
 from pilothouse.workflows.gateway.provider_signs import FINGERPRINT_KIND, REFUSED_KIND
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -60,7 +61,7 @@ def _of_refusal(agent: str, said: dict[str, str]) -> Firing:
     return Firing(
         agent=agent,
         metric=f"{CREDENTIAL}.{said['provider']}",
-        sentence=f"{said['provider']} refuses the calls of {agent} ({said['why']}) since {since:%Y-%m-%d %H:%M} UTC, and has "
+        sentence=f"{said['provider']} refuses the calls of {agent} ({said['why']}) since {minute(since)}, and has "
         f"answered none since: look at its credential, `pilothouse provider list`.",
         onset=since,
     )

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import Alert
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.statistics.results import Estimate
-from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.watch.rules import arl_days
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from pilothouse.core.verdict.numbers import apart, calendar_day
+from pilothouse.core.dates import calendar_day
+from pilothouse.core.verdict.numbers import apart
 
 __all__ = ["METRIC_WORDS", "alarm_sentence", "suspicion_sentence"]
 

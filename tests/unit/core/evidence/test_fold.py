@@ -320,7 +320,7 @@ def test_a_model_that_is_neither_pinned_nor_a_fallback_is_named_with_its_first_t
     ]
     found = fold(tasks)[("served_model", "all", V1)]
     assert (found.n, found.good) == (5, 4)
-    assert found.detail.startswith("acme-next in 1 tasks since 2026-11-13")
+    assert found.detail.startswith("acme-next in 1 tasks since 13 Nov 2026")
 
 
 def test_an_open_pin_and_silent_spans_say_nothing_about_models(tmp_path):

@@ -338,7 +338,7 @@ def test_what_the_charter_says_against_itself_breaches_or_warns(tmp_path):
     assert by_id(verdict(everything_holds(retired, NOW), charter=retired))["EVAL-7"].status == "breached"
     soon = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: 2026-12-24"))
     warned = by_id(verdict(everything_holds(soon, NOW), charter=soon))["EVAL-7"]
-    assert (warned.status, "retires on 2026-12-24" in warned.deciding.sentence) == ("at_risk", True)
+    assert (warned.status, "retires on 24 Dec 2026" in warned.deciding.sentence) == ("at_risk", True)
     never = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: none"))
     assert by_id(verdict(everything_holds(never, NOW), charter=never))["EVAL-7"].status == "holds"
 
@@ -347,7 +347,7 @@ def test_a_retired_judge_is_a_warning_that_names_the_page_it_stands_on(tmp_path)
     old = charter_with(tmp_path, ("other-judge-2026-03-03", "claude-opus-4-1-20250805"))
     warned = by_id(verdict(everything_holds(old, NOW), charter=old))["EVAL-7"]
     assert warned.status == "at_risk"
-    assert "claude-opus-4-1-20250805 was retired on 2026-08-05, says https://" in warned.deciding.sentence
+    assert "claude-opus-4-1-20250805 was retired on 5 Aug 2026, says https://" in warned.deciding.sentence
 
 
 def test_a_warning_of_the_charter_never_lifts_a_breach(tmp_path):

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from evidence_made import LABELLED, V1, everything_holds, load_charter, replaced
 
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.verdict.numbers import apart, day, days_long, in_unit, interval, percent, significant
+from pilothouse.core.verdict.numbers import apart, days_long, in_unit, interval, percent, significant
 from pilothouse.core.verdict.readiness import decide, verdict_digest
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -41,7 +41,7 @@ def test_in_phase_3_the_clock_tells_the_first_day():
     found = judge_widening(CHARTER, LACKING, state("3", 60), clock(60, forecast))
     assert (found.allowed, found.earliest) == (False, date(2026, 12, 24))
     assert "DATA-11" in found.missing
-    assert "from 2026-12-24 on" in found.sentence
+    assert "from 24 Dec 2026 on" in found.sentence
     still = judge_widening(CHARTER, LACKING, state("3", 1), clock(0))
     assert still.earliest == date(2027, 2, 18)
 

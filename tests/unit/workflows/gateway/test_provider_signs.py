@@ -10,6 +10,7 @@ import pytest
 from control_rooms import AGENT, reach, run
 
 from pilothouse.app.control_room import alert_ticks
+from pilothouse.core.dates import minute
 from pilothouse.errors import Conflict
 from pilothouse.runtime.gateway.signs import Refusing, SeenBackend
 from pilothouse.workflows.gateway.provider_signs import (
@@ -62,7 +63,7 @@ def test_a_refused_credential_calls_the_owner_once_and_again_while_it_lasts(room
     assert [watch_providers(room, clock()) for _ in range(3)] == [1, 0, 0]
     (title,) = titles(room)
     assert title == (
-        f"acme refuses the calls of {AGENT} (status 401) since {since:%Y-%m-%d %H:%M} UTC, and has answered none since: "
+        f"acme refuses the calls of {AGENT} (status 401) since {minute(since)}, and has answered none since: "
         "look at its credential, `pilothouse provider list`."
     )
     run(room)

@@ -54,7 +54,7 @@ def test_an_alert_opens_an_incident_by_its_rule_and_calls_the_first_level(room, 
     assert "pilothouse incident acknowledge 1 --as" in web.received[0][1]["message"]
     assert "sam was reached by chat." in texts(room)
     assert any(
-        text.startswith("Level 1 is called: sam, kim; to be acknowledged by 2026-11-18 10:15")
+        text.startswith("Level 1 is called: sam, kim; to be acknowledged by 18 Nov 2026, 10:15")
         for text in texts(room)
     )
     run(room)

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
 from pilothouse.core.action.incident import IncidentState
+from pilothouse.core.dates import minute
 from pilothouse.errors import Denied, UnknownName
 from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
@@ -53,7 +54,7 @@ def shown(room):
     page = client.get("/incidents/1.json").json()
     for event in page["events"]:
         assert " ".join(event["text"].split()) in said
-        assert event["loud"] is (re.search(rf"! \S+ \S+ {re.escape(event['text'])}", said) is not None)
+        assert event["loud"] is (re.search(rf"! [^,]+, \S+ UTC {re.escape(event['text'])}", said) is not None)
     return said
 
 
@@ -228,7 +229,7 @@ class TestClockChange:
             reach(room, "dana", web.url, zone="Europe/Berlin")
             fire(room)
             run(room)
-            assert f"to be acknowledged by {moment:%Y-%m-%d %H:%M} UTC" in shown(room)
+            assert f"to be acknowledged by {minute(moment)}" in shown(room)
             clock.moment = moment
             clock.move(seconds=-1)
             run(room)

@@ -33,7 +33,7 @@ def test_a_name_is_first_seen_among_the_tasks_that_were_looked_at_and_no_longer(
         for number, at in enumerate(minutes)
     )
     assert suspects(room.installation, AGENT, NOW)[0] == (
-        "2026-11-18 09:54 UTC: tool refund was first seen (looked at since 2026-11-18 09:50 UTC)"
+        "18 Nov 2026, 09:54 UTC: tool refund was first seen (looked at since 18 Nov 2026, 09:50 UTC)"
     )
 
 
@@ -48,7 +48,7 @@ def test_a_change_is_found_behind_the_many_decisions_of_a_busy_agent(room):
     )
     for _ in range(200):
         ledger.record(kind="review.answered", agent=AGENT, at=NOW, actor="lee", document="{}")
-    assert "2026-11-15 10:00 UTC: charter 7 came into force" in suspects(room.installation, AGENT, NOW)
+    assert "15 Nov 2026, 10:00 UTC: charter 7 came into force" in suspects(room.installation, AGENT, NOW)
 
 
 @pytest.mark.parametrize("where", ["tool", "error", "sentence"])

@@ -86,7 +86,7 @@ def test_it_reaches_the_verdict_and_is_written_once_a_day(tmp_path):
     verdict = assess(made, AGENT, later, freeze=False).verdict
     [item] = [one for one in verdict.requirements if one.requirement == "INT-10"]
     assert item.status.value == "breached"
-    assert "changed together on 2026-11-15" in item.deciding.sentence
+    assert "changed together on 15 Nov 2026" in item.deciding.sentence
     state = measure_freeze(made, AGENT, NOW)
     assert (state.agent_until, state.integrations_until) == (NOW + timedelta(days=2),) * 2
 

@@ -108,7 +108,7 @@ def test_evidence_turns_bad_and_after_the_two_ticks_of_the_server_a_control_is_i
     assert act_on_verdicts(site.room, site.clock()) == 0
     refusal = site.room.controls.read().refusal_of(AGENT, version=V1)
     assert refusal is not None
-    assert refusal.startswith(f"{AGENT} is paused since 2026-11-18 10:00 UTC by verdict: ")
+    assert refusal.startswith(f"{AGENT} is paused since 18 Nov 2026, 10:00 UTC by verdict: ")
 
     page = show_rollout(
         site.room.installation, assess(site.room.installation, AGENT, site.clock(), freeze=False)

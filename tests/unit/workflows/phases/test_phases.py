@@ -12,8 +12,8 @@ import pytest
 from evidence_made import V1, everything_holds
 
 from pilothouse.core.charter.answers import known
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.unix_time import midnight
-from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove
 from pilothouse.core.verdict.stability import DayRecord
 from pilothouse.errors import Conflict, Denied, UsageError

@@ -41,7 +41,7 @@ def test_the_owner_is_sent_the_note_once_a_week(room, web, clock, notes):
     assert [notes.look(clock()), notes.look(clock())] == [1, 0]
     run(room)
     assert len(web.received) == 1
-    assert web.titles[0].endswith(f"{AGENT}, week to 2026-11-16")
+    assert web.titles[0].endswith(f"{AGENT}, week to 16 Nov 2026")
     assert WEEK.rstrip(".") in web.received[0][1]["message"]
     assert sent(room) == [{"note": f"weekly/{AGENT}/2026-W47", "person": "dana", "via": "chat"}]
     clock.move(days=4)

@@ -73,7 +73,7 @@ def test_the_rules_of_all_charters_are_applied_and_what_went_is_written_down(tmp
     check = told[f"retention {CHARTER.agent}"]
     assert check.state == "ok"
     assert f"spans for {lake.rules[0].spans_days:,}" in check.sentence
-    assert "payload of 7 rows before 2024-10-04" in check.sentence
+    assert "payload of 7 rows before 4 Oct 2024" in check.sentence
 
 
 def test_prices_count_for_the_open_windows():

@@ -91,7 +91,7 @@ def test_while_an_earlier_charter_is_in_force_it_stays_and_the_rejection_is_note
     assert document["number"] == 2
     assert "onwer" in document["findings"][0]
     note = rejection_note(ledger, AGENT)
-    assert note.startswith("Charter 2 rejected on 2026-11-20 13:00 UTC; charter 1 stays in force.")
+    assert note.startswith("Charter 2 rejected on 20 Nov 2026, 13:00 UTC; charter 1 stays in force.")
     assert f"`pilothouse check {file}`" in note
 
 

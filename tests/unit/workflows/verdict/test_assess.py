@@ -151,7 +151,9 @@ def test_a_task_type_that_vanished_from_traffic_is_stale_and_not_missing(install
 def test_when_everything_is_old_the_note_says_since_when(installation):
     add_tasks(installation, 5, at=NOW - 40 * DAY)
     found = assess(installation, AGENT, NOW)
-    assert any(note.startswith("No task arrived since 2026-10-11 12:00 UTC") for note in found.verdict.notes)
+    assert any(
+        note.startswith("No task arrived since 11 Oct 2026, 12:00 UTC") for note in found.verdict.notes
+    )
 
 
 def test_the_latest_serving_version_is_judged_and_the_older_one_does_not_count_for_it(installation):

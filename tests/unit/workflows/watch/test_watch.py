@@ -232,7 +232,7 @@ def test_a_dear_day_of_few_tasks_opens_one_incident_that_names_it(watch, clock):
     assert len(incident.traces) == 10
     assert incident.traces[0] == "e" * 32, "the dearest of the day comes first"
     assert all(one.startswith("20261116") for one in incident.traces[1:])
-    assert incident.title.startswith("A typical task cost 1 USD on 2026-11-16 where it usually costs 0.1")
+    assert incident.title.startswith("A typical task cost 1 USD on 16 Nov 2026 where it usually costs 0.1")
     assert row(watch, clock, "cost_per_task", "").state == "alarm"
     live(watch, clock, 3)
     assert len(watch.room.incidents.incidents()) == 1
@@ -245,7 +245,7 @@ def test_a_dear_day_is_told_when_the_watch_stood_still_over_it(watch, clock):
     live(watch, clock, 1, cost="1.00", tick=False)
     live(watch, clock, 3, tick=False)
     assert run_watch(watch, clock.moment + timedelta(minutes=65)).opened == 1
-    assert "on 2026-11-16 where" in watch.room.incidents.incidents(active=True)[0].title
+    assert "on 16 Nov 2026 where" in watch.room.incidents.incidents(active=True)[0].title
 
 
 def test_a_delay_that_is_just_above_its_promise_does_not_look_like_it(watch, clock, tmp_path):
@@ -311,7 +311,7 @@ def test_history_is_counted_wakes_nobody_and_says_so(watch, clock):
         if json.loads(one.document)["metric"] == "watch"
     )
     assert note.startswith(f"{len(missed):,} alarms called nobody: ")
-    assert note.endswith("The watch counted the days on 2026-12-06, more than 14 days late.")
+    assert note.endswith("The watch counted the days on 6 Dec 2026, more than 14 days late.")
     status = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date())
     assert {one.day for one in status.missed} == {one.day for one in missed}
     shown = io.StringIO()

@@ -14,6 +14,7 @@ import pytest
 
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.statistics.cost import CostLine
 from pilothouse.core.statistics.cost_windows import CostWindow
 from pilothouse.core.verdict.numbers import significant
@@ -120,7 +121,7 @@ def test_a_runaway_day_is_told_with_its_day_also_when_days_were_counted_together
     look = look_at_cost(days, charter, last, since=dear)
     document = cost_document(look, look.alerts[0])
     assert document["sentence"].startswith(
-        f"A typical task cost {significant(rise.alert.cost_usd)} USD on {dear} "
+        f"A typical task cost {significant(rise.alert.cost_usd)} USD on {calendar_day(dear)} "
     )
     assert document["sentence"].endswith(f"score {rise.alert.score:.1f} against 4.0.")
     assert document["risen"] == rise.risen.isoformat()
@@ -135,7 +136,7 @@ def test_a_rise_of_thin_days_names_all_of_them(days, charter):
     rise = look.alerts[0]
     assert rise.begins < rise.until
     assert (
-        f"from {rise.begins} to {rise.until} where it usually costs 0.0"
+        f"from {calendar_day(rise.begins)} to {calendar_day(rise.until)} where it usually costs 0.0"
         in cost_document(look, rise)["sentence"]
     )
 
@@ -151,7 +152,7 @@ def test_many_tasks_are_compared_by_days_until_hours_can_be(days, charter):
     look = look_at_cost(days, charter, last, since=last - timedelta(days=2))
     assert look.alerts[0].until == last - timedelta(days=2)
     said = cost_document(look, look.alerts[0])["sentence"]
-    assert f"USD on {look.alerts[0].until} at 0" in said
+    assert f"USD on {calendar_day(look.alerts[0].until)} at 0" in said
     assert "where this hour usually costs 0.0" in said
 
 
