@@ -78,7 +78,8 @@ def amount(quantity):
 
 
 def squeezed(text):
-    return re.sub(r"\s+", " ", text).strip()
+    """The text as it is read: what is to be typed stands in other letters on a page, and between backticks elsewhere."""
+    return re.sub(r"\s+", " ", text.replace("`", "")).strip()
 
 
 def text_of(markup):

@@ -29,7 +29,7 @@ from pilothouse.reports.words import GATE_TITLES, plural
 __all__ = ["ITEMS_MAX", "DotInterval", "ItemRow", "RequirementRow", "item_row", "requirement_row"]
 
 ITEMS_MAX = 20
-"""Items of one requirement on the page, worst first: a charter with 40 tools would bury the rest. JSON has them too."""
+"""Items of one requirement on the page, worst first: a charter with 40 tools would bury the rest. JSON has those, too."""
 
 EXAMPLES_MAX = 5
 """Cases linked from one item: five real cases are what a reader opens."""
@@ -110,6 +110,7 @@ class RequirementRow(Frozen):
         opens: What unfolding the row shows, in words.
         href: This page with the row unfolded; the whole page unfolded has four times the size.
         more: How many items are not shown, in words, or empty.
+        rest: Those items, for whoever reads the JSON.
         waiver: A waiver, or None.
         asked_now: Whether the gate ahead asks for it.
     """
@@ -123,6 +124,7 @@ class RequirementRow(Frozen):
     opens: str
     href: str
     more: str
+    rest: tuple[ItemRow, ...]
     waiver: WaiverShown | None
     asked_now: bool
 
@@ -222,8 +224,8 @@ def requirement_row(
         asked: Requirements that the gate ahead asks for.
         show: The status that the page is narrowed to, or None.
     """
-    items = tuple(item_row(item, verdict, charter) for item in found.items[:ITEMS_MAX])
-    more = len(found.items) - len(items)
+    every = tuple(item_row(item, verdict, charter) for item in found.items)
+    items, rest = every[:ITEMS_MAX], every[ITEMS_MAX:]
     titles = [GATE_TITLES.get(gate, gate).lower() for gate in found.gates]
     return RequirementRow(
         id=found.requirement,
@@ -234,7 +236,8 @@ def requirement_row(
         items=items if len(found.items) > 1 else (),
         opens=f"All {len(found.items)} parts" if len(found.items) > 1 else "Evidence",
         href=f"?open={found.requirement}{f'&show={show.value}' if show else ''}#{found.requirement}",
-        more=f"{plural(more, 'further item')} in the JSON of `pilothouse verdict`" if more else "",
+        more=f"{plural(len(rest), 'further part')} in the JSON of the verdict" if rest else "",
+        rest=rest,
         waiver=_waiver(found.waiver or found.part_waiver, person_names(charter), verdict.as_of),
         asked_now=found.requirement in asked,
     )

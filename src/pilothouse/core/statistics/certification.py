@@ -131,7 +131,7 @@ class DropCertifier:
             ...     DayStratum(name="all", judged=300, labelled_good=28, labelled_bad=12,
             ...                probability=0.1333, predicted=0.94),)))
             >>> reading.sentence
-            'Alarm on 2026-01-01; more than 5 points: not yet proved, about 1 more days at this pace.'
+            'Alarm on 1 Jan 2026; more than 5 points: not yet proved, about 1 more days at this pace.'
         """
         if day.day <= state.alarm_on:
             raise malformed("day", day.day, f"a day after the alarm of {state.alarm_on}")
@@ -171,7 +171,7 @@ class DropCertifier:
         )
 
     def _sentence(self, state: CertifierState, days_more: int | None) -> str:
-        words = f"Alarm on {state.alarm_on}; more than {100 * self.drop:g} points: "
+        words = f"Alarm on {calendar_day(state.alarm_on)}; more than {100 * self.drop:g} points: "
         if state.proved_on is not None:
             return words + f"proved on {calendar_day(state.proved_on)}."
         if days_more is None:

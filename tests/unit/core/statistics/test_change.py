@@ -308,7 +308,7 @@ def test_a_large_drop_is_proved_and_stays_proved():
         state, reading = certifier.update(state, day(i, good=60, bad=40, probability=0.3333))
     assert reading.proved
     assert reading.days_more is None
-    assert "proved on 3 Jan 2026" in reading.sentence
+    assert "Alarm on 1 Jan 2026; more than 5 points: proved on 2 Jan 2026." in reading.sentence
     state, reading = certifier.update(state, day(4, good=100, bad=0, probability=0.3333))
     assert reading.proved
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comfort only: copy buttons, keyboard, pages that renew themselves. Every page works without this file.
+// Comfort only: every page works without this file.
 "use strict";
 (() => {
   const off = () => { try { return localStorage.getItem("keys") === "off"; } catch { return false; } };
@@ -20,7 +20,7 @@
     }
   };
   copyable(document);
-  // A link to a requirement inside a folded part opens what folds it.
+  // A link to something folded opens what folds it.
   const unfold = () => {
     const id = decodeURIComponent(location.hash.slice(1));
     const target = id && document.getElementById(id);
@@ -30,6 +30,8 @@
   addEventListener("hashchange", unfold);
   unfold();
 
+  const tab = document.querySelector(".second [aria-current]");
+  if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - 200;
   const part = async (role, name, ...given) => (await import(document.body.dataset[role]))[name](...given);
   const here = location.href;
   if (document.body.dataset.live) new EventSource(here).addEventListener("page", (event) => {
