@@ -130,6 +130,7 @@ def _serve_node(parts: Parts, listener: socket.socket) -> None:
         life=AHEAD_LIFE,
         seen=seen,
         recorded=lambda run: parts.run_log.owner(run) is not None,
+        state=parts.ledger.database.state,
     )
     site = Site(
         shows=shows,

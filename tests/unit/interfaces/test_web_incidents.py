@@ -134,7 +134,9 @@ def test_an_open_incident_says_above_everything_who_is_called_until_when_and_whe
 ):
     fire(room)
     (clock,) = client.get("/incidents/1.json").json()["notices"]
-    assert clock.startswith("Level 1 is called: S. Ortega, K. Adeyemi; to be acknowledged by 21 Nov 2026, ")
+    assert clock.startswith(
+        "Level 1 is called: S. Ortega, K. Adeyemi; to be acknowledged by 23 Nov 2026, 09:15 UTC"
+    )
     page = client.get("/incidents/1").text
     assert page.index("S. Ortega, K. Adeyemi; to be acknowledged") < page.index("At the command line")
     assert (

@@ -14,7 +14,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import CharterInvalid, UnknownName
 from pilothouse.ports.ledger import CharterInForce, Ledger
 
-__all__ = ["charter_if_any", "charter_in_force", "charter_of", "newest_verdict"]
+__all__ = ["charter_if_any", "charter_in_force", "charter_of", "newest_verdict", "verdict_of"]
 
 CHARTERS_KEPT = 128
 """Charters that were read stay in memory: a large fleet's, some hundred kilobytes each; every tick and page asks again."""
@@ -95,7 +95,12 @@ def newest_verdict(ledger: Ledger, agent: str, *, at: datetime | None = None) ->
         at: The moment until which verdicts count, aware UTC; None for all.
     """
     text = ledger.latest_verdict(agent, at=at)
+    return None if text is None else verdict_of(text)
+
+
+def verdict_of(text: str) -> AgentVerdict | None:
+    """Return a verdict of its text in the ledger; None for one that this program cannot read."""
     try:
-        return None if text is None else AgentVerdict.model_validate_json(text)
+        return AgentVerdict.model_validate_json(text)
     except ValidationError:
         return None  # an older program wrote it; the next one is ours

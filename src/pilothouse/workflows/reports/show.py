@@ -20,7 +20,7 @@ from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.ports.work import TickState
 from pilothouse.reports.agent import AgentPage, build_agent
 from pilothouse.reports.agent_traffic import AgentTraffic
-from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
+from pilothouse.reports.fleet import VALUE, FleetPage, Governed, build_fleet
 from pilothouse.reports.health import build_health
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.next_step import next_step
@@ -36,6 +36,7 @@ from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.traces.reconcile import gap_alerts
 from pilothouse.workflows.verdict.assess import Assessment
 from pilothouse.workflows.verdict.kept_pages import MINUTE, WINDOW, Judge, KeptPages, Make, unfrozen
+from pilothouse.workflows.verdict.kept_verdicts import KeptVerdicts
 from pilothouse.workflows.verdict.stability import read_clock
 
 __all__ = ["Shows", "report_of", "young_verdict"]
@@ -94,6 +95,7 @@ class Shows:
         life: Age up to which an assessment is shown; more than a minute where `renew` runs ahead.
         seen: Gives the agents that telemetry knows; None asks the lake each time.
         recorded: Says whether a run of an id is recorded; None where no run log is open.
+        state: Gives what is equal as long as nobody wrote to the ledger; None makes Fleet anew at each look.
     """
 
     def __init__(
@@ -106,8 +108,12 @@ class Shows:
         life: timedelta = MINUTE,
         seen: Callable[[], Sequence[AgentSeen]] | None = None,
         recorded: Callable[[str], bool] | None = None,
+        state: Callable[[], object] | None = None,
     ) -> None:
         self._installation = installation
+        self._state = state
+        self._fleet: tuple[object, FleetPage] | None = None
+        self._frozen = KeptVerdicts(installation.ledger, shown=frozenset({VALUE}))
         self._recorded = recorded
         self._ask_seen = seen
         self._health = health
@@ -120,13 +126,18 @@ class Shows:
         return self._installation.clock.now().replace(second=0, microsecond=0)
 
     def fleet(self) -> FleetPage:
-        """Return the Fleet page."""
+        """Return the Fleet page; the one before while it would be equal."""
+        # The state is read first: what is written while the page is made is seen by the next look.
         now, notices = self.now(), []
+        state = object() if self._state is None else self._state()
         try:
             seen = self._seen()
         except InfrastructureError as error:
             seen = ()
             notices.append(f"Telemetry did not answer: {error.message}.")
+        looked, kept = (state, now, tuple(seen), tuple(notices)), self._fleet
+        if kept is not None and kept[0] == looked:
+            return kept[1]
         stopped = controls_of(self._installation).stopped_word
         records = self._installation.ledger.charters()
         waiting = waiting_by_agent(self._installation, [record.agent for record in records], now)
@@ -134,7 +145,9 @@ class Shows:
             replace(self._governed(record, now), stopped=stopped(record.agent), work=waiting(record.agent))
             for record in records
         ]
-        return build_fleet(governed, seen, now, notices=tuple(notices), step=self._step)
+        page = build_fleet(governed, seen, now, notices=tuple(notices), step=self._step)
+        self._fleet = looked, page
+        return page
 
     def agent(self, agent: str) -> AgentPage:
         """Return the Agent page.
@@ -219,7 +232,8 @@ class Shows:
         if key not in self._steps:
             if len(self._steps) >= STEPS_KEPT_MAX:
                 self._steps.clear()
-            self._steps[key] = next_step(verdict, charter)
+            whole = verdict if verdict.gates else newest_verdict(self._installation.ledger, verdict.agent)
+            self._steps[key] = next_step(whole or verdict, charter)
         return self._steps[key]
 
     def forget(self, agent: str) -> None:
@@ -358,7 +372,7 @@ class Shows:
             kept = self._kept.young(record, now)
             verdict = (
                 (kept.verdict if kept else None)
-                or young_verdict(self._installation.ledger, record, now)
+                or _young(self._frozen.newest(record.agent), record, now)
                 or self._kept.assessment(record, now).verdict
             )
         except PilothouseError as error:
@@ -375,7 +389,10 @@ def young_verdict(ledger: Ledger, record: CharterInForce, now: datetime) -> Agen
         record: The charter in force.
         now: The moment, aware UTC.
     """
-    verdict = newest_verdict(ledger, record.agent)
+    return _young(newest_verdict(ledger, record.agent), record, now)
+
+
+def _young(verdict: AgentVerdict | None, record: CharterInForce, now: datetime) -> AgentVerdict | None:
     if verdict is None or now - verdict.as_of > FROZEN_MAX or verdict.charter_digest != record.digest:
         return None
     return verdict

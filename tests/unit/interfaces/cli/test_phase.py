@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -15,6 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.addition import AdditionEvent, AdditionKind
 from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove, Promotion
 from pilothouse.core.verdict.widening import Widening
@@ -47,7 +48,7 @@ def test_a_refusal_exits_3_with_the_first_day_and_lets_nothing_in(run, place):
     told = run("expand", "--task-type", "refunds", "--as", "dana", "--json")
     said = json.loads(told.stdout)
     assert (told.exit_code, said["allowed"], said["is_open"], said["what"]) == (3, False, False, "task type")
-    assert said["earliest"] in said["sentence"]
+    assert calendar_day(date.fromisoformat(said["earliest"])) in said["sentence"]
     assert additions_of(place.ledger, AGENT) == ()
 
 
