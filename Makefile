@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-quiet test-rest test-slow longest lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot bench-gateway-account coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-quiet test-rest test-slow test-long longest lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot bench-gateway-account coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -67,6 +67,10 @@ longest: setup ## measure what takes long, for the order of the next run (tests/
 
 test-slow: setup ## servers, browsers, kills, simulations
 	$(REST) -m slow tests
+
+test-long: setup ## what proves at length what a shorter test of `make test` proves, and every simulation in full
+	$(REST) -m long tests
+	$(BIN)/python benchmarks/statistics/run.py
 
 lint: setup ## style, floors, cycles; lists the largest files
 	$(BIN)/ruff format --check --quiet .

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import long_lane
 import longest_first
 import no_pandas
 import pytest
@@ -62,6 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     A module that marks a test with a group of its own knows better. Between several workers the longest come first.
     """
+    long_lane.leave_out(config, items)
     for item in items:
         fixtures = getattr(item, "_fixtureinfo", None)
         if fixtures is None or item.get_closest_marker("xdist_group"):

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from source_tree import ROOT, modules
 
+pytestmark = pytest.mark.xdist_group("source_tree")  # one worker reads and parses the tree, not each
+
 LINT_IMPORTS = Path(sys.executable).parent / "lint-imports"
 LISTED = re.compile(r"^\| `(?P<package>[a-z0-9_.-]+)` \| (?P<rooms>[^|]+) \|", re.MULTILINE)
 
@@ -93,6 +95,24 @@ def test_the_command_tree_is_there_before_any_heavy_package():
     assert done.stdout == "[]\n", (
         "each command of each test and user would pay for it: import it where it is used"
     )
+
+
+LATE = re.compile(
+    r"^(?:import|from) (?:(?:anthropic|openai|scipy\.stats|scipy\.signal)\b.*|scipy import .*\b(?:stats|signal)\b.*)",
+    re.MULTILINE,
+)
+"""Half a second to two of CPU each, which every worker would pay to collect what one of them runs."""
+
+
+def test_no_worker_imports_a_heavy_client_to_collect_tests():
+    """The core's tests need scipy all over, and have workers of their own."""
+    offences = [
+        f"{file.relative_to(ROOT)}: {found[0]}"
+        for file in sorted((ROOT / "tests").rglob("test_*.py"))
+        if not file.is_relative_to(ROOT / "tests" / "unit" / "core")
+        for found in LATE.finditer(file.read_text(encoding="utf-8"))
+    ]
+    assert not offences, "\n".join([*offences, "tests/stubs/late_module.py imports it when a test uses it"])
 
 
 def test_processes_of_tests_find_no_pandas_as_in_an_installation():

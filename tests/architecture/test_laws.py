@@ -9,6 +9,8 @@ import laws
 import pytest
 from source_tree import ROOT, Module, modules
 
+pytestmark = pytest.mark.xdist_group("source_tree")  # one worker reads and parses the tree, not each
+
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
 def test_no_module_breaks_the_law(law):

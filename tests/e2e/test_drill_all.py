@@ -113,20 +113,57 @@ def the_agent(place, *, governed):
     return [*agent, "--erp", str(place.erp), "--prompt", str(place.prompt)]
 
 
-def test_all_drills_are_noticed_with_the_demos_agent_behind_the_gateway(place):
-    home = place.home
+@contextmanager
+def behind_the_gateway(place):
+    """A running server with a provider, somebody at the pager and the agent's command; yields them all."""
     late = datetime(2100, 1, 1, tzinfo=UTC)
     script = partial(answer_as_provider, changes_at=late, restored_at=late)
     agent = the_agent(place, governed=["route_invoice"])
+    home = place.home
     with ModelServer(script) as model, web_sink() as web:
         typed(home, "provider", "add", "acme", model.origin, "--credential-env", "ACME_KEY")
         assert typed(home, "contact", "set", "sam", web.url).returncode == 0
         server = started_server("--grpc-port", "0", "--home", str(home), ACME_KEY="x")
         with server, sam_at_the_pager(place):
-            done = typed(home, "drill", "all", "--integration", "erp", "--wait", "60", "--json", "--", *agent)
-            asked = model.calls
-            fallback = typed(home, "drill", "fallback", "erp", "--as", "sam", "--as-declared", "--", *agent)
-            judged = typed(home, "verdict", "--json")
+            yield agent, model, web
+
+
+def assert_only_drills_and_the_sponsor_called(web, *, drills_min):
+    drilled = [title for title in web.titles if "DRILL" in title]
+    assert len(drilled) >= drills_min, "somebody was really called for each fault"
+    # The demo's sponsor has not signed for a month, which the running server rightly tells as well.
+    assert all("sponsor" in title for title in web.titles if title not in drilled)
+
+
+def assert_the_fallback_decided(fallback, judged):
+    assert fallback.returncode == 0, fallback.stdout + fallback.stderr
+    assert "The fallback drill on erp passed" in judged.stdout, "the verdict on INT-11 rests on it"
+
+
+def test_a_silent_model_and_a_tool_that_is_down_are_noticed_with_the_demos_agent_behind_the_gateway(place):
+    """One outage of each kind; every drill in one go is `test_drills.py`'s, and the long lane's with this agent."""
+    home = place.home
+    with behind_the_gateway(place) as (agent, _, web):
+        done = typed(home, "drill", "model-timeout", "--runs", "1", "--wait", "60", "--json", "--", *agent)
+        fallback = typed(
+            home, "drill", "fallback", "erp", "--runs", "1", "--as", "sam", "--as-declared", "--", *agent
+        )
+        judged = typed(home, "verdict", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Acknowledged by sam" in done.stdout
+    assert f"{MAILS} of {MAILS} tasks met it" in done.stdout
+    assert_only_drills_and_the_sponsor_called(web, drills_min=1)
+    assert_the_fallback_decided(fallback, judged)
+
+
+@pytest.mark.long
+def test_all_drills_are_noticed_with_the_demos_agent_behind_the_gateway(place):
+    home = place.home
+    with behind_the_gateway(place) as (agent, model, web):
+        done = typed(home, "drill", "all", "--integration", "erp", "--wait", "60", "--json", "--", *agent)
+        asked = model.calls
+        fallback = typed(home, "drill", "fallback", "erp", "--as", "sam", "--as-declared", "--", *agent)
+        judged = typed(home, "verdict", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {one["drill"]: one for one in json.loads(done.stdout)}
     assert len(found) == 8
@@ -134,10 +171,6 @@ def test_all_drills_are_noticed_with_the_demos_agent_behind_the_gateway(place):
     assert all(one["passed"] for one in found.values())
     assert f"{MAILS} of {MAILS} tasks met it" in found["model-timeout"]["said"]
     assert " tasks met it: " in found["tool-outage erp"]["said"]
-    drilled = [title for title in web.titles if "DRILL" in title]
-    assert len(drilled) >= 6, "somebody was really called for each fault"
-    # The demo's sponsor has not signed for a month, which the running server rightly tells as well.
-    assert all("sponsor" in title for title in web.titles if title not in drilled)
+    assert_only_drills_and_the_sponsor_called(web, drills_min=6)
     assert asked > 0, "the gateway asks its model while a tool is down"
-    assert fallback.returncode == 0, fallback.stdout + fallback.stderr
-    assert "The fallback drill on erp passed" in judged.stdout, "the verdict on INT-11 rests on it"
+    assert_the_fallback_decided(fallback, judged)

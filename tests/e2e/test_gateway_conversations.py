@@ -7,8 +7,8 @@ import json
 import time
 from dataclasses import replace
 
-import openai
 import pytest
+from late_module import LateModule
 from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
@@ -17,6 +17,8 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.conversations import SqlThingOwners
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.gateway.keys import make_key
+
+openai = LateModule("openai")
 
 RESPONSES = "/v1/responses"
 

@@ -7,8 +7,8 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import anthropic
 import pytest
+from late_module import LateModule
 from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite, pinned
 from tests.stubs.provider_stub import ProviderStub
 from tests.stubs.raw_http import ask
@@ -18,6 +18,8 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.stored_answers import SqlAnswerOwners
 from pilothouse.runtime.gateway import stored_answers
 from pilothouse.runtime.gateway.keys import make_key
+
+anthropic = LateModule("anthropic")
 
 RESPONSES, MESSAGES = "/v1/responses", "/v1/messages"
 ASKED = {"model": MODEL, "max_tokens": 10, "messages": [{"role": "user", "content": "my account is 7"}]}

@@ -215,9 +215,13 @@ def test_a_restart_in_the_middle_loses_nothing_that_was_typed(browser, site, tmp
         assert labels(again) == ()
 
 
-def test_axe_finds_nothing_and_the_pages_fit(browser, site):
+@pytest.mark.parametrize("every_text", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_axe_finds_nothing_and_the_pages_fit(browser, site, every_text):
+    measured = set()
+
     def inspect(name):
-        found = findings_by_mode(page, "light", "dark", "phone", "dark phone")
+        modes = ("light", "dark", "phone", "dark phone")
+        found = findings_by_mode(page, *modes, measured=measured, every_text=every_text)
         assert not any(found.values()), f"{name}: {found}"
         for size in (PHONE, DESK):
             page.set_viewport_size(size)

@@ -9,19 +9,29 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked_process import command_line_process
 
 CHARTER = Path(__file__).parents[2] / "examples" / "plain_python" / "charter.yaml"
-COMMAND = [sys.executable, "-m", "pilothouse", "up", "--port", "0", "--grpc-port", "0"]
+UP = ("up", "--port", "0", "--grpc-port", "0")
+COMMAND = [sys.executable, "-m", "pilothouse", *UP]
 HINT = "No charter is in force yet"
 
 pytestmark = pytest.mark.slow
 
 
-def said_at_start(home, *options):
-    """Start a server, stop it with Ctrl-C when it says how to, and return what it said."""
-    with subprocess.Popen(
-        [*COMMAND, "--home", str(home), *options], stderr=subprocess.PIPE, text=True, cwd=home.parent
-    ) as process:
+def started(home):
+    return subprocess.Popen(
+        [*COMMAND, "--home", str(home)], stderr=subprocess.PIPE, text=True, cwd=home.parent
+    )
+
+
+def forked(home, *options):
+    return command_line_process(*UP, "--home", home, *options, stderr=subprocess.PIPE, cwd=home.parent)
+
+
+def said_at_start(server):
+    """Stop a server with Ctrl-C when it says how to, and return what it said."""
+    with server as process:
         lines = []
         for line in process.stderr:
             lines.append(line)
@@ -33,9 +43,9 @@ def said_at_start(home, *options):
 
 def test_the_hint_to_draft_a_charter_ends_with_the_first_charter(tmp_path):
     home = tmp_path / "home"
-    assert HINT in said_at_start(home)
-    assert HINT not in said_at_start(home, "--charter", str(CHARTER))
-    assert HINT not in said_at_start(home), "the charter is in the ledger by now"
+    assert HINT in said_at_start(started(home))
+    assert HINT not in said_at_start(forked(home, "--charter", str(CHARTER)))
+    assert HINT not in said_at_start(forked(home)), "the charter is in the ledger by now"
 
 
 def test_a_home_that_cannot_be_made_is_one_clear_message(tmp_path):

@@ -6,24 +6,39 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, time, timedelta
 
+import numpy as np
 import pytest
 
+from pilothouse.connectors.charter_file import read_charter_text
+from pilothouse.core.charter.charter import Charter
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.review.label_rates import BURST
 from pilothouse.workflows.watch.effects import settle_all
 from pilothouse.workflows.watch.quality import SUSPICION
-from simulation.watch_worlds import AGENT, FIRST, QUALITY, SE, SP, TYPE, simulation
+from simulation.watch_counts import Counted, counts_of
+from simulation.watch_worlds import AGENT, FIRST, QUALITY, SE, SP, TYPE, charter_text, simulation
 
 pytestmark = pytest.mark.slow
 
 
+def quiet(_t):
+    return QUALITY, SE, SP
+
+
+def fallen(_t):
+    return QUALITY - 0.10, SE, SP
+
+
 def test_a_fall_of_ten_points_is_found_in_days_and_nothing_before_it(tmp_path):
+    """The same days without a database have the same counts and the same evidence, those of a burst too."""
+    charter = Charter.model_validate(read_charter_text(charter_text(), file="charter.yaml").value)
+    counted = Counted(charter=charter, rng=np.random.default_rng(3), tasks=300)
     with simulation(tmp_path, seed=3, tasks_per_day=300) as agent:
-        agent.run(lambda _t: (QUALITY, SE, SP), 30)
+        agent.run(quiet, 30)
         assert agent.alarms() == []
         assert agent.quality_state().base is not None, "a month of labels makes the baseline"
         assert 10 * 29 <= agent.labels <= 30 * 29, "about 20 labels a day, by coins, more in the first days"
-        days = agent.run(lambda _t: (QUALITY - 0.10, SE, SP), 12, until_alarm=True)
+        days = agent.run(fallen, 12, until_alarm=True)
         assert days is not None
         assert days <= 6
         ledger, incidents = agent.watch.room.installation.ledger, agent.watch.room.incidents.incidents()
@@ -34,6 +49,10 @@ def test_a_fall_of_ten_points_is_found_in_days_and_nothing_before_it(tmp_path):
         drop = [one.passed for one in ledger.evidence(AGENT) if one.kind == "quality_drop"]
         assert drop[-1] is False
         assert all(drop[:-2])
+        counted.run(quiet, 30)
+        assert counted.run(fallen, days) == [days]
+        assert counts_of(agent) == (counted.tallies, counted.evidence)
+        assert counted.bought, "a burst is compared too"
 
 
 def test_a_false_warning_of_another_detector_does_not_take_the_labels_of_the_judges(tmp_path):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, time, timedelta
 
 import numpy as np
@@ -13,7 +12,7 @@ from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import Answer, ItemState, Label
 from pilothouse.workflows.review.label_rates import rates_fixed, rates_of_day
-from simulation.watch_counts import Counted, after_a_month, delay
+from simulation.watch_counts import Counted, after_a_month, counts_of, delay
 from simulation.watch_worlds import (
     AGENT,
     FIRST,
@@ -37,18 +36,15 @@ def quiet(_t):
     return QUALITY, SE, SP
 
 
-@pytest.mark.parametrize("days", [4, pytest.param(35, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("days", [4, pytest.param(35, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_the_same_seed_has_the_same_counts_and_evidence_through_the_product(tmp_path, days):
     counted = Counted(charter=CHARTER, rng=np.random.default_rng(2), tasks=TASKS)
     counted.run(quiet_then_a_fall, days)
     with simulation(tmp_path, seed=2, tasks_per_day=TASKS) as agent:
         agent.run(quiet_then_a_fall, days)
-        said = agent.watch.room.watch.readings(AGENT, since=FIRST, detector="quality")
-    found = [json.loads(one.document) for one in said]
-    assert len(found) == days
-    for one, tallies, evidence in zip(found, counted.tallies, counted.evidence, strict=True):
-        assert {name: tuple(tally) for name, tally in one["tallies"].items()} == tallies
-        assert one["e"] == evidence
+        found = counts_of(agent)
+    assert len(counted.tallies) == days
+    assert found == (counted.tallies, counted.evidence)
     assert days < 30 or counted.bought, "bursts are compared too"
 
 

@@ -8,6 +8,7 @@ delays of a whole product are known as a distribution and not from three of them
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,9 +20,20 @@ from pilothouse.workflows.review.label_rates import WINDOW
 from pilothouse.workflows.review.second_opinions import coin
 from pilothouse.workflows.watch.labels import Tally
 from simulation.watch_stream import NAMES, Stream, World
-from simulation.watch_worlds import AGENT, QUALITY, RATES_AT, SE, SP, begins_ns, day_of_tasks, trace_of
+from simulation.watch_worlds import (
+    AGENT,
+    FIRST,
+    QUALITY,
+    RATES_AT,
+    SE,
+    SP,
+    Simulation,
+    begins_ns,
+    day_of_tasks,
+    trace_of,
+)
 
-__all__ = ["Counted", "after_a_month", "delay"]
+__all__ = ["Counted", "after_a_month", "counts_of", "delay"]
 
 MONTH = 30
 
@@ -58,6 +70,14 @@ class Counted(Stream):
         early = np.array([begins_ns(self.tasks, number) < until for number in found.tolist()])
         first = {"pass": int((early & passed).sum()), "fail": int((early & ~passed).sum())}
         return self._chances(sum(first.values()) * (timedelta(days=1) / RATES_AT), first=first)
+
+
+def counts_of(agent: Simulation) -> tuple[list[dict[str, Tally]], list[float]]:
+    """What the product's watch kept of each day: the counts by verdict, and the evidence."""
+    said = agent.watch.room.watch.readings(AGENT, since=FIRST, detector="quality")
+    found = [json.loads(one.document) for one in said]
+    tallies = [{name: tuple(tally) for name, tally in one["tallies"].items()} for one in found]
+    return tallies, [one["e"] for one in found]
 
 
 def after_a_month(charter: Charter, seed: int, *, tasks: int = 10_000) -> Counted:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -148,6 +149,21 @@ def test_files_without_log_records_are_not_opened_to_look_for_scores(
         view = View(span_files=table.files())
         found = LakeQueries(lambda view=view: view, database).scores(from_ns=0, to_ns=FIRST_NS * 2)
         assert {one.trace_id for one in found} == {span(2).trace_id, span(3).trace_id}
+
+
+def test_a_window_without_spans_says_nothing_and_no_database_is_asked(
+    tmp_path: Path, database: Database
+) -> None:
+    spans = spans_table(tmp_path, [span(1)]).files()
+    view = View(span_files=spans, task_files=tasks_view(tmp_path).task_files)
+    queries = LakeQueries(lambda: view, database)
+    said = TaskFilter(said="tone", anywhere=True, from_ns=FIRST_NS, to_ns=FIRST_NS + 3 * HOUR_NS)
+    assert [one.trace_id for one in queries.tasks(said).tasks] == [f"{1:032x}"]
+    month_ns = 30 * 24 * HOUR_NS
+    empty = replace(said, from_ns=FIRST_NS + month_ns, to_ns=FIRST_NS + month_ns + HOUR_NS)
+    database.close()
+    assert queries.tasks(empty).tasks == ()
+    assert queries.strays(empty) == ()
 
 
 def test_merged_files_say_whether_log_records_stand_in_them(tmp_path: Path) -> None:

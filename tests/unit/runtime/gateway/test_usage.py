@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from openai.types.completion_usage import PromptTokensDetails
-from openai.types.responses.response_usage import InputTokensDetails
+from late_module import LateModule
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.usage import ITERATIONS_MAX, has_fees, read_usage
 from pilothouse.runtime.gateway.wire import Answer, read_answer, read_event
+
+completions = LateModule("openai.types.completion_usage")
+responses = LateModule("openai.types.responses.response_usage")
 
 
 def iteration(kind, **more):
@@ -35,9 +37,9 @@ MESSAGE = {
 PLAIN = TokenCount(input=10, cache_read=1, cache_creation=2, output=5)
 
 
-@pytest.mark.parametrize("details", [PromptTokensDetails, InputTokensDetails])
-def test_what_openai_writes_into_its_cache_has_a_price_of_its_own(details):
-    named = details is PromptTokensDetails
+@pytest.mark.parametrize("named", [True, False], ids=["completions", "responses"])
+def test_what_openai_writes_into_its_cache_has_a_price_of_its_own(named):
+    details = completions.PromptTokensDetails if named else responses.InputTokensDetails
     said = details(cached_tokens=60, cache_write_tokens=30).model_dump(exclude_none=True)
     fed, made = ("prompt", "completion") if named else ("input", "output")
     usage = {f"{fed}_tokens": 100, f"{made}_tokens": 7, f"{fed}_tokens_details": said}
