@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import openai
 import pytest
+from late_module import LateModule
 from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
@@ -21,6 +21,8 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.stored_answers import SqlAnswerOwners
 from pilothouse.runtime.gateway import stored_answers
 from pilothouse.runtime.gateway.keys import make_key
+
+openai = LateModule("openai")
 
 RESPONSES, CHAT, MESSAGES = "/v1/responses", "/v1/chat/completions", "/v1/messages"
 IDENT = "kept-7"
