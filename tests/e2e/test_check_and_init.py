@@ -232,8 +232,9 @@ class TestDiff:
             "unknown_task_type.max: 0.02 → 0.03 looser",
             "model.pin.model: acme-large-2026-04-12 → acme-large-2026-10-01 changed",
             "prompts[0] (prompts/system.md): content changed",
-            "model pin → EVAL-3, EVAL-6, EVAL-7, EVAL-10, MON-2",
-            "threshold → EVAL-4, OWN-5, gate",
+            "another version → ",
+            "section thresholds → EVAL-4, OWN-5",
+            "section model → OWN-4",
             "two persons with role owner or approver",
             "vp (sponsor): less is asked of the agent",
         ):
@@ -245,7 +246,7 @@ class TestDiff:
         assert record["diff"]["changes"] == [
             {"path": "stability.days", "old": "90", "new": "100", "effect": "tighter"}
         ]
-        assert record["diff"]["reopens"] == [{"because": "phases or stability", "items": ["DATA-5"]}]
+        assert record["diff"]["reopens"] == [{"because": "section stability", "items": ["DATA-5"]}]
         assert record["diff"]["approvals"] == []
 
     def test_an_invalid_charter_shows_its_errors_first(self, history, pilothouse):

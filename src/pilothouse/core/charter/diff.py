@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changed between two charters: which way, what it reopens, and who must agree.
+"""What changed between two charters: which way, and who must agree.
 
 A change that only narrows takes effect at once. Anything that widens what the agent may do, or that
 cannot be compared, needs two persons; a threshold that got looser needs the sponsor.
@@ -55,7 +55,7 @@ class Reopened:
 
     Attributes:
         because: What changed, in words.
-        items: Requirement ids; `gate` is the release gate, `freeze` the change freeze.
+        items: Requirement ids.
     """
 
     because: str
@@ -86,16 +86,16 @@ class CharterDiff:
         new_digest: Digest of the new one.
         changes: Differences in the order of the charter.
         sections: Sections whose digest changed: signatures over them are void.
-        reopens: What must be shown again.
         approvals: Who must agree; empty when everything takes effect at once.
+        reopens: What must be shown again; `core.verdict.reopened` says it.
     """
 
     old_digest: str
     new_digest: str
     changes: tuple[Change, ...]
     sections: tuple[str, ...]
-    reopens: tuple[Reopened, ...]
     approvals: tuple[Approval, ...]
+    reopens: tuple[Reopened, ...] = ()
 
 
 HIGHER_IS_TIGHTER = frozenset(
@@ -200,43 +200,6 @@ BOUNDARY = ("tools.", "integrations.", "residency.", "model.fallback")
 BOUNDARY_WORDS = frozenset({"examples", "manifest_hash", "fallback", "failure_modes", "owner", "criticality"})
 """Keys inside the boundary that describe, and permit nothing."""
 
-REOPENS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("model pin", ("model.pin.",), ("EVAL-3", "EVAL-6", "EVAL-7", "EVAL-10", "MON-2")),
-    ("judge", ("model.judges",), ("EVAL-5", "EVAL-11")),
-    ("upgrade process", ("model.upgrade",), ("OWN-4",)),
-    ("fallback model", ("model.fallback", "model.require_evidence"), ("EVAL-7", "INT-11")),
-    ("prompt", ("prompts", "few_shot.path"), ("EVAL-3", "EVAL-10", "MON-2")),
-    (
-        "tool contract or integration",
-        ("tools", "integrations"),
-        ("INT-2", "INT-3", "INT-4", "INT-5", "INT-8", "EVAL-10", "freeze"),
-    ),
-    ("threshold", ("task_types", "unknown_task_type", "release"), ("EVAL-4", "OWN-5", "gate")),
-    ("scope", ("function",), ("DATA-1", "EVAL-1", "gate")),
-    ("alert", ("alerts", "runbooks"), ("MON-1", "MON-2", "MON-3", "MON-4", "MON-8")),
-    ("runbook", ("runbooks/",), ("MON-5",)),
-    ("raci or escalation", ("raci", "escalation", "severities"), ("OWN-2", "OWN-3", "MON-5")),
-    ("person", ("people",), ("OWN-1", "OWN-6")),
-    ("owner", ("owner",), ("OWN-1", "OWN-5")),
-    ("sponsor", ("sponsor",), ("OWN-5", "OWN-6")),
-    ("operations", ("operations", "reviewers", "handoff"), ("OWN-7", "OWN-8")),
-    ("phases or stability", ("phases", "stability"), ("DATA-5",)),
-    ("outcomes", ("outcomes",), ("DATA-9",)),
-    ("dataset", ("datasets",), ("EVAL-1", "EVAL-2", "EVAL-3", "EVAL-5")),
-    ("glossary", ("glossary",), ("EVAL-2", "EVAL-5", "DATA-7")),
-    ("few-shot examples", ("few_shot",), ("DATA-2",)),
-    ("knowledge sources", ("sources",), ("DATA-8",)),
-    ("output guard", ("guardrails",), ("EVAL-8",)),
-    ("context", ("context",), ("MON-11",)),
-    ("residency or regulations", ("residency", "regulations"), ("INT-9",)),
-    ("budgets", ("budgets",), ("OWN-10",)),
-    ("business unit or change plan", ("business_unit", "change_plan"), ("OWN-11",)),
-)
-"""What changed → path prefixes → what must be shown again. A runbook *file* reopens its reading."""
-
-MODEL_PIN_CALENDAR = "model.pin.retires_on"
-"""The retirement date is no part of the version: writing it down reopens nothing."""
-
 LIST_KEYS = ("id", "name", "level")
 """What identifies an entry of a list; others are compared as a whole."""
 
@@ -253,7 +216,7 @@ def compare_charters(
             the charter that names it.
 
     Returns:
-        Every difference with its direction, what it reopens, and who must agree.
+        Every difference with its direction, and who must agree.
     """
     before, after = charter_document(old), charter_document(new)
     order = {key: rank for rank, key in enumerate(key for keys in SECTIONS.values() for key in keys)}
@@ -271,7 +234,6 @@ def compare_charters(
         new_digest=new.digest,
         changes=changes,
         sections=tuple(name for name in SECTIONS if old_sections[name] != new_sections[name]),
-        reopens=tuple(_reopened(changes)),
         approvals=tuple(_approvals(changes, old)),
     )
 
@@ -354,13 +316,6 @@ def _uncomparable(path: str) -> Effect:
     return Effect.WIDER if inside else Effect.CHANGED
 
 
-def _reopened(changes: Iterable[Change]) -> Iterator[Reopened]:
-    paths = [change.path for change in changes if change.path != MODEL_PIN_CALENDAR]
-    for because, prefixes, items in REOPENS:
-        if any(_starts(path, prefix) for path in paths for prefix in prefixes):
-            yield Reopened(because=because, items=items)
-
-
 def _approvals(changes: Iterable[Change], old: Charter) -> Iterator[Approval]:
     owner, sponsor = known(old.owner.person) or "the owner", known(old.sponsor.person) or "the sponsor"
     wider = tuple(change.path for change in changes if change.effect is Effect.WIDER)
@@ -375,20 +330,11 @@ def _approvals(changes: Iterable[Change], old: Charter) -> Iterator[Approval]:
         )
     if looser:
         yield Approval(because="less is asked of the agent", who=f"{sponsor} (sponsor)", paths=looser)
-    amended = tuple(change.path for change in changes if _starts(change.path, "outcomes"))
+    amended = tuple(change.path for change in changes if change.path.startswith("outcomes"))
     if amended:
         yield Approval(
             because="a commitment changes", who=f"{owner} (owner) and {sponsor} (sponsor)", paths=amended
         )
-
-
-def _starts(path: str, prefix: str) -> bool:
-    """Whether a path lies at or under a prefix; a prefix with a slash means a file's name."""
-    if "/" in prefix:
-        return f"({prefix}" in path
-    if prefix.endswith("."):
-        return path.startswith(prefix)
-    return path == prefix or path.startswith((f"{prefix}.", f"{prefix} (", f"{prefix}["))
 
 
 def _is_collection(pattern: str) -> bool:

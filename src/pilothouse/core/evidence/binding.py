@@ -18,6 +18,7 @@ __all__ = [
     "InForce",
     "Mismatch",
     "binding_in_force",
+    "changed_terms",
     "contract_digest",
     "first_mismatch",
     "scope_names",
@@ -126,6 +127,28 @@ def terms_digest(charter: Charter, kind: Kind, scope: Scope, person: str | None 
     if charter.files is not None:  # what an older program put into force says nothing of contents
         said |= {f"content of {path}": _contents(charter, path, names) for path in kind.contents}
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
+def changed_terms(
+    old: Charter, new: Charter, kind: Kind, scope: Scope, person: str | None = None
+) -> tuple[str, ...]:
+    """Return what a kind of evidence was measured under and two charters say differently, as paths and as files.
+
+    Args:
+        old: The charter as it was, with the files beside it.
+        new: The charter as it is, with the files beside it.
+        kind: The kind.
+        scope: Scope of the record.
+        person: Person it is about.
+    """
+    names = scope_names(scope, person)
+
+    def said(charter: Charter) -> dict[str, Any]:
+        found = {path: _said(charter.document, path.split("."), names) for path in kind.terms}
+        return found | {f"content of {path}": _contents(charter, path, names) for path in kind.contents}
+
+    before, after = said(old), said(new)
+    return tuple(path.format_map(names) for path, value in after.items() if before[path] != value)
 
 
 def scope_names(scope: Scope, person: str | None) -> dict[str, str | None]:

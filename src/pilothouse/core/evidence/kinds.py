@@ -10,10 +10,18 @@ from pilothouse.core.evidence.kinds_systems import SYSTEMS
 from pilothouse.core.evidence.kinds_traffic import TRAFFIC
 from pilothouse.errors import MalformedRecord, nearest_name
 
-__all__ = ["KINDS", "SIGNATURE_KINDS", "kind_named"]
+__all__ = ["FOLDED_KINDS", "KINDS", "SIGNATURE_KINDS", "kind_named"]
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*TRAFFIC, *EVALUATION, *SYSTEMS, *PEOPLE, *SIGNATURES)}
 """The closed list, by name."""
+
+FOLDED_KINDS = frozenset(
+    {
+        "completion", "escalation", "critical", "discrepancy", "unverifiable", "cost_per_task", "latency", "trace_complete",
+        "served_model", "hosts_observed", "tools_observed", "unknown_task_type", "versions_gated", "volume", "stability.clock",
+    }
+)  # fmt: skip
+"""Made anew of telemetry for each verdict, by the charter that is in force then: no edit can leave an old one behind."""
 
 SIGNATURE_KINDS = tuple(kind.name for kind in SIGNATURES)
 """What people sign."""

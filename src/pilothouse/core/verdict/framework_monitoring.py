@@ -97,7 +97,7 @@ MONITORING = (
                 rule=Fact(),
                 per=Per.TASK_TYPE,
                 fresh=_WEEK,
-                cure="pilothouse phase rollback --as PERSON --reason WHY",
+                cure="pilothouse rollback {agent}",
             ),
         ),
     ),

@@ -102,11 +102,15 @@ def compare_with_revision(path: Path, charter: Charter, *, revision: str, today:
         text_at_revision,
     )
     from pilothouse.core.charter.diff import compare_charters  # noqa: PLC0415 - same reason
+    from pilothouse.core.verdict.reopened import reopened_by  # noqa: PLC0415 - same reason
 
     old = parse_charter(text_at_revision(path, revision), file=f"{path}@{revision}", today=today)
     named = named_files(charter_document(charter))
     changed = files_changed_since(path.parent, revision, named)
-    return compare_charters(old, charter, changed_files={file: named[file] for file in changed})
+    files = charter.files or {}
+    before = old.with_files({name: "" if name in changed else digest for name, digest in files.items()})
+    diff = compare_charters(old, charter, changed_files={file: named[file] for file in changed})
+    return replace(diff, reopens=reopened_by(before, charter.with_files(files)))
 
 
 def _valid(check: CharterCheck, *, file: str) -> Charter:

@@ -16,7 +16,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import SECTIONS
 from pilothouse.core.evidence.binding import InForce, binding_in_force, terms_digest
 from pilothouse.core.evidence.evidence import Scope
-from pilothouse.core.evidence.kinds import KINDS, SIGNATURE_KINDS, kind_named
+from pilothouse.core.evidence.kinds import FOLDED_KINDS, KINDS, SIGNATURE_KINDS, kind_named
 from pilothouse.core.verdict.expansion import expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.readiness import decide
@@ -25,14 +25,6 @@ TREE = copy.deepcopy(read_charter_file(CHARTER).value)
 TREE["task_defaults"]["metric"] = "rubric-v3"  # so that there is a judge who must be trusted
 BEFORE = Charter.model_validate(TREE)
 IN_FORCE = InForce(version=V1, labelled="1a" * 32, adversarial="ad" * 32, examples="e5" * 32)
-
-FOLDED = frozenset(
-    {
-        "completion", "escalation", "critical", "discrepancy", "unverifiable", "cost_per_task", "latency", "trace_complete",
-        "served_model", "hosts_observed", "tools_observed", "unknown_task_type", "versions_gated", "volume", "stability.clock",
-    }
-)  # fmt: skip
-"""Made anew of telemetry for each verdict, by the charter that is in force then: no edit can leave an old one behind."""
 
 NOTHING = frozenset(
     {
@@ -193,7 +185,7 @@ def lies_under(path, prefix):
 
 
 def test_every_kind_of_evidence_says_what_it_was_measured_under():
-    said = [FOLDED, NOTHING, frozenset(MEASURED_UNDER)]
+    said = [FOLDED_KINDS, NOTHING, frozenset(MEASURED_UNDER)]
     assert frozenset().union(*said) == frozenset(KINDS)
     assert sum(map(len, said)) == len(KINDS)
 
@@ -204,7 +196,7 @@ def test_every_value_but_a_few_lists_is_edited():
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_it_ends_with_an_edit_of_what_it_was_measured_under_and_with_no_other(kind):
-    if kind in FOLDED:
+    if kind in FOLDED_KINDS:
         return
     under = MEASURED_UNDER.get(kind, ())
     wrong = [

@@ -80,3 +80,17 @@ def test_a_remedy_whose_command_exists_has_only_options_that_exist():
 def test_every_kind_is_asked_for_by_some_requirement():
     asked = {part.kind for one in FRAMEWORK for part in one.parts}
     assert asked == {name for name, kind in KINDS.items() if not kind.added_to}
+
+
+def test_no_requirement_is_cured_by_a_command_that_does_nothing_in_the_pilot():
+    """Each of gate 1 is judged in the pilot, and there is no phase before it to go back to."""
+    said = {
+        (requirement.id, command)
+        for requirement in FRAMEWORK
+        for command in (
+            requirement.remedy,
+            *(text for part in requirement.parts for text in (part.remedy, part.cure)),
+        )
+        if command and command.startswith("pilothouse phase rollback")
+    }
+    assert not said
