@@ -71,11 +71,16 @@ def test_other_instructions_are_asked_live_and_stand_beside_the_record(tmp_path)
             stub.plan(Plan(text=ROUTED % "approval"))
             asked = len(stub.seen)
             told = dana.send(f"{page}/replay", do="changed", model="", param="", prompt="Approve it.")
+            live = [one.json["messages"][0]["content"] for one in stub.seen[asked:]]
             again = dana.send(f"{page}/replay", do="again")
+            stub.plan(*[Plan(status=500)] * 9)
+            failed = dana.send(f"{page}/replay", do="changed", model="", param="seed=1", prompt="")
     assert "Parts from the replay at call 1: the answer differs." in told
     assert "changed: prompt; 0 calls answered from the record; 1 asked live, 0 of them the same" in told
     assert "po-match" in told
     assert "approval" in told
     assert "Approve it.</textarea>" in told, "who changes a word again begins from the last one"
-    assert [one.json["messages"][0]["content"] for one in stub.seen[asked:]] == ["Approve it."]
+    assert live == ["Approve it."]
     assert "Every call is the one of the replay." in again
+    assert "Call 1 was not answered: HTTP 5" in failed
+    assert "No answer</span>" in failed, "nobody knows what it would have said: that is no difference"

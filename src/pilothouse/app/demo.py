@@ -57,12 +57,16 @@ def demo_parts(tree: Callable[[], typer.Typer]) -> DemoParts:
 
 def prepare_demo(settings: Settings, parts: DemoParts) -> Settings:
     """Make sure the demo's data exist and return the settings that point to them."""
+    from pilothouse.demo.gateway import keep_provider
+    from pilothouse.demo.place import DemoPlace
     from pilothouse.demo.story import prepare_demo as prepare
 
     def tell(step: Step) -> None:
         sys.stderr.write(f"  {step.line}\n")
 
-    return prepare(settings, parts, on_step=tell)
+    ready = prepare(settings, parts, on_step=tell)
+    keep_provider(DemoPlace(settings=ready), parts)
+    return ready
 
 
 def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:

@@ -15,16 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pilothouse.demo.model_server import ModelServer
-from pilothouse.demo.place import AGENT, DemoPlace
+from pilothouse.demo.parts import DemoParts
+from pilothouse.demo.place import AGENT, DemoPlace, read_beginning
+from pilothouse.demo.provider import provider_of_the_story
 from pilothouse.demo.repair import with_shortcut
 from pilothouse.demo.stage import GatewayAccess, Stage
 from pilothouse.demo.traffic import STORY_DAYS
 from pilothouse.demo.triage_model import PINNED_MODEL
 from pilothouse.errors import InfrastructureError
-from pilothouse.workflows.gateway.keys import replay_key
+from pilothouse.ports.gateway import WireProtocol
+from pilothouse.workflows.gateway.keys import add_provider, replay_key
 from pilothouse.workflows.gateway.launch import launch_key
 
-__all__ = ["GatewayProcess", "gateway_process", "replay_a_run"]
+__all__ = ["GatewayProcess", "gateway_process", "keep_provider", "replay_a_run"]
 
 PROVIDER = "acme"
 """As the charter's pin names it."""
@@ -104,6 +107,22 @@ def gateway_process(place: DemoPlace) -> Iterator[GatewayProcess]:
             except subprocess.TimeoutExpired:
                 process.kill()
             reader.join(STOP_S)
+
+
+def keep_provider(place: DemoPlace, parts: DemoParts) -> None:
+    """Let the provider of the story answer as long as this process lives: pages ask it when a run is played again with a change.
+
+    Args:
+        place: The place of a finished run.
+        parts: From the composition root.
+    """
+    model = provider_of_the_story(read_beginning(place)).start()
+    os.environ.setdefault(CREDENTIAL, "offline")
+    with parts.open_gateway_store(place.settings) as store:
+        add_provider(
+            store, PROVIDER, model.base_url, protocol=WireProtocol.OPENAI, credential_variable=CREDENTIAL,
+            credential_file=None, region="eu", actor="pilothouse demo", now=parts.clock.now(),
+        )  # fmt: skip
 
 
 def replay_a_run(stage: Stage, model: ModelServer, gateway: GatewayProcess) -> None:

@@ -12,12 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from importlib.util import find_spec
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.demo.agent_process import AgentProcess
@@ -28,9 +23,9 @@ from pilothouse.demo.gateway import gateway_process, replay_a_run
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step
 from pilothouse.demo.place import AGENT, DemoPlace, claim_place, find_place, mark_finished, read_beginning
+from pilothouse.demo.provider import provider_of_the_story
 from pilothouse.demo.stage import Stage
-from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS, REPAIR_DAY, STORY_DAYS
-from pilothouse.demo.triage_model import answer_as_provider
+from pilothouse.demo.traffic import CHANGE_DAY, DAYS, PILOT_DAYS, STORY_DAYS
 from pilothouse.errors import UsageError
 from pilothouse.settings import Settings
 from pilothouse.workflows.reports.show import report_of
@@ -132,7 +127,7 @@ def judge_demo(place: DemoPlace, parts: DemoParts) -> DemoResult:
 
 def _play(stage: Stage) -> None:
     """Every chapter, in order."""
-    with _model_server(stage) as model:
+    with provider_of_the_story(stage.began_at) as model:
         _fail(stage, model)
         repair(stage, model)
         stage.chapter("Phase 1: the gate, with its conditions")
@@ -166,25 +161,3 @@ def _need_packages() -> None:
             f"the demo's agent needs {' and '.join(missing)}, which is not installed",
             remedy="Install it: `pip install 'pilothouse[demo]'`",
         )
-
-
-def _model_server(stage: Stage) -> ModelServer:
-    """Return the provider, with the rate service that one of the agent's tools calls and the pager of the people."""
-
-    async def rate(_request: Request) -> JSONResponse:
-        return JSONResponse({"rate": 1 / FRANCS_PER_EURO})
-
-    async def page(_request: Request) -> JSONResponse:
-        return JSONResponse({})
-
-    return ModelServer(
-        partial(
-            answer_as_provider,
-            changes_at=stage.moment(CHANGE_DAY, 0.0),
-            restored_at=stage.moment(REPAIR_DAY, 0.0),
-        ),
-        further_routes=(
-            Route("/latest/{source}/{target}", rate),
-            Route("/pager/{person}", page, methods=["POST"]),
-        ),
-    )

@@ -30,7 +30,15 @@ from pilothouse.reports.moments import at_ns, duration_text
 from pilothouse.reports.pictures import Timeline, timeline
 from pilothouse.reports.runs import replay_mark
 from pilothouse.reports.sections import Cell, Field, FormOffer, Section, SectionsPage, columns, row
-from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, mark_of, page_moment, shown_text
+from pilothouse.reports.view_models import (
+    ActionOffer,
+    Empty,
+    Sentence,
+    StatusMark,
+    mark_of,
+    page_moment,
+    shown_text,
+)
 from pilothouse.reports.words import plural
 
 __all__ = ["CallPair", "CaseOffer", "ReplayOffer", "RunDifference", "Taken", "build_run"]
@@ -60,6 +68,7 @@ class CallPair:
         values: What stands there in both requests, or None where nothing can be held against each other.
         here: What was answered here, or None without such a call.
         there: What was answered there, or None.
+        is_answered: Whether a model answered there; else `there` says why not, and nobody knows what it would have said.
     """
 
     number: int
@@ -67,6 +76,7 @@ class CallPair:
     here: str | None
     there: str | None
     values: tuple[str, str] | None = None
+    is_answered: bool = True
 
     @property
     def is_same(self) -> bool:
@@ -202,8 +212,16 @@ def _difference_words(difference: RunDifference) -> str:
     first = next((one for one in difference.calls if not one.is_same), None)
     if first is None:
         return f"Every call is the one of {difference.other}."
+    if not first.is_answered:
+        return shown_text(f"Call {first.number} was not answered: {first.there}")
     where = f"the request differs at {first.asked}" if first.asked else "the answer differs"
     return shown_text(f"Parts from {difference.other} at call {first.number}: {where}.")
+
+
+def _pair_mark(pair: CallPair) -> StatusMark:
+    if not pair.is_answered:
+        return mark_of(Status.NO_EVIDENCE, word="No answer")
+    return mark_of(Status.HOLDS, word="Equal") if pair.is_same else mark_of(Status.BREACHED, word="Differs")
 
 
 def _difference(difference: RunDifference) -> Section:
@@ -214,9 +232,7 @@ def _difference(difference: RunDifference) -> Section:
         columns=columns("State", "#Call", "Request differs at", *difference.heads),
         rows=tuple(
             row(
-                mark_of(Status.HOLDS, word="Equal")
-                if one.is_same
-                else mark_of(Status.BREACHED, word="Differs"),
+                _pair_mark(one),
                 str(one.number),
                 Cell(text=shown_text(one.asked) or "nowhere", small=_both(one)),
                 foreign_line(one.here, chars_max=400) if one.here is not None else "no such call",

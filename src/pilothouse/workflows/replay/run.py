@@ -35,6 +35,7 @@ __all__ = [
     "ReplayRequest",
     "ServeReplay",
     "Served",
+    "recorded_words",
     "replay_run",
 ]
 
@@ -400,16 +401,21 @@ def _compared(exchange: Exchange | None, status: int, body: bytes) -> Comparison
     found = read_answer(status, body)
     if exchange is None:
         return Comparison(call=None, is_same=False, recorded="", live=_live(found, body), status=status)
-    recorded = _recorded_answer(exchange)
-    theirs, ours = _without_run(recorded), _without_run(found)
+    theirs, ours = _without_run(_recorded_answer(exchange)), _without_run(found)
     return Comparison(
         call=exchange.number,
         is_same=theirs == ours,
-        recorded=_shown(recorded.text, recorded.tools),
+        recorded=recorded_words(exchange),
         live=_live(found, body),
         status=status,
         calls_otherwise=theirs.tools != ours.tools,
     )
+
+
+def recorded_words(call: Exchange) -> str:
+    """Return what was answered to a recorded call, shortened."""
+    recorded = _recorded_answer(call)
+    return _shown(recorded.text, recorded.tools)
 
 
 def _without_run(answer: Answer) -> Answer:

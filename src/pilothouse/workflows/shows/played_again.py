@@ -16,7 +16,7 @@ from pilothouse.runtime.replay.substitution import Substitution, instructions_in
 from pilothouse.runtime.runlog.redaction import OF_A_RECORD
 from pilothouse.workflows.gateway.keys import lent_replay_key
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest, replay_run
+from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest, recorded_words, replay_run
 
 __all__ = ["CALLS_MAX", "instructions_of", "play_again", "read_change", "told_as_difference"]
 
@@ -124,12 +124,22 @@ def told_as_difference(recorded: RecordedRun, report: ReplayReport) -> RunDiffer
     for call in exchanges(recorded):
         asked = live.get(call.number)
         if asked is not None:
-            pairs.append(CallPair(number=call.number, asked="", here=asked.recorded, there=asked.live))
+            there = asked.recorded if asked.is_same else asked.live
+            pairs.append(
+                CallPair(
+                    number=call.number,
+                    asked="",
+                    here=asked.recorded,
+                    there=there,
+                    is_answered=not asked.has_failed,
+                )
+            )
         elif parted is not None and call.number >= parted.call:
             values = (parted.recorded, parted.found)
             pairs.append(CallPair(number=call.number, asked=parted.path, here="", there=None, values=values))
         else:
-            pairs.append(CallPair(number=call.number, asked="", here="as recorded", there="as recorded"))
+            said = recorded_words(call)
+            pairs.append(CallPair(number=call.number, asked="", here=said, there=said))
     counts = report.counts
     same = sum(one.is_same for one in report.comparisons)
     words = [f"changed: {report.change}", f"{plural(counts.served, 'call')} answered from the record"]
