@@ -68,6 +68,7 @@ class CallPair:
         values: What stands there in both requests, or None where nothing can be held against each other.
         here: What was answered here, or None without such a call.
         there: What was answered there, or None.
+        changed: What was changed in the request there on purpose, in words, or empty.
         is_answered: Whether a model answered there; else `there` says why not, and nobody knows what it would have said.
     """
 
@@ -76,6 +77,7 @@ class CallPair:
     here: str | None
     there: str | None
     values: tuple[str, str] | None = None
+    changed: str = ""
     is_answered: bool = True
 
     @property
@@ -234,7 +236,7 @@ def _difference(difference: RunDifference) -> Section:
             row(
                 _pair_mark(one),
                 str(one.number),
-                Cell(text=shown_text(one.asked) or "nowhere", small=_both(one)),
+                Cell(text=shown_text(one.asked) or one.changed or "nowhere", small=_both(one)),
                 foreign_line(one.here, chars_max=400) if one.here is not None else "no such call",
                 foreign_line(one.there, chars_max=400) if one.there is not None else "no such call",
             )

@@ -131,6 +131,7 @@ def told_as_difference(recorded: RecordedRun, report: ReplayReport) -> RunDiffer
                     asked="",
                     here=asked.recorded,
                     there=there,
+                    changed="the change",
                     is_answered=not asked.has_failed,
                 )
             )
