@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.lake import limits
+from pilothouse.lake.otlp_fields import without_nul
 from pilothouse.lake.payload import flattened_prefix, json_text
 from pilothouse.lake.semconv import (
     ALIASES,
@@ -199,7 +200,7 @@ def describe(name: Name, value: Any) -> Attribute:
     if slot < 0 or value is None:
         return Attribute(name, None, text, cut)
     if not name.is_raw:
-        value = (value if is_text else json_text(value))[: limits.TEXT_CHARS_MAX]
+        value = without_nul((value if is_text else json_text(value))[: limits.TEXT_CHARS_MAX])
     return Attribute(name, value, text, cut)
 
 

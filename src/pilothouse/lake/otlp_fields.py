@@ -24,6 +24,7 @@ __all__ = [
     "server_text",
     "short_text",
     "times_of",
+    "without_nul",
 ]
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -44,12 +45,17 @@ def optional_text(value: Any) -> str | None:
     if value is None or value == "":
         return None
     text = value if value.__class__ is str else json_text(value)
-    return text[: limits.TEXT_CHARS_MAX]
+    return without_nul(text[: limits.TEXT_CHARS_MAX])
+
+
+def without_nul(text: str) -> str:
+    """Return a text with a mark for each NUL: names go on into ledgers, and PostgreSQL holds none."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
 def claim_text(value: Any) -> str | None:
-    """Return the claim of a task as JSON text."""
-    return None if value is None else json_text(value)[: limits.VALUE_CHARS_MAX]
+    """Return the claim of a task as JSON text; JSON spells a NUL, and what is none says it the same way."""
+    return None if value is None else json_text(value).replace("\0", "\\u0000")[: limits.VALUE_CHARS_MAX]
 
 
 def short_text(value: str | None) -> str | None:

@@ -266,6 +266,19 @@ def test_a_value_nested_too_deep_is_cut_there_and_the_span_kept():
     assert "bottom" not in text
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_nul_goes_no_further_for_no_ledger_on_postgresql_holds_one(as_json):
+    """A claim that ends in one was asked about in every round, and its answer was never kept."""
+    keys = ("pilothouse.version", "pilothouse.task.type", "pilothouse.agent", "user.id", "error.type")
+    attributes = dict.fromkeys(keys, "a\0b") | {"pilothouse.task.claim": "paid\0", "gen_ai.tool.name": "t\0"}
+    resource = dict.fromkeys(("service.name", "pilothouse.task.type"), "a\0b")
+    for said, of in ((attributes, None), ({}, resource | attributes)):
+        (row,) = decode_spans([{"attributes": said}], as_json=as_json, resource=of)
+        assert row["task_claim"] == "paid\\u0000"
+        assert (row["task_type"], row["version_digest"]) == ("a\ufffdb", "a\ufffdb")
+        assert not [name for name, value in row.items() if isinstance(value, str) and "\0" in value]
+
+
 def test_a_repeated_key_takes_the_last_value_and_is_counted():
     body = {
         "resourceSpans": [

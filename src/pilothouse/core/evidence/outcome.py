@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["Finding", "Outcome", "OutcomeStatus"]
+__all__ = ["UNANSWERED", "Finding", "Outcome", "OutcomeStatus"]
+
+UNANSWERED = "the verifier failed: "
+"""How the finding of a question begins that got no answer: nobody knows what the system of record says."""
 
 
 class OutcomeStatus(StrEnum):
@@ -65,3 +68,9 @@ class Outcome:
     verifier: str
     verified_at: datetime
     attempts: int = 1
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the system of record could not be asked: its outage says nothing about the agent."""
+        waits = self.status in {OutcomeStatus.PENDING, OutcomeStatus.UNVERIFIABLE}
+        return waits and self.found.startswith(UNANSWERED)

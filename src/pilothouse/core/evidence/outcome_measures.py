@@ -82,7 +82,7 @@ def measure_unverifiable(
     """Count claims that cannot be checked; one without an answer counts against the proof once its time is up.
 
     A verifier that cannot be loaded, or a system that nobody reaches, answers nothing: what was answered before says
-    nothing about what came since.
+    nothing about what came since, and an outage is no breach of the agent's, which would be rolled back for it.
 
     Args:
         charter: The charter; the terms of the verifier say how long an answer may take.
@@ -91,10 +91,11 @@ def measure_unverifiable(
         outcomes: Their outcomes.
         at_ns: The moment, Unix nanoseconds UTC.
     """
+    answered = [outcome for outcome in outcomes if not outcome.is_unanswered]
     found = _claims(
         "unverifiable",
         tasks,
-        outcomes,
+        answered,
         OutcomeStatus.UNVERIFIABLE,
         OutcomeStatus.VERIFIED,
         OutcomeStatus.CONTRADICTED,
@@ -102,7 +103,7 @@ def measure_unverifiable(
     term = answer_term(charter, name)
     if found is None or term is None:
         return found
-    settled = {outcome.trace_id for outcome in outcomes if outcome.status is not OutcomeStatus.PENDING}
+    settled = {outcome.trace_id for outcome in answered if outcome.status is not OutcomeStatus.PENDING}
     over_ns = at_ns - term // timedelta(microseconds=1) * 1_000
     late = [
         task.trace_id

@@ -112,8 +112,8 @@ def replaces(later: Outcome, stored: Outcome) -> bool:
     """
     if is_erased(stored.claim):
         return False
-    if stored.status is OutcomeStatus.PENDING:
-        return True
+    if stored.status is OutcomeStatus.PENDING or stored.is_unanswered:
+        return True  # nobody has answered yet: an outage that outlasted the claim's time is no answer
     if stored.status is OutcomeStatus.CONTRADICTED or stored.critical is not None:
         return False
     return (later.agent, later.task_type, later.claim) != (stored.agent, stored.task_type, stored.claim)

@@ -12,14 +12,11 @@ from pilothouse.connectors.verifier_loader import load_verifier
 from pilothouse.core.charter.answers import is_open
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tasks import TaskType
-from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.outcome import UNANSWERED, Outcome
 from pilothouse.errors import ExtensionError
 from pilothouse.ports.ledger import CharterInForce
 
-__all__ = ["FAILED", "VerifierCase", "unlisted_critical", "verifier_case", "verifier_notes"]
-
-FAILED = "the verifier failed: "
-"""How the finding of a question begins that got no answer."""
+__all__ = ["VerifierCase", "unlisted_critical", "verifier_case", "verifier_notes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +82,7 @@ def verifier_notes(record: CharterInForce, charter: Charter, outcomes: Iterable[
     notes: dict[str, None] = {}
     failed: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.found.startswith(FAILED):
+        if outcome.is_unanswered:
             failed.setdefault(outcome.task_type, []).append(outcome)
         terms = charter.task_types.get(outcome.task_type)
         if (
@@ -107,7 +104,7 @@ def verifier_notes(record: CharterInForce, charter: Charter, outcomes: Iterable[
             last = max(failed[name], key=lambda outcome: (outcome.verified_at, outcome.trace_id))
             notes[
                 f"{name}: verifier {case.use!r} failed on {len(failed[name]):,} claims, last on task "
-                f"{last.trace_id[:8]}: {last.found.removeprefix(FAILED)}."
+                f"{last.trace_id[:8]}: {last.found.removeprefix(UNANSWERED)}."
             ] = None
     return tuple(notes)
 

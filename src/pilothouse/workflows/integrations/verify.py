@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pilothouse.connectors.verifier_loader import LoadedVerifier, load_verifier
 from pilothouse.core.evidence.claim import is_erased, says_done
-from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.outcome import UNANSWERED, Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -28,7 +28,7 @@ from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.ground.asking import Answer, Asker
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.integrations.verifiers import FAILED, VerifierCase, unlisted_critical, verifier_case
+from pilothouse.workflows.integrations.verifiers import VerifierCase, unlisted_critical, verifier_case
 
 __all__ = ["VerifyLimits", "VerifyProblem", "VerifyReport", "verify_due"]
 
@@ -51,6 +51,10 @@ become unverifiable because the system of record was away for a minute."""
 RETRY_FIRST = timedelta(seconds=30)
 RETRY_MAX = timedelta(hours=1)
 """Pause before a pending task is asked about again; it doubles from the first to the largest."""
+
+UNANSWERED_AGAIN = timedelta(days=1)
+"""Pause before a claim whose time is over is asked about again, because the system of record could never be asked: an ERP that was
+away for a weekend leaves no claims behind that nobody ever looks at."""
 
 PROBLEMS_MAX = 20
 """Different problems kept of one tick; the text of an exception may differ for every task."""
@@ -276,6 +280,8 @@ def _due(
         for task in claims:
             outcome = standing_outcome(task, known.get(task.trace_id))
             if outcome is not None and outcome.status is not OutcomeStatus.PENDING:
+                if thorough and outcome.is_unanswered and now >= outcome.verified_at + UNANSWERED_AGAIN:
+                    yield task, outcome
                 continue
             settled = False
             if task.end_ns <= due_ns and (outcome is None or _is_paused_no_more(outcome, now)):
@@ -318,7 +324,7 @@ def _settle(
     is_late = unix_ns(now) >= task.end_ns + (case.after + case.retry_for) // timedelta(microseconds=1) * 1_000
     finding = answer.finding
     if finding is None:
-        reason = f"{FAILED}{answer.problem}"
+        reason = f"{UNANSWERED}{answer.problem}"
         given_up = is_late and attempts >= ERROR_ATTEMPTS_MIN
         return (OutcomeStatus.UNVERIFIABLE if given_up else OutcomeStatus.PENDING), reason, None
     if finding.status is OutcomeStatus.PENDING and is_late:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pilothouse.connectors.verifier_loader import load_verifier
 from pilothouse.core.evidence.claim import is_erased, says_done
-from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.outcome import UNANSWERED, Outcome
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import ExtensionError
@@ -18,7 +18,7 @@ from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent
-from pilothouse.workflows.integrations.verifiers import FAILED, VerifierCase, verifier_case
+from pilothouse.workflows.integrations.verifiers import VerifierCase, verifier_case
 
 __all__ = ["VERIFIERS_EVERY_S", "VerifierWatch"]
 
@@ -90,7 +90,7 @@ class VerifierWatch:
             outcome = standing_outcome(one, known.get(one.trace_id))
             if outcome is not None:
                 found.append(outcome)
-        if any(not one.found.startswith(FAILED) for one in found):
+        if any(not one.is_unanswered for one in found):
             return None
         if len(found) < len(claims):
             try:
@@ -99,4 +99,4 @@ class VerifierWatch:
                 return str(error)
         if not found:
             return None  # nobody was asked yet
-        return max(found, key=lambda one: (one.verified_at, one.trace_id)).found.removeprefix(FAILED)
+        return max(found, key=lambda one: (one.verified_at, one.trace_id)).found.removeprefix(UNANSWERED)

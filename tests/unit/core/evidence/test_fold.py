@@ -20,7 +20,7 @@ from pilothouse.core.evidence.fold import (
     released_versions,
     version_in_force,
 )
-from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.outcome import UNANSWERED, Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
 from pilothouse.core.verdict.requirement import Ceiling
 from pilothouse.core.verdict.rules import Proof, assess
@@ -249,6 +249,19 @@ def test_claims_that_nobody_was_asked_about_are_not_proved_to_be_checked(answere
     assert ruled.why == (
         "" if answered == 400 else "360 of 400 still have no answer though their time for one is over"
     )
+
+
+def test_an_outage_of_the_system_of_record_proves_nothing_and_breaches_nothing():
+    """The ERP was away over a weekend, and the agent's version was rolled back for claims that nobody could check."""
+    away = [outcome(one, OutcomeStatus.UNVERIFIABLE, found=f"{UNANSWERED}away") for one in range(300, 400)]
+    told = [outcome(number, OutcomeStatus.VERIFIED) for number in range(300)]
+    found = po(fold(map(task, range(400)), [*told, *away]), "unverifiable")
+    assert (found.n, found.good, found.counts, found.items) == (400, 300, {"unknown": 100}, ())
+    assert assess(Ceiling(bound=0.05, stream=True), 0.05, found).proof is Proof.OPEN
+    never = [outcome(one, OutcomeStatus.UNVERIFIABLE, found="no such order") for one in range(300, 400)]
+    found = po(fold(map(task, range(400)), [*told, *never]), "unverifiable")
+    assert assess(Ceiling(bound=0.05, stream=True), 0.05, found).proof is Proof.BREACHED
+    assert po(fold(map(task, range(300, 400)), away), "unverifiable") is None
 
 
 def test_an_open_term_of_a_verifier_leaves_what_is_asked_about_as_it_is(tmp_path):

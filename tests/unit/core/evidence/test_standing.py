@@ -9,7 +9,7 @@ import pytest
 from evidence_made import load_charter
 
 from pilothouse.core.evidence.claim import ERASED_CLAIM, erased_claim, is_erased
-from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.outcome import UNANSWERED, Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import answers_in_force, replaces, standing_outcome, standing_outcomes
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.truth import count_truth
@@ -92,6 +92,16 @@ def test_a_settled_answer_gives_way_only_to_one_about_another_claim():
     assert not replaces(replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED), CONFIRMED)
     assert not replaces(other, replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED))
     assert not replaces(other, replace(CONFIRMED, critical="paid_twice"))
+
+
+def test_an_outage_that_outlasted_the_time_of_a_claim_is_no_answer_and_gives_way_to_one():
+    away = replace(CONFIRMED, status=OutcomeStatus.UNVERIFIABLE, found=f"{UNANSWERED}erp is away")
+    assert away.is_unanswered
+    assert replaces(CONFIRMED, away)
+    never = replace(away, found="no such order")
+    assert not never.is_unanswered
+    assert not replaces(CONFIRMED, never)
+    assert not replace(CONFIRMED, found=away.found).is_unanswered
 
 
 def test_erased_claims_go_on_to_agree_or_not_and_nothing_takes_their_place():

@@ -405,3 +405,28 @@ def test_a_system_that_refuses_is_asked_five_times_in_a_round_and_not_about_ever
     assert (report.asked, report.more) == (8, True)
     assert Counter(statuses(installation).values()) == {"pending": 7, "verified": 1}
     assert verify_due(installation, NOW + timedelta(seconds=5)).asked == 5
+
+
+def test_a_claim_that_outlasted_an_outage_is_asked_about_once_a_day_until_somebody_answers(
+    installation, folder
+):
+    """`retry_for` was over before the ERP was back, and nobody ever asked about the claims of that weekend."""
+    write(folder, "def routing_matches(task):\n    raise ConnectionError('erp is away')\n")
+    installation.lake.add([task(1, ended=NOW - timedelta(days=10))])
+    moments = [NOW + timedelta(hours=hour) for hour in range(60)]
+    asked = [moment for moment in moments if verify_due(installation, moment, thorough=True).asked]
+    assert statuses(installation) == {"001": "unverifiable"}
+    assert [(one - NOW) // timedelta(hours=1) for one in asked] == [0, 1, 2, 26, 50]
+    write(folder, ANSWERS)
+    assert verify_due(installation, NOW + timedelta(hours=75)).asked == 0, (
+        "the hourly look asks, not the frequent one"
+    )
+    verify_due(installation, NOW + timedelta(hours=75), thorough=True)
+    assert statuses(installation) == {"001": "verified"}
+
+
+def test_a_claim_that_the_verifier_itself_calls_unverifiable_is_settled(installation, folder):
+    installation.lake.add([task(1, answer="unverifiable")])
+    verify_due(installation, NOW)
+    write(folder, "def routing_matches(task):\n    return True\n")
+    assert verify_due(installation, NOW + timedelta(days=3), thorough=True).asked == 0
