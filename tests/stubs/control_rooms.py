@@ -11,8 +11,9 @@ from fresh_ledger import ledger_url
 from source_tree import ROOT
 
 from pilothouse.connectors.apprise_notifier import AppriseNotifier
+from pilothouse.ledger.contacts import SqlContacts
 from pilothouse.ledger.controls import SqlControls
-from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
+from pilothouse.ledger.incidents import SqlIncidents
 from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.watch import SqlWatch

@@ -44,8 +44,9 @@ def open_control_room(settings: Settings) -> Iterator[ControlRoom]:
 def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
     """Return the control room of an opened installation."""
     from pilothouse.connectors.apprise_notifier import AppriseNotifier
+    from pilothouse.ledger.contacts import SqlContacts
     from pilothouse.ledger.controls import SqlControls
-    from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
+    from pilothouse.ledger.incidents import SqlIncidents
     from pilothouse.ledger.leases import SqlWork
     from pilothouse.ledger.watch import SqlWatch
     from pilothouse.workflows.ground.control_room import ControlRoom

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.dates import second
 from pilothouse.errors import Conflict, LimitExceeded
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
@@ -65,15 +65,12 @@ planted_faults = Table(
 _PAUSE, _ROLLBACK = "pause", "rollback"
 
 
-class SqlControls:
+class SqlControls(Repository):
     """`ports.ControlStore` on the ledger."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def read(self) -> ControlState:
         """Return what is in force, read now."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(controls)).all()
             faults = connection.execute(select(planted_faults)).all()
         return ControlState(
@@ -86,7 +83,7 @@ class SqlControls:
 
     def pause(self, pause: Pause) -> Pause:
         """Put a pause into force and return the one in force; an earlier one is kept unchanged."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             row = _in_force(connection, pause.agent, _PAUSE, pause.tool)
             if row is not None:
                 return _pause(row)
@@ -113,7 +110,7 @@ class SqlControls:
         since: datetime | None = None,
     ) -> Pause | None:
         """End a pause and return it, or None when nothing was paused; a pause that began at another moment than `since` is a conflict."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             _need_same(connection, agent, _PAUSE, tool, since)
             row = _remove(connection, agent, _PAUSE, tool, at=at, actor=actor)
             if row is None:
@@ -123,7 +120,7 @@ class SqlControls:
 
     def roll_back(self, rollback: Rollback) -> None:
         """Put a rollback into force in place of an earlier one."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             _remove(connection, rollback.agent, _ROLLBACK, None, at=rollback.at, actor=rollback.actor)
             _insert(
                 connection,
@@ -147,7 +144,7 @@ class SqlControls:
         self, agent: str, *, reason: str, actor: str, at: datetime, since: datetime | None = None
     ) -> Rollback | None:
         """End a rollback and return it, or None; a rollback that began at another moment than `since` is a conflict."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             _need_same(connection, agent, _ROLLBACK, None, since)
             row = _remove(connection, agent, _ROLLBACK, None, at=at, actor=actor)
             if row is None:
@@ -175,7 +172,7 @@ class SqlControls:
         over = planted_faults.c.until_us <= to_micros(fault.at)
         here = _same(fault.agent, fault.kind, fault.integration)
         with (
-            self._database.write() as connection,
+            self.database.write() as connection,
             logged_change(connection, planted_faults, ours, at=fault.at, actor=fault.actor),
         ):
             connection.execute(delete(planted_faults).where((ours & over) | here))
@@ -204,7 +201,7 @@ class SqlControls:
 
     def uproot(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
         """End a planted fault; False when it had ended."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             here = _same(agent, kind, integration)
             with logged_change(connection, planted_faults, here, at=at, actor=actor):
                 done = connection.execute(delete(planted_faults).where(here))

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Row, String, Table, Text, delete, fun
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import LimitExceeded
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
@@ -32,11 +32,8 @@ credentials = Table(
 """Where credentials of outside systems stand; a secret is named, never stored."""
 
 
-class SqlCredentials:
+class SqlCredentials(Repository):
     """Credentials of an installation."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def save(self, credential: Credential, *, at: datetime, actor: str) -> None:
         """Keep a credential in place of an earlier one of that name.
@@ -49,7 +46,7 @@ class SqlCredentials:
             "host": credential.host,
             "expires_at": credential.expires_at and credential.expires_at.isoformat(),
         }
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             here = credentials.c.name == credential.name
             with logged_change(connection, credentials, here, at=at, actor=actor):
                 connection.execute(delete(credentials).where(here))
@@ -83,13 +80,13 @@ class SqlCredentials:
 
     def all(self) -> Sequence[Credential]:
         """Return every credential, by name."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(credentials).order_by(credentials.c.name)).all()
         return tuple(_credential(row) for row in rows)
 
     def remove(self, name: str, *, at: datetime, actor: str) -> bool:
         """Forget a credential; return whether there was one."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             here = credentials.c.name == name
             with logged_change(connection, credentials, here, at=at, actor=actor):
                 done = connection.execute(delete(credentials).where(here))

@@ -33,7 +33,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState
 from pilothouse.core.evidence.spellings import spellings
 from pilothouse.errors import LimitExceeded, UsageError
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.review_settling import NOBODY
@@ -91,11 +91,8 @@ _TEXTS: Mapping[Table, tuple[str, ...]] = {
 """Columns that hold what people and agents wrote."""
 
 
-class SqlCuration:
+class SqlCuration(Repository):
     """`ports.CurationStore` on the ledger."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def save_examples(self, agent: str, version: str, examples: Sequence[Example], at: datetime) -> None:
         """Keep a library under its version; the same version again changes nothing."""
@@ -106,7 +103,7 @@ class SqlCuration:
                 subject=agent,
             )
         known = select(exists().where(few_shots.c.agent == agent, few_shots.c.version == version))
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             if connection.execute(known).scalar_one():
                 return
             for example in examples:
@@ -131,7 +128,7 @@ class SqlCuration:
             .order_by(few_shots.c.at_us.desc(), few_shots.c.version)
             .limit(1)
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             version = connection.execute(newest).scalar_one_or_none()
             if version is None:
                 return "", ()
@@ -155,7 +152,7 @@ class SqlCuration:
 
     def link(self, edges: Sequence[Edge]) -> None:
         """Keep what was made from what; an edge that is known changes nothing."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             for edge in edges:
                 same = select(exists().where(lineage.c.parent == edge.parent, lineage.c.child == edge.child))
                 if not connection.execute(same).scalar_one():
@@ -173,7 +170,7 @@ class SqlCuration:
             .order_by(lineage.c.at_us, lineage.c.parent, lineage.c.child)
             .limit(READ_MAX)
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(
                 Edge(agent=row.agent, parent=row.parent, child=row.child, at=from_micros(row.at_us))
                 for row in connection.execute(wanted)
@@ -187,7 +184,7 @@ class SqlCuration:
             .order_by(lineage.c.at_us, lineage.c.parent, lineage.c.child)
             .limit(READ_MAX)
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(
                 Edge(agent=row.agent, parent=row.parent, child=row.child, at=from_micros(row.at_us))
                 for row in connection.execute(wanted)
@@ -196,7 +193,7 @@ class SqlCuration:
     def traces_with(self, subject: str) -> Sequence[str]:
         """Return the ids of reviewed tasks whose texts hold a subject, at most 10,000."""
         _check_subject(subject)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(
                 connection.execute(
                     select(review_items.c.trace_id)
@@ -211,7 +208,7 @@ class SqlCuration:
         """Return how many rows still hold a subject, by table, in places that an erasure may not change or does not reach."""
         _check_subject(subject)
         left = {}
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             for table in METADATA.sorted_tables:
                 if (
                     table in _TEXTS or table is outcomes
@@ -229,7 +226,7 @@ class SqlCuration:
         """Overwrite every text that holds a subject, and all texts of a task of that id; return rows by table."""
         _check_subject(subject)
         counts: dict[str, int] = {}
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             items = tuple(
                 connection.execute(
                     select(review_items.c.item_id).where(_holds(review_items, subject)).limit(READ_MAX)

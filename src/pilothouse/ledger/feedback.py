@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Float, Index, String, Table, Text, exists, func, insert, select
 
 from pilothouse.errors import LimitExceeded
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.feedback import FEEDBACK_PER_TASK_MAX, Feedback, FeedbackKind
 
@@ -36,16 +36,13 @@ feedback = Table(
 """What users said; the id makes saying it twice one row."""
 
 
-class SqlFeedback:
+class SqlFeedback(Repository):
     """`ports.FeedbackStore` on the ledger."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, said: Feedback) -> bool:
         """Keep it; False when the same was said before."""
         column = feedback.c
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             if connection.execute(
                 select(exists().where(column.feedback_id == said.feedback_id))
             ).scalar_one():
@@ -81,7 +78,7 @@ class SqlFeedback:
         if since is not None:
             wanted = wanted.where(column.at_us >= to_micros(since))
         wanted = wanted.order_by(column.at_us.desc(), column.feedback_id).limit(READ_MAX)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(
                 Feedback(
                     agent=row.agent,

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict, LimitExceeded
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
@@ -76,15 +76,12 @@ gateway_spent = Table(
 """What each agent spent on each day, UTC."""
 
 
-class SqlGatewayStore:
+class SqlGatewayStore(Repository):
     """`ports.GatewayStore` on the ledger."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add_key(self, key: VirtualKey) -> None:
         """Keep a key; a prefix that is taken is a conflict."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             taken = connection.execute(select(gateway_keys.c.prefix)).scalars().all()
             if key.prefix in taken:
                 raise Conflict(
@@ -122,7 +119,7 @@ class SqlGatewayStore:
 
     def list_keys(self) -> Sequence[VirtualKey]:
         """Return every key, revoked and expired ones too, by agent and creation."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(
                 select(gateway_keys).order_by(gateway_keys.c.agent, gateway_keys.c.created_us)
             ).all()
@@ -131,7 +128,7 @@ class SqlGatewayStore:
     def revoke_key(self, prefix: str, at: datetime, *, actor: str) -> VirtualKey | None:
         """Stop a key for good and return it; None when there is none of that prefix."""
         named = gateway_keys.c.prefix == prefix
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             row = connection.execute(select(gateway_keys).where(named)).first()
             if row is None:
                 return None
@@ -150,7 +147,7 @@ class SqlGatewayStore:
 
     def save_provider(self, provider: Provider, *, at: datetime, actor: str) -> None:
         """Keep a provider in place of an earlier one of that name."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             others = (
                 connection.execute(
                     select(gateway_providers.c.name).where(gateway_providers.c.name != provider.name)
@@ -181,26 +178,26 @@ class SqlGatewayStore:
 
     def providers(self) -> Sequence[Provider]:
         """Return every provider, by name."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(gateway_providers).order_by(gateway_providers.c.name)).all()
         return tuple(_provider(row) for row in rows)
 
     def remove_provider(self, name: str, *, at: datetime, actor: str) -> bool:
         """Forget a provider; return whether there was one."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             here = gateway_providers.c.name == name
             with logged_change(connection, gateway_providers, here, at=at, actor=actor):
                 return bool(connection.execute(delete(gateway_providers).where(here)).rowcount)
 
     def add_spent(self, day: date, spent: Mapping[str, Spent]) -> None:
         """Add to what agents spent on a day."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             for agent, more in spent.items():
                 add_to_day(connection, day, agent, more)
 
     def spent(self, day: date) -> Mapping[str, Spent]:
         """Return what each agent spent on a day."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(
                 select(gateway_spent).where(gateway_spent.c.day == day.isoformat())
             ).all()

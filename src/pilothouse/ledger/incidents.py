@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Incidents, their timelines and the addresses of people, each change with its timers and pages in one transaction."""
+"""Incidents and their timelines, each change with its timers and pages in one transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    delete,
     func,
     insert,
     select,
@@ -34,11 +33,10 @@ from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.leases import apply_work, check_fence
 from pilothouse.ledger.row_log import fresh_salt, log_rows, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
-from pilothouse.ports.contacts import Contact
 from pilothouse.ports.incidents import EVENTS_MAX, INCIDENTS_MAX, IncidentChange
 from pilothouse.ports.work import Lease
 
-__all__ = ["SqlContacts", "SqlIncidents", "contacts", "incident_events", "incidents"]
+__all__ = ["SqlIncidents", "incident_events", "incidents"]
 
 incidents = Table(
     "incidents",
@@ -68,18 +66,6 @@ incident_events = Table(
     Column("text", Text, nullable=False),
 )
 """Timelines; rows are only ever added."""
-
-contacts = Table(
-    "contacts",
-    METADATA,
-    Column("identity", String(256), primary_key=True),
-    Column("channel", String(16), primary_key=True),
-    Column("url", Text, nullable=False),
-    Column("zone", String(64), nullable=False),
-    Column("actor", String(256), nullable=False),
-    Column("at_us", BigInteger, nullable=False),
-)
-"""Addresses of people, with the credential of the service: whoever can read the ledger can page them."""
 
 _DONE = (IncidentState.RESOLVED.value, IncidentState.REVIEWED.value)
 
@@ -203,61 +189,8 @@ class SqlIncidents:
         apply_work(connection, change.work, now=self._now())
 
 
-class SqlContacts:
-    """`ports.ContactStore` on the ledger."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def put(self, contact: Contact) -> None:
-        """Set an address in place of an earlier one."""
-        with self._database.write() as connection:
-            connection.execute(_contact_key(delete(contacts), contact.identity, contact.channel))
-            connection.execute(
-                insert(contacts).values(
-                    identity=contact.identity,
-                    channel=contact.channel,
-                    url=contact.url,
-                    zone=contact.zone,
-                    actor=contact.actor,
-                    at_us=to_micros(contact.at),
-                )
-            )
-
-    def remove(self, identity: str, channel: str) -> bool:
-        """Forget an address; return whether there was one."""
-        with self._database.write() as connection:
-            return connection.execute(_contact_key(delete(contacts), identity, channel)).rowcount > 0
-
-    def of(self, identity: str) -> Sequence[Contact]:
-        """Return the addresses of a person, by channel."""
-        return [one for one in self.all() if one.identity == identity]
-
-    def all(self) -> Sequence[Contact]:
-        """Return every address, by person and channel."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                select(contacts).order_by(contacts.c.identity, contacts.c.channel)
-            ).all()
-        return tuple(
-            Contact(
-                identity=row.identity,
-                channel=row.channel,
-                url=row.url,
-                zone=row.zone,
-                actor=row.actor,
-                at=from_micros(row.at_us),
-            )
-            for row in rows
-        )
-
-
 def _actor(change: IncidentChange) -> str:
     return change.events[0].actor if change.events else "pilothouse"
-
-
-def _contact_key(statement: Any, identity: str, channel: str) -> Any:
-    return statement.where(contacts.c.identity == identity, contacts.c.channel == channel)
 
 
 _IN_DOCUMENT = (

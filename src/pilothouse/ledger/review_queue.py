@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, exists, insert, select, update
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import ItemState, Label, ReviewItem, ReviewSource
 from pilothouse.errors import Conflict, LimitExceeded
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.review_order import live, next_for
 from pilothouse.ledger.review_reading import counts_wanted, items_wanted, labels_wanted, read_count
@@ -50,16 +50,13 @@ NOTE_CHARS_MAX = 4_000
 _ITEM, _LABEL = review_items.c, review_labels.c
 
 
-class SqlReviewQueue:
+class SqlReviewQueue(Repository):
     """`ports.ReviewQueue` on the ledger."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, items: Sequence[ReviewItem]) -> int:
         """Add items; one that is known changes nothing. Return how many were new."""
         new: list[dict[str, Any]] = []
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             for item in items:
                 check_length("proposal", item.proposal)
                 check_length("input", item.input)
@@ -75,7 +72,7 @@ class SqlReviewQueue:
     def claim_next(self, reviewer: str, agents: Sequence[str], now: datetime) -> ItemRecord | None:
         """Return the item this person has open, or give the most urgent one that waits; None when none does."""
         at = to_micros(now)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             mine = select(review_items).where(_ITEM.holder == reviewer, _ITEM.agent.in_(agents), live(at))
             row = connection.execute(mine.order_by(_ITEM.held_until_us).limit(1)).first()
             if row is None:
@@ -87,7 +84,7 @@ class SqlReviewQueue:
     def claim(self, item_id: str, reviewer: str, now: datetime) -> ItemRecord:
         """Give one item to a person."""
         at = to_micros(now)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             row = need_row(connection, item_id)
             refuse_other_holder(row, reviewer, at)
             refuse_other_person(connection, item_id, reviewer)
@@ -102,7 +99,7 @@ class SqlReviewQueue:
                 remedy="Shorten it and send again.",
                 subject=label.item_id,
             )
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             row = need_row(connection, label.item_id)
             if is_repeated(connection, row, label):
                 return read_item(row), 0
@@ -141,7 +138,7 @@ class SqlReviewQueue:
         None when it is older than `UNDO_WINDOW`, or is not about the item that is named.
         """
         at = to_micros(now)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             last = connection.execute(
                 select(review_labels)
                 .where(
@@ -180,7 +177,7 @@ class SqlReviewQueue:
 
     def assign(self, item_id: str, reviewer: str | None, *, actor: str, now: datetime) -> ItemRecord:
         """Give an open item to one person, or back to everybody."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             row = need_row(connection, item_id)
             if row.source == ReviewSource.CANARY.value or not ItemState(row.state).is_open:
                 raise Conflict(
@@ -204,7 +201,7 @@ class SqlReviewQueue:
 
     def record(self, item_id: str) -> ItemRecord | None:
         """Return an item as it stands, or None."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             row = row_of(connection, item_id)
         return None if row is None else read_item(row)
 
@@ -219,7 +216,7 @@ class SqlReviewQueue:
     ) -> Sequence[ItemRecord]:
         """Return items of an agent, newest first."""
         wanted = items_wanted(agent, states=states, sources=sources, since=since, limit=limit)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(read_item(row) for row in connection.execute(wanted))
 
     def labels(
@@ -232,19 +229,19 @@ class SqlReviewQueue:
     ) -> Sequence[Label]:
         """Return answers that stand, newest first."""
         wanted = labels_wanted(agent, reviewer=reviewer, since=since, limit=limit)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(read_label(row) for row in connection.execute(wanted))
 
     def counts(self, agents: Sequence[str], now: datetime) -> Sequence[QueueCount]:
         """Return what waits, by agent and source."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(read_count(row) for row in connection.execute(counts_wanted(agents, now)))
 
     def save_draft(self, item_id: str, reviewer: str, text: str, now: datetime) -> None:
         """Keep what a person has typed so far (at most 64 KiB); an empty text forgets it."""
         check_length("draft", text)
         one = and_(review_drafts.c.item_id == item_id, review_drafts.c.reviewer == reviewer)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             need_row(connection, item_id)
             connection.execute(delete(review_drafts).where(one))
             if text:
@@ -257,6 +254,6 @@ class SqlReviewQueue:
     def draft(self, item_id: str, reviewer: str) -> str:
         """Return what a person has typed so far, or an empty text."""
         one = and_(review_drafts.c.item_id == item_id, review_drafts.c.reviewer == reviewer)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             found = connection.execute(select(review_drafts.c.text).where(one)).scalar_one_or_none()
         return found or ""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Column, Connection, String, Table, delete, insert, or_, select, update
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.sessions import Session
@@ -45,15 +45,12 @@ sessions = Table(
 """Who is signed in."""
 
 
-class SqlSessions:
+class SqlSessions(Repository):
     """`ports.SessionStore` on the ledger; every secret arrives hashed."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def issue_link(self, link: str, identity: str, *, actor: str, at: datetime, expires_at: datetime) -> None:
         """Keep the hash of a link that signs one identity in, once; links that are too old go."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(delete(sign_in_links).where(sign_in_links.c.expires_us <= to_micros(at)))
             connection.execute(
                 insert(sign_in_links).values(
@@ -64,13 +61,13 @@ class SqlSessions:
 
     def read_link(self, link: str, now: datetime) -> str | None:
         """Return whom a link signs in, or None when it is unknown, used or too old."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return _identity_of_link(connection, link, now)
 
     def redeem(self, link: str, session: str, *, now: datetime, expires_at: datetime) -> str | None:
         """Use a link up and open a session in one step; return the identity, or None when it does not work."""
         at = to_micros(now)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             identity = _identity_of_link(connection, link, now)
             if identity is None:
                 return None
@@ -95,12 +92,12 @@ class SqlSessions:
     def read(self, session: str, now: datetime) -> Session | None:
         """Return a session that has not ended, or None; notes every five minutes that it is used."""
         at = to_micros(now)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             row = connection.execute(select(sessions).where(sessions.c.session_hash == session)).first()
         if row is None or row.expires_us <= at or row.seen_us <= to_micros(now - IDLE_MAX):
             return None
         if row.seen_us <= to_micros(now - SEEN_EVERY):
-            with self._database.write() as connection:
+            with self.database.write() as connection:
                 connection.execute(
                     update(sessions).where(sessions.c.session_hash == session).values(seen_us=at)
                 )
@@ -113,7 +110,7 @@ class SqlSessions:
 
     def end(self, session: str, *, now: datetime) -> str | None:
         """End a session and return whose it was, or None."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             identity = connection.execute(
                 select(sessions.c.identity).where(sessions.c.session_hash == session)
             ).scalar_one_or_none()

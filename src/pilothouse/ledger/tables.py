@@ -7,6 +7,7 @@ from pilothouse.ledger.approval_tables import approval_votes, approvals
 from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
+from pilothouse.ledger.contacts import contacts
 from pilothouse.ledger.controls import controls, planted_faults
 from pilothouse.ledger.conversations import gateway_conversations
 from pilothouse.ledger.credentials import credentials
@@ -14,7 +15,7 @@ from pilothouse.ledger.curation import few_shots, lineage
 from pilothouse.ledger.dockets import dockets
 from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_spent
-from pilothouse.ledger.incidents import contacts, incident_events, incidents
+from pilothouse.ledger.incidents import incident_events, incidents
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ledger.promises import gateway_promises

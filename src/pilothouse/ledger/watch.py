@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from pilothouse.errors import Conflict
-from pilothouse.ledger.database import Database
+from pilothouse.ledger.database import Repository
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.watch import READINGS_MAX, WatchReading, WatchState, WatchStep
 
@@ -63,15 +63,12 @@ stand before what others have to say."""
 _STATE, _READING = watch_states.c, watch_readings.c
 
 
-class SqlWatch:
+class SqlWatch(Repository):
     """`ports.WatchStore` on the ledger."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def states(self, agent: str) -> Mapping[tuple[str, str], WatchState]:
         """Return the states of an agent by task type and detector."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(watch_states).where(_STATE.agent == agent))
             return {
                 (row.task_type, row.detector): WatchState(version=row.version, document=row.document)
@@ -81,7 +78,7 @@ class SqlWatch:
     def whole(self) -> Mapping[str, Mapping[str, WatchState]]:
         """Return the states that are about no single task type, by agent and detector."""
         found: dict[str, dict[str, WatchState]] = {}
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             for row in connection.execute(select(watch_states).where(_STATE.task_type == "")):
                 state = WatchState(version=row.version, document=row.document)
                 found.setdefault(row.agent, {})[row.detector] = state
@@ -89,7 +86,7 @@ class SqlWatch:
 
     def advance(self, agent: str, steps: Sequence[WatchStep]) -> None:
         """Store steps with their readings, all or none."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             rows = connection.execute(
                 select(_STATE.task_type, _STATE.detector, _STATE.version).where(_STATE.agent == agent)
             )
@@ -127,7 +124,7 @@ class SqlWatch:
         if detector is not None:
             wanted = wanted.where(_READING.detector == detector)
         wanted = wanted.order_by(_READING.day.desc(), _READING.task_type, _READING.detector)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(wanted.limit(min(limit, READINGS_MAX))).all()
         return tuple(_reading(row) for row in reversed(rows))
 
@@ -141,12 +138,12 @@ class SqlWatch:
             .where(found.c.place <= UNSETTLED_MAX)
             .order_by(found.c.day, found.c.agent, found.c.task_type, found.c.detector)
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(_reading(row) for row in connection.execute(wanted))
 
     def settle(self, reading: WatchReading) -> None:
         """Write down that everything was done that follows from a reading."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(
                 update(watch_readings)
                 .where(

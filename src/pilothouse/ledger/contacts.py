@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses at which people are paged, by person and channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import BigInteger, Column, ColumnElement, String, Table, Text, delete, insert, select
+
+from pilothouse.ledger.database import Repository
+from pilothouse.ledger.schema import METADATA, from_micros, to_micros
+from pilothouse.ports.contacts import Contact
+
+__all__ = ["SqlContacts", "contacts"]
+
+contacts = Table(
+    "contacts",
+    METADATA,
+    Column("identity", String(256), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+"""Addresses of people, with the credential of the service: whoever can read the ledger can page them."""
+
+
+class SqlContacts(Repository):
+    """`ports.ContactStore` on the ledger."""
+
+    def put(self, contact: Contact) -> None:
+        """Set an address in place of an earlier one."""
+        with self.database.write() as connection:
+            connection.execute(delete(contacts).where(_here(contact.identity, contact.channel)))
+            connection.execute(
+                insert(contacts).values(
+                    identity=contact.identity,
+                    channel=contact.channel,
+                    url=contact.url,
+                    zone=contact.zone,
+                    actor=contact.actor,
+                    at_us=to_micros(contact.at),
+                )
+            )
+
+    def remove(self, identity: str, channel: str) -> bool:
+        """Forget an address; return whether there was one."""
+        with self.database.write() as connection:
+            return connection.execute(delete(contacts).where(_here(identity, channel))).rowcount > 0
+
+    def of(self, identity: str) -> Sequence[Contact]:
+        """Return the addresses of a person, by channel."""
+        return [one for one in self.all() if one.identity == identity]
+
+    def all(self) -> Sequence[Contact]:
+        """Return every address, by person and channel."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(contacts).order_by(contacts.c.identity, contacts.c.channel)
+            ).all()
+        return tuple(
+            Contact(
+                identity=row.identity,
+                channel=row.channel,
+                url=row.url,
+                zone=row.zone,
+                actor=row.actor,
+                at=from_micros(row.at_us),
+            )
+            for row in rows
+        )
+
+
+def _here(identity: str, channel: str) -> ColumnElement[bool]:
+    return (contacts.c.identity == identity) & (contacts.c.channel == channel)
