@@ -22,7 +22,6 @@ from sqlalchemy import (
     select,
 )
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.dates import second
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Repository
@@ -292,7 +291,7 @@ def _record(
     tool: str | None = None,
     **more: str | None,
 ) -> None:
-    document = canonical_json({"reason": reason, "tool": tool, **more})
+    document = {"reason": reason, "tool": tool, **more}
     append_decision(connection, kind=kind, agent=agent, at=at, actor=actor, document=document)
 
 

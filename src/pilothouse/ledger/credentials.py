@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Row, String, Table, Text, delete, func, insert, select
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
@@ -75,7 +74,7 @@ class SqlCredentials(Repository):
                 agent="",
                 at=at,
                 actor=actor,
-                document=canonical_json(document),
+                document=document,
             )
 
     def all(self) -> Sequence[Credential]:
@@ -97,7 +96,7 @@ class SqlCredentials(Repository):
                     agent="",
                     at=at,
                     actor=actor,
-                    document=canonical_json({"name": name}),
+                    document={"name": name},
                 )
             return bool(done.rowcount)
 

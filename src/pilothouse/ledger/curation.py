@@ -29,7 +29,6 @@ from sqlalchemy import (
     update,
 )
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState
 from pilothouse.core.evidence.spellings import spellings
 from pilothouse.errors import LimitExceeded, UsageError
@@ -236,9 +235,13 @@ class SqlCuration(Repository):
                 counts[table.name] = _overwrite(connection, table, subject, items, at=at, actor=actor)
             _rename_erased(connection)
             _close_erased(connection, at=at, actor=actor)
-            document = canonical_json({"rows": counts})
             append_decision(
-                connection, kind="subject.erased", agent="pilothouse", at=at, actor=actor, document=document
+                connection,
+                kind="subject.erased",
+                agent="pilothouse",
+                at=at,
+                actor=actor,
+                document={"rows": counts},
             )
         return counts
 

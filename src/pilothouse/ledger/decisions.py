@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select
 
+from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.database import Repository
@@ -37,7 +38,7 @@ class SqlDecisions(Repository):
                     remedy="Look at what stands now, and decide again.",
                     subject=agent,
                 )
-            return append_decision(connection, kind=kind, agent=agent, at=at, actor=actor, document=document)
+            return _append(connection, kind=kind, agent=agent, at=at, actor=actor, document=document)
 
     def decisions(
         self, agent: str, *, kind: str | None = None, limit: int = 100, before: int | None = None
@@ -70,9 +71,20 @@ class SqlDecisions(Repository):
 
 
 def append_decision(
-    connection: Connection, *, kind: str, agent: str, at: datetime, actor: str, document: str
+    connection: Connection,
+    *,
+    kind: str,
+    agent: str,
+    at: datetime,
+    actor: str,
+    document: Mapping[str, object],
 ) -> int:
     """Append one decision, with its record in the audit log, and return its sequence number."""
+    text = canonical_json(dict(document))
+    return _append(connection, kind=kind, agent=agent, at=at, actor=actor, document=text)
+
+
+def _append(connection: Connection, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
     append_record(
         connection, kind=kind, agent=agent, actor=actor, at=at, document=document_in_record(document)
     )

@@ -24,7 +24,6 @@ from sqlalchemy import (
     update,
 )
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
@@ -114,7 +113,7 @@ class SqlGatewayStore(Repository):
                 agent=key.agent,
                 at=key.created_at,
                 actor=key.created_by,
-                document=canonical_json({"prefix": key.prefix, "models": list(key.models)}),
+                document={"prefix": key.prefix, "models": list(key.models)},
             )
 
     def list_keys(self) -> Sequence[VirtualKey]:
@@ -141,7 +140,7 @@ class SqlGatewayStore(Repository):
                     agent=row.agent,
                     at=at,
                     actor=actor,
-                    document=canonical_json({"prefix": prefix}),
+                    document={"prefix": prefix},
                 )
             return _key(connection.execute(select(gateway_keys).where(named)).one())
 

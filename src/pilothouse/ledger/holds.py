@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import (
     ITEM_TEXT_CHARS_MAX,
     OPEN_STATES,
@@ -226,5 +225,4 @@ def _refused(hold_id: str, output: HeldOutput, waiting: int) -> Hold:
 
 
 def _record(connection: Connection, kind: str, agent: str, hold_id: str, *, at: datetime) -> None:
-    document = canonical_json({"item": hold_id})
-    append_decision(connection, kind=kind, agent=agent, at=at, actor="pilothouse", document=document)
+    append_decision(connection, kind=kind, agent=agent, at=at, actor="pilothouse", document={"item": hold_id})

@@ -26,7 +26,6 @@ from sqlalchemy import (
 )
 
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
@@ -184,7 +183,7 @@ class SqlIncidents:
                     agent=change.incident.agent,
                     at=event.at,
                     actor=event.actor,
-                    document=canonical_json({"incident": number, "text": event.text}),
+                    document={"incident": number, "text": event.text},
                 )
         apply_work(connection, change.work, now=self._now())
 

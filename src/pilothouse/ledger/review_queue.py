@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import and_, delete, exists, insert, select, update
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import ItemState, Label, ReviewItem, ReviewSource
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Repository
@@ -110,13 +109,11 @@ class SqlReviewQueue(Repository):
             with logged_change(connection, review_items, settled, at=label.at, actor=label.reviewer):
                 answers = [settle(connection, one, label) for one in (row, *twins)]
             log_rows(connection, review_labels.name, added=answers, at=label.at, actor=label.reviewer)
-            document = canonical_json(
-                {
-                    "item": row.item_id,
-                    "answer": label.answer.value,
-                    "also": [twin.item_id for twin in twins],
-                }
-            )
+            document = {
+                "item": row.item_id,
+                "answer": label.answer.value,
+                "also": [twin.item_id for twin in twins],
+            }
             append_decision(
                 connection,
                 kind="review.answered",
@@ -169,7 +166,7 @@ class SqlReviewQueue(Repository):
                 connection.execute(
                     update(review_items).where(taken).values(**NOBODY, state=ItemState.WAITING.value)
                 )
-            document = canonical_json({"items": list(ids)})
+            document = {"items": list(ids)}
             append_decision(
                 connection, kind="review.undone", agent=last.agent, at=now, actor=reviewer, document=document
             )
@@ -193,7 +190,7 @@ class SqlReviewQueue(Repository):
             here = _ITEM.item_id == item_id
             with logged_change(connection, review_items, here, at=now, actor=actor):
                 connection.execute(update(review_items).where(here).values(**values))
-            document = canonical_json({"item": item_id, "to": reviewer})
+            document = {"item": item_id, "to": reviewer}
             append_decision(
                 connection, kind="review.assigned", agent=row.agent, at=now, actor=actor, document=document
             )

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Column, Connection, String, Table, delete, insert, or_, select, update
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
@@ -131,5 +130,5 @@ def _identity_of_link(connection: Connection, link: str, now: datetime) -> str |
 
 
 def _record(connection: Connection, kind: str, identity: str, *, actor: str, at: datetime) -> None:
-    document = canonical_json({"identity": identity})
+    document = {"identity": identity}
     append_decision(connection, kind=kind, agent=EVERYBODY, at=at, actor=actor, document=document)

@@ -47,7 +47,7 @@ def ledger(tmp_path):
 
 def decide(number):
     def work(connection):
-        return append_decision(connection, kind="test", agent="a", at=NOW, actor=str(number), document="{}")
+        return append_decision(connection, kind="test", agent="a", at=NOW, actor=str(number), document={})
 
     return work
 
