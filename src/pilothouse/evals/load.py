@@ -162,6 +162,16 @@ def lag_s_max(deadline_s: float) -> float:
     return max(LAG_S_MIN, LAG_SHARE_MAX * deadline_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """A call that is over: its latency counts from the scheduled start, its lag is how late it was sent."""
+
+    case: Case
+    result: Result
+    latency_s: float
+    lag_s: float
+
+
 async def drive(
     target: Target,
     cases: Sequence[Case],
@@ -190,8 +200,8 @@ async def drive(
     """
     began = time.monotonic()
     skipped_s = 0.0
-    open_calls: set[asyncio.Task[tuple[Case, Result, float, float]]] = set()
-    done: list[tuple[Case, Result, float, float]] = []
+    open_calls: set[asyncio.Task[_Answered]] = set()
+    done: list[_Answered] = []
     backlog_max = 0
     for number, (case, at) in enumerate(zip(cases, schedule, strict=True)):
         due = began + at - skipped_s
@@ -205,7 +215,7 @@ async def drive(
         lag_s = max(0.0, time.monotonic() - due)
         if len(open_calls) >= IN_FLIGHT_MAX:
             shed = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=deadline_s, error="shed")
-            done.append((case, shed, deadline_s, lag_s))
+            done.append(_Answered(case=case, result=shed, latency_s=deadline_s, lag_s=lag_s))
             continue
         call = asyncio.create_task(
             _one(target, case, name, number, due=due, lag_s=lag_s, deadline_s=deadline_s)
@@ -217,8 +227,8 @@ async def drive(
     while open_calls:
         await asyncio.wait(open_calls)
     seconds = time.monotonic() - began
-    by_id = {case.id: (case, result, latency_s, lag_s) for case, result, latency_s, lag_s in done}
-    delivered = [await _scored(*by_id[case.id], book) for case in cases]
+    by_id = {answered.case.id: answered for answered in done}
+    delivered = [await _scored(by_id[case.id], book) for case in cases]
     return ArmResult(
         name=name,
         per_minute=per_minute,
@@ -229,7 +239,7 @@ async def drive(
     )
 
 
-async def _until_idle(open_calls: set[asyncio.Task[tuple[Case, Result, float, float]]], due: float) -> float:
+async def _until_idle(open_calls: set[asyncio.Task[_Answered]], due: float) -> float:
     """Wait until nothing is open or the next arrival is due; return the seconds that may be jumped over."""
     while open_calls and (left_s := due - time.monotonic()) > 0:
         await asyncio.wait(set(open_calls), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
@@ -238,7 +248,7 @@ async def _until_idle(open_calls: set[asyncio.Task[tuple[Case, Result, float, fl
 
 async def _one(
     target: Target, case: Case, arm: str, number: int, *, due: float, lag_s: float, deadline_s: float
-) -> tuple[Case, Result, float, float]:
+) -> _Answered:
     context = TrialContext(
         run_id=f"load-{arm}",
         key=trial_key(f"load-{arm}", case.input_hash, number),
@@ -258,10 +268,11 @@ async def _one(
         status, problem = TrialStatus.INFRA_ERROR, str(error)
     latency_s = time.monotonic() - due
     result = Result(status=status, reply=reply, latency_s=latency_s, error=problem)
-    return case, result, latency_s, lag_s
+    return _Answered(case=case, result=result, latency_s=latency_s, lag_s=lag_s)
 
 
-async def _scored(case: Case, result: Result, latency_s: float, lag_s: float, book: CheckBook) -> Delivered:
+async def _scored(answered: _Answered, book: CheckBook) -> Delivered:
+    case, result = answered.case, answered.result
     cause = {
         TrialStatus.DONE: ANSWERED,
         TrialStatus.TIMEOUT: "timeout",
@@ -281,7 +292,7 @@ async def _scored(case: Case, result: Result, latency_s: float, lag_s: float, bo
         task_type=case.task_type,
         is_good=is_good,
         cause=cause,
-        latency_s=latency_s,
-        lag_s=lag_s,
+        latency_s=answered.latency_s,
+        lag_s=answered.lag_s,
         cost_usd=result.reply.cost_usd if result.reply is not None else None,
     )
