@@ -13,7 +13,7 @@ from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 from pilothouse.errors import nearest_name
 
-__all__ = ["CHECKS", "NO_OWNER", "OWNER_NOT_PERSON", "RULES", "references"]
+__all__ = ["CHECKS", "NO_OWNER", "OWNER_NOT_PERSON", "RULES"]
 
 TERM_MIN = timedelta(days=183)
 """Six months: an agent must have an owner at the end of the next stability window."""
@@ -70,7 +70,7 @@ def _check_owner(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
 def _check_references(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield every id that stands for a person and is none."""
     groups = _groups(charter, facts)
-    for path, name, may_be_group in references(charter):
+    for path, name, may_be_group in _references(charter):
         if is_open(name) or name in charter.people or (may_be_group and name in groups):
             continue
         if path == ("owner", "person") and name in groups:
@@ -81,7 +81,7 @@ def _check_references(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         )
 
 
-def references(charter: Charter) -> Iterator[tuple[Path, str, bool]]:
+def _references(charter: Charter) -> Iterator[tuple[Path, str, bool]]:
     """Yield each place that names a person: path, id, and whether a group may stand there."""
     yield ("owner", "person"), charter.owner.person, False
     yield ("sponsor", "person"), charter.sponsor.person, False
