@@ -13,10 +13,9 @@ from datetime import datetime
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Basis, Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
 from pilothouse.core.evidence.fold import Window
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.task import Task
 
 __all__ = ["Score", "fold_scores"]
@@ -139,19 +138,18 @@ def _record(
     bad = [trace_id for trace_id, scores in judged.items() if not all(score.is_good for score in scores)]
     named = ", ".join(sorted({score.source for scores in judged.values() for score in scores}))
     name = next(iter(judged.values()))[0].name
-    scope = Scope(task_type=task_type)
-    return Evidence(
-        kind="quality",
-        agent=charter.agent,
-        binds=binding_in_force(kind_named("quality"), charter, scope, InForce(version=version)),
-        scope=scope,
-        window_from=window.start,
-        window_to=window.end,
+    return recorded(
+        "quality",
+        charter,
+        now,
+        command=f"POST /v1/logs gen_ai.evaluation.result from {named}",
+        scope=Scope(task_type=task_type),
+        version=version,
+        since=window.start,
+        until=window.end,
         n=len(judged),
         good=len(judged) - len(bad),
         detail=f"{name} as {named} scored it",
-        items=tuple(sorted(bad)[:ITEMS_MAX]),
-        source=Source(command=f"POST /v1/logs gen_ai.evaluation.result from {named}"),
+        items=tuple(sorted(bad)),
         basis=Basis.IMPORTED,
-        recorded_at=now,
     )

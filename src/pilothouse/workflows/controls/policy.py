@@ -6,15 +6,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.powers import Action, may_act, people_who_may
 from pilothouse.core.dates import day
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.errors import Denied
 from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
 from pilothouse.runtime.permissions.mutants import Survivor, survivors
@@ -222,66 +222,46 @@ def _evidence(
     seen: BoundaryCalls,
     now: datetime,
 ) -> tuple[Evidence, ...]:
-    since = now - USED_WITHIN
-    source = Source(command=f"pilothouse policy check {charter.agent}")
+    say = partial(recorded, charter=charter, now=now, command=f"pilothouse policy check {charter.agent}")
     permissions = sum(len(known(tool.task_types) or ()) for tool in (known(charter.tools) or {}).values())
     failing = sum(not run.passed for run in test.runs)
     records = []
     if test.runs:
         records.append(
-            Evidence(
-                kind="policy.compiled",
-                agent=charter.agent,
-                binds=binding_in_force(kind_named("policy.compiled"), charter, Scope(), InForce()),
-                window_from=now,
-                window_to=now,
+            say(
+                "policy.compiled",
                 n=len(test.runs),
                 passed=test.passed,
                 detail=f"{len(test.runs)} examples run on the compiled policies, {failing} fail; "
                 f"{test.mutants} weakened rules tried, {len(test.survivors)} noticed by no example",
-                source=source,
-                recorded_at=now,
             )
         )
     if permissions and reviewed is not None:
         records.append(
-            Evidence(
-                kind="policy.unused",
-                agent=charter.agent,
-                binds=binding_in_force(kind_named("policy.unused"), charter, Scope(), InForce()),
-                window_from=unused.since,
-                window_to=now,
+            say(
+                "policy.unused",
+                since=unused.since,
                 n=permissions,
                 passed=reviewed,
                 detail=f"{len(unused.permissions)} of {permissions} permissions unused since "
                 f"{day(unused.since)}{', reviewed' if unused.permissions and reviewed else ''}",
-                source=source,
-                recorded_at=now,
             )
         )
     # Who never asked has no boundary to go past: that its calls are not held to anything is missing evidence, and no breach.
     if seen.calls and unused.decisions:
-        records.append(_bypass(charter.agent, seen, version=version, source=source, since=since, now=now))
+        told = f"{seen.past} of {seen.calls} tool calls without a decision on record"
+        if seen.unlinked:
+            told += f"; {seen.unlinked} cannot be told, since decisions name runs that no trace has"
+        records.append(
+            say(
+                "policy.bypass",
+                version=version,
+                since=now - USED_WITHIN,
+                n=seen.calls,
+                good=seen.calls - seen.past - seen.unlinked,
+                counts={"unknown": seen.unlinked} if seen.unlinked else {},
+                detail=told,
+                items=seen.runs,
+            )
+        )
     return tuple(records)
-
-
-def _bypass(
-    agent: str, seen: BoundaryCalls, *, version: str | None, source: Source, since: datetime, now: datetime
-) -> Evidence:
-    told = f"{seen.past} of {seen.calls} tool calls without a decision on record"
-    if seen.unlinked:
-        told += f"; {seen.unlinked} cannot be told, since decisions name runs that no trace has"
-    return Evidence(
-        kind="policy.bypass",
-        agent=agent,
-        binds=Binding(version=version),
-        window_from=since,
-        window_to=now,
-        n=seen.calls,
-        good=seen.calls - seen.past - seen.unlinked,
-        counts={"unknown": seen.unlinked} if seen.unlinked else {},
-        detail=told,
-        items=seen.runs,
-        source=source,
-        recorded_at=now,
-    )

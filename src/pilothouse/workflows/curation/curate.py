@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, CaseLabel, Split
@@ -227,16 +228,15 @@ def correction_evidence(
     late = queue.counts([charter.agent], now)
     # A repetition is for one person, who may have left: nobody else can see to it, and no correction waits for it.
     overdue = sum(count.overdue for count in late if count.source is not ReviewSource.CANARY)
-    return Evidence(
-        kind="correction",
-        agent=charter.agent,
-        window_from=min(record.item.created_at for record in whole),
-        window_to=now,
+    return recorded(
+        "correction",
+        charter,
+        now,
+        command="pilothouse curate cases",
+        since=min(record.item.created_at for record in whole),
         n=len(whole),
         passed=overdue == 0,
         detail=f"{len(whole)} corrections went from flag to case, the middle one in {hours[len(hours) // 2]:.1f} h; "
         f"{overdue} items of the queue are late",
-        items=tuple(record.item.trace_id for record in whole[:50]),
-        source=Source(command="pilothouse curate cases"),
-        recorded_at=now,
+        items=tuple(record.item.trace_id for record in whole),
     )

@@ -13,11 +13,10 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.knowledge_gaps import AskedInput, Gap, Gaps, find_gaps
 from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -189,25 +188,23 @@ def gap_evidence(charter: Charter, audit: GapAudit, now: datetime) -> Evidence |
     left = audit.open
     frequent = sum(gap.share > FREQUENT for gap in audit.gaps.found)
     named = ", ".join(gap.term for gap in left[:5])
-    return Evidence(
-        kind="gaps.audited",
-        agent=charter.agent,
-        binds=binding_in_force(kind_named("gaps.audited"), charter, Scope(), InForce()),
-        window_from=audit.since,
-        window_to=now,
+    return recorded(
+        "gaps.audited",
+        charter,
+        now,
+        command="pilothouse gaps audit",
+        since=audit.since,
         n=audit.gaps.tasks,
         passed=not left,
         detail=f"{audit.gaps.failures:,} failures in {audit.gaps.tasks:,} tasks, {len(audit.gaps.found)} gaps, "
         f"{frequent} of them in more than 1 % of tasks; "
         + (f"without owner or case: {named}" if left else "each has an owner and cases"),
-        items=tuple(trace for gap in left for trace in gap.traces)[:50],
+        items=tuple(trace for gap in left for trace in gap.traces),
         counts={
             "failures": audit.gaps.failures,
             "gaps": len(audit.gaps.found),
             "unexplained": audit.gaps.unexplained,
         },
-        source=Source(command="pilothouse gaps audit"),
-        recorded_at=now,
     )
 
 

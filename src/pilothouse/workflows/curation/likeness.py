@@ -15,15 +15,14 @@ from pilothouse.core.evidence.binding import under_terms
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.drift import CASES_MIN, feature_drift
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.targets.recorded import json_or_text, root_span
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.gate.traffic import TRAFFIC_WINDOW
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.ground.opened_traces import with_traces
 
 __all__ = ["Likeness", "likeness_evidence", "measure_likeness"]
@@ -70,8 +69,7 @@ def measure_likeness(installation: Installation, dataset: Dataset, agent: str, n
         agent: Agent id.
         now: The moment, aware UTC.
     """
-    wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - TRAFFIC_WINDOW), to_ns=unix_ns(now))
-    tasks = installation.lake.window(wanted)
+    tasks = tasks_between(installation.lake, agent, now - TRAFFIC_WINDOW, now)
     mix = Counter(task.task_type for task in tasks)
     cases = _inputs_of_cases(dataset.cases)
     recorded = _recorded_inputs(installation, tasks, cases)

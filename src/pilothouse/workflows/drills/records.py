@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import UNKNOWN, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import UNKNOWN, Scope
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.workflows.ground.control_room import ControlRoom
 
 __all__ = ["DrillResult", "record_drill"]
@@ -40,7 +39,7 @@ def record_drill(
     *,
     passed: bool | None,
     said: str,
-    scope: Scope = Scope(),  # noqa: B008 - frozen, so that one for all calls is as good as a new one
+    scope: Scope | None = None,
     person: str | None = None,
 ) -> None:
     """Put what a drill found on record.
@@ -52,25 +51,19 @@ def record_drill(
         now: The moment, aware UTC.
         passed: Whether everything happened that had to; None where nobody knows.
         said: What happened, with its numbers.
-        scope: Part that the kind is about.
+        scope: Part that the kind is about, or None.
         person: Person that the kind is about, or None.
     """
-    kind = kind_named(name)
-    room.installation.ledger.add_evidence(
-        [
-            Evidence(
-                kind=name,
-                agent=charter.agent,
-                binds=binding_in_force(kind, charter, scope, InForce(), section=kind.section, person=person),
-                scope=scope,
-                window_from=now,
-                window_to=now,
-                n=1,
-                passed=passed,
-                counts={UNKNOWN: 1} if passed is None else {},
-                detail=said[:2_000],
-                source=Source(command="pilothouse drill"),
-                recorded_at=now,
-            )
-        ]
+    record = recorded(
+        name,
+        charter,
+        now,
+        command="pilothouse drill",
+        scope=scope,
+        person=person,
+        n=1,
+        passed=passed,
+        counts={UNKNOWN: 1} if passed is None else {},
+        detail=said,
     )
+    room.installation.ledger.add_evidence([record])

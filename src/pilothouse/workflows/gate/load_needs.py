@@ -12,16 +12,15 @@ from statistics import fmean
 from pilothouse.core.charter.answers import known as said
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.gate.plan import unit_costs
 from pilothouse.workflows.gate.run import GateRun
 from pilothouse.workflows.gate.traffic import TRAFFIC_WINDOW
 from pilothouse.workflows.gate.volume_plan import VolumePlan
 from pilothouse.workflows.ground.check import load_charter
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 
 __all__ = [
     "LoadLimits",
@@ -203,8 +202,7 @@ def state_needs(
     agent = run.policy.agent
     tasks: Sequence[Task] = ()
     if installation is not None and agent is not None:
-        window = TaskFilter(agent=agent, from_ns=unix_ns(now - TRAFFIC_WINDOW), to_ns=unix_ns(now))
-        tasks = installation.lake.window(window)
+        tasks = tasks_between(installation.lake, agent, now - TRAFFIC_WINDOW, now)
     usd, _ = unit_costs(run, [run.candidate])
     cases = [case for one in run.judges for case in one.cases]
     needs = load_needs(plan, cases, use_of_tasks(tasks, usd_of_trials=usd))

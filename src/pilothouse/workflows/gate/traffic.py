@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task, TaskState
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.targets.recorded import json_or_text, root_span
-from pilothouse.ports.lake import TaskFilter, TraceView
+from pilothouse.ports.lake import TraceView
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.ground.opened_traces import with_traces
 
 __all__ = ["TRAFFIC_WINDOW", "RecordedTraffic", "busiest_hour_per_minute", "read_traffic"]
@@ -78,8 +78,8 @@ def read_traffic(
     Raises:
         UsageError: No task of the window can be sent again.
     """
-    wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - window), to_ns=unix_ns(now))
-    tasks = sorted(installation.lake.window(wanted), key=lambda task: (task.start_ns, task.trace_id))
+    served = tasks_between(installation.lake, agent, now - window, now)
+    tasks = sorted(served, key=lambda task: (task.start_ns, task.trace_id))
     tasks = tasks[-min(most or TASKS_MAX, TASKS_MAX) :]
     outcomes = installation.ledger.outcomes_of([task.trace_id for task in tasks])
     cases: list[Case] = []
@@ -119,8 +119,8 @@ def busiest_hour_per_minute(
         now: The moment, aware UTC.
         window: How far back.
     """
-    wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - window), to_ns=unix_ns(now))
-    hours = Counter(task.start_ns // HOUR_NS for task in installation.lake.window(wanted))
+    tasks = tasks_between(installation.lake, agent, now - window, now)
+    hours = Counter(task.start_ns // HOUR_NS for task in tasks)
     return max(hours.values()) / 60 if hours else None
 
 

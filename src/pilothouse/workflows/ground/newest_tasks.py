@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks of a window read page by page: the newest up to a limit, or all of them with a page in memory (lake -> tasks)."""
+"""Tasks of a window: all at once, the newest up to a limit, or page by page with one in memory (lake -> tasks)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,28 @@ from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.lake import Lake, TaskCursor, TaskFilter, TaskPage
 
-__all__ = ["every_page", "newest_tasks"]
+__all__ = ["every_page", "newest_tasks", "tasks_between"]
 
 PAGE_TASKS: Final = 10_000
 """Tasks in memory at once: some 30 MB, however many an agent does."""
 
 PAGES_MAX: Final = 10
 """Pages of tasks that are read: 100,000 inputs are half a minute of work."""
+
+
+def tasks_between(lake: Lake, agent: str, start: datetime, end: datetime) -> Sequence[Task]:
+    """Return the tasks of an agent in a half-open window.
+
+    Args:
+        lake: Telemetry.
+        agent: Agent id.
+        start: Aware UTC, inclusive.
+        end: Aware UTC, exclusive.
+
+    Raises:
+        LimitExceeded: They are more than one answer of the lake holds.
+    """
+    return lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(end)))
 
 
 def newest_tasks(lake: Lake, agent: str, since: datetime, now: datetime) -> tuple[Sequence[Task], bool]:

@@ -10,17 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.action.escalation import plan_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, check_step
-from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import incident_handlers
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.errors import CharterInvalid, Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.incidents import INCIDENTS_MAX, IncidentChange
 from pilothouse.ports.work import WorkChange
 from pilothouse.reports.domain import shown_names
 from pilothouse.workflows.ground.control_room import ControlRoom
-from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.in_force import charter_if_any
 from pilothouse.workflows.incidents.paging import incident_key, page_person
 from pilothouse.workflows.people.directory import people_gone
 
@@ -105,10 +102,10 @@ def view(room: ControlRoom, number: int) -> IncidentView:
         UnknownName: Nothing has that number.
     """
     incident = incident_named(room, number)
-    record = room.installation.ledger.charter(incident.agent)
     events = room.incidents.events(number)
     try:
-        handlers = incident_handlers(charter_of(record)) if record else {}
+        charter = charter_if_any(room.installation.ledger, incident.agent)
+        handlers = incident_handlers(charter) if charter else {}
     except CharterInvalid as error:
         unread = f"nobody: this program cannot read the charter in force. {error.remedy}"
         return IncidentView(incident=incident, events=events, handlers={}, nobody=unread)
@@ -138,9 +135,9 @@ def names_by_agent(room: ControlRoom, agents: Iterable[str]) -> dict[str, dict[s
     """
     found = {}
     for agent in set(agents):
-        record = room.installation.ledger.charter(agent)
         with suppress(CharterInvalid):
-            found[agent] = shown_names(charter_of(record)) if record else {}
+            charter = charter_if_any(room.installation.ledger, agent)
+            found[agent] = shown_names(charter) if charter else {}
     return found
 
 
@@ -224,8 +221,8 @@ def hand_over(room: ControlRoom, number: int, to: str, *, person: str, now: date
         )
     said = f"{person} ({why}) hands it to {to} ({theirs})."
     changed = replace(incident, acknowledged_by=to)
-    record = room.installation.ledger.charter(incident.agent)
-    plan = plan_level(charter_of(record), incident.level) if record else None
+    charter = charter_if_any(room.installation.ledger, incident.agent)
+    plan = plan_level(charter, incident.level) if charter else None
     page = page_person(
         room, changed, to, now, level=incident.level, via=plan.via if plan else (), why=(said,)
     )
@@ -275,8 +272,7 @@ def review(
 
 
 def _allowed(room: ControlRoom, incident: Incident, person: str) -> str:
-    record = room.installation.ledger.charter(incident.agent)
-    charter: Charter | None = charter_of(record) if record else None
+    charter = charter_if_any(room.installation.ledger, incident.agent)
     allowed = incident_handlers(charter) if charter else {}
     if person in allowed:
         return allowed[person]
@@ -332,23 +328,17 @@ def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
     for one in reviewed:
         complaint = _complaint_at(dict(one.review)["complaint"])
         first += complaint is None or one.opened_at <= complaint
-    record = room.installation.ledger.charter(agent)
-    if not reviewed or record is None:
+    charter = charter_if_any(room.installation.ledger, agent)
+    if not reviewed or charter is None:
         return
-    kind = kind_named("alert.lead")
-    room.installation.ledger.add_evidence(
-        [
-            Evidence(
-                kind=kind.name,
-                agent=agent,
-                binds=binding_in_force(kind, charter_of(record), Scope(), InForce()),
-                window_from=min(one.opened_at for one in reviewed),
-                window_to=now,
-                n=len(reviewed),
-                passed=first >= LEAD_SHARE_MIN * len(reviewed),
-                detail=f"in {first} of {len(reviewed)} incidents the alert came before the first complaint",
-                source=Source(command="pilothouse incident review"),
-                recorded_at=now,
-            )
-        ]
+    lead = recorded(
+        "alert.lead",
+        charter,
+        now,
+        command="pilothouse incident review",
+        since=min(one.opened_at for one in reviewed),
+        n=len(reviewed),
+        passed=first >= LEAD_SHARE_MIN * len(reviewed),
+        detail=f"in {first} of {len(reviewed)} incidents the alert came before the first complaint",
     )
+    room.installation.ledger.add_evidence([lead])

@@ -16,8 +16,9 @@ from pilothouse.ports.controls import Pause
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import Job, Lease, Timer, WorkChange
 from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.ground.in_force import charter_if_any
 from pilothouse.workflows.ground.work import Courier, Delivery, Worker, retry_at
-from pilothouse.workflows.incidents.pager_path import EscalationPath, charter_now
+from pilothouse.workflows.incidents.pager_path import EscalationPath
 from pilothouse.workflows.incidents.paging import (
     CUT_OFF,
     LOUD,
@@ -105,7 +106,8 @@ class Pager:
             return NO_LONGER
         if document["drill"] == CUT_OFF:
             return Delivery(ok=False, final=True, said="the pager is cut off by the drill")
-        person, charter = document["person"], charter_now(self._room, document["agent"])
+        person = document["person"]
+        charter = charter_if_any(self._room.installation.ledger, document["agent"])
         if charter is None or person not in charter.people:
             return Delivery(ok=False, final=True, said=f"nobody is called {person!r} in the charter in force")
         addresses = {one.channel: one for one in addresses_of(self._room, charter, person)}

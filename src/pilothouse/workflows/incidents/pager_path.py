@@ -14,10 +14,10 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.ground.control_room import ControlRoom
-from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.in_force import charter_if_any
 from pilothouse.workflows.incidents.paging import LOUD, call_level, calls_a_level, incident_key, page_key
 
-__all__ = ["EscalationPath", "charter_now"]
+__all__ = ["EscalationPath"]
 
 
 class EscalationPath:
@@ -47,7 +47,7 @@ class EscalationPath:
         person, level = str(document["person"]), incident.level
         event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=f"{person} cannot be reached: {said}")
         dead = WorkChange(dead=((job.key, said),))
-        charter = charter_now(self._room, incident.agent)
+        charter = charter_if_any(self._room.installation.ledger, incident.agent)
         keys = {one.key: one.state for one in self._room.work.jobs(incident.name) if one.action == "page"}
         substitute = charter.substitute_of(person) if charter else None
         of_level = calls_a_level(job.key)
@@ -91,7 +91,7 @@ class EscalationPath:
             why: Why this level does not do, one sentence.
             work: What becomes of the timer or job that led here.
         """
-        charter = charter_now(self._room, incident.agent)
+        charter = charter_if_any(self._room.installation.ledger, incident.agent)
         following = next_level(charter, incident.level) if charter and incident.drill != "page" else None
         if charter is not None and following is not None:
             step = replace(incident, level=following)
@@ -117,14 +117,3 @@ class EscalationPath:
             events=(event, *called.events),
             work=replace(work, timers=called.timers, jobs=called.jobs),
         )
-
-
-def charter_now(room: ControlRoom, agent: str) -> Charter | None:
-    """Return the charter in force of an agent, or None.
-
-    Args:
-        room: Opened parts.
-        agent: Agent id.
-    """
-    record = room.installation.ledger.charter(agent)
-    return None if record is None else charter_of(record)

@@ -15,12 +15,11 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mi
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.inventory import IntegrationRow, Inventory
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.integration_order import IntegrationRank, order_integrations
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.gateway.refused_connections import refused_destinations
-from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 
 __all__ = [
     "CERTIFICATE_LIFE",
@@ -44,10 +43,8 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
         agent: Agent with a charter in force.
         now: The moment, aware UTC.
     """
-    charter = _charter(installation, agent)
-    end_ns = unix_ns(now)
-    start_ns = end_ns - int(SEEN_WINDOW.total_seconds() * 1e9)
-    tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=start_ns, to_ns=end_ns))
+    charter = charter_in_force(installation.ledger, agent)
+    tasks = tasks_between(installation.lake, agent, now - SEEN_WINDOW, now)
     records = installation.ledger.evidence(agent, kinds=["integration.certificate"])
     touched = Counter((*task.hosts, *task.tools) for task in tasks)  # the same few things, again and again
     rows: list[IntegrationRow] = []
@@ -90,7 +87,7 @@ def rollout_order(installation: Installation, agent: str, now: datetime) -> tupl
         agent: Agent with a charter in force.
         now: The moment, aware UTC.
     """
-    charter = _charter(installation, agent)
+    charter = charter_in_force(installation.ledger, agent)
     records = installation.ledger.evidence(agent, kinds=["integration.certificate"])
     states = {
         name: _certificate(charter, records, name, now)["certificate"]
@@ -113,12 +110,6 @@ def last_options(installation: Installation, agent: str, integration: str) -> di
         if document["certificate"]["integration"] == integration:
             return dict(document["options"])
     return {}
-
-
-def _charter(installation: Installation, agent: str) -> Charter:
-    record = installation.ledger.charter(agent)
-    assert record is not None  # noqa: S101 - `choose_agent` found it
-    return charter_of(record)
 
 
 def _certificate(charter: Charter, records: Any, name: str, now: datetime) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tool_names import known_as
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.loops import LOOP_CALLS_MIN, Step, loop_of
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import CharterError
@@ -93,16 +92,16 @@ def _records(
 ) -> Iterator[Evidence]:
     for version, tasks in versions.items():
         items: Sequence[str] = [task.trace_id for task in tasks if task.trace_id in caught]
-        yield Evidence(
-            kind="run.loops",
-            agent=charter.agent,
-            binds=binding_in_force(kind_named("run.loops"), charter, Scope(), InForce(version=version)),
-            window_from=end - WINDOW,
-            window_to=end,
+        yield recorded(
+            "run.loops",
+            charter,
+            now,
+            command="pilothouse up",
+            version=version,
+            since=end - WINDOW,
+            until=end,
             n=len(tasks),
             good=len(tasks) - len(items),
-            items=tuple(items[:ITEMS_MAX]),
+            items=tuple(items),
             detail=f"the latest: {caught[items[0]]}" if items else "",
-            source=Source(command="pilothouse up"),
-            recorded_at=now,
         )

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tool_names import known_as
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.silent_error import SilentError, classify_answer
 from pilothouse.core.evidence.task import Task
 from pilothouse.workflows.ground.installation import Installation
@@ -72,16 +71,16 @@ def _records(
     for name, classes in bad.items():
         items = [task.trace_id for task, verdict in pairs if verdict in classes]
         unclear = sum(verdict is SilentError.UNCLEAR for _, verdict in pairs)
-        yield Evidence(
-            kind=name,
-            agent=charter.agent,
-            binds=binding_in_force(kind_named(name), charter, Scope(), InForce(version=version)),
-            window_from=end - WINDOW,
-            window_to=end,
+        yield recorded(
+            name,
+            charter,
+            now,
+            command="pilothouse up",
+            version=version,
+            since=end - WINDOW,
+            until=end,
             n=len(pairs),
             good=len(pairs) - len(items),
-            items=tuple(items[:ITEMS_MAX]),
+            items=tuple(items),
             counts={"unclear": unclear},
-            source=Source(command="pilothouse up"),
-            recorded_at=now,
         )

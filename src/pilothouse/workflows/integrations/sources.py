@@ -11,9 +11,8 @@ from pilothouse.connectors.git_history import last_commit_at
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.models import KnowledgeSource
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.errors import CharterError
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.ground.in_force import charter_of
@@ -59,18 +58,15 @@ def _records(record: CharterInForce, now: datetime, command: str) -> Iterator[Ev
 
 def _record(charter: Charter, source: KnowledgeSource, folder: Path, now: datetime, command: str) -> Evidence:
     passed, said = _look(folder / (source.path or ""), known(source.max_age) or timedelta(0), now)
-    return Evidence(
-        kind="source.fresh",
-        agent=charter.agent,
-        binds=binding_in_force(kind_named("source.fresh"), charter, Scope(part=source.name), InForce()),
+    return recorded(
+        "source.fresh",
+        charter,
+        now,
+        command=command,
         scope=Scope(part=source.name),
-        window_from=now,
-        window_to=now,
         n=1,
         passed=passed,
         detail=f"{source.path} {said}.",
-        source=Source(command=command),
-        recorded_at=now,
     )
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import work_of
-from pilothouse.ports.lake import Lake, TaskFilter
+from pilothouse.ports.lake import Lake
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.ground.every_agent import for_every_agent
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.integrations.run_loops import measure_loops
 from pilothouse.workflows.integrations.silent_errors import measure_tool_errors
 
@@ -55,5 +55,4 @@ def tasks_with_tools(lake: Lake, agent: str, now: datetime) -> Sequence[Task]:
         agent: Agent id.
         now: The moment, aware UTC.
     """
-    wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
-    return [task for task in lake.window(wanted) if task.tool_calls]
+    return [task for task in tasks_between(lake, agent, now - WINDOW, now) if task.tool_calls]

@@ -13,6 +13,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.core.evidence.standing import answers_in_force
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -31,7 +32,6 @@ from pilothouse.workflows.labels.production_card import production_card
 from pilothouse.workflows.labels.routing_threshold import routing_evidence
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.review.label_rates import DECIDED
-from pilothouse.workflows.review.label_records import label_record
 from pilothouse.workflows.review.label_sampling import drawn_of
 from pilothouse.workflows.review.label_thinning import drawn_labels
 from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
@@ -41,6 +41,9 @@ __all__ = ["as_counts", "label_evidence", "record_label_evidence", "record_queue
 
 WINDOW_DEFAULT = timedelta(days=7)
 ITEMS_NAMED_MAX = 50
+REVIEW = "pilothouse review"
+"""The command behind what people said."""
+
 PROMISED = (ReviewSource.HELD, ReviewSource.FLAGGED, ReviewSource.DISPUTED)
 """Sources with a time that somebody counts on; labels are due in days, and their own rules watch them."""
 
@@ -120,7 +123,9 @@ def _quality_evidence(
     if not is_heard and isinstance(estimate, Estimate):
         estimate = _whatever_they_would_say(estimate, strata_with(False), strata_with(True), alike)
     scope = Scope(task_type=name)
-    record = partial(label_record, charter=charter, scope=scope, version=version, start=start, now=now)
+    record = partial(
+        recorded, charter=charter, now=now, command=REVIEW, scope=scope, version=version, since=start
+    )
     scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
     yield record("sampling", n=len(tasks), good=scored)
     metric = str(charter.task_types[name].metric)
@@ -262,17 +267,16 @@ def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iter
         for record in due
         if record.state is ItemState.EXPIRED or record.state.is_open or _was_late(record)
     ]
-    yield label_record(
+    yield recorded(
         "review.queue",
+        charter,
+        now,
+        command=REVIEW,
+        since=start,
         n=len(due),
         passed=not late,
         detail=f"{len(due) - len(late):,} of {len(due):,} held, flagged or disputed outputs were decided in time",
         items=_traces(late),
-        charter=charter,
-        scope=Scope(),
-        version=None,
-        start=start,
-        now=now,
     )
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TypedDict
+from functools import partial
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.recorded import Found, recorded
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.statistics.cheapest import NEVER, cheapest_confidence
 from pilothouse.core.statistics.results import NotEnoughEvidence
@@ -24,7 +25,6 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.gateway.routing_in_force import THRESHOLD, routed_types
 from pilothouse.workflows.labels.routing_audit import RoutingAudit, audit_routing
-from pilothouse.workflows.review.label_records import label_record
 from pilothouse.workflows.review.label_sampling import sampled_in
 from pilothouse.workflows.review.label_thinning import evenly_drawn
 from pilothouse.workflows.review.load import reviews_per_day
@@ -36,15 +36,6 @@ LABELS_FROM = timedelta(days=90)
 """Age of labels that a threshold is chosen from: a version's traffic changes, and fewer days give too few labels."""
 
 ITEMS_NAMED_MAX = 50
-
-
-class _Common(TypedDict):
-    """What the records of one task type share."""
-
-    charter: Charter
-    scope: Scope
-    version: str | None
-    now: datetime
 
 
 def routing_evidence(
@@ -75,10 +66,17 @@ def routing_evidence(
             continue
         version = max(own, key=lambda one: one.item.created_at).item.version
         audit = audit_routing(own, before, name, version, budget=budget / 100, task_types=names, now=now)
-        common: _Common = {"charter": charter, "scope": Scope(task_type=name), "version": version, "now": now}
+        say = partial(
+            recorded,
+            charter=charter,
+            now=now,
+            command="pilothouse review",
+            scope=Scope(task_type=name),
+            version=version,
+        )
         if audit.alone:
             start = min(one.item.created_at for one in audit.alone)
-            yield label_record("routing.audit", start=start, **common, **_audited(audit))
+            yield say("routing.audit", since=start, **_audited(audit))
         kept = evenly_drawn(
             [
                 one
@@ -95,15 +93,15 @@ def routing_evidence(
         )
         fields = _said(charter, name, guaranteed, kept) or _taken_away(audit, guaranteed)
         if fields is not None:
-            yield label_record(THRESHOLD, start=now - LABELS_FROM, **common, **fields)
+            yield say(THRESHOLD, since=now - LABELS_FROM, **fields)
 
 
 def _said(
     charter: Charter, name: str, guaranteed: Threshold | NotEnoughEvidence, kept: Sequence[ItemRecord]
-) -> dict[str, object] | None:
+) -> Found | None:
     """Return what the labels say of a threshold: the stricter of what is guaranteed and what is cheaper."""
     wrong = [one.item.trace_id for one in kept if one.state is not ItemState.ACCEPTED]
-    shared = {"n": len(kept), "items": tuple(wrong[:ITEMS_NAMED_MAX]), "counts": {"wrong": len(wrong)}}
+    shared: Found = {"n": len(kept), "items": tuple(wrong[:ITEMS_NAMED_MAX]), "counts": {"wrong": len(wrong)}}
     if isinstance(guaranteed, NotEnoughEvidence):
         if guaranteed.need is not None:
             return None
@@ -146,7 +144,7 @@ def _tasks_per_day(charter: Charter, name: str) -> float:
     return float(known(charter.target_volume.per_day) or 0) * float(share or 0)
 
 
-def _audited(audit: RoutingAudit) -> dict[str, object]:
+def _audited(audit: RoutingAudit) -> Found:
     detail = (
         f"{len(audit.wrong)} of {len(audit.alone)} audited answers that no person saw before were wrong; of {audit.evenly} tasks "
         f"that one chance would have drawn {len(audit.wrong_evenly)} were answered so"
@@ -163,7 +161,7 @@ def _audited(audit: RoutingAudit) -> dict[str, object]:
     }
 
 
-def _taken_away(audit: RoutingAudit, missing: Threshold | NotEnoughEvidence) -> dict[str, object] | None:
+def _taken_away(audit: RoutingAudit, missing: Threshold | NotEnoughEvidence) -> Found | None:
     """Return what ends a threshold that broke its budget while there are too few labels since for another one."""
     if audit.alarmed_on is None or not isinstance(missing, NotEnoughEvidence):
         return None

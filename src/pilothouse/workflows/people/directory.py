@@ -12,9 +12,8 @@ from pathlib import Path
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.errors import CharterError, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.ground.in_force import charter_of
@@ -181,16 +180,13 @@ def _is_active(charter: Charter, person: str, active: Mapping[str, bool]) -> boo
 
 
 def _entry(charter: Charter, owner: str, now: datetime, *, passed: bool) -> Evidence:
-    kind = kind_named("directory")
-    return Evidence(
-        kind=kind.name,
-        agent=charter.agent,
-        binds=binding_in_force(kind, charter, Scope(), InForce(), person=owner),
-        window_from=now,
-        window_to=now,
+    return recorded(
+        "directory",
+        charter,
+        now,
+        command="pilothouse people check",
+        person=owner,
         n=1,
         passed=passed,
         detail=f"{owner} is {'active' if passed else 'not active'} in the directory",
-        source=Source(command="pilothouse people check"),
-        recorded_at=now,
     )

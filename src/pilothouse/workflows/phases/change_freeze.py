@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.diff import compare_charters
 from pilothouse.core.dates import day
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.change_freeze import (
     FREEZE,
@@ -95,22 +96,21 @@ def measure_freeze(installation: Installation, agent: str, now: datetime) -> Fre
     Raises:
         UsageError: No charter is in force.
     """
-    charter_in_force(installation.ledger, agent)
+    charter = charter_in_force(installation.ledger, agent)
     since = now - LOOK_BACK
     steps = _with_versions(_charter_steps(installation, agent), _versions(installation, agent, now))
     recent = tuple(step for step in steps if step.at >= since - FREEZE)
     overlaps = find_overlaps(recent, since=since)
     freeze = freeze_after(recent)
-    evidence = Evidence(
-        kind="change.overlap",
-        agent=agent,
-        window_from=since,
-        window_to=now,
+    evidence = recorded(
+        "change.overlap",
+        charter,
+        now,
+        command=f"pilothouse integration freeze --agent {agent}",
+        since=since,
         n=max(1, len(recent)),
         passed=not overlaps,
         detail=_detail(recent, overlaps),
-        source=Source(command=f"pilothouse integration freeze --agent {agent}"),
-        recorded_at=now,
     )
     return FreezeState(
         agent=agent,

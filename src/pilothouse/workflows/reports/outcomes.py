@@ -16,9 +16,8 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.value import Outcome
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import UNKNOWN, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import UNKNOWN, Scope
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import PRODUCTION
 from pilothouse.core.statistics.effect import relative_change
@@ -296,18 +295,15 @@ def _write(
     detail: str,
     n: int = 1,
 ) -> None:
-    record = Evidence(
-        kind=kind,
-        agent=charter.agent,
-        binds=binding_in_force(kind_named(kind), charter, scope, InForce(version=None)),
+    record = recorded(
+        kind,
+        charter,
+        now,
+        command=f"pilothouse value show {charter.agent}",
         scope=scope,
-        window_from=now,
-        window_to=now,
         n=n,
         passed=passed,
         counts={UNKNOWN: 1} if passed is None else {},
         detail=detail,
-        source=Source(command=f"pilothouse value show {charter.agent}"),
-        recorded_at=now,
     )
     ledger.add_evidence([record])

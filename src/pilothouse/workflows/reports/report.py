@@ -11,18 +11,16 @@ from pathlib import Path
 from pilothouse.connectors.own_server import read_server
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import SIGNATURE_KINDS, kind_named
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.task import CostState
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import asked_signatures
 from pilothouse.core.verdict.stall import QUESTION_DAYS, Stall, judge_stall
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import StorageUnavailable, UsageError
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.compliance import CompliancePage, build_compliance
 from pilothouse.reports.executive import ExecutivePage, Facts, build_executive, stall_words
@@ -32,6 +30,7 @@ from pilothouse.reports.weekly import Week, WeeklyNote, build_weekly
 from pilothouse.workflows.ground.act_log import shown_acts
 from pilothouse.workflows.ground.in_force import newest_verdict
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.reports.value import show_value
 from pilothouse.workflows.verdict.assess import Assessment
 
@@ -134,23 +133,20 @@ def record_spending(installation: Installation, found: Assessment) -> Evidence |
     """
     charter, now = found.charter, found.verdict.as_of
     planned = (known(charter.budgets.production.lines) or {}).get("model")
-    wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(now - YEAR), to_ns=unix_ns(now))
-    tasks = installation.lake.window(wanted)
+    tasks = tasks_between(installation.lake, charter.agent, now - YEAR, now)
     unpriced = any(task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN} for task in tasks)
     if planned is None or is_open(planned) or not tasks or unpriced or known(charter.currency) != "USD":
         return None
     spent = math.fsum(float(task.cost_known_usd) for task in tasks)
-    record = Evidence(
-        kind=SPENT,
-        agent=charter.agent,
-        binds=binding_in_force(kind_named(SPENT), charter, Scope(), InForce()),
-        window_from=now - YEAR,
-        window_to=now,
+    record = recorded(
+        SPENT,
+        charter,
+        now,
+        command=f"pilothouse report executive {charter.agent}",
+        since=now - YEAR,
         n=len(tasks),
         passed=spent <= float(planned),
         detail=f"Model calls of a year cost USD {spent:,.2f}; planned for them are USD {float(planned):,.0f}.",
-        source=Source(command=f"pilothouse report executive {charter.agent}"),
-        recorded_at=now,
     )
     installation.ledger.add_evidence([record])
     return record

@@ -32,6 +32,7 @@ from pilothouse.reports.view_models import ActionOffer, Page
 from pilothouse.workflows.controls.stops import controls_of
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.traces.reconcile import gap_alerts
 from pilothouse.workflows.verdict.assess import Assessment
@@ -52,7 +53,7 @@ P = TypeVar("P", bound=Page)
 
 def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraffic:
     start = now - WINDOW
-    tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(now)))
+    tasks = tasks_between(installation.lake, agent, start, now)
     outcomes = installation.ledger.outcomes(agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
     return AgentTraffic(
         tasks=tasks,

@@ -12,16 +12,15 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 from pilothouse.core.evidence.task_measures import PRICED_CURRENCY
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.rules import unknown_part
 from pilothouse.core.verdict.value import DAYS_A_MONTH, Measured, ThreeNumbers, TypeVolume, three_numbers
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.value import SealShown, ValuePage, build_value
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.reports.outcomes import read_seals
 from pilothouse.workflows.verdict.assess import Assessment
 
@@ -51,8 +50,7 @@ def count_numbers(installation: Installation, found: Assessment) -> ThreeNumbers
         found: The assessment.
     """
     agent, now = found.charter.agent, found.verdict.as_of
-    wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
-    measured = _measure(found, installation.lake.window(wanted))
+    measured = _measure(found, tasks_between(installation.lake, agent, now - WINDOW, now))
     return three_numbers(found.charter, measured, plan_steps(found.verdict, found.charter))
 
 

@@ -12,11 +12,9 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import ItemState, ReviewSource
-from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.core.statistics.allocation import allocate_labels
 from pilothouse.core.statistics.quality import Stratum
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
@@ -34,7 +32,6 @@ __all__ = [
     "labels_per_day",
     "rates_fixed",
     "rates_of_day",
-    "tasks_between",
 ]
 
 RATES = "review.sampling"
@@ -134,18 +131,6 @@ def labels_per_day(charter: Charter, name: str, judged: float) -> int:
     sampling = charter.task_types[name].sampling
     least, window = known(sampling.min_per_window), known(sampling.window) or WINDOW
     return round(judged if least is None else min(least / (window / timedelta(days=1)), judged))
-
-
-def tasks_between(installation: Installation, agent: str, start: datetime, end: datetime) -> Sequence[Task]:
-    """Return the tasks of an agent in a half-open window.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent id.
-        start: Aware UTC, inclusive.
-        end: Aware UTC, exclusive.
-    """
-    return installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(end)))
 
 
 def _allocate(

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.errors import Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import Ledger
 
@@ -77,17 +78,15 @@ def hold_review(
             remedy=f"`pilothouse minutes {kind} --text 'Quality of all types held; decided to …'`",
             subject=kind,
         )
-    record = Evidence(
-        kind="review.held",
-        agent=charter.agent,
+    record = recorded(
+        "review.held",
+        charter,
+        now,
+        command="pilothouse minutes",
         scope=Scope(part=kind),
-        window_from=now,
-        window_to=now,
         n=1,
         passed=True,
         detail=f"{person}: {text}",
-        source=Source(command="pilothouse minutes"),
-        recorded_at=now,
     )
     ledger.add_evidence([record])
     return record

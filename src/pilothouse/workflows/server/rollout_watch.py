@@ -9,17 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import day
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, Task
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.phases import fold_phase, overdue_since
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stall import StallLevel
 from pilothouse.errors import CharterError
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.executive import stall_words
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.ground.phase_log import phase_events
 from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent
 from pilothouse.workflows.reports.report import read_stall
@@ -59,8 +58,7 @@ def watch_rollout(room: ControlRoom, now: datetime) -> int:
 
 def _firings(room: ControlRoom, record: CharterInForce, now: datetime) -> Iterator[Firing]:
     charter = charter_of(record)
-    wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(now - LOOK_BACK), to_ns=unix_ns(now))
-    tasks = room.installation.lake.window(wanted)
+    tasks = tasks_between(room.installation.lake, charter.agent, now - LOOK_BACK, now)
     failing = untyped_failures(charter, tasks, now)
     if failing is not None:
         yield failing

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import LimitExceeded, PilothouseError
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.ground.one_reading import OneReading
 from pilothouse.workflows.verdict.assess import Assessment, assess
 
@@ -141,9 +140,7 @@ class KeptPages:
         # All of them read the same weeks: once, in a lake that is let go with this round.
         place = replace(self._installation, lake=OneReading(self._installation.lake))
         with suppress(LimitExceeded):  # then each reads what it needs, and says what is too long
-            place.lake.window(
-                TaskFilter(agent=record.agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
-            )
+            tasks_between(place.lake, record.agent, now - WINDOW, now)
         fresh, shown = self._made(place, record, now), self._kept.get(key)
         if fresh.life == MINUTE:
             return False

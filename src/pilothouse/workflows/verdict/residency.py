@@ -7,21 +7,18 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import ITEMS_MAX, UNKNOWN, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import UNKNOWN, Evidence, Scope
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.context import Framework, control_map
 from pilothouse.workflows.ground.every_agent import for_every_agent
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.verdict.assess import assess
 
 __all__ = [
@@ -122,8 +119,7 @@ def measure_residency(
         verdict: Its verdict at the moment.
         now: The moment, aware UTC.
     """
-    start_ns, end_ns = unix_ns(now - WINDOW), unix_ns(now)
-    tasks = installation.lake.window(TaskFilter(agent=charter.agent, from_ns=start_ns, to_ns=end_ns))
+    tasks = tasks_between(installation.lake, charter.agent, now - WINDOW, now)
     said = known(charter.residency.regions)
     regions = None if said is None or any(is_open(one) for one in said) else tuple(str(one) for one in said)
     contacts = _contacts(charter, tasks, regions)
@@ -254,12 +250,6 @@ def _missing(framework: Framework, by_id: Mapping[str, Status]) -> Iterator[str]
             yield f"{control.id} ({', '.join(wanting)})"
 
 
-def _bound(kind: str, charter: Charter, scope: Scope) -> dict[str, Any]:
-    source = Source(command=f"pilothouse report residency {charter.agent}")
-    binds = binding_in_force(kind_named(kind), charter, scope, InForce())
-    return {"kind": kind, "agent": charter.agent, "binds": binds, "scope": scope, "source": source}
-
-
 def _regions_record(
     charter: Charter,
     now: datetime,
@@ -274,16 +264,17 @@ def _regions_record(
     if not calls or regions is None or (not outside and any(one.is_open for one in contacts)):
         return
     places = {one.place for one in outside}
-    yield Evidence(
-        window_from=now - WINDOW,
-        window_to=now,
+    yield recorded(
+        "regions_observed",
+        charter,
+        now,
+        command=f"pilothouse report residency {charter.agent}",
+        since=now - WINDOW,
         n=calls,
         good=calls - sum(one.calls for one in outside),
         detail="; ".join(f"{one.place} in {one.region}" for one in outside[:5])
         or f"all in {', '.join(regions)}",
-        items=tuple(task.trace_id for task in tasks if places & {*task.hosts, *task.models})[:ITEMS_MAX],
-        recorded_at=now,
-        **_bound("regions_observed", charter, Scope()),
+        items=tuple(task.trace_id for task in tasks if places & {*task.hosts, *task.models}),
     )
 
 
@@ -295,14 +286,15 @@ def _control_records(
         # What nobody has shown is no evidence, neither for nor against; it ends what was said before.
         if not one.controls or (is_lacking and one.regulation not in on_record):
             continue
-        yield Evidence(
-            window_from=now,
-            window_to=now,
+        yield recorded(
+            "control",
+            charter,
+            now,
+            command=f"pilothouse report residency {charter.agent}",
+            scope=Scope(part=one.regulation),
             n=one.controls,
             passed=None if is_lacking else not one.missing,
             counts={UNKNOWN: len(one.missing)} if is_lacking else {},
             detail=f"{one.controls - len(one.missing)} of {one.controls} controls of {one.regulation} have evidence that "
             f"holds{'; not ' + ', '.join(one.missing[:5]) if one.missing else ''}",
-            recorded_at=now,
-            **_bound("control", charter, Scope(part=one.regulation)),
         )

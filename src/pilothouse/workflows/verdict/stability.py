@@ -11,7 +11,8 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.diff import Effect, compare_charters
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.core.evidence.work import PRODUCTION
@@ -132,15 +133,15 @@ def clock_evidence(ledger: Ledger, charter: Charter, now: datetime) -> Evidence 
     if clock is None or not clock.stable_days:
         return None
     end = midnight(clock.strip[-1].day + timedelta(days=1))
-    return Evidence(
-        kind="stability.clock",
-        agent=charter.agent,
-        window_from=midnight(clock.strip[0].day),
-        window_to=min(end, now),
+    return recorded(
+        "stability.clock",
+        charter,
+        now,
+        command=f"pilothouse phase status {charter.agent}",
+        since=midnight(clock.strip[0].day),
+        until=min(end, now),
         n=clock.stable_days,
         detail=f"Day {clock.stable_days} of {clock.target_days}.",
-        source=Source(command=f"pilothouse phase status {charter.agent}"),
-        recorded_at=now,
     )
 
 

@@ -6,13 +6,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Unpack
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.dates import calendar_day
-from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.evidence import WARNINGS, Evidence, Scope
+from pilothouse.core.evidence.recorded import Found, recorded
+from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.verdict.numbers import apart, days_long, percentage
 from pilothouse.errors import Conflict
@@ -22,16 +26,54 @@ from pilothouse.workflows.ground.phase_log import phase_at
 from pilothouse.workflows.review.label_rates import BURST
 from pilothouse.workflows.watch.context import CONTEXT
 from pilothouse.workflows.watch.further_cost import FurtherCost
-from pilothouse.workflows.watch.record import WINDOW, RecordWriter
 from pilothouse.workflows.watch.room import WatchRoom
 from pilothouse.workflows.watch.rules import TRAFFIC
 from pilothouse.workflows.watch.status import read_lately, watch_status
 
 __all__ = ["record_watch_evidence", "watch_evidence"]
 
+WINDOW = timedelta(days=7)
+
 EVIDENCE, COST, CHARTER = "evidence", "cost_per_task", "charter"
 DAYS_OF_VERSION_MIN = 3
 """Counted days that a version must have served before the drop detector speaks for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordWriter:
+    """Makes records of one agent at one moment, over the last seven days of what was counted.
+
+    Attributes:
+        charter: The charter in force.
+        now: The moment, aware UTC.
+    """
+
+    charter: Charter
+    now: datetime
+
+    def record(
+        self,
+        kind: str,
+        end: date,
+        *,
+        scope: Scope | None = None,
+        version: str | None = None,
+        since: date | None = None,
+        **found: Unpack[Found],
+    ) -> Evidence:
+        """Return what was found up to the end of a day, of the last seven or since another one."""
+        until = min(midnight(end + timedelta(days=1)), self.now)
+        return recorded(
+            kind,
+            self.charter,
+            self.now,
+            command="pilothouse watch tick",
+            scope=scope,
+            version=version,
+            since=until - WINDOW if since is None else midnight(since),
+            until=until,
+            **found,
+        )
 
 
 def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
@@ -80,7 +122,7 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
         charter: The charter in force.
         now: The moment, aware UTC.
     """
-    write = RecordWriter(charter, now)
+    write = RecordWriter(charter=charter, now=now)
     lately = read_lately(watch.room.watch, charter.agent, now.date())
     status = watch_status(watch.room.watch, charter, now.date(), readings=lately)
     since = (now - 2 * WINDOW).date()
@@ -92,9 +134,9 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
     for row in status.detectors:
         if _is_armed_cost(row) and row.counted_to is not None:
             detail = f"armed on {row.n:,} windows, at most {row.false_alarms_per_year:.2g} alerts a year: {row.note}"
-            yield write.fact("cost.monitor", True, detail, n=max(row.n, 1), end=row.counted_to)
+            yield write.record("cost.monitor", row.counted_to, n=max(row.n, 1), passed=True, detail=detail)
     yield from _further_costs(write, status.further)
-    yield from _drift(watch, write, readings, now)
+    yield from _drift(watch, write, readings)
 
 
 def _drops(
@@ -122,12 +164,12 @@ def _drops(
         words = f"no alarm; quality {share} over 28 counted days, its line is {line}"
         if not passed:
             words = f"alarm on {row.alarmed}; quality {share} over 28 counted days, its line is {line}. {row.note}"
-        yield write.fact(
+        yield write.record(
             "quality_drop",
-            passed,
-            words.strip(),
+            row.counted_to,
             n=max(row.n, 1),
-            end=row.counted_to,
+            passed=passed,
+            detail=words.strip(),
             scope=Scope(task_type=row.task_type),
             version=version,
         )
@@ -163,12 +205,12 @@ def _delays(
         if slow.metric == COST:
             fall = f"a lasting rise is noticed {said}: {slow.note}"
         detail = f"rule {rule.id}: {fall}; promised within {promised:g} days"
-        yield write.fact(
+        yield write.record(
             "alert.delay",
-            passed,
-            detail,
+            slow.counted_to or now.date(),
             n=max(slow.n, 1),
-            end=slow.counted_to or now.date(),
+            passed=passed,
+            detail=detail,
             scope=Scope(part=rule.id),
         )
 
@@ -207,7 +249,8 @@ def _week(
         documents = [json.loads(one.document) for one in counted]
         minutes, served = (sum(one[key] for one in documents) for key in ("minutes", "served"))
         if minutes:
-            yield write.rate("uptime", minutes, served, end, since=min(one.day for one in counted))
+            first = min(one.day for one in counted)
+            yield write.record("uptime", end, since=first, n=minutes, good=served)
     for name in charter.task_types:
         own = [one for one in readings if one.detector == "override" and one.task_type == name]
         if not own:
@@ -221,7 +264,8 @@ def _week(
         ]
         n, good = sum(one["n"] for one in week), sum(one["good"] for one in week)
         if n:
-            yield write.rate("override", n, good, end, scope=Scope(task_type=name), version=version)
+            where = Scope(task_type=name)
+            yield write.record("override", end, scope=where, version=version, n=n, good=good)
 
 
 def _served_by(traffic: Sequence[WatchReading]) -> tuple[str | None, set[date] | None]:
@@ -243,20 +287,22 @@ def _served_by(traffic: Sequence[WatchReading]) -> tuple[str | None, set[date] |
 def _further_costs(write: RecordWriter, further: Sequence[FurtherCost]) -> Iterator[Evidence]:
     """What a finished task cost beside its model calls, where the charter counts it."""
     for one in further:
-        yield write.amount(
+        low, high = one.money.low, one.money.low if one.money.high is None else one.money.high
+        yield write.record(
             "cost.further",
-            one.money,
-            one.basis,
-            n=one.tasks,
-            end=one.until,
+            one.until,
             scope=Scope(task_type=one.task_type),
+            n=one.tasks,
+            value=(low + high) / 2,
+            low=low,
+            high=high,
+            method="ranges of the charter, end with end",
+            detail=one.basis,
             counts=dict.fromkeys(one.parts, 1),
         )
 
 
-def _drift(
-    watch: WatchRoom, write: RecordWriter, readings: Sequence[WatchReading], now: datetime
-) -> Iterator[Evidence]:
+def _drift(watch: WatchRoom, write: RecordWriter, readings: Sequence[WatchReading]) -> Iterator[Evidence]:
     """Whether the weekly tests ran, and whether an alarm led to labels."""
     looks = [one for one in readings if one.detector == "drift"]
     if not looks:
@@ -273,13 +319,12 @@ def _drift(
     said = f"the week to {calendar_day(newest.day)}: {document['detail']}"
     if document["changed"]:
         said += "; labels were bought" if answered else "; no labels were bought for it"
-    del now
     # Drift is a reason to label and never a breach; an alarm that nobody labels for is a warning.
-    yield write.fact(
+    yield write.record(
         "drift.looked",
-        True,
-        said,
+        newest.day,
         n=max(int(str(document["n"])), 1),
-        end=newest.day,
-        warnings=int(not answered),
+        passed=True,
+        detail=said,
+        counts={} if answered else {WARNINGS: 1},
     )

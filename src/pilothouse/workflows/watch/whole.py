@@ -16,8 +16,8 @@ from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.ground.every_agent import Faults
+from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.incidents.alerts import rule_for
-from pilothouse.workflows.review.label_rates import tasks_between
 from pilothouse.workflows.watch.cost import CostRise, cost_document, look_at_cost
 from pilothouse.workflows.watch.days import TASKS_AHEAD_MAX
 from pilothouse.workflows.watch.drift import WeekSample, drift_traces, look_at_drift
@@ -88,7 +88,7 @@ def _cost(
 def _dearest(watch: WatchRoom, charter: Charter, rise: CostRise) -> list[str]:
     """Traces of the tasks that cost most in the days of an alert, the dearest first."""
     start, end = midnight(rise.begins), midnight(rise.until + timedelta(days=1))
-    tasks = tasks_between(watch.room.installation, charter.agent, start, end)
+    tasks = tasks_between(watch.room.installation.lake, charter.agent, start, end)
     costs = [
         (one.cost_usd, one.trace_id)
         for one in tasks
@@ -149,7 +149,7 @@ def _week(watch: WatchRoom, charter: Charter, first: date) -> WeekSample:
     sample, begin = WeekSample(), midnight(first)
     for number in range(parts):
         start, end = begin + WEEK * number / parts, begin + WEEK * (number + 1) / parts
-        sample.add(tasks_between(watch.room.installation, charter.agent, start, end))
+        sample.add(tasks_between(watch.room.installation.lake, charter.agent, start, end))
     return sample
 
 

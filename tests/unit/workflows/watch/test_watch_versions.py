@@ -11,8 +11,7 @@ import pytest
 
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.ground.check import load_charter
-from pilothouse.workflows.watch.evidence import _week
-from pilothouse.workflows.watch.record import RecordWriter
+from pilothouse.workflows.watch.evidence import RecordWriter, _week
 
 CHARTER = Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -42,7 +41,7 @@ def overrides(versions, good=100):
         if version:
             readings.append(reading(day, "override", {"n": 100, "good": good if version == "a" else 80}))
     charter = load_charter(CHARTER, today=NOW.date())
-    found = _week(RecordWriter(charter, NOW), charter, sorted(readings, key=lambda one: one.day))
+    found = _week(RecordWriter(charter=charter, now=NOW), charter, sorted(readings, key=lambda one: one.day))
     return next(((one.n, one.good, one.binds.version) for one in found if one.kind == "override"), None)
 
 
@@ -72,7 +71,7 @@ def uptimes(days_without, *, in_phase):
         readings.append(reading((NOW - timedelta(days=back)).date(), "traffic", traffic))
     charter = load_charter(CHARTER, today=NOW.date())
     phase = readings[len(readings) - in_phase :] if in_phase else ()
-    found = _week(RecordWriter(charter, NOW), charter, readings, phase)
+    found = _week(RecordWriter(charter=charter, now=NOW), charter, readings, phase)
     (record,) = [one for one in found if one.kind == "uptime"]
     return record
 
