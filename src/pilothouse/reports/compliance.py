@@ -80,13 +80,7 @@ class CompliancePage(Page):
 
 
 def build_compliance(charter: Charter, verdict: AgentVerdict, now: datetime) -> CompliancePage:
-    """Return the compliance map of an agent.
-
-    Args:
-        charter: The charter in force.
-        verdict: Its verdict at the moment.
-        now: The moment, aware UTC.
-    """
+    """Return the compliance map of an agent."""
     named = tuple(str(one).lower() for one in known(charter.regulations) or () if not is_open(one))
     by_id = {one.requirement: one for one in verdict.requirements}
     found = control_map()

@@ -108,11 +108,7 @@ def asked_section(head: DomainHead, charter: Charter, agent: str) -> Section:
 
 
 def shown_names(charter: Charter) -> dict[str, str]:
-    """Return the names of a charter's people by id, as a table shows them: hidden characters visible, unbroken.
-
-    Args:
-        charter: The charter.
-    """
+    """Return the names of a charter's people by id, as a table shows them: hidden characters visible, unbroken."""
     return {
         person: shown_text(known(entry.name) or person).replace(" ", "\u00a0")
         for person, entry in charter.people.items()

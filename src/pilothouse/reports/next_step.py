@@ -16,12 +16,7 @@ __all__ = ["next_step", "settle"]
 
 
 def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
-    """Return the step that settles what decides the verdict; None when everything holds.
-
-    Args:
-        verdict: The verdict.
-        charter: The charter it judges.
-    """
+    """Return the step that settles what decides the verdict; None when everything holds."""
     steps = plan_steps(verdict, charter).steps
     if verdict.status is Status.HOLDS or not steps:
         return None

@@ -23,9 +23,6 @@ def render_pdf(page: Page) -> bytes:
     The text goes in as data and the compiler sees an empty folder and its own fonts only: no name in a charter can
     be a program, and no font of a machine can change the bytes.
 
-    Args:
-        page: The view model.
-
     Raises:
         UsageError: The extra `pdf` is not installed.
     """

@@ -19,13 +19,7 @@ __all__ = ["denied_section", "permissions_section"]
 
 
 def permissions_section(charter: Charter, facts: ControlFacts, now: datetime) -> Section:
-    """Return what each tool may be used for, whether its examples hold, and its use.
-
-    Args:
-        charter: The charter in force.
-        facts: What is on record.
-        now: The moment, aware UTC.
-    """
+    """Return what each tool may be used for, whether its examples hold, and its use."""
     tools = known(charter.tools) or {}
     span = "in 30 days" if facts.used_since is None else f"since {moment(facts.used_since, now).absolute}"
     return Section(
@@ -73,13 +67,7 @@ def _permission(name: str, tool: Tool, facts: ControlFacts, now: datetime) -> Ro
 
 
 def denied_section(facts: ControlFacts, agent: str, now: datetime) -> Section:
-    """Return the newest calls that were not made.
-
-    Args:
-        facts: What is on record.
-        agent: Agent id.
-        now: The moment, aware UTC.
-    """
+    """Return the newest calls that were not made."""
     return Section(
         anchor="denied",
         title="Denied calls",

@@ -190,9 +190,6 @@ def why_told(item: ReviewItem) -> str:
 
     For some seconds an answer can be taken back and given anew, and whoever measures a judge must not know its verdict. The
     chance of the draw would tell it too.
-
-    Args:
-        item: The item.
     """
     if item.why.startswith(_TELLS_VERDICT):
         return "drawn from tasks that the judge scored"

@@ -51,11 +51,7 @@ class ClockShown(Frozen):
 
 
 def clock_shown(clock: StabilityClock) -> ClockShown:
-    """Return the clock as the page shows it.
-
-    Args:
-        clock: The clock.
-    """
+    """Return the clock as the page shows it."""
     return ClockShown(
         days=clock.stable_days,
         target=clock.target_days,

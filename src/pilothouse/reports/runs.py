@@ -33,11 +33,7 @@ _STATES: Mapping[RunState, Status] = {
 
 
 def replay_mark(run: RunSummary) -> StatusMark:
-    """Return how much of a run can be played again.
-
-    Args:
-        run: The run.
-    """
+    """Return how much of a run can be played again."""
     status, word = _REPLAY[run.replayable]
     return mark_of(status, word=word)
 

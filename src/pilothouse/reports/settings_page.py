@@ -58,12 +58,7 @@ class SettingsFacts:
 
 
 def build_settings(facts: SettingsFacts, now: datetime) -> SectionsPage:
-    """Build the page.
-
-    Args:
-        facts: What is set.
-        now: The moment, aware UTC.
-    """
+    """Build the page."""
     silent = [one for one in facts.people if not one.ways]
     live = [one for one in facts.keys if _is_live(one, now)]
     plain = (

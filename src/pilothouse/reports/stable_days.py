@@ -32,9 +32,5 @@ def clock_words(clock: StabilityClock | None) -> str:
 
 
 def clock_strip(clock: StabilityClock) -> Strip:
-    """Return the last days of the clock as a picture.
-
-    Args:
-        clock: The clock.
-    """
+    """Return the last days of the clock as a picture."""
     return strip([STATE_WORDS[cell.state] for cell in clock.strip], "Days of the stability clock")

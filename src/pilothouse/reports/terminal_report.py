@@ -16,12 +16,7 @@ __all__ = ["render_compliance", "render_executive"]
 
 
 def render_executive(page: ExecutivePage, console: Console) -> None:
-    """Print the sheet for whoever decides, without the survey.
-
-    Args:
-        page: The view model.
-        console: Where it goes.
-    """
+    """Print the sheet for whoever decides, without the survey."""
     console.print(head(page, console, f"{page.word} · {page.phase} · {page.lapse}"))
     domains = _table()
     for one in page.domains:
@@ -50,12 +45,7 @@ def render_executive(page: ExecutivePage, console: Console) -> None:
 
 
 def render_compliance(page: CompliancePage, console: Console) -> None:
-    """Print which controls this agent's evidence speaks to; frameworks the charter does not name are left out.
-
-    Args:
-        page: The view model.
-        console: Where it goes.
-    """
+    """Print which controls this agent's evidence speaks to; frameworks the charter does not name are left out."""
     console.print(head(page, console, ""))
     declared = [one for one in page.frameworks if one.is_declared]
     for framework in declared or page.frameworks:

@@ -22,12 +22,7 @@ _CELLS_ASCII = {"counted": "#", "paused": ".", "reset": "x"}
 
 
 def render_rollout(page: RolloutPage, console: Console) -> None:
-    """Print where an agent is on its way, what the next phase asks for, and the clock of stable days.
-
-    Args:
-        page: The view model.
-        console: Where it goes.
-    """
+    """Print where an agent is on its way, what the next phase asks for, and the clock of stable days."""
     here = next(phase for phase in page.phases if phase.is_current)
     since = f" since {page.since.absolute}" if page.since else ""
     console.print(head(page, console, f"{here.name}{since} · {here.scope}"))

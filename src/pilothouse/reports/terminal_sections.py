@@ -15,12 +15,7 @@ __all__ = ["render_sections"]
 
 
 def render_sections(page: SectionsPage, console: Console) -> None:
-    """Print a page of sections.
-
-    Args:
-        page: The view model.
-        console: Where it goes.
-    """
+    """Print a page of sections."""
     console.print(head(page, console, page.heading if page.agent else ""))
     for section in page.sections:
         title = Text(plain_text(section.title, console), style="bold")

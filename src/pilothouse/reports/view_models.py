@@ -303,11 +303,7 @@ class Page(Frozen):
 
 
 def page_json(page: Page) -> str:
-    """Return a page as JSON text of one line, its digest first.
-
-    Args:
-        page: Any page.
-    """
+    """Return a page as JSON text of one line, its digest first."""
     text = page.model_dump_json()
     return f'{{"digest":"{page.digest}",{text[1:]}'
 

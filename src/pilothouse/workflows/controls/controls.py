@@ -134,12 +134,7 @@ def resume_agent(
 
 
 def versions_that_held(installation: Installation, agent: str) -> tuple[str, ...]:
-    """Return the versions that one may go back to, the latest release verdict first.
-
-    Args:
-        installation: Opened parts.
-        agent: Agent id.
-    """
+    """Return the versions that one may go back to, the latest release verdict first."""
     return _passed(installation, agent)[:VERSIONS_KEPT_MAX]
 
 

@@ -115,11 +115,6 @@ def prove_policies(charter: Charter) -> PolicyTest:
 def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck:
     """Check the permissions of an agent and write what was found as evidence.
 
-    Args:
-        room: Installation with its audit log.
-        agent: Agent with a charter in force.
-        now: The present moment, aware UTC.
-
     Raises:
         UnknownName: No charter of this agent is in force.
     """
@@ -130,11 +125,6 @@ def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck
 
 def look_at_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck:
     """Return what `check_policies` would find, and write nothing: who only asks changes no verdict.
-
-    Args:
-        room: Installation with its audit log.
-        agent: Agent with a charter in force.
-        now: The present moment, aware UTC.
 
     Raises:
         UnknownName: No charter of this agent is in force.

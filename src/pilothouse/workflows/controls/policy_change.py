@@ -121,12 +121,7 @@ def note_widening(
 
 
 def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
-    """Return the change that waits under a charter in force; None when everything of it holds.
-
-    Args:
-        ledger: Where charters and decisions stand.
-        record: The charter in force.
-    """
+    """Return the change that waits under a charter in force; None when everything of it holds."""
     noted = ledger.decisions(record.agent, kind=WAITS, limit=NOTES_READ_MAX)
     note, said = next(
         ((one, said) for one in noted if _is_about(said := json.loads(one.document), record)), (None, None)
@@ -203,13 +198,7 @@ def agree_to_widening(ledger: Ledger, agent: str, person: str, now: datetime) ->
 
 
 def effective_charter(ledger: Ledger, record: CharterInForce, charter: Charter) -> Charter:
-    """Return a charter with the tools that are in force: what waits is as it was before.
-
-    Args:
-        ledger: Where charters and decisions stand.
-        record: The charter in force.
-        charter: The same, read.
-    """
+    """Return a charter with the tools that are in force: what waits is as it was before."""
     waiting = waiting_widening(ledger, record)
     if waiting is None:
         return charter

@@ -22,13 +22,7 @@ TEXT_BYTES_MAX = 4 * 1024
 
 
 def case_book(queue: ReviewQueue, charter: Charter, now: datetime) -> str:
-    """Return the case book: by task type, what was asked, what the agent said, what is right, and why.
-
-    Args:
-        queue: Items and answers.
-        charter: The charter in force.
-        now: The moment.
-    """
+    """Return the case book: by task type, what was asked, what the agent said, what is right, and why."""
     corrected = [one for one in trusted_labels(queue, charter, now) if one.is_correction]
     corrected.sort(key=lambda one: one.label.at, reverse=True)
     chapters: dict[str, list[Trusted]] = defaultdict(list)

@@ -117,20 +117,13 @@ def _lift(records: Sequence[Evidence]) -> tuple[float, float, float] | None:
 
 
 def corrections_of_note(week: CorrectionsWeek) -> str:
-    """Return what the note to the owner says of the week; empty for one in which nothing was corrected or measured.
-
-    Args:
-        week: Its facts.
-    """
+    """Return what the note to the owner says of the week; empty for one in which nothing was corrected or measured."""
     nothing = CorrectionsWeek(corrections=0, cases=0, examples=0, caught=0, lift=None)
     return "" if week == nothing else corrections_in_words(week)
 
 
 def corrections_in_words(week: CorrectionsWeek) -> str:
     """Return the week as a few sentences.
-
-    Args:
-        week: Its facts.
 
     Example:
         >>> corrections_in_words(CorrectionsWeek(corrections=31, cases=4, examples=9, caught=2, lift=(0.06, 0.01, 0.11)))

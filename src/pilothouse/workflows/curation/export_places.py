@@ -37,11 +37,7 @@ def note_begun(ledger: Ledger, agent: str, folder: Path, now: datetime) -> None:
 
 
 def begun_exports(ledger: Ledger) -> Iterator[Path]:
-    """Yield where exports of all agents were begun, each place once.
-
-    Args:
-        ledger: Where that is kept.
-    """
+    """Yield where exports of all agents were begun, each place once."""
     seen: set[str] = set()
     for record in ledger.charters():
         for decision in every_decision(ledger, record.agent, kind=BEGUN):
@@ -52,9 +48,5 @@ def begun_exports(ledger: Ledger) -> Iterator[Path]:
 
 
 def drop_unfinished_exports(ledger: Ledger) -> tuple[Path, ...]:
-    """Take away the rows of exports whose process was killed, and return where they would have stood.
-
-    Args:
-        ledger: Where the places are kept.
-    """
+    """Take away the rows of exports whose process was killed, and return where they would have stood."""
     return tuple(folder for folder in begun_exports(ledger) if drop_unfinished(folder))

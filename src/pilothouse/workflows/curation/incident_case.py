@@ -22,9 +22,6 @@ __all__ = ["is_case", "labelled_dataset", "make_incident_case"]
 def labelled_dataset(record: CharterInForce) -> Path:
     """Return the folder of the labelled cases that a charter names.
 
-    Args:
-        record: The charter in force.
-
     Raises:
         UsageError: It names none yet.
     """

@@ -31,10 +31,6 @@ VIA = "drill"
 def dataset_of_corrections(room: ControlRoom, charter: Charter) -> Path:
     """Return the folder of the charter's labelled dataset, where cases of corrections belong.
 
-    Args:
-        room: Opened parts.
-        charter: The charter in force.
-
     Raises:
         UsageError: The charter leaves it open.
     """

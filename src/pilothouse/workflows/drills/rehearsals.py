@@ -39,13 +39,7 @@ GATE_MAX_AGE = timedelta(days=180)
 
 
 def drill_model_upgrade(room: ControlRoom, agent: str, *, now: datetime) -> DrillResult:
-    """Rehearse the way of a model update: the gate has decided on a candidate, and a shadow is taken back within 2 s.
-
-    Args:
-        room: Opened parts.
-        agent: Agent id.
-        now: The moment, aware UTC.
-    """
+    """Rehearse the way of a model update: the gate has decided on a candidate, and a shadow is taken back within 2 s."""
     charter = charter_in_force(room.installation.ledger, agent)
     gates = room.installation.ledger.evidence(agent, since=now - GATE_MAX_AGE, kinds=["release.verdict"])
     shadow = f"{agent}~drill"
@@ -128,13 +122,7 @@ def drill_game_day(
 
 
 def drill_drift(room: ControlRoom, agent: str, *, now: datetime) -> DrillResult:
-    """Let a shadow's inputs change and see whether the weekly tests notice; nobody is paged, for drift buys labels.
-
-    Args:
-        room: Opened parts.
-        agent: Agent id.
-        now: The moment, aware UTC.
-    """
+    """Let a shadow's inputs change and see whether the weekly tests notice; nobody is paged, for drift buys labels."""
     charter = charter_in_force(room.installation.ledger, agent)
     before, _ = shadow_traffic(charter, Fault(metric="drift"), now)
     plain = [

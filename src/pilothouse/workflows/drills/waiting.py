@@ -114,12 +114,7 @@ def rehearsed(room: ControlRoom, firing: Firing, now: datetime) -> Iterator[Aler
 
 
 def close_rehearsal(room: ControlRoom, incident: Incident) -> None:
-    """End the incident of a drill, unless people have: nobody is called any more, and nothing waits for ever.
-
-    Args:
-        room: Opened parts.
-        incident: The incident.
-    """
+    """End the incident of a drill, unless people have: nobody is called any more, and nothing waits for ever."""
     for _ in range(CLOSE_ATTEMPTS_MAX):
         found = room.incidents.incident(incident.number) or incident
         if not found.is_active:

@@ -283,11 +283,7 @@ def is_fit(card: JudgeCard) -> bool:
 
 
 def card_words(card: JudgeCard) -> str:
-    """Say what a card shows.
-
-    Args:
-        card: The card.
-    """
+    """Say what a card shows."""
     return (
         f"finds at least {percentage(card.sp_lower, decimals=0)} of bad answers and passes at least {percentage(card.se_lower, decimals=0)} of good ones "
         f"(95 %, {card.n} labels)"
@@ -295,11 +291,7 @@ def card_words(card: JudgeCard) -> str:
 
 
 def _saving_words(card: JudgeCard) -> str:
-    """Say how many labels show quality to `HALF_WIDTH` with this judge, and how many without any.
-
-    Args:
-        card: The card.
-    """
+    """Say how many labels show quality to `HALF_WIDTH` with this judge, and how many without any."""
     theta = min(max(card.quality.value, QUALITY_RANGE[0]), QUALITY_RANGE[1])
     judged = labels_needed(theta, card.se.value, card.sp.value, HALF_WIDTH)
     alone = labels_needed(theta, 0.5, 0.5, HALF_WIDTH)

@@ -65,13 +65,7 @@ class NamedSets:
 
 
 def named_sets(ledger: Ledger, agent: str, dataset: Dataset) -> NamedSets:
-    """Return what a dataset is to the charter of an agent.
-
-    Args:
-        ledger: Charters.
-        agent: Agent id.
-        dataset: The dataset.
-    """
+    """Return what a dataset is to the charter of an agent."""
     record = ledger.charter(agent)
     if record is None:
         return NamedSets()

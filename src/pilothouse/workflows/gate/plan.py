@@ -58,11 +58,7 @@ class GatePlan:
 
 
 def make_plan(run: GateRun) -> GatePlan:
-    """Forecast a run; nothing is run and nothing is spent.
-
-    Args:
-        run: An opened run.
-    """
+    """Forecast a run; nothing is run and nothing is spent."""
     rng = np.random.default_rng(int(run.run_id[:12], 16))
     plans = []
     expected = most = 0.0

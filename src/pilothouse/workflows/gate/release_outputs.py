@@ -31,11 +31,7 @@ WORDS = {
 
 
 def render_junit(verdict: ReleaseVerdict) -> str:
-    """Render JUnit XML: a breach is a failure, missing evidence an error (a skip would look green).
-
-    Args:
-        verdict: The verdict.
-    """
+    """Render JUnit XML: a breach is a failure, missing evidence an error (a skip would look green)."""
     cases = "".join(_junit_case(item) for item in verdict.items)
     failures = sum(item.status is Status.BREACHED for item in verdict.items)
     errors = sum(item.status is Status.NO_EVIDENCE for item in verdict.items)
@@ -48,11 +44,7 @@ def render_junit(verdict: ReleaseVerdict) -> str:
 
 
 def render_markdown(verdict: ReleaseVerdict) -> str:
-    """Render a comment for a pull request; user text is data and is escaped.
-
-    Args:
-        verdict: The verdict.
-    """
+    """Render a comment for a pull request; user text is data and is escaped."""
     lines = [
         MARKER,
         f"## Release gate: {WORDS[verdict.status]}",

@@ -67,11 +67,7 @@ class _Sum:
 
 
 class AnswerTally:
-    """Adds up what was delivered, and puts it on record when that says something new.
-
-    Args:
-        ledger: Where evidence stands.
-    """
+    """Adds up what was delivered, and puts it on record when that says something new."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -90,11 +86,7 @@ class AnswerTally:
         return self._record([key for key in self._waiting if self._is_due(key, now)], now)
 
     def close(self, now: datetime) -> int:
-        """Put on record whatever waits; return how many records were written.
-
-        Args:
-            now: The moment, aware UTC.
-        """
+        """Put on record whatever waits; return how many records were written."""
         return self._record(list(self._waiting), now)
 
     def _is_due(self, key: CountedBy, now: datetime) -> bool:

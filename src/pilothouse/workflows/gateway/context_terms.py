@@ -40,12 +40,7 @@ NO_TERMS = CountedUnder()
 
 
 def truncation_terms(ledger: Ledger, agent: str) -> CountedUnder:
-    """Return the terms in force under which inputs are counted; those that were sent before do not speak of them.
-
-    Args:
-        ledger: Charters.
-        agent: Agent id.
-    """
+    """Return the terms in force under which inputs are counted; those that were sent before do not speak of them."""
     record = ledger.charter(agent)
     digest = None if record is None else _digest(record)
     if record is None or digest is None:

@@ -16,11 +16,7 @@ PRICES_EVERY_S = 5.0
 
 
 class PriceList:
-    """The prices in the ledger, kept at hand because every model call asks.
-
-    Args:
-        ledger: Where they stand.
-    """
+    """The prices in the ledger, kept at hand because every model call asks."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -67,11 +67,7 @@ class _Backend(Protocol):
 
 
 class SignBook:
-    """Puts on record what a gateway has seen.
-
-    Args:
-        ledger: Where it stands.
-    """
+    """Puts on record what a gateway has seen."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

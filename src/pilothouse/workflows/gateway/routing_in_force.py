@@ -22,11 +22,7 @@ FRESH = timedelta(days=7)
 
 
 def routed_types(charter: Charter) -> tuple[str, ...]:
-    """Return the task types whose unsure answers a reviewer gets.
-
-    Args:
-        charter: The charter in force.
-    """
+    """Return the task types whose unsure answers a reviewer gets."""
     return tuple(name for name, terms in charter.task_types.items() if known(terms.routing.mode) == "hold")
 
 

@@ -38,12 +38,7 @@ class StandingAct:
 
 
 def read_acts(ledger: Ledger, agent: str) -> Mapping[str, Act]:
-    """Return what stands for an agent, by requirement.
-
-    Args:
-        ledger: Where the rows stand.
-        agent: Agent id.
-    """
+    """Return what stands for an agent, by requirement."""
     rows = ledger.decisions(agent, kind=ACTED, limit=DECISIONS_MAX)
     return fold_acts(Act.model_validate_json(row.document) for row in reversed(rows))
 
@@ -61,12 +56,7 @@ def write_act(ledger: Ledger, agent: str, act: Act) -> None:
 
 
 def shown_acts(ledger: Ledger, agent: str) -> tuple[StandingAct, ...]:
-    """Return what stands for an agent and whether a person has lifted it, newest first.
-
-    Args:
-        ledger: Where the rows stand.
-        agent: Agent id.
-    """
+    """Return what stands for an agent and whether a person has lifted it, newest first."""
     found = sorted(read_acts(ledger, agent).values(), key=lambda act: (act.at, act.requirement), reverse=True)
     lifted = {kind: ledger.decisions(agent, kind=kind, limit=1) for kind in _LIFTED_BY.values()}
     shown = []

@@ -27,10 +27,6 @@ __all__ = ["check_file", "check_text", "compare_with_revision", "load_charter", 
 def check_file(path: Path, *, today: date) -> CharterCheck:
     """Check a charter file, with the files it names.
 
-    Args:
-        path: The file.
-        today: The present day, UTC.
-
     Raises:
         UsageError: There is no such file, or it cannot be read.
         CharterSyntaxError: It is too large, or no UTF-8.
@@ -57,10 +53,6 @@ def check_text(text: str, *, file: str, today: date, folder: Path | None = None)
 
 def load_charter(path: Path, *, today: date) -> Charter:
     """Return the charter of a file that has no error; open questions may stand in it.
-
-    Args:
-        path: The file.
-        today: The present day, UTC.
 
     Raises:
         CharterInvalid: At least one error stands; carries all of them.

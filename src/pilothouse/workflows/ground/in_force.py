@@ -23,10 +23,6 @@ CHARTERS_KEPT = 128
 def charter_in_force(ledger: Ledger, agent: str) -> Charter:
     """Return the charter of an agent that is in force now.
 
-    Args:
-        ledger: Where charters stand.
-        agent: Agent id.
-
     Raises:
         UnknownName: There is none; says the nearest agent that has one.
         CharterInvalid: This program cannot read it.
@@ -44,10 +40,6 @@ def charter_in_force(ledger: Ledger, agent: str) -> Charter:
 
 def charter_if_any(ledger: Ledger, agent: str) -> Charter | None:
     """Return the charter of an agent that is in force now; None where there is none yet.
-
-    Args:
-        ledger: Where charters stand.
-        agent: Agent id.
 
     Raises:
         CharterInvalid: This program cannot read it.

@@ -124,11 +124,6 @@ def phase_at(ledger: Ledger, agent: str, moment: datetime) -> PhaseState:
 
 
 def phase_now(ledger: Ledger, agent: str) -> PhaseName:
-    """Return the phase in force, from the newest move alone: cheap enough to ask every second.
-
-    Args:
-        ledger: Where it stands.
-        agent: Agent id.
-    """
+    """Return the phase in force, from the newest move alone: cheap enough to ask every second."""
     rows = ledger.decisions(agent, kind=MOVED, limit=1)
     return fold_phase(PhaseEvent.model_validate_json(row.document) for row in rows).phase

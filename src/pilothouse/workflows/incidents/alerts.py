@@ -455,10 +455,6 @@ def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
     A breach of the declared kind (something the charter lacks) is work for the plan, not for the pager: only
     what was measured counts here. Running it again changes nothing.
 
-    Args:
-        room: Opened parts.
-        now: The moment, aware UTC.
-
     Returns:
         How many incidents were opened.
 
@@ -482,11 +478,7 @@ def _breached(room: ControlRoom, record: CharterInForce) -> Iterator[Firing]:
 
 
 def breaches(verdict: AgentVerdict) -> list[ItemVerdict]:
-    """Return what was measured and is breached, one item for each kind and task type.
-
-    Args:
-        verdict: The verdict.
-    """
+    """Return what was measured and is breached, one item for each kind and task type."""
     found = [
         item
         for requirement in verdict.requirements

@@ -74,10 +74,6 @@ class IncidentView:
 def incident_named(room: ControlRoom, number: int) -> Incident:
     """Return an incident.
 
-    Args:
-        room: Opened parts.
-        number: Its number.
-
     Raises:
         UnknownName: Nothing has that number.
     """
@@ -93,10 +89,6 @@ def incident_named(room: ControlRoom, number: int) -> Incident:
 
 def view(room: ControlRoom, number: int) -> IncidentView:
     """Return what the page of an incident shows, whatever became of the charter: somebody was called because of it.
-
-    Args:
-        room: Opened parts.
-        number: Its number.
 
     Raises:
         UnknownName: Nothing has that number.

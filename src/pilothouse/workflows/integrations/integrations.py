@@ -36,13 +36,7 @@ SEEN_WINDOW = timedelta(days=14)
 
 
 def take_inventory(installation: Installation, agent: str, now: datetime) -> Inventory:
-    """Hold what the charter declares against what telemetry shows.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent with a charter in force.
-        now: The moment, aware UTC.
-    """
+    """Hold what the charter declares against what telemetry shows."""
     charter = charter_in_force(installation.ledger, agent)
     tasks = tasks_between(installation.lake, agent, now - SEEN_WINDOW, now)
     records = installation.ledger.evidence(agent, kinds=["integration.certificate"])
@@ -80,13 +74,7 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
 
 
 def rollout_order(installation: Installation, agent: str, now: datetime) -> tuple[IntegrationRank, ...]:
-    """Propose the order in which integrations join.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent with a charter in force.
-        now: The moment, aware UTC.
-    """
+    """Propose the order in which integrations join."""
     charter = charter_in_force(installation.ledger, agent)
     records = installation.ledger.evidence(agent, kinds=["integration.certificate"])
     states = {

@@ -28,10 +28,6 @@ WINDOW = timedelta(days=28)
 def look_at_tool_runs(installation: Installation, now: datetime) -> int:
     """Measure every agent with a charter; return how many records were new.
 
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
-
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
@@ -48,11 +44,5 @@ def look_at_tool_runs(installation: Installation, now: datetime) -> int:
 
 
 def tasks_with_tools(lake: Lake, agent: str, now: datetime) -> Sequence[Task]:
-    """Return the tasks of the window in which a tool was called.
-
-    Args:
-        lake: Telemetry.
-        agent: Agent id.
-        now: The moment, aware UTC.
-    """
+    """Return the tasks of the window in which a tool was called."""
     return [task for task in tasks_between(lake, agent, now - WINDOW, now) if task.tool_calls]

@@ -51,14 +51,7 @@ PROMISED = (ReviewSource.HELD, ReviewSource.FLAGGED, ReviewSource.DISPUTED)
 def record_label_evidence(
     installation: Installation, queue: ReviewQueue, directory: Directory, now: datetime
 ) -> int:
-    """Write what labels say about every agent; equal contents count once. Return how many records are new.
-
-    Args:
-        installation: Lake and ledger.
-        queue: Items and answers.
-        directory: The charters.
-        now: The moment.
-    """
+    """Write what labels say about every agent; equal contents count once. Return how many records are new."""
     records = [
         record
         for charter in directory.charters().values()
@@ -70,14 +63,7 @@ def record_label_evidence(
 def label_evidence(
     installation: Installation, queue: ReviewQueue, charter: Charter, now: datetime
 ) -> Iterator[Evidence]:
-    """Yield the records that the labels of an agent make now.
-
-    Args:
-        installation: Lake and ledger.
-        queue: Items and answers.
-        charter: The charter in force.
-        now: The moment.
-    """
+    """Yield the records that the labels of an agent make now."""
     yield from _queue_evidence(queue, charter, now)
     yield from routing_evidence(installation.ledger, queue, charter, now)
     for name in charter.task_types:
@@ -231,12 +217,6 @@ def record_queue_evidence(
     """Write where a queue is late, as soon as it is and whenever it gets later; return how many records are new.
 
     The record breaches its requirement, the breach opens an incident, and the incident calls people level by level.
-
-    Args:
-        installation: Lake and ledger.
-        queue: Items and answers.
-        directory: The charters.
-        now: The moment.
     """
     records = []
     for charter in directory.charters().values():

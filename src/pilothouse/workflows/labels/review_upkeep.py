@@ -28,11 +28,6 @@ REOPENED_OPEN_MAX = 50
 def reopen_by_rubric(queue: ReviewQueue, directory: Directory, now: datetime) -> int:
     """Ask again what was answered by a rubric that is not in force any more, the costliest first.
 
-    Args:
-        queue: Items and answers.
-        directory: The charters.
-        now: The moment.
-
     Returns:
         How many items are new.
     """

@@ -38,9 +38,6 @@ _GONE_WORDS = frozenset({"no", "false", "0", "left", "inactive", "disabled", "te
 def read_directory(path: Path) -> dict[str, bool]:
     """Read a directory export: CSV with the columns `identity` and `active`.
 
-    Args:
-        path: The file.
-
     Returns:
         Identity → whether the person is active; case of identities does not matter.
 
@@ -123,10 +120,6 @@ def look_at_directory(installation: Installation, now: datetime) -> bool:
     """Read the directory's export again if it was replaced since people were last checked; return whether it was.
 
     An export that is gone or broken changes nothing: who was there stays, and OWN-1 gets old by itself.
-
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
     """
     exports: dict[str, datetime] = {}
     for record in installation.ledger.charters():

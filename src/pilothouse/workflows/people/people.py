@@ -69,11 +69,7 @@ def reviewer_of(identity: str) -> str:
 
 
 class Directory:
-    """The people of all charters in force.
-
-    Args:
-        ledger: Where charters are kept.
-    """
+    """The people of all charters in force."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -66,10 +66,6 @@ class FreezeState:
 def look_at_changes(installation: Installation, now: datetime) -> int:
     """Measure every agent with a charter; what is as it was is written once a day. Return how many were new.
 
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
-
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
@@ -87,11 +83,6 @@ def look_at_changes(installation: Installation, now: datetime) -> int:
 
 def measure_freeze(installation: Installation, agent: str, now: datetime) -> FreezeState:
     """Return the changes of an agent and its integrations, and whether they kept their distance.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent id.
-        now: The moment, aware UTC.
 
     Raises:
         UsageError: No charter is in force.

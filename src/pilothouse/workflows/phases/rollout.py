@@ -22,12 +22,7 @@ __all__ = ["show_rollout"]
 
 
 def show_rollout(installation: Installation, found: Assessment) -> RolloutPage:
-    """Return the Rollout page of an assessment; nothing is stored and no look is spent.
-
-    Args:
-        installation: Lake and ledger.
-        found: The assessment.
-    """
+    """Return the Rollout page of an assessment; nothing is stored and no look is spent."""
     ledger, agent, now = installation.ledger, found.charter.agent, found.verdict.as_of
     events = phase_events(ledger, agent)
     state = fold_phase(events)

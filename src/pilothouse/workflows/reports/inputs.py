@@ -190,13 +190,7 @@ def labelled_inputs(charter: Charter, folder: Path) -> LabelledInputs | None:
 
 
 def analyse_inputs(installation: Installation, record: CharterInForce, now: datetime) -> InputAnalysis:
-    """Divide the inputs of four weeks into kinds, and count the labelled cases of each.
-
-    Args:
-        installation: Lake and ledger.
-        record: The charter in force.
-        now: The moment, aware UTC.
-    """
+    """Divide the inputs of four weeks into kinds, and count the labelled cases of each."""
     charter = charter_of(record)
     since = now - WINDOW
     read = read_inputs(installation.lake, charter.agent, since, now)
@@ -215,13 +209,7 @@ def analyse_inputs(installation: Installation, record: CharterInForce, now: date
 
 
 def analysis_evidence(found: InputAnalysis, agent: str, now: datetime) -> tuple[Evidence, ...]:
-    """Return the records of an analysis: none where too little was there to look at.
-
-    Args:
-        found: The analysis.
-        agent: Agent id.
-        now: The moment.
-    """
+    """Return the records of an analysis: none where too little was there to look at."""
     if not found.read.is_enough or not found.listed:
         return ()
     kinds, frequent = found.kinds.kinds, [one for one in found.kinds.kinds if one.share >= FREQUENT]
@@ -261,15 +249,7 @@ def analysis_evidence(found: InputAnalysis, agent: str, now: datetime) -> tuple[
 
 
 def keep_analysis(ledger: Ledger, found: InputAnalysis, agent: str, now: datetime, *, actor: str) -> int:
-    """Put an analysis on record, with the marks of the words that it saw; return how many records that were.
-
-    Args:
-        ledger: Where records stand.
-        found: The analysis.
-        agent: Agent id.
-        now: The moment.
-        actor: Who asked for it.
-    """
+    """Put an analysis on record, with the marks of the words that it saw; return how many records that were."""
     records = analysis_evidence(found, agent, now)
     if records:
         seen = see_words([one.words for one in found.read.inputs])

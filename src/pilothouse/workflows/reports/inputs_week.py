@@ -87,13 +87,7 @@ class WeekOfInputs:
 
 
 def look_at_week(installation: Installation, record: CharterInForce, now: datetime) -> WeekOfInputs:
-    """Look for kinds of input that the newest analysis from before this week had not seen.
-
-    Args:
-        installation: Lake and ledger.
-        record: The charter in force.
-        now: The moment, aware UTC.
-    """
+    """Look for kinds of input that the newest analysis from before this week had not seen."""
     charter, since = charter_of(record), now - WEEK
     inputs = read_inputs(installation.lake, charter.agent, since, now).inputs
     seen = seen_before(installation.ledger, charter.agent, since)
@@ -170,22 +164,14 @@ def look_at_inputs(
 
 
 class InputsWatch:
-    """Gives each agent its turn: a look at its week every six hours, an analysis once a week.
-
-    Args:
-        installation: Lake and ledger.
-    """
+    """Gives each agent its turn: a look at its week every six hours, an analysis once a week."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._looked: dict[str, datetime] = {}
 
     def look(self, now: datetime) -> int:
-        """Work on the agents that have waited longest; return how many records were written.
-
-        Args:
-            now: The moment, aware UTC.
-        """
+        """Work on the agents that have waited longest; return how many records were written."""
         due = [
             record
             for record in self._installation.ledger.charters()

@@ -23,12 +23,7 @@ __all__ = ["show_portfolio"]
 
 
 def show_portfolio(installation: Installation, now: datetime) -> PortfolioPage:
-    """Return the portfolio; an agent that cannot be judged stands in it with the reason.
-
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
-    """
+    """Return the portfolio; an agent that cannot be judged stands in it with the reason."""
     stopped = controls_of(installation).stopped_word
     records = installation.ledger.charters()
     waiting = waiting_by_agent(installation, [one.agent for one in records], now)

@@ -56,12 +56,7 @@ HISTORY_STEPS_MAX = QUESTION_DAYS // 7 + 1
 
 
 def show_executive(installation: Installation, found: Assessment) -> ExecutivePage:
-    """Return the executive page of an assessment.
-
-    Args:
-        installation: Lake and ledger.
-        found: The assessment.
-    """
+    """Return the executive page of an assessment."""
     verdict, charter = found.verdict, found.charter
     return build_executive(
         Facts(
@@ -123,10 +118,6 @@ def write_executive(installation: Installation, page: ExecutivePage, out: Path) 
 def record_spending(installation: Installation, found: Assessment) -> Evidence | None:
     """Hold what model calls cost in a year against the budget's line for them, and store what was found (OWN-10).
 
-    Args:
-        installation: Lake and ledger.
-        found: The assessment.
-
     Returns:
         The record; None while a price, the budget's line `model` or the tasks are unknown, or the budget is not in
         the dollars of prices: unknown is never zero, and no rate of exchange is known.
@@ -153,11 +144,7 @@ def record_spending(installation: Installation, found: Assessment) -> Evidence |
 
 
 def show_compliance(found: Assessment) -> CompliancePage:
-    """Return the compliance map of an assessment.
-
-    Args:
-        found: The assessment.
-    """
+    """Return the compliance map of an assessment."""
     return build_compliance(found.charter, found.verdict, found.verdict.as_of)
 
 

@@ -153,9 +153,6 @@ class Shows:
     def agent(self, agent: str) -> AgentPage:
         """Return the Agent page.
 
-        Args:
-            agent: Agent id.
-
         Raises:
             UnknownName: No charter has that name.
         """
@@ -195,22 +192,13 @@ class Shows:
     def assessment(self, agent: str) -> Assessment:
         """Return the assessment of an agent that every page shows now.
 
-        Args:
-            agent: Agent id.
-
         Raises:
             UnknownName: No charter has that name.
         """
         return self._kept.assessment(self._governs(agent), self.now())
 
     def judged(self, installation: Installation, agent: str, now: datetime) -> Assessment:
-        """Return the assessment that pages show while it is young, else make one without keeping it.
-
-        Args:
-            installation: Lake and ledger.
-            agent: Agent id with a charter in force.
-            now: The moment, aware UTC.
-        """
+        """Return the assessment that pages show while it is young, else make one without keeping it."""
         return self._kept.young(self._governs(agent), self.now()) or unfrozen(installation, agent, now)
 
     def renew(self, agent: str, makes: Mapping[str, Make[Page]]) -> bool:
@@ -238,11 +226,7 @@ class Shows:
         return self._steps[key]
 
     def forget(self, agent: str) -> None:
-        """Judge an agent anew at the next page, because somebody just changed its phase.
-
-        Args:
-            agent: Agent id.
-        """
+        """Judge an agent anew at the next page, because somebody just changed its phase."""
         self._kept.forget(agent)
         for step in [step for step in tuple(self._steps) if step[0] == agent]:
             self._steps.pop(step, None)
@@ -279,10 +263,6 @@ class Shows:
 
     def trace(self, agent: str, trace_id: str) -> TracePage:
         """Return the Trace page.
-
-        Args:
-            agent: Agent name.
-            trace_id: Whole trace id.
 
         Raises:
             UnknownName: Nothing has that id.
@@ -341,11 +321,7 @@ class Shows:
         return tuple(sorted(names))
 
     def is_governed(self, agent: str) -> bool:
-        """Return whether a charter is in force for an agent.
-
-        Args:
-            agent: Agent name.
-        """
+        """Return whether a charter is in force for an agent."""
         return self._installation.ledger.charter(agent) is not None
 
     def _governs(self, agent: str) -> CharterInForce:
@@ -383,13 +359,7 @@ class Shows:
 
 
 def young_verdict(ledger: Ledger, record: CharterInForce, now: datetime) -> AgentVerdict | None:
-    """Return a stored verdict that is young and of this charter, or None.
-
-    Args:
-        ledger: Where frozen verdicts stand.
-        record: The charter in force.
-        now: The moment, aware UTC.
-    """
+    """Return a stored verdict that is young and of this charter, or None."""
     return _young(newest_verdict(ledger, record.agent), record, now)
 
 

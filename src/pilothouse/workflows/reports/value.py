@@ -31,24 +31,14 @@ WINDOW = timedelta(days=28)
 
 
 def show_value(installation: Installation, found: Assessment) -> ValuePage:
-    """Return the Value page of an assessment; nothing is stored.
-
-    Args:
-        installation: Lake and ledger.
-        found: The assessment.
-    """
+    """Return the Value page of an assessment; nothing is stored."""
     numbers = count_numbers(installation, found)
     seal = _newest_seal(installation.ledger, found.charter)
     return build_value(found.charter, found.verdict, numbers, seal, found.verdict.as_of)
 
 
 def count_numbers(installation: Installation, found: Assessment) -> ThreeNumbers:
-    """Return the three numbers of an assessment.
-
-    Args:
-        installation: Lake and ledger.
-        found: The assessment.
-    """
+    """Return the three numbers of an assessment."""
     agent, now = found.charter.agent, found.verdict.as_of
     measured = _measure(found, tasks_between(installation.lake, agent, now - WINDOW, now))
     return three_numbers(found.charter, measured, plan_steps(found.verdict, found.charter))

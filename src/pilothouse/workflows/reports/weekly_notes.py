@@ -53,9 +53,6 @@ class WeeklyNotes:
     def look(self, now: datetime) -> int:
         """Queue every note that is due and was not queued yet; return how many.
 
-        Args:
-            now: The moment, aware UTC.
-
         Raises:
             PilothouseError: The first agent for which it failed, after all others have been looked at.
         """

@@ -112,11 +112,7 @@ def rates_of_day(
 
 
 def capacity_per_day(charter: Charter) -> float:
-    """Return how many labels a day people have time for.
-
-    Args:
-        charter: The charter in force.
-    """
+    """Return how many labels a day people have time for."""
     return LABEL_SHARE * (reviews_per_day(charter) or 0.0)
 
 

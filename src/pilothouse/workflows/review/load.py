@@ -51,13 +51,7 @@ class ReviewLoad:
 
 
 def review_load(queue: ReviewQueue, charter: Charter, now: datetime) -> ReviewLoad:
-    """Return the load of an agent's queue.
-
-    Args:
-        queue: Items and answers.
-        charter: The charter in force.
-        now: The moment.
-    """
+    """Return the load of an agent's queue."""
     records = queue.items(charter.agent, since=now - PAIRS_FROM)
     arrived = sum(record.item.created_at > now - WINDOW for record in records)
     return ReviewLoad(
@@ -70,11 +64,7 @@ def review_load(queue: ReviewQueue, charter: Charter, now: datetime) -> ReviewLo
 
 
 def reviews_per_day(charter: Charter) -> float | None:
-    """Return how many items people have time for in a day, or None where the charter does not say.
-
-    Args:
-        charter: The charter in force.
-    """
+    """Return how many items people have time for in a day, or None where the charter does not say."""
     minutes, each = known(charter.reviewers.minutes_per_day), known(charter.reviewers.minutes_per_item)
     return float(minutes) / float(each) if minutes is not None and each else None
 

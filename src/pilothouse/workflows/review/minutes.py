@@ -93,12 +93,7 @@ def hold_review(
 
 
 def review_calendar(ledger: Ledger, charter: Charter) -> Sequence[ReviewDue]:
-    """Return every kind of review with its last minutes and when it is due.
-
-    Args:
-        ledger: Where evidence stands.
-        charter: The charter in force.
-    """
+    """Return every kind of review with its last minutes and when it is due."""
     last: dict[str, Evidence] = {}
     for record in ledger.evidence(charter.agent, kinds=["review.held"]):
         if record.scope.part:

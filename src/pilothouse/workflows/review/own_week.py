@@ -89,13 +89,7 @@ def own_week(
 
 
 def repeated_answers(queue: ReviewQueue, agent: str, now: datetime) -> dict[str, tuple[int, int]]:
-    """Return for each person how many own items came back hidden, and how many of them were answered as before.
-
-    Args:
-        queue: Items and answers.
-        agent: Agent id.
-        now: The moment.
-    """
+    """Return for each person how many own items came back hidden, and how many of them were answered as before."""
     found: dict[str, tuple[int, int]] = {}
     for one in queue.items(agent, sources=(ReviewSource.CANARY,), since=now - REPEATS_FROM):
         if one.decided_by is None or one.item.pair_of is None:
@@ -109,9 +103,6 @@ def repeated_answers(queue: ReviewQueue, agent: str, now: datetime) -> dict[str,
 
 def own_week_in_words(week: OwnWeek) -> str:
     """Return a reviewer's week as a few sentences.
-
-    Args:
-        week: Its facts.
 
     Example:
         >>> own_week_in_words(OwnWeek(answered=40, corrections=31, delivered=3, cases=4, examples=9,

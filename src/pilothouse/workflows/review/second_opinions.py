@@ -55,13 +55,7 @@ REPEAT_AFTER = timedelta(days=7)
 
 
 def repeat_own_answers(queue: ReviewQueue, agent: str, now: datetime) -> int:
-    """Give a share of a reviewer's own answers back after a week, unmarked; return how many items are new.
-
-    Args:
-        queue: Items and answers.
-        agent: Agent id.
-        now: The moment.
-    """
+    """Give a share of a reviewer's own answers back after a week, unmarked; return how many items are new."""
     old = queue.items(
         agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=now - 4 * REPEAT_AFTER, limit=2_000
     )

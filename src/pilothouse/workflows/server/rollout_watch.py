@@ -43,10 +43,6 @@ TYPES_TOLD_MAX = 10
 def watch_rollout(room: ControlRoom, now: datetime) -> int:
     """Raise an alert for everything that is found; what was told already joins its incident.
 
-    Args:
-        room: Opened parts.
-        now: The moment, aware UTC.
-
     Returns:
         How many incidents were opened.
 

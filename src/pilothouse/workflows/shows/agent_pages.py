@@ -62,25 +62,14 @@ def show_ownership(
 
 
 def show_integrations(installation: Installation, found: Assessment) -> SectionsPage:
-    """Return the Integrations page, as of the moment of its assessment.
-
-    Args:
-        installation: Lake and ledger.
-        found: Assessment of the agent.
-    """
+    """Return the Integrations page, as of the moment of its assessment."""
     agent, now = found.charter.agent, found.verdict.as_of
     inventory, order = take_inventory(installation, agent, now), rollout_order(installation, agent, now)
     return build_integrations(found.charter, found.verdict, inventory, order, now)
 
 
 def show_evals(installation: Installation, found: Assessment, now: datetime) -> SectionsPage:
-    """Return the Evals page.
-
-    Args:
-        installation: Lake and ledger.
-        found: Assessment of the agent at the moment.
-        now: The moment, aware UTC.
-    """
+    """Return the Evals page."""
     agent = found.charter.agent
     releases: list[ReleaseVerdict] = []
     for decision in installation.ledger.decisions(agent, kind="release", limit=DECISIONS_READ):

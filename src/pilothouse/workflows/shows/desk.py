@@ -177,11 +177,7 @@ class PageDesk:
         )
 
     def assessment(self, agent: str) -> Assessment:
-        """Return what is judged of an agent now.
-
-        Args:
-            agent: Agent with a charter in force.
-        """
+        """Return what is judged of an agent now."""
         return self._assessed(agent, self.now())
 
     def audit(self, wanted: RecordsWanted | None = None) -> SectionsPage:

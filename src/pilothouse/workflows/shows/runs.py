@@ -26,13 +26,7 @@ OTHERS_SHOWN = 5
 
 
 def show_runs(log: RunLog, agent: str, now: datetime) -> SectionsPage:
-    """Return the list of recorded runs.
-
-    Args:
-        log: The run log.
-        agent: Agent id.
-        now: The moment, aware UTC.
-    """
+    """Return the list of recorded runs."""
     return build_runs(agent, log.runs(agent=agent, limit=RUNS_SHOWN), now)
 
 

@@ -40,11 +40,7 @@ class NamesWatch:
     seen: int = 0
 
     def look(self, now: datetime) -> None:
-        """Look once.
-
-        Args:
-            now: The present moment, aware UTC.
-        """
+        """Look once."""
         items = dict(self.health().counters).get(COUNTER, 0)
         fresh, self.seen = items - self.seen, items
         ledger = self.room.installation.ledger

@@ -46,9 +46,6 @@ class Evaluations:
     def take(self, now: datetime) -> int:
         """Take the events of the last hours; those that were looked at least often come first, so that none waits for ever.
 
-        Args:
-            now: The moment.
-
         Returns:
             How many were new.
         """

@@ -106,11 +106,7 @@ class GapWatch:
         return self._open
 
     def look(self, now: datetime) -> None:
-        """Compare the books once.
-
-        Args:
-            now: The present moment, aware UTC.
-        """
+        """Compare the books once."""
         found = self._health()
         if self._left_open:
             self._record(now, found, "restarted")

@@ -40,11 +40,7 @@ RETENTION_KIND: Final = "retention.applied"
 
 
 def retention_rule(charter: Charter) -> RetentionRule:
-    """Return how long the telemetry of a chartered agent is kept.
-
-    Args:
-        charter: The charter in force.
-    """
+    """Return how long the telemetry of a chartered agent is kept."""
     least = max((REGULATION_DAYS.get(str(name), 0) for name in known(charter.regulations) or ()), default=0)
 
     def days(answer: timedelta | None, otherwise: int) -> int:
@@ -62,11 +58,7 @@ def retention_rule(charter: Charter) -> RetentionRule:
 
 
 def retention_rules(ledger: Ledger) -> Sequence[RetentionRule]:
-    """Return the rule of every chartered agent; a charter that cannot be read keeps everything for now.
-
-    Args:
-        ledger: Where charters stand.
-    """
+    """Return the rule of every chartered agent; a charter that cannot be read keeps everything for now."""
     forever = 100 * 365
     rules = []
     for record in ledger.charters():
@@ -83,11 +75,6 @@ def retention_rules(ledger: Ledger) -> Sequence[RetentionRule]:
 
 def apply_retention(lake: LakeUpkeep, ledger: Ledger, now: datetime) -> int:
     """Take away what is older than the charters say, and write down what was.
-
-    Args:
-        lake: The lake of this process.
-        ledger: Where charters stand and decisions are kept.
-        now: The moment, aware UTC.
 
     Returns:
         Rows that were removed or emptied.
@@ -106,10 +93,5 @@ def apply_retention(lake: LakeUpkeep, ledger: Ledger, now: datetime) -> int:
 
 
 def reprice(lake: LakeUpkeep, now: datetime) -> int:
-    """Give the tasks of open windows the costs that are known now; return how many were corrected.
-
-    Args:
-        lake: The lake of this process.
-        now: The moment, aware UTC.
-    """
+    """Give the tasks of open windows the costs that are known now; return how many were corrected."""
     return lake.reprice(since_ns=int((now - REPRICE_WINDOW).timestamp()) * 10**9)

@@ -44,13 +44,7 @@ Make = Callable[[Installation, Assessment], P]
 
 
 def unfrozen(installation: Installation, agent: str, now: datetime) -> Assessment:
-    """Judge an agent without writing the verdict down.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent id with a charter in force.
-        now: The moment, aware UTC.
-    """
+    """Judge an agent without writing the verdict down."""
     return assess(installation, agent, now, freeze=False)
 
 
@@ -96,21 +90,11 @@ class KeptPages:
         self._forgotten: Counter[str] = Counter()
 
     def assessment(self, record: CharterInForce, now: datetime) -> Assessment:
-        """Return the assessment that every page shows now.
-
-        Args:
-            record: The charter in force.
-            now: The moment, aware UTC.
-        """
+        """Return the assessment that every page shows now."""
         return self._of(record, now).found
 
     def young(self, record: CharterInForce, now: datetime) -> Assessment | None:
-        """Return the same, or None where it would have to be made first.
-
-        Args:
-            record: The charter in force.
-            now: The moment, aware UTC.
-        """
+        """Return the same, or None where it would have to be made first."""
         kept = self._kept.get((record.agent, record.digest))
         return kept.found if kept is not None and kept.is_young(now) else None
 
@@ -153,11 +137,7 @@ class KeptPages:
         return True
 
     def forget(self, agent: str) -> None:
-        """Judge an agent anew when it is next asked for, because somebody just decided something about it.
-
-        Args:
-            agent: Agent id.
-        """
+        """Judge an agent anew when it is next asked for, because somebody just decided something about it."""
         with self._lock:
             self._forgotten[agent] += 1
             for key in [key for key in self._kept if key[0] == agent]:

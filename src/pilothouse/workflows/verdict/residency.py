@@ -112,12 +112,6 @@ def measure_residency(
 
     A region is what the charter declares for a host; a host or model that it does not declare is nowhere, and nowhere
     is not allowed. A region that the charter leaves open is no evidence, neither for nor against.
-
-    Args:
-        installation: Lake and ledger.
-        charter: The charter in force.
-        verdict: Its verdict at the moment.
-        now: The moment, aware UTC.
     """
     tasks = tasks_between(installation.lake, charter.agent, now - WINDOW, now)
     said = known(charter.residency.regions)
@@ -143,10 +137,6 @@ def _regulations_on_record(installation: Installation, charter: Charter) -> set[
 
 def renew_residency(installation: Installation, now: datetime) -> int:
     """Put on record for every agent where its calls went, when that changed or will lapse; return new records.
-
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
 
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.

@@ -55,10 +55,6 @@ _UNPLANNED = ("EVAL-3", "EVAL-7")
 def keep_days(installation: Installation, now: datetime) -> int:
     """Write down every finished day that is not written yet.
 
-    Args:
-        installation: Lake and ledger.
-        now: The present moment, aware UTC.
-
     Returns:
         How many days were written; none when run again at once.
 
@@ -92,13 +88,7 @@ def read_days(ledger: Ledger, agent: str) -> tuple[DayRecord, ...]:
 
 
 def read_clock(ledger: Ledger, charter: Charter, now: datetime) -> StabilityClock | None:
-    """Return where the stability clock of an agent stands; None while its terms are open questions.
-
-    Args:
-        ledger: Where the days stand.
-        charter: The charter in force.
-        now: The moment, aware UTC.
-    """
+    """Return where the stability clock of an agent stands; None while its terms are open questions."""
     terms = StabilityTerms.of(charter)
     if terms is None:
         return None
@@ -123,11 +113,6 @@ def clock_evidence(ledger: Ledger, charter: Charter, now: datetime) -> Evidence 
     """Return the record of the stable days at a moment; None when none counts, and then DATA-11 says so.
 
     It is folded anew for each verdict, so that a reset is seen at once and no older record stands beside it.
-
-    Args:
-        ledger: Where the days stand.
-        charter: The charter in force.
-        now: The moment, aware UTC.
     """
     clock = read_clock(ledger, charter, now)
     if clock is None or not clock.stable_days:

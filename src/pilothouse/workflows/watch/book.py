@@ -23,13 +23,7 @@ QUALITY_STATE: TypeAdapter[QualityState] = TypeAdapter(QualityState)
 
 
 class WatchBook:
-    """States and readings of one agent; cursors stand under an empty task type.
-
-    Args:
-        store: Where both are kept.
-        agent: Agent id.
-        now: The moment of the tick, aware UTC.
-    """
+    """States and readings of one agent; cursors stand under an empty task type."""
 
     def __init__(self, store: WatchStore, agent: str, now: datetime) -> None:
         self._store = store

@@ -136,9 +136,6 @@ class ContextWatch:
     def look(self, now: datetime) -> int:
         """Look once; return how many runs were opened.
 
-        Args:
-            now: The moment, aware UTC.
-
         Raises:
             PilothouseError: The first agent for which it failed, after all others have been looked at.
         """

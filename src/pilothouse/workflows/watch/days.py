@@ -73,13 +73,7 @@ class WatchedDay:
 
 
 class DayReader:
-    """Reads days of one agent in their order, each once for a closing.
-
-    Args:
-        watch: Opened parts.
-        charter: The charter in force.
-        now: The moment of the tick, aware UTC.
-    """
+    """Reads days of one agent in their order, each once for a closing."""
 
     def __init__(self, watch: WatchRoom, charter: Charter, now: datetime) -> None:
         self._watch = watch
@@ -141,11 +135,7 @@ class DayReader:
         return judged_by(self._charter, read.scores) if read.scores else {}
 
     def is_waiting(self, day: date) -> bool:
-        """Whether people are still asked about tasks of a day; says so without reading its tasks.
-
-        Args:
-            day: The day.
-        """
+        """Whether people are still asked about tasks of a day; says so without reading its tasks."""
         start = midnight(day)
         waiting = self._watch.queue.items(
             self._charter.agent, states=OPEN_STATES, sources=(ReviewSource.SAMPLED,), since=start

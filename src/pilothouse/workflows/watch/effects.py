@@ -47,10 +47,6 @@ def settle_all(watch: WatchRoom, now: datetime) -> Settled:
     A kill between effect and mark repeats the effect, which changes nothing: an alert joins its own incident, and labels of
     a day are bought once (`watch_bursts`). What an agent says whose charter cannot be read waits until it can.
 
-    Args:
-        watch: Opened parts.
-        now: The moment, aware UTC.
-
     Raises:
         Exception: The first fault, after all others had their effect.
     """

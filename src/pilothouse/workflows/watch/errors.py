@@ -59,11 +59,7 @@ class FailureLook:
 
 
 def failure_watch(charter: Charter) -> RateWatch:
-    """Return the detector of one kind: its line is that kind's own first month, two points of band below.
-
-    Args:
-        charter: The charter in force.
-    """
+    """Return the detector of one kind: its line is that kind's own first month, two points of band below."""
     return RateWatch(
         committed=None,
         uses_baseline=True,

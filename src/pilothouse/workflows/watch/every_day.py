@@ -37,10 +37,6 @@ AGENTS_AT_ONCE = 10
 def advance_all(watch: WatchRoom, now: datetime) -> int:
     """Count every finished day that is not counted yet; return how many were.
 
-    Args:
-        watch: Opened parts.
-        now: The moment, aware UTC.
-
     Raises:
         Exception: The first fault, after the other agents were counted.
     """

@@ -79,10 +79,6 @@ class RecordWriter:
 def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
     """Write the records of every agent whose days moved on since the last time; return how many were new.
 
-    Args:
-        watch: Opened parts.
-        now: The moment, aware UTC.
-
     Raises:
         Exception: The first fault, after the records of the other agents were written.
     """
@@ -115,13 +111,7 @@ def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
 
 
 def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterator[Evidence]:
-    """Yield what the detectors of an agent say to the verdict now.
-
-    Args:
-        watch: Opened parts.
-        charter: The charter in force.
-        now: The moment, aware UTC.
-    """
+    """Yield what the detectors of an agent say to the verdict now."""
     write = RecordWriter(charter=charter, now=now)
     lately = read_lately(watch.room.watch, charter.agent, now.date())
     status = watch_status(watch.room.watch, charter, now.date(), readings=lately)

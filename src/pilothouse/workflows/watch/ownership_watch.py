@@ -56,10 +56,6 @@ NAMED_MAX = 6
 def watch_ownership(room: ControlRoom, now: datetime) -> int:
     """Raise an alert for everything that is found; return how many incidents were opened.
 
-    Args:
-        room: Opened parts.
-        now: The moment, aware UTC.
-
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """

@@ -28,10 +28,6 @@ READ_MAX = 100
 def watch_providers(room: ControlRoom, now: datetime) -> int:
     """Call somebody about what gateways have put on record; return how many incidents were opened.
 
-    Args:
-        room: Opened parts.
-        now: The moment, aware UTC.
-
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """

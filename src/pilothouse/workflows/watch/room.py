@@ -38,9 +38,6 @@ def counted_after(charter: Charter) -> timedelta:
     """Return how long after midnight a day of an agent is counted: twice what its slowest tasks may take, so that hardly one still runs.
 
     A task counts on the day on which it began and is there once it is over; the slow ones of an evening would be in no day.
-
-    Args:
-        charter: The charter in force.
     """
     ceilings = [known(terms.latency.p95_s) for terms in charter.task_types.values()]
     slowest_s = max((float(one) for one in ceilings if one is not None), default=0.0)

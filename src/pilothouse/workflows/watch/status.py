@@ -55,11 +55,6 @@ def read_lately(store: WatchStore, agent: str, today: date) -> Sequence[WatchRea
     """Return the readings that the last 28 counted days of each detector are among, oldest first.
 
     Labels take days to come, so their last 28 counted days lie further back than those of traffic.
-
-    Args:
-        store: States and readings.
-        agent: Agent id.
-        today: The present day, UTC.
     """
     return store.readings(agent, since=today - timedelta(days=2 * WINDOW_DAYS))
 

@@ -40,10 +40,6 @@ class WatchTick:
 def run_watch(watch: WatchRoom, now: datetime) -> WatchTick:
     """Run one tick; running it again at once changes nothing.
 
-    Args:
-        watch: Opened parts.
-        now: The moment, aware UTC.
-
     Raises:
         Exception: The first fault at one agent, after everything else was done for all.
     """

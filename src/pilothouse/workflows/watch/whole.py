@@ -36,10 +36,6 @@ WEEK = timedelta(days=7)
 def look_at_whole(watch: WatchRoom, now: datetime) -> None:
     """Look at cost and drift of every agent whose days moved on; running it again changes nothing.
 
-    Args:
-        watch: Opened parts.
-        now: The moment, aware UTC.
-
     Raises:
         Exception: The first fault, after the other agents were looked at.
     """
