@@ -84,8 +84,6 @@ def build_agent(
     in_force: CharterInForce,
     truth: Sequence[TruthCount],
     traffic: AgentTraffic,
-    *,
-    notices: tuple[str, ...] = (),
 ) -> AgentPage:
     """Return the Agent page of a verdict; its moment is the verdict's.
 
@@ -95,7 +93,6 @@ def build_agent(
         in_force: The same as it was accepted.
         truth: Claims against the system of record, by task type.
         traffic: Tasks and outcomes of the chart's window.
-        notices: What a reader must know about the page.
     """
     now = verdict.as_of
     mark = mark_of(verdict.status, verdict.reason)
@@ -123,7 +120,7 @@ def build_agent(
             plain=shown_text(verdict.sentence),
             href=f"/agents/{quote(verdict.agent, safe='')}/readiness#{verdict.deciding}",
         ),
-        notices=tuple(shown_text(note) for note in (*notices, *verdict.notes)),
+        notices=tuple(shown_text(note) for note in verdict.notes),
         word=verdict.word,
         phase=phase_words(verdict.phase),
         purpose=shown_text(known(charter.purpose) or ""),

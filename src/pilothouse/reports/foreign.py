@@ -88,12 +88,11 @@ def visible(text: str, kept: frozenset[str] = KEPT) -> str:
     )
 
 
-def foreign_text(text: str, *, cut_bytes: int = 0, bytes_max: int = FIELD_BYTES_MAX) -> ForeignText:
+def foreign_text(text: str, *, bytes_max: int = FIELD_BYTES_MAX) -> ForeignText:
     r"""Return a text field as it is shown.
 
     Args:
         text: As stored.
-        cut_bytes: Bytes that were cut away before it was stored.
         bytes_max: Bytes to show.
 
     Example:
@@ -101,15 +100,10 @@ def foreign_text(text: str, *, cut_bytes: int = 0, bytes_max: int = FIELD_BYTES_
         'pay⟨U+202E⟩txt'
     """
     raw = text.encode("utf-8", "surrogatepass")
-    whole = len(raw) + cut_bytes
-    shown = text
-    notes = []
+    size, shown, note = size_text(len(raw)), text, ""
     if len(raw) > bytes_max:
-        shown = raw[:bytes_max].decode("utf-8", "ignore")
-        notes.append(f"first {size_text(bytes_max)} of {size_text(whole)}")
-    if cut_bytes:
-        notes.append(f"{size_text(cut_bytes)} were cut when it was taken in")
-    return ForeignText(text=visible(shown), size=size_text(whole), note="; ".join(notes))
+        shown, note = raw[:bytes_max].decode("utf-8", "ignore"), f"first {size_text(bytes_max)} of {size}"
+    return ForeignText(text=visible(shown), size=size, note=note)
 
 
 def foreign_line(text: str, *, chars_max: int = LINE_CHARS_MAX) -> str:

@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.answers import known
-from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.sentence import person_names
-from pilothouse.core.verdict.stability import StabilityClock
-from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status, worst_status
-from pilothouse.reports.fleet import VALUE
+from pilothouse.core.verdict.verdict import RequirementVerdict, Status, worst_status
+from pilothouse.reports.fleet import VALUE, Governed
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.stable_days import clock_words
 from pilothouse.reports.task_cost import TaskCost, task_cost
@@ -28,8 +25,6 @@ from pilothouse.reports.view_models import (
     shown_text,
 )
 from pilothouse.reports.waiting_work import (
-    NOT_READ,
-    WaitingWork,
     calls_of,
     incidents_of,
     reviews_of,
@@ -37,7 +32,7 @@ from pilothouse.reports.waiting_work import (
 )
 from pilothouse.reports.words import phase_words, plural
 
-__all__ = ["CAPABILITIES", "CapabilityCell", "Holding", "PortfolioPage", "PortfolioRow", "build_portfolio"]
+__all__ = ["CAPABILITIES", "CapabilityCell", "PortfolioPage", "PortfolioRow", "build_portfolio"]
 
 CAPABILITIES = (
     ("error handling", "try and catch", ("INT-3", "INT-7", "INT-11")),
@@ -48,29 +43,6 @@ CAPABILITIES = (
     ("compliance", "after launch", ("INT-9", "MON-10")),
 )
 """Six capabilities: what a pilot has, in words, and which requirements decide that production has it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """One agent of the portfolio.
-
-    Attributes:
-        agent: Agent id.
-        charter: Its charter, or None when this program cannot read it.
-        verdict: Its verdict, or None when none could be given.
-        clock: Its stability clock, or None while its terms are open questions.
-        problem: Why there is no verdict, or empty.
-        stopped: What keeps it from serving, in a word, or empty.
-        work: What waits for people.
-    """
-
-    agent: str
-    charter: Charter | None
-    verdict: AgentVerdict | None
-    clock: StabilityClock | None
-    problem: str = ""
-    stopped: str = ""
-    work: WaitingWork = NOT_READ
 
 
 class CapabilityCell(Frozen):
@@ -146,18 +118,10 @@ class PortfolioPage(Page):
 _RANK = {status: rank for rank, status in enumerate(Status)}
 
 
-def build_portfolio(
-    holdings: Sequence[Holding], now: datetime, *, notices: tuple[str, ...] = ()
-) -> PortfolioPage:
-    """Return the portfolio.
-
-    Args:
-        holdings: Agents with a charter.
-        now: The moment, aware UTC.
-        notices: What a reader must know about the page.
-    """
+def build_portfolio(governed: Sequence[Governed], now: datetime) -> PortfolioPage:
+    """Return the portfolio of agents with a charter."""
     rows = sorted(
-        (_row(one, now) for one in holdings), key=lambda row: (_RANK[row.mark.status], row.agent.text)
+        (_row(one, now) for one in governed), key=lambda row: (_RANK[row.mark.status], row.agent.text)
     )
     worst = rows[0].mark if rows else None
     return PortfolioPage(
@@ -167,9 +131,8 @@ def build_portfolio(
         as_of=page_moment(now),
         mark=worst,
         sentence=Sentence(
-            plain=" ".join(filter(None, (_sentence(rows), waiting_words([one.work for one in holdings]))))
+            plain=" ".join(filter(None, (_sentence(rows), waiting_words([one.work for one in governed]))))
         ),
-        notices=notices,
         rows=tuple(rows),
         empty=None
         if rows
@@ -187,7 +150,7 @@ def _sentence(rows: Sequence[PortfolioRow]) -> str:
     return f"{plural(len(rows), 'agent')}: {counts}."
 
 
-def _row(one: Holding, now: datetime) -> PortfolioRow:
+def _row(one: Governed, now: datetime) -> PortfolioRow:
     verdict = one.verdict
     names = person_names(one.charter) if one.charter else {}
     owner = known(one.charter.owner.person) if one.charter else None

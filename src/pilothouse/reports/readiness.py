@@ -179,7 +179,6 @@ def build_readiness(
     *,
     show: Status | None = None,
     unfold: str = "",
-    notices: tuple[str, ...] = (),
 ) -> ReadinessPage:
     """Return the Readiness page of a verdict; its moment is the verdict's.
 
@@ -188,7 +187,6 @@ def build_readiness(
         charter: The charter it judges.
         show: Only requirements of this status, or None for all.
         unfold: The requirement whose parts are shown, `all`, or empty.
-        notices: What a reader must know about the page.
 
     Raises:
         UnknownName: No requirement of the verdict has the name to unfold.
@@ -214,7 +212,7 @@ def build_readiness(
         mark=mark,
         sentence=Sentence(plain=shown_text(verdict.sentence), href=f"#{verdict.deciding}"),
         action=next_step(verdict, charter),
-        notices=tuple(shown_text(note) for note in (*notices, *verdict.notes)),
+        notices=tuple(shown_text(note) for note in verdict.notes),
         word=verdict.word,
         phase=phase_words(verdict.phase),
         version=short_digest(verdict.version),

@@ -257,7 +257,6 @@ def build_tasks(
     wanted: TaskFilter,
     task_types: tuple[str, ...] = (),
     first: bool = True,
-    notices: tuple[str, ...] = (),
     typed: Mapping[str, str] | None = None,
 ) -> TasksPage:
     """Return the Tasks page.
@@ -270,7 +269,6 @@ def build_tasks(
         wanted: The query they answer.
         task_types: Declared task types, to choose from.
         first: Whether this is the first page of the query.
-        notices: What a reader must know about the page.
         typed: What stands in the fields, by name; None shows what `wanted` says.
     """
     filters = _filters(wanted, task_types, typed)
@@ -304,7 +302,6 @@ def build_tasks(
         mark=None if rows else mark_of(Status.NO_EVIDENCE),
         sentence=Sentence(plain=shown + what if rows else empty.missing if empty else ""),
         action=action,
-        notices=notices,
         filters=filters,
         rows=rows,
         older=older,

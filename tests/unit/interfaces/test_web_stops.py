@@ -8,7 +8,7 @@ import page_visitor
 import page_world as world
 import pytest
 
-from pilothouse.workflows.reports.portfolio import show_portfolio
+from pilothouse.workflows.reports.show import Shows
 from pilothouse.workflows.verdict.assess import assess
 
 BASE = f"/agents/{world.AGENT}"
@@ -45,7 +45,7 @@ def test_fleet_and_the_portfolio_name_a_paused_agent(site):
         one for one in visitor.get("/fleet.json").json()["rows"] if one["agent"]["text"] == world.AGENT
     )
     assert row["phase"] == "Pilot, paused"
-    portfolio = show_portfolio(site.installation, site.clock.now())
+    portfolio = Shows(site.installation).portfolio()
     assert [one.stage for one in portfolio.rows] == ["Pilot, paused"]
 
 

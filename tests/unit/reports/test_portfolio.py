@@ -13,7 +13,8 @@ from rich.console import Console
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.stability import StabilityClock
-from pilothouse.reports.portfolio import CAPABILITIES, Holding, build_portfolio
+from pilothouse.reports.fleet import Governed
+from pilothouse.reports.portfolio import CAPABILITIES, build_portfolio
 from pilothouse.reports.terminal_portfolio import AGENT_COLUMNS, render_portfolio
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -28,9 +29,9 @@ def page():
     bad = decide(CHARTER, without(held, "roster", "tool.faults"), NOW, phase="1", version=V1)
     return build_portfolio(
         [
-            Holding(agent="good", charter=CHARTER, verdict=good, clock=CLOCK),
-            Holding(agent="bad", charter=CHARTER, verdict=bad, clock=CLOCK),
-            Holding(
+            Governed(agent="good", charter=CHARTER, verdict=good, clock=CLOCK),
+            Governed(agent="bad", charter=CHARTER, verdict=bad, clock=CLOCK),
+            Governed(
                 agent="broken", charter=None, verdict=None, clock=None, problem="the charter cannot be read"
             ),
         ],

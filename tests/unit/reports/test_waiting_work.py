@@ -17,7 +17,7 @@ from pilothouse.ports.approvals import CallsWaiting
 from pilothouse.ports.review import QueueCount
 from pilothouse.reports.fleet import Governed, build_fleet
 from pilothouse.reports.html import render_body
-from pilothouse.reports.portfolio import Holding, build_portfolio
+from pilothouse.reports.portfolio import build_portfolio
 from pilothouse.reports.task_cost import task_cost
 from pilothouse.reports.terminal_portfolio import render_portfolio
 from pilothouse.reports.waiting_work import (
@@ -190,7 +190,7 @@ def test_page_and_terminal_say_the_same(verdicts):
     waits = work(incident(3), reviews=[count(5)], calls=calls_waiting(2))
     page = build_fleet([governed("a", verdicts[0], waits)], (), NOW).rows[0]
     portfolio = build_portfolio(
-        [Holding(agent="a", charter=CHARTER, verdict=verdicts[0], clock=None, work=waits)], NOW
+        [Governed(agent="a", charter=CHARTER, verdict=verdicts[0], clock=None, work=waits)], NOW
     )
     row = portfolio.rows[0]
     assert (row.incidents, row.calls, row.reviews, row.cost, row.word) == (

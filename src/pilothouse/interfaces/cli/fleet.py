@@ -35,10 +35,10 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Show every agent: stage, worst item, owner, stable days, value."""
         from pilothouse.reports.terminal_portfolio import render_portfolio
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.reports.portfolio import show_portfolio
+        from pilothouse.workflows.reports.show import Shows
 
         with services.open_installation(load_settings(home=home)) as installation:
-            page = show_portfolio(installation, services.clock.now())
+            page = Shows(installation).portfolio()
         if as_json:
             typer.echo(page_json(page))
         else:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome
@@ -24,6 +25,7 @@ from pilothouse.reports.fleet import VALUE, FleetPage, Governed, build_fleet
 from pilothouse.reports.health import build_health
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.next_step import next_step
+from pilothouse.reports.portfolio import PortfolioPage, build_portfolio
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
@@ -49,6 +51,9 @@ STEPS_KEPT_MAX = 256
 """Next steps kept: one for each agent of the Fleet page and some."""
 
 P = TypeVar("P", bound=Page)
+
+Frozen: TypeAlias = Callable[[str], AgentVerdict | None]
+"""Gives the newest stored verdict of an agent: with what Fleet shows of it, or whole."""
 
 
 def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraffic:
@@ -139,16 +144,15 @@ class Shows:
         looked, kept = (state, now, tuple(seen), tuple(notices)), self._fleet
         if kept is not None and kept[0] == looked:
             return kept[1]
-        stopped = controls_of(self._installation).stopped_word
-        records = self._installation.ledger.charters()
-        waiting = waiting_by_agent(self._installation, [record.agent for record in records], now)
-        governed = [
-            replace(self._governed(record, now), stopped=stopped(record.agent), work=waiting(record.agent))
-            for record in records
-        ]
+        governed = self._all(now, self._frozen.newest)
         page = build_fleet(governed, seen, now, notices=tuple(notices), step=self._step)
         self._fleet = looked, page
         return page
+
+    def portfolio(self) -> PortfolioPage:
+        """Return the portfolio; an agent that cannot be judged stands in it with the reason."""
+        now = self.now()
+        return build_portfolio(self._all(now, partial(newest_verdict, self._installation.ledger)), now)
 
     def agent(self, agent: str) -> AgentPage:
         """Return the Agent page.
@@ -340,7 +344,19 @@ class Shows:
         if agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to list agents.")
 
-    def _governed(self, record: CharterInForce, now: datetime) -> Governed:
+    def _all(self, now: datetime, frozen: Frozen) -> list[Governed]:
+        """Every agent with a charter, with what keeps it from serving and what waits for people."""
+        stopped = controls_of(self._installation).stopped_word
+        records = self._installation.ledger.charters()
+        waiting = waiting_by_agent(self._installation, [record.agent for record in records], now)
+        return [
+            replace(
+                self._governed(record, now, frozen), stopped=stopped(record.agent), work=waiting(record.agent)
+            )
+            for record in records
+        ]
+
+    def _governed(self, record: CharterInForce, now: datetime, frozen: Frozen) -> Governed:
         try:
             charter = charter_of(record)
         except PilothouseError as error:
@@ -349,7 +365,7 @@ class Shows:
             kept = self._kept.young(record, now)
             verdict = (
                 (kept.verdict if kept else None)
-                or _young(self._frozen.newest(record.agent), record, now)
+                or _young(frozen(record.agent), record, now)
                 or self._kept.assessment(record, now).verdict
             )
         except PilothouseError as error:
