@@ -25,11 +25,17 @@ QUALITY_STATE: TypeAdapter[QualityState] = TypeAdapter(QualityState)
 class WatchBook:
     """States and readings of one agent; cursors stand under an empty task type."""
 
-    def __init__(self, store: WatchStore, agent: str, now: datetime) -> None:
+    def __init__(
+        self,
+        store: WatchStore,
+        agent: str,
+        now: datetime,
+        states: Mapping[tuple[str, str], WatchState] | None = None,
+    ) -> None:
         self._store = store
         self._agent = agent
         self._now = now
-        self._states: Mapping[tuple[str, str], WatchState] = {}
+        self._states: Mapping[tuple[str, str], WatchState] = states or {}
         self._documents: dict[tuple[str, str], Any] = {}
         self._readings: list[WatchReading] = []
 

@@ -11,13 +11,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.errors import Conflict
-from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.ground.every_agent import Faults
 from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.incidents.alerts import rule_for
+from pilothouse.workflows.watch.book import WatchBook
 from pilothouse.workflows.watch.cost import CostRise, cost_document, look_at_cost
 from pilothouse.workflows.watch.days import TASKS_AHEAD_MAX
 from pilothouse.workflows.watch.drift import WeekSample, drift_traces, look_at_drift
@@ -48,20 +47,20 @@ def look_at_whole(watch: WatchRoom, now: datetime) -> None:
         # In a conflict another process looked.
         with faults.apart(), suppress(Conflict):
             day = date.fromisoformat(json.loads(kept.document)["last"])
-            _cost(watch, charter, states, day, now)
-            _drift(watch, charter, states, day, now)
+            book = WatchBook(watch.room.watch, agent, now, {("", name): one for name, one in states.items()})
+            _cost(watch, charter, book, day)
+            _drift(watch, charter, book, day)
     faults.raise_first()
 
 
-def _cost(
-    watch: WatchRoom, charter: Charter, states: Mapping[str, WatchState], day: date, now: datetime
-) -> None:
-    before = _last(states, COST)
+def _cost(watch: WatchRoom, charter: Charter, book: WatchBook, day: date) -> None:
+    kept = book.kept("", COST)
+    known = {} if kept is None else json.loads(kept.document)
+    before = None if kept is None else date.fromisoformat(known["last"])
     if before is not None and before >= day:
         return
     since = None if before is None else before + timedelta(days=1)
-    kept = states.get(COST)
-    first = None if kept is None else json.loads(kept.document).get("first")
+    first = known.get("first")
     look = look_at_cost(
         watch.room.watch,
         charter,
@@ -71,14 +70,16 @@ def _cost(
     )
     if look is None:
         return
-    state = {"last": day.isoformat(), "first": look.next_first.isoformat()}
+    book.remember("", COST, {"last": day.isoformat(), "first": look.next_first.isoformat()})
     loud = "warning" if rule_for(charter, COST, None) is None else "verdict"
     said: dict[date, tuple[Mapping[str, Any], str]] = {day: (cost_document(look), "quiet")}
     # Of two alerts of a day, the worse one is its reading.
     for alert in sorted(look.alerts, key=lambda one: one.alert.score):
         dear = {"traces": _dearest(watch, charter, alert)}
         said[alert.until] = (cost_document(look, alert) | dear, loud)
-    _store(watch, charter, states, COST, state, said, now)
+    for at, (document, layer) in said.items():
+        book.say("", COST, at, document, layer)
+    book.store(COST)
 
 
 def _dearest(watch: WatchRoom, charter: Charter, rise: CostRise) -> list[str]:
@@ -93,10 +94,8 @@ def _dearest(watch: WatchRoom, charter: Charter, rise: CostRise) -> list[str]:
     return [trace for _, trace in sorted(costs, reverse=True)[:DEAREST_MAX]]
 
 
-def _drift(
-    watch: WatchRoom, charter: Charter, states: Mapping[str, WatchState], day: date, now: datetime
-) -> None:
-    kept = states.get(DRIFT)
+def _drift(watch: WatchRoom, charter: Charter, book: WatchBook, day: date) -> None:
+    kept = book.kept("", DRIFT)
     state: dict[str, Any] = json.loads(kept.document) if kept else {}
     if not state:
         first = watch.room.watch.readings(
@@ -106,7 +105,8 @@ def _drift(
         if not used:
             return
         state = {"last": (min(used) + WEEK - timedelta(days=1)).isoformat(), "from": min(used).isoformat()}
-        _store(watch, charter, states, DRIFT, state, {}, now)
+        book.remember("", DRIFT, state)
+        book.store(DRIFT)
         return
     due = date.fromisoformat(state["last"]) + WEEK
     if due > day:
@@ -115,9 +115,9 @@ def _drift(
     due += WEEK * ((day - due) // WEEK)
     reference = _week(watch, charter, date.fromisoformat(state["from"]))
     current = _week(watch, charter, due + timedelta(days=1) - WEEK)
-    state["last"] = due.isoformat()
+    book.remember("", DRIFT, {**state, "last": due.isoformat()})
     if not current.n or not reference.n:
-        _store(watch, charter, states, DRIFT, state, {}, now)
+        book.store(DRIFT)
         return
     look = look_at_drift(watch.room.installation.lake, reference.kept, current.kept)
     document: dict[str, Any] = {
@@ -132,8 +132,8 @@ def _drift(
             f"{' and '.join(look.changed).capitalize()} of {charter.agent} differ from the week of {state['from']}: {look.detail}."
         )
         document["traces"] = list(drift_traces(current.kept))
-    said: tuple[Mapping[str, Any], str] = (document, "warning" if look.changed else "quiet")
-    _store(watch, charter, states, DRIFT, state, {due: said}, now)
+    book.say("", DRIFT, due, document, "warning" if look.changed else "quiet")
+    book.store(DRIFT)
 
 
 def _week(watch: WatchRoom, charter: Charter, first: date) -> WeekSample:
@@ -147,42 +147,3 @@ def _week(watch: WatchRoom, charter: Charter, first: date) -> WeekSample:
         start, end = begin + WEEK * number / parts, begin + WEEK * (number + 1) / parts
         sample.add(tasks_between(watch.room.installation.lake, charter.agent, start, end))
     return sample
-
-
-def _last(states: Mapping[str, WatchState], detector: str) -> date | None:
-    kept = states.get(detector)
-    return None if kept is None else date.fromisoformat(json.loads(kept.document)["last"])
-
-
-def _store(  # noqa: PLR0917 - one detector, its state, and what it said
-    watch: WatchRoom,
-    charter: Charter,
-    states: Mapping[str, WatchState],
-    detector: str,
-    state: Mapping[str, Any],
-    said: Mapping[date, tuple[Mapping[str, Any], str]],
-    now: datetime,
-) -> None:
-    """Store a state with what was said of some days: the document and the layer of each."""
-    kept = states.get(detector)
-    readings = tuple(
-        WatchReading(
-            agent=charter.agent,
-            task_type="",
-            detector=detector,
-            day=day,
-            at=now,
-            layer=layer,
-            settled=layer == "quiet",
-            document=canonical_json(document),
-        )
-        for day, (document, layer) in said.items()
-    )
-    step = WatchStep(
-        task_type="",
-        detector=detector,
-        before=0 if kept is None else kept.version,
-        document=canonical_json(state),
-        readings=readings,
-    )
-    watch.room.watch.advance(charter.agent, [step])
