@@ -26,7 +26,7 @@ from pilothouse.workflows.controls.policy_use import (
     unused_permissions,
 )
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
-from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.in_force import charter_in_force
 
 __all__ = [
     "PolicyCheck",
@@ -129,7 +129,7 @@ def look_at_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyChe
     Raises:
         UnknownName: No charter of this agent is in force.
     """
-    charter = charter_of(room.charter(agent))
+    charter = charter_in_force(room.installation.ledger, agent)
     test = prove_policies(charter)
     decided = room.log.search(agent=agent, kind=DECIDED)
     unused = unused_permissions(room, charter, now)
@@ -172,7 +172,7 @@ def review_unused(
     Raises:
         Denied: The charter gives this person no say in what tools may do.
     """
-    charter = charter_of(room.charter(agent))
+    charter = charter_in_force(room.installation.ledger, agent)
     if not may_act(charter, actor, Action.APPROVE):
         raise Denied(
             f"{actor!r} may not decide that permissions stay",

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pilothouse.errors import UnknownName
 from pilothouse.ports.audit import AUDIT_PAGE_MAX
-from pilothouse.ports.ledger import CharterInForce
 
 if TYPE_CHECKING:
     from pilothouse.ledger.audit import SqlAuditLog
@@ -34,22 +32,6 @@ class BoundaryRoom:
     log: SqlAuditLog
     approvals: Approvals
     searched_max: int = AUDIT_PAGE_MAX
-
-    def charter(self, agent: str) -> CharterInForce:
-        """Return the charter in force of an agent.
-
-        Raises:
-            UnknownName: There is none.
-        """
-        record = self.installation.ledger.charter(agent)
-        if record is None:
-            raise UnknownName.among(
-                "agent with a charter in force",
-                agent,
-                self.agents(),
-                remedy="Put one into force: `pilothouse verdict AGENT --charter charter.yaml`.",
-            )
-        return record
 
     def agents(self) -> Sequence[str]:
         """Return the agents with a charter in force."""

@@ -14,7 +14,14 @@ from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import CharterInvalid, UnknownName
 from pilothouse.ports.ledger import CharterInForce, Ledger
 
-__all__ = ["charter_if_any", "charter_in_force", "charter_of", "newest_verdict", "verdict_of"]
+__all__ = [
+    "charter_if_any",
+    "charter_in_force",
+    "charter_of",
+    "newest_verdict",
+    "record_in_force",
+    "verdict_of",
+]
 
 CHARTERS_KEPT = 128
 """Charters that were read stay in memory: a large fleet's, some hundred kilobytes each; every tick and page asks again."""
@@ -27,6 +34,15 @@ def charter_in_force(ledger: Ledger, agent: str) -> Charter:
         UnknownName: There is none; says the nearest agent that has one.
         CharterInvalid: This program cannot read it.
     """
+    return charter_of(record_in_force(ledger, agent))
+
+
+def record_in_force(ledger: Ledger, agent: str) -> CharterInForce:
+    """Return the charter of an agent that is in force now, as it was accepted.
+
+    Raises:
+        UnknownName: There is none; says the nearest agent that has one.
+    """
     record = ledger.charter(agent)
     if record is None:
         raise UnknownName.among(
@@ -35,7 +51,7 @@ def charter_in_force(ledger: Ledger, agent: str) -> Charter:
             [one.agent for one in ledger.charters()],
             remedy="Put its charter into force: `pilothouse verdict --charter charter.yaml`.",
         )
-    return charter_of(record)
+    return record
 
 
 def charter_if_any(ledger: Ledger, agent: str) -> Charter | None:

@@ -28,7 +28,7 @@ from pilothouse.runtime.tools.fault_server import (
     RecordedBackend,
 )
 from pilothouse.runtime.tools.fault_suite import FAULTS, Subject, run_fault
-from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.in_force import charter_of, record_in_force
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.integrations.integration_probes import Probes
 from pilothouse.workflows.integrations.tool_contracts import read_contracts
@@ -101,13 +101,7 @@ def verify_integration(
         UsageError: Something that is needed is not given.
         UnknownName: The charter declares no such integration.
     """
-    record = installation.ledger.charter(request.agent)
-    if record is None:
-        raise UsageError(
-            f"no charter is in force for {request.agent!r}",
-            remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
-            subject=request.agent,
-        )
+    record = record_in_force(installation.ledger, request.agent)
     charter = charter_of(record)
     declared = declared_integration(charter, request.integration)
     contracts = read_contracts(charter, Path(record.path).parent)

@@ -20,7 +20,7 @@ from pilothouse.runtime.permissions.engine import compile_tool, run_examples
 from pilothouse.workflows.controls.controls import versions_that_held
 from pilothouse.workflows.controls.policy_use import DECIDED
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
-from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.in_force import charter_in_force
 
 __all__ = ["show_controls"]
 
@@ -54,7 +54,7 @@ def show_controls(
         person: Person id of who looks at it, or empty.
         doing: What the visitor asked to do and has not confirmed.
     """
-    charter = charter_of(room.charter(agent))
+    charter = charter_in_force(room.installation.ledger, agent)
     state = controls.read()
     most = min(DECISIONS_READ_MAX, room.searched_max)
     decided = room.log.search(agent=agent, kind=DECIDED, limit=most)
