@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the executive page and the compliance map in a terminal."""
+"""Prints the executive page in a terminal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pilothouse.reports.compliance import CompliancePage
 from pilothouse.reports.executive import ExecutivePage
 from pilothouse.reports.terminal import head, mark_text, plain_text
 
-__all__ = ["render_compliance", "render_executive"]
+__all__ = ["render_executive"]
 
 
 def render_executive(page: ExecutivePage, console: Console) -> None:
@@ -42,23 +41,6 @@ def render_executive(page: ExecutivePage, console: Console) -> None:
         if line:
             console.print(Text(plain_text(line, console)))
     console.print(Text(plain_text(f"\n{'. '.join(page.foot)}.", console), style="dim"))
-
-
-def render_compliance(page: CompliancePage, console: Console) -> None:
-    """Print which controls this agent's evidence speaks to; frameworks the charter does not name are left out."""
-    console.print(head(page, console, ""))
-    declared = [one for one in page.frameworks if one.is_declared]
-    for framework in declared or page.frameworks:
-        table = _table()
-        for row in framework.rows:
-            mark = mark_text(row.mark, console) if row.mark else Text("not covered", style="dim")
-            what = Text(plain_text(f"{row.control}, {row.asks}", console))
-            what.append(plain_text(f"\n{'; '.join(row.evidence)}", console), style="dim")
-            table.add_row(mark, what)
-        console.print(Text(plain_text(f"\n{framework.name}", console), style="bold"))
-        console.print(table)
-    if page.unknown:
-        console.print(Text(plain_text(f"No map speaks of: {', '.join(page.unknown)}.", console)))
 
 
 def _table() -> Table:

@@ -21,6 +21,8 @@ def render_sections(page: SectionsPage, console: Console) -> None:
         title = Text(plain_text(section.title, console), style="bold")
         title.append(plain_text(f"  {section.note}" if section.note else "", console), style="dim")
         console.print(Padding(title, (1, 0, 0, 0)))
+        if section.style == "folded":
+            continue  # as on the page: named, and opened by whoever wants it
         if section.rows:
             console.print(_table(section, console))
         elif section.empty:

@@ -34,7 +34,8 @@ from pilothouse.reports.executive import stall_words
 from pilothouse.reports.html import render_body
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.pdf import render_pdf
-from pilothouse.reports.terminal_report import render_compliance, render_executive
+from pilothouse.reports.terminal_report import render_executive
+from pilothouse.reports.terminal_sections import render_sections
 from pilothouse.reports.view_models import page_json
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
@@ -265,21 +266,24 @@ def test_the_note_names_a_pause_until_a_person_has_ended_it(tmp_path):
 
 def test_the_map_covers_only_what_evidence_covers_and_says_what_nobody_checked(found):
     page = show_compliance(found)
-    assert [one.name for one in page.frameworks if one.is_declared] == ["GDPR", "SOX"]
-    rows = {row.control: row for one in page.frameworks for row in one.rows}
-    assert (rows["Art. 15–17"].mark, rows["Art. 15–17"].note) == (None, "Not covered.")
-    assert rows["Art. 30"].mark.status.value == "breached"  # undeclared hosts were seen
-    assert rows["Art. 30"].note == UNCHECKED
-    assert rows["Art. 30"].query == f"pilothouse verdict {AGENT} --full"
-    text = printed(render_compliance, page)
+    assert [one.title for one in page.sections if one.style == "open"] == ["GDPR", "SOX"]
+    rows = {row.cells[0].text: row.cells for one in page.sections for row in one.rows}
+    assert (rows["Art. 15–17"][2].text, rows["Art. 15–17"][3].text) == ("not covered", "")
+    assert rows["Art. 30"][2].mark.status.value == "breached"  # undeclared hosts were seen
+    assert rows["Art. 30"][3].small == UNCHECKED
+    assert rows["Art. 30"][3].command == f"pilothouse verdict {AGENT} --full"
+    text = printed(render_sections, page)
     assert "not covered" in text
+    folded = next(one for one in page.sections if one.style == "folded")
+    assert folded.title in text, "what the charter does not name is named"
+    assert folded.rows[0].cells[1].text[:30] not in text
     assert "compliant" not in render_report(page).lower()
 
 
 def test_a_regulation_without_a_map_is_named(found):
     charter = found.charter.model_copy(update={"regulations": ("dora",)})
     page = build_compliance(charter, found.verdict, NOW)
-    assert page.unknown == ("dora",)
+    assert "No map speaks of: dora." in page.notices
     assert "only for reading" in page.sentence.plain
 
 

@@ -106,7 +106,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("compliance")
     def compliance(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """Which controls of which frameworks this agent's evidence speaks to, with status and age."""
-        from pilothouse.reports.terminal_report import render_compliance
+        from pilothouse.reports.terminal_sections import render_sections
         from pilothouse.reports.view_models import page_json
         from pilothouse.workflows.reports.report import show_compliance
 
@@ -115,7 +115,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(page_json(page))
         else:
-            render_compliance(page, result_console(wrap=True))
+            render_sections(page, result_console(wrap=True))
 
     @group.command("auditor")
     def auditor(

@@ -22,10 +22,11 @@ from pilothouse.core.verdict.stall import QUESTION_DAYS, Stall, judge_stall
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ports.ledger import Ledger
-from pilothouse.reports.compliance import CompliancePage, build_compliance
+from pilothouse.reports.compliance import build_compliance
 from pilothouse.reports.executive import ExecutivePage, Facts, build_executive, stall_words
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.pdf import render_pdf
+from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.weekly import Week, WeeklyNote, build_weekly
 from pilothouse.workflows.ground.act_log import shown_acts
 from pilothouse.workflows.ground.in_force import newest_verdict
@@ -143,7 +144,7 @@ def record_spending(installation: Installation, found: Assessment) -> Evidence |
     return record
 
 
-def show_compliance(found: Assessment) -> CompliancePage:
+def show_compliance(found: Assessment) -> SectionsPage:
     """Return the compliance map of an assessment."""
     return build_compliance(found.charter, found.verdict, found.verdict.as_of)
 
