@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages as sections of tables, for paper: what a page with a template of its own shows, in the form that is printed."""
+"""Pages as sections of tables, for paper and terminal: what a page with a template of its own shows, in the form that is printed."""
 
 from __future__ import annotations
 
@@ -107,51 +107,7 @@ def _evidence(item: ItemRow) -> str:
 
 @paper_sections.register
 def _(page: ValuePage) -> tuple[Section, ...]:
-    numbers = tuple(
-        row(
-            one.name,
-            one.value.shown,
-            Cell(
-                text="; ".join(one.sources),
-                small=f"Not known: {', '.join(one.unknown)}" if one.unknown else "",
-            ),
-        )
-        for one in page.numbers
-    )
-    outcomes = tuple(
-        row(
-            one.mark,
-            one.name,
-            one.baseline,
-            one.committed,
-            one.control,
-            Cell(text=one.measured, command=one.command),
-        )
-        for one in page.outcomes
-    )
-    return (
-        Section(
-            anchor="numbers",
-            title="Three numbers",
-            note=page.ratio,
-            columns=columns("What", "Range", "Rests on"),
-            rows=numbers,
-        ),
-        Section(
-            anchor="assumptions",
-            title="What moves the return most",
-            columns=columns("Assumption"),
-            rows=tuple(row(one) for one in page.assumptions),
-        ),
-        Section(
-            anchor="outcomes",
-            title="Outcomes",
-            note=page.seal,
-            columns=columns("State", "Outcome", "Was", "Committed", "Compared with", "Measured"),
-            rows=outcomes,
-            empty=page.empty,
-        ),
-    )
+    return page.sections
 
 
 @paper_sections.register

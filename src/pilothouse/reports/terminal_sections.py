@@ -8,16 +8,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pilothouse.reports.sections import Cell, Section, SectionsPage
+from pilothouse.reports.papers import paper_sections
+from pilothouse.reports.sections import Cell, Section
 from pilothouse.reports.terminal import head, mark_text, plain_text
+from pilothouse.reports.view_models import Page
 
 __all__ = ["render_sections"]
 
 
-def render_sections(page: SectionsPage, console: Console) -> None:
-    """Print a page of sections."""
+def render_sections(page: Page, console: Console) -> None:
+    """Print a page as its sections."""
     console.print(head(page, console, page.heading if page.agent else ""))
-    for section in page.sections:
+    for section in paper_sections(page):
         title = Text(plain_text(section.title, console), style="bold")
         title.append(plain_text(f"  {section.note}" if section.note else "", console), style="dim")
         console.print(Padding(title, (1, 0, 0, 0)))

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
+from urllib.parse import quote
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
@@ -15,10 +17,12 @@ from pilothouse.core.verdict.numbers import percentage, significant
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
+from pilothouse.reports.sections import Cell, Section, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
     Frozen,
+    Link,
     Page,
     Quantity,
     Sentence,
@@ -93,6 +97,8 @@ class ValuePage(Page):
         action: The one thing to do next.
     """
 
+    template: ClassVar[str] = "sections"
+
     numbers: tuple[NumberShown, ...]
     ratio: str
     assumptions: tuple[str, ...]
@@ -100,6 +106,58 @@ class ValuePage(Page):
     outcomes: tuple[OutcomeShown, ...]
     empty: Empty | None
     action: ActionOffer
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The same as tables, which every face shows."""
+        numbers = Section(
+            anchor="numbers",
+            title="Three numbers",
+            note=self.ratio,
+            columns=columns("What", "Range", "Rests on"),
+            rows=tuple(
+                row(
+                    one.name,
+                    one.value.shown,
+                    Cell(
+                        text="; ".join(one.sources),
+                        small=f"Not known: {', '.join(one.unknown)}" if one.unknown else "",
+                    ),
+                )
+                for one in self.numbers
+            ),
+            more=(
+                Link(
+                    text="One sheet for whoever decides",
+                    href=f"/agents/{quote(self.agent or '', safe='')}/executive",
+                ),
+            ),
+        )
+        moving = Section(
+            anchor="assumptions",
+            title="What moves the return most",
+            columns=columns("Assumption"),
+            rows=tuple(row(one) for one in self.assumptions),
+        )
+        outcomes = Section(
+            anchor="outcomes",
+            title="Outcomes",
+            note=self.seal,
+            columns=columns("State", "Outcome", "Was", "Committed", "Compared with", "Measured"),
+            rows=tuple(
+                row(
+                    one.mark,
+                    one.name,
+                    one.baseline,
+                    one.committed,
+                    one.control,
+                    Cell(text=one.measured, command=one.command),
+                )
+                for one in self.outcomes
+            ),
+            empty=self.empty,
+        )
+        return (numbers, *((moving,) if self.assumptions else ()), outcomes)
 
 
 def build_value(

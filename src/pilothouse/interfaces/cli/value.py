@@ -15,10 +15,7 @@ from pilothouse.interfaces.cli.options import Agent, AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.reports.value import ValuePage
     from pilothouse.workflows.reports.outcomes import Effect
 
 __all__ = ["register"]
@@ -33,6 +30,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("show")
     def show(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """Show the three numbers as ranges with their sources, and each outcome against its commitment."""
+        from pilothouse.reports.terminal_sections import render_sections
         from pilothouse.reports.view_models import page_json
         from pilothouse.workflows.ground.agents import choose_agent
         from pilothouse.workflows.reports.value import show_value
@@ -44,7 +42,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(page_json(page))
         else:
-            _print(page, result_console(wrap=True))
+            render_sections(page, result_console(wrap=True))
 
     @group.command("seal")
     def seal(
@@ -115,37 +113,3 @@ def _record(effect: Effect) -> dict[str, object]:
         "sentence": f"{effect.outcome}: {percentage(found.value, signed=True)} {percent_range(found.low, found.high, signed=True)} over "
         f"{found.n_effective:,.0f} units; committed {percentage(effect.committed, decimals=0, signed=True)}: {word}.",
     }
-
-
-def _print(page: ValuePage, console: Console) -> None:
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    from pilothouse.reports.terminal import head, mark_text, plain_text
-
-    console.print(head(page, console, "value"))
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column()
-    table.add_column(overflow="fold")
-    for number in page.numbers:
-        basis = [*number.sources, *(f"unknown: {part}" for part in number.unknown)]
-        shown = Text(plain_text(number.value.shown, console), style="bold")
-        shown.append(plain_text("\n" + "; ".join(basis), console), style="dim")
-        table.add_row(number.name, shown)
-    console.print(Padding(table, (1, 0, 0, 0)))
-    for line in (page.ratio, *page.assumptions, page.seal):
-        if line:
-            console.print(Text(plain_text(line, console)))
-    if page.empty:
-        console.print(Text(plain_text(f"{page.empty.missing} {page.empty.command}", console)))
-    for one in page.outcomes:
-        text = mark_text(one.mark, console)
-        text.append(
-            plain_text(f"  {one.name}: was {one.baseline}, committed {one.committed}, {one.control}", console)
-        )
-        text.append(plain_text(f"\n  {one.measured}\n  {one.command}", console), style="dim")
-        console.print(Padding(text, (1, 0, 0, 0)))
-    console.print(
-        Text(plain_text(f"\nNext: {page.action.label}: {page.action.command}", console), style="bold")
-    )
