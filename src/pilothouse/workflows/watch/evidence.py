@@ -30,7 +30,7 @@ from pilothouse.workflows.watch.room import WatchRoom
 from pilothouse.workflows.watch.rules import TRAFFIC
 from pilothouse.workflows.watch.status import read_lately, watch_status
 
-__all__ = ["record_watch_evidence", "watch_evidence"]
+__all__ = ["RecordWriter", "record_watch_evidence", "watch_evidence"]
 
 WINDOW = timedelta(days=7)
 
