@@ -11,6 +11,7 @@ import page_world as world
 import pytest
 
 from pilothouse.errors import StorageUnavailable
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.ground.agents import SeenAgents
 from pilothouse.workflows.ground.one_reading import OneReading
 from pilothouse.workflows.reports.show import Shows
@@ -157,7 +158,7 @@ DAY_NS = 86_400 * 1_000_000_000
 
 
 def world_filter(start, end):
-    return kept_pages.TaskFilter(agent=AGENT, from_ns=start, to_ns=end)
+    return TaskFilter(agent=AGENT, from_ns=start, to_ns=end)
 
 
 def test_agents_are_counted_again_when_a_hundred_times_the_cost_has_passed():
