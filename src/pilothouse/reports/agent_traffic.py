@@ -87,13 +87,7 @@ def _first_seen(tasks: Iterable[Task]) -> dict[tuple[str, str], int]:
 
 
 def change_rows(traffic: AgentTraffic, in_force: CharterInForce, now: datetime) -> tuple[ChangeRow, ...]:
-    """Return what was seen first inside the window, newest first, and the charter in force.
-
-    Args:
-        traffic: Tasks of the window.
-        in_force: The charter as it was accepted.
-        now: The moment, aware UTC.
-    """
+    """Return what was seen first inside the window, newest first, and the charter in force."""
     rows = [
         ChangeRow(
             at=moment(at_ns(first), now),
@@ -111,13 +105,7 @@ def change_rows(traffic: AgentTraffic, in_force: CharterInForce, now: datetime) 
 
 
 def worst_rows(traffic: AgentTraffic, agent: str, now: datetime) -> tuple[WorstRow, ...]:
-    """Return contradicted claims: critical ones first, then the newest.
-
-    Args:
-        traffic: Outcomes of the window.
-        agent: Agent id.
-        now: The moment, aware UTC.
-    """
+    """Return contradicted claims: critical ones first, then the newest."""
     wrong = [one for one in traffic.outcomes.values() if one.status is OutcomeStatus.CONTRADICTED]
     wrong.sort(key=lambda one: (one.critical is None, -one.task_start_ns, one.trace_id))
     return tuple(

@@ -106,12 +106,7 @@ class AuditFacts:
 
 
 def build_audit(facts: AuditFacts, now: datetime) -> SectionsPage:
-    """Build the page.
-
-    Args:
-        facts: What is known of the log.
-        now: The moment, aware UTC.
-    """
+    """Build the page."""
     mark, plain = _state(facts, now)
     return SectionsPage(
         name="audit",

@@ -77,13 +77,7 @@ def domain_head(verdict: AgentVerdict, charter: Charter, domain: str) -> DomainH
 
 
 def asked_section(head: DomainHead, charter: Charter, agent: str) -> Section:
-    """Return the table of what the verdict asks of a domain.
-
-    Args:
-        head: The head.
-        charter: The charter.
-        agent: Agent id.
-    """
+    """Return the table of what the verdict asks of a domain."""
     page = f"/agents/{quote(agent, safe='')}/readiness"
     rows = tuple(
         row(

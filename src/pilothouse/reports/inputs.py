@@ -24,12 +24,7 @@ _TOLD = (
 
 
 def inputs_section(evidence: Sequence[Evidence], now: datetime) -> Section:
-    """Build the section.
-
-    Args:
-        evidence: Records of the agent.
-        now: The moment, aware UTC.
-    """
+    """Build the section."""
     newest = {one.kind: one for one in sorted(evidence, key=lambda one: one.window_to)}
     rows = [_row(newest.get(kind), title, asked_by, now) for kind, title, asked_by in _TOLD]
     return Section(

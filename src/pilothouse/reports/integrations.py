@@ -35,15 +35,7 @@ def build_integrations(
     order: Sequence[IntegrationRank],
     now: datetime,
 ) -> SectionsPage:
-    """Build the page.
-
-    Args:
-        charter: The charter in force.
-        verdict: Its verdict at the moment.
-        inventory: What is declared against what was seen.
-        order: In which order integrations join.
-        now: The moment, aware UTC.
-    """
+    """Build the page."""
     head = domain_head(verdict, charter, "INT")
     stray = _undeclared(inventory)
     return SectionsPage(

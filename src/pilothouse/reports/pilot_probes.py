@@ -41,11 +41,7 @@ class ProbeRow(Frozen):
 
 
 def probe_rows(page: ReadinessPage) -> tuple[ProbeRow, ...]:
-    """Return what the five probes found.
-
-    Args:
-        page: The Readiness page of the agent.
-    """
+    """Return what the five probes found."""
     rows = {row.id: row for section in page.domains for row in (*section.requirements, *section.later)}
     return tuple(
         ProbeRow(

@@ -77,13 +77,7 @@ class AdditionShown(Frozen):
 def addition_rows(
     charter: Charter, standing: Sequence[AdditionStanding], now: datetime
 ) -> tuple[AdditionShown, ...]:
-    """Return what came into the scope, as it was accepted.
-
-    Args:
-        charter: The charter in force.
-        standing: What is known of each.
-        now: The moment, aware UTC.
-    """
+    """Return what came into the scope, as it was accepted."""
     return tuple(_row(charter, one, now) for one in standing)
 
 

@@ -27,11 +27,7 @@ class Spark(Frozen):
 
 
 def spark_of(chart: BandChart | None) -> Spark | None:
-    """Return the last days of a chart as a line; None with fewer than two measured days.
-
-    Args:
-        chart: The chart, or None.
-    """
+    """Return the last days of a chart as a line; None with fewer than two measured days."""
     points = chart.points[-SPARK_DAYS:] if chart else ()
     measured = [point for point in points if point.y is not None]
     if chart is None or len(measured) < 2:

@@ -97,11 +97,7 @@ class _Need:
 
 
 def build_sprint(facts: SprintFacts) -> SprintPage:
-    """Return the plan with its dates and proofs.
-
-    Args:
-        facts: What it is computed from.
-    """
+    """Return the plan with its dates and proofs."""
     verdict, today = facts.verdict, facts.verdict.as_of.date()
     weeks = [
         (facts.start + number * _WEEK, tuple(needs(facts)))

@@ -21,9 +21,6 @@ STATE_WORDS: Mapping[DayState, str] = {
 def clock_words(clock: StabilityClock | None) -> str:
     """Return the day the clock stands at; None says that its terms are an open question.
 
-    Args:
-        clock: The clock, or None.
-
     Example:
         >>> clock_words(None)
         'open question'

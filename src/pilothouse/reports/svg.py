@@ -42,11 +42,7 @@ def _xy(x: float, y: float | None) -> str:
 
 
 def band_line(chart: BandChart) -> str:
-    """Return the picture of a band chart: band, line, dots, dashed bound, change marks, labels.
-
-    Args:
-        chart: The chart.
-    """
+    """Return the picture of a band chart: band, line, dots, dashed bound, change marks, labels."""
     inner, dots = [], []
     for run in _segments(chart.points):
         if len(run) > 1:
@@ -152,11 +148,7 @@ _SHAPES = {
 
 
 def shape(status: Status) -> str:
-    """Return the shape of a status; its word stands beside it.
-
-    Args:
-        status: The status.
-    """
+    """Return the shape of a status; its word stands beside it."""
     return f'<svg class="shape {status.value}" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">{_SHAPES[status]}</svg>'
 
 
@@ -189,11 +181,7 @@ def sparkline(places: Sequence[float | None], bound: float | None = None) -> str
 
 
 def draw(picture: Picture) -> str:
-    """Return a picture of a section.
-
-    Args:
-        picture: Any picture.
-    """
+    """Return a picture of a section."""
     match picture:
         case Forest():
             body, height = _forest(picture), 28 * len(picture.rows) + 8

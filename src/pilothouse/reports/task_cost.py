@@ -31,12 +31,7 @@ class TaskCost(Frozen):
 
 
 def task_cost(verdict: AgentVerdict | None, charter: Charter | None) -> TaskCost:
-    """Return the measured cost that is furthest past its bound, or nearest to it; unknown is never zero.
-
-    Args:
-        verdict: The verdict, or None.
-        charter: The charter it judges, or None.
-    """
+    """Return the measured cost that is furthest past its bound, or nearest to it; unknown is never zero."""
     items = items_by_kind(verdict) if verdict and charter else {}
     costs = {task_type: item for (kind, task_type), item in items.items() if kind == "cost_per_task"}
     currency = (known(charter.currency) or "") if charter else ""

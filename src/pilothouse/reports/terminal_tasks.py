@@ -51,12 +51,7 @@ def render_tasks(rows: Sequence[TaskRow], console: Console, *, agents: Sequence[
 
 
 def render_trace(page: TracePage, console: Console) -> None:
-    """Print one trace: its task, claim beside outcome, then its spans as a tree.
-
-    Args:
-        page: The Trace page.
-        console: Where it goes.
-    """
+    """Print one trace: its task, claim beside outcome, then its spans as a tree."""
     console.print(Text(plain_text(page.sentence.plain, console)))
     if page.task is None:
         console.print(Text("The task is not folded yet; its spans may still be arriving.", style="yellow"))

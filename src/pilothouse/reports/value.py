@@ -163,15 +163,7 @@ class ValuePage(Page):
 def build_value(
     charter: Charter, verdict: AgentVerdict, numbers: ThreeNumbers, seal: SealShown | None, now: datetime
 ) -> ValuePage:
-    """Return the Value page of an agent.
-
-    Args:
-        charter: The charter in force.
-        verdict: Its verdict at the moment.
-        numbers: The three numbers.
-        seal: The newest seal, or None.
-        now: The moment, aware UTC.
-    """
+    """Return the Value page of an agent."""
     currency = known(charter.currency) or "USD"
     shown = (
         _number("Staying a pilot, a month", numbers.staying, currency),

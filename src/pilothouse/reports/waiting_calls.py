@@ -67,12 +67,7 @@ def waiting_section(one: Approval, now: datetime, base: str, person: str) -> Sec
 
 
 def approvers_section(charter: Charter, facts: ControlFacts) -> Section:
-    """Return how people answered, so that who agrees to everything is seen.
-
-    Args:
-        charter: The charter in force, for names.
-        facts: What is on record.
-    """
+    """Return how people answered, so that who agrees to everything is seen."""
     names = shown_names(charter)
     return Section(
         anchor="approvers",

@@ -80,12 +80,7 @@ def incidents_of(work: WaitingWork) -> Link:
 
 
 def reviews_of(work: WaitingWork, now: datetime) -> Link:
-    """Say how many answers are owed and how late they are, and lead to the queue.
-
-    Args:
-        work: What waits.
-        now: The moment, aware UTC.
-    """
+    """Say how many answers are owed and how late they are, and lead to the queue."""
     if work.reviews is None:
         return Link(text=UNKNOWN)
     waiting, overdue = _totals([work])
@@ -97,12 +92,7 @@ def reviews_of(work: WaitingWork, now: datetime) -> Link:
 
 
 def calls_of(work: WaitingWork, now: datetime) -> Link:
-    """Say how many calls of tools wait for a yes or no and when the first lapses, and lead to where it is said.
-
-    Args:
-        work: What waits.
-        now: The moment, aware UTC.
-    """
+    """Say how many calls of tools wait for a yes or no and when the first lapses, and lead to where it is said."""
     if work.calls is None:
         return Link(text=UNKNOWN)
     if not work.calls.waiting or work.calls.first_lapse is None:

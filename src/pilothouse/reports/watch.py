@@ -252,10 +252,6 @@ def _cost(cost: TaskCost | None) -> Section:
 def cost_text(money: Money, currency: str) -> str:
     """Return the cost of a task as people read it.
 
-    Args:
-        money: The range.
-        currency: ISO code.
-
     Example:
         >>> cost_text(Money(low=0.1, high=None), "USD"), cost_text(Money(low=0.1, high=0.2), "USD")
         ('at least 0.1000 USD', '0.1000 to 0.2000 USD')

@@ -34,12 +34,7 @@ _ENOUGH = {
 
 
 def failures_section(agent: str, groups: Sequence[FailureGroup]) -> Section:
-    """Return what ended tasks, most frequent first.
-
-    Args:
-        agent: Agent id.
-        groups: Kinds of failure.
-    """
+    """Return what ended tasks, most frequent first."""
     return Section(
         anchor="errors",
         title="What ended tasks",
@@ -74,11 +69,7 @@ def failures_section(agent: str, groups: Sequence[FailureGroup]) -> Section:
 
 
 def coverage_section(rows: Sequence[Coverage]) -> Section:
-    """Return how many tasks of each type were scored, against what the charter declares.
-
-    Args:
-        rows: Task types.
-    """
+    """Return how many tasks of each type were scored, against what the charter declares."""
     return Section(
         anchor="coverage",
         title="What is scored",

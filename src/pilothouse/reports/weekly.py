@@ -69,12 +69,7 @@ class WeeklyNote(Page):
 
 
 def build_weekly(week: Week, now: datetime) -> WeeklyNote:
-    """Return the note.
-
-    Args:
-        week: What it is made of.
-        now: The moment, aware UTC.
-    """
+    """Return the note."""
     verdict, agent = week.verdict, week.charter.agent
     owner = known(week.charter.owner.person) or ""
     base = f"{week.address}/agents/{agent}" if week.address else ""

@@ -169,12 +169,6 @@ def _is_about(said: Mapping[str, Any], record: CharterInForce) -> bool:
 def agree_to_widening(ledger: Ledger, agent: str, person: str, now: datetime) -> Widening:
     """Let a person agree to the change that waits; the second one puts it into force.
 
-    Args:
-        ledger: Where charters and decisions stand.
-        agent: Agent id.
-        person: Person id.
-        now: The moment, aware UTC.
-
     Raises:
         UsageError: Nothing waits.
         Denied: This person may not agree, or has agreed already.
@@ -211,12 +205,7 @@ def effective_charter(ledger: Ledger, record: CharterInForce, charter: Charter) 
 
 
 def widening_note(ledger: Ledger, record: CharterInForce) -> str | None:
-    """Return what a verdict says while a change waits, or None.
-
-    Args:
-        ledger: Where charters and decisions stand.
-        record: The charter that is judged.
-    """
+    """Return what a verdict says while a change waits, or None."""
     waiting = waiting_widening(ledger, record)
     if waiting is None:
         return None

@@ -38,13 +38,7 @@ class UnusedPermissions:
 
 
 def unused_permissions(room: BoundaryRoom, charter: Charter, now: datetime) -> UnusedPermissions:
-    """Look through the newest decisions about an agent until each permission was used, or the month is over.
-
-    Args:
-        room: Installation with its audit log.
-        charter: The agent's charter.
-        now: The present moment, aware UTC.
-    """
+    """Look through the newest decisions about an agent until each permission was used, or the month is over."""
     waiting = {
         (name, task_type): None
         for name, tool in (known(charter.tools) or {}).items()

@@ -11,21 +11,12 @@ __all__ = ["controls_of", "stop_notes"]
 
 
 def controls_of(installation: Installation) -> ControlState:
-    """Return what is paused and rolled back now; nothing where an installation was opened without its controls.
-
-    Args:
-        installation: Lake, ledger and controls.
-    """
+    """Return what is paused and rolled back now; nothing where an installation was opened without its controls."""
     return NO_CONTROLS if installation.controls is None else installation.controls.read()
 
 
 def stop_notes(installation: Installation, agent: str) -> list[str]:
-    """Return a sentence for each thing that is paused or rolled back; a verdict alone would read as if it served.
-
-    Args:
-        installation: Lake, ledger and controls.
-        agent: Agent id.
-    """
+    """Return a sentence for each thing that is paused or rolled back; a verdict alone would read as if it served."""
     state = controls_of(installation)
     found = sorted(
         (one for one in state.pauses.values() if one.agent == agent), key=lambda one: one.tool or ""

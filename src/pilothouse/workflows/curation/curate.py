@@ -208,14 +208,7 @@ def _link(store: CurationStore, agent: str, chosen: Sequence[Trusted], now: date
 def correction_evidence(
     queue: ReviewQueue, charter: Charter, curated: Curated, now: datetime
 ) -> Evidence | None:
-    """Return the record that a correction went the whole way from a user's flag to a case, or None.
-
-    Args:
-        queue: Items and answers.
-        charter: The charter in force.
-        curated: What was just made.
-        now: The moment.
-    """
+    """Return the record that a correction went the whole way from a user's flag to a case, or None."""
     added = set(curated.added)
     whole = [
         record

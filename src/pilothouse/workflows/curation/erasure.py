@@ -151,13 +151,7 @@ def ask_to_empty(ledger: Ledger, traces: Sequence[str], *, actor: str, now: date
 
 
 def carry_out_erasures(lake: LakeUpkeep, ledger: Ledger, now: datetime) -> int:
-    """Empty what was asked and not done yet, and put that on record; return rows that were emptied.
-
-    Args:
-        lake: The lake of this process.
-        ledger: Where it was asked.
-        now: The moment.
-    """
+    """Empty what was asked and not done yet, and put that on record; return rows that were emptied."""
     asked = list(every_decision(ledger, EVERYBODY, kind=ASKED))
     if not asked:
         return 0

@@ -19,14 +19,7 @@ BEGUN = "fine_tuning.begun"
 
 
 def note_begun(ledger: Ledger, agent: str, folder: Path, now: datetime) -> None:
-    """Put on record where an export will stand, before its first row is written.
-
-    Args:
-        ledger: Where it is kept.
-        agent: Agent id.
-        folder: Where it will stand.
-        now: The moment.
-    """
+    """Put on record where an export will stand, before its first row is written."""
     ledger.record(
         kind=BEGUN,
         agent=agent,

@@ -56,12 +56,7 @@ def judging_folders(ledger: Ledger, charter: Charter) -> tuple[Path, ...]:
 
 
 def curated_folders(ledger: Ledger, agent: str) -> tuple[Path, ...]:
-    """Return every folder that answers of an agent were curated into and that is there, whatever its charter says now.
-
-    Args:
-        ledger: Knows what was curated.
-        agent: Agent id.
-    """
+    """Return every folder that answers of an agent were curated into and that is there, whatever its charter says now."""
     paths = [Path(json.loads(one.document)["path"]) for one in ledger.decisions(agent, kind=CURATED)]
     return tuple(dict.fromkeys(path.resolve() for path in paths if path.exists()))
 

@@ -194,14 +194,7 @@ def _compared(library: str, version: str, chosen: Sequence[Example], outcomes: S
 
 
 def lift_evidence(agent: str, lift: Lift, request: LiftRequest, now: datetime) -> Evidence | None:
-    """Return the record of a lift, or None where there is no interval.
-
-    Args:
-        agent: Agent id.
-        lift: What was measured.
-        request: How.
-        now: The moment.
-    """
+    """Return the record of a lift, or None where there is no interval."""
     found = lift.difference
     if isinstance(found, NotEnoughEvidence):
         return None

@@ -79,12 +79,7 @@ def golden_case(lake: Lake, trace_id: str, *, by: str, at: datetime, ignore: Col
 
 
 def keep_golden(folder: Path, case: Case) -> Dataset:
-    """Add a golden case to its dataset; the dataset is made when it is not there.
-
-    Args:
-        folder: Folder of golden cases.
-        case: The case.
-    """
+    """Add a golden case to its dataset; the dataset is made when it is not there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as own:  # two people may keep a run at the same moment
         fresh = Path(own) / "golden.jsonl"

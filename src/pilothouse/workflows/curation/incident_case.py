@@ -36,12 +36,7 @@ def labelled_dataset(record: CharterInForce) -> Path:
 
 
 def is_case(store: CurationStore, run: str) -> bool:
-    """Whether a run became a case already.
-
-    Args:
-        store: Keeps the lineage.
-        run: Whole run id.
-    """
+    """Whether a run became a case already."""
     return any(edge.child == f"case:incident:{run}" for edge in store.edges_of(f"trace:{run}"))
 
 

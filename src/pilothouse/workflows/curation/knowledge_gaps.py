@@ -142,11 +142,6 @@ def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
 
     A task went wrong when it failed, the system of record contradicts it, a person corrected or rejected it, or a user
     said so; one that was held because the agent was not sure counts too.
-
-    Args:
-        room: Where everything is.
-        charter: The charter in force.
-        now: The moment.
     """
     installation, since = room.installation, now - WINDOW
     tasks, is_whole = newest_tasks(installation.lake, charter.agent, since, now)
@@ -176,13 +171,7 @@ def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
 
 
 def gap_evidence(charter: Charter, audit: GapAudit, now: datetime) -> Evidence | None:
-    """Return the record of an audit, or None when too little was there to look at.
-
-    Args:
-        charter: The charter in force.
-        audit: What was found.
-        now: The moment.
-    """
+    """Return the record of an audit, or None when too little was there to look at."""
     if not audit.is_enough:
         return None
     left = audit.open

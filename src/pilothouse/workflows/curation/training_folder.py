@@ -94,11 +94,7 @@ def prepared_export(
 
 
 def drop_unfinished(folder: Path) -> bool:
-    """Take away what a killed process left of an export, and return whether there was any; one that is being written stays.
-
-    Args:
-        folder: Where the export would stand.
-    """
+    """Take away what a killed process left of an export, and return whether there was any; one that is being written stays."""
     part = _part(folder)
     try:
         held = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -115,11 +111,7 @@ def drop_unfinished(folder: Path) -> bool:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether rows of an export stand beside where it would stand.
-
-    Args:
-        folder: Where it would stand.
-    """
+    """Whether rows of an export stand beside where it would stand."""
     return _part(folder).is_dir()
 
 

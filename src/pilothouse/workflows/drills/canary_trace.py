@@ -87,13 +87,6 @@ def record_canary(
     """Plant a trace and put on record for every agent with a charter what became of it.
 
     One canary speaks for all: they share the road.
-
-    Args:
-        installation: Lake and ledger.
-        intake: The road that every agent's telemetry takes.
-        now: The moment, aware UTC.
-        command: What asked for it.
-        pace: How time passes.
     """
     found = plant_canary(intake, installation.lake, now, pace)
     agents = [record.agent for record in installation.ledger.charters()]

@@ -68,9 +68,6 @@ def drill_all(
 def drilled(found: Sequence[DrillResult]) -> str:
     """Return how many drills passed, in one sentence.
 
-    Args:
-        found: Their results.
-
     Example:
         >>> drilled([DrillResult(name="drift", passed=True, sentence="seen")])
         '1 of 1 drills passed: everything that was planted was noticed.'

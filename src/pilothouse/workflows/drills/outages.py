@@ -106,12 +106,7 @@ class Observed:
 
 
 def drill_outage(rehearsal: Rehearsal, outage: Outage) -> DrillResult:
-    """Let an agent work while a model or a tool is down, and see who notices.
-
-    Args:
-        rehearsal: The drill.
-        outage: What is down, and what lets the agent work.
-    """
+    """Let an agent work while a model or a tool is down, and see who notices."""
     seen = observe(rehearsal, outage)
     now = rehearsal.room.work.now()
     if not seen.met:
@@ -128,12 +123,7 @@ def drill_outage(rehearsal: Rehearsal, outage: Outage) -> DrillResult:
 
 
 def observe(rehearsal: Rehearsal, outage: Outage) -> Observed:
-    """Let an agent work while something is down, and return what it did.
-
-    Args:
-        rehearsal: The drill.
-        outage: What is down, and what lets the agent work.
-    """
+    """Let an agent work while something is down, and return what it did."""
     room, agent, pace = rehearsal.room, rehearsal.charter.agent, rehearsal.pace
     began = room.work.now()
     with _planted(room, agent, outage, pace):

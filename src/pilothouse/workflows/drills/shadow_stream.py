@@ -89,13 +89,7 @@ def shadow_traffic(charter: Charter, fault: Fault, now: datetime) -> tuple[list[
 
 
 def shadow_scores(charter: Charter, fault: Fault, tasks: Sequence[Task]) -> list[Score]:
-    """Return what the judges of the charter say of the shadow's tasks: every fifth is wrong where that is the fault.
-
-    Args:
-        charter: The charter in force.
-        fault: What is wrong.
-        tasks: The shadow's tasks.
-    """
+    """Return what the judges of the charter say of the shadow's tasks: every fifth is wrong where that is the fault."""
     judges = {judge.name for judge in known(charter.model.judges) or ()}
     metrics = {
         name: str(terms.metric) for name, terms in charter.task_types.items() if terms.metric in judges

@@ -178,12 +178,7 @@ def anchor_version(records: Sequence[Evidence], *, dataset: str) -> str | None:
 
 
 def gate_records(ledger: Ledger | None, agent: str | None) -> Sequence[Evidence]:
-    """Return the evidence that a run of the gate looks at: earlier runs, anchors, judges. Nothing without a ledger.
-
-    Args:
-        ledger: Where evidence stands, or None.
-        agent: Agent id, or None.
-    """
+    """Return the evidence that a run of the gate looks at: earlier runs, anchors, judges. Nothing without a ledger."""
     if ledger is None or agent is None:
         return ()
     return ledger.evidence(agent, kinds=("release.verdict", "eval.anchor", "judge.card"))

@@ -245,11 +245,6 @@ def canary_evidence(report: CanaryReport, *, at: datetime, charter: Charter | No
     """Turn proved harm into a record: it takes the release verdict of the candidate back.
 
     A canary that is not worse writes nothing: it looked at outcomes only, the gate at everything else.
-
-    Args:
-        report: Where the experiment stands.
-        at: The present moment, aware UTC.
-        charter: The charter in force, or None.
     """
     if report.exit_status is not ExitStatus.BREACHED or report.candidate_version is None:
         return ()

@@ -347,9 +347,6 @@ def dataset_evidence(
 def read_shown_texts(paths: Sequence[Path]) -> tuple[tuple[str, str], ...]:
     """Read prompts and few-shot examples: every file, and of a JSON-lines file every line.
 
-    Args:
-        paths: Files or folders.
-
     Raises:
         UsageError: One of them is not there.
     """

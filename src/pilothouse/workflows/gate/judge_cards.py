@@ -355,14 +355,7 @@ def card_evidence(
 def trust_judges(
     identities: Sequence[str], records: Sequence[Evidence], charter: Charter | None, now: datetime
 ) -> Mapping[str, JudgeTrust]:
-    """Say of each judge whether a card on record lets its scores decide a margin.
-
-    Args:
-        identities: Judges of a run.
-        records: Evidence of the agent.
-        charter: The charter, or None.
-        now: The present moment, aware UTC.
-    """
+    """Say of each judge whether a card on record lets its scores decide a margin."""
     judges = None if charter is None or is_open(charter.model.judges) else charter.model.judges
     ages = {one.name: known(one.card_max_age) or CARD_MAX_AGE for one in judges or ()}
     return {one: _trust(one, records, ages, now) for one in identities}

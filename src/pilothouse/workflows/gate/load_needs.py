@@ -120,9 +120,6 @@ class LoadNeeds:
     def check(self, limits: LoadLimits) -> None:
         """Refuse a run that does not fit, or of which nobody knows whether it does.
 
-        Args:
-            limits: What may be used.
-
         Raises:
             UsageError: A limit would be passed, or what one task uses is not known.
         """
@@ -170,10 +167,6 @@ def charter_limits(charter: Charter | None, needs: LoadNeeds) -> LoadLimits:
     """Return what the charter lets an agent use in a day, as far as the needs are known.
 
     The gateway would cut a run off in the middle that asks for more; what nobody has measured it cannot refuse.
-
-    Args:
-        charter: The charter, or None.
-        needs: What the run takes.
     """
     limits = charter.model.limits if charter is not None else None
     if limits is None:

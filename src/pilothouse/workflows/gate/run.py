@@ -130,9 +130,6 @@ class GateRun:
     async def measure(self, *, on_progress: Callable[[Progress], None] | None = None) -> ReleaseVerdict:
         """Run looks until the verdict is known.
 
-        Args:
-            on_progress: Told where the run is.
-
         Returns:
             The verdict; it is in the journal when this returns.
 
@@ -296,11 +293,7 @@ class GateRun:
         return [one for one in items if one is not None]
 
     def is_judged_family(self, name: str) -> bool:
-        """Whether a model judge alone says of some attack of a family whether it succeeded.
-
-        Args:
-            name: Family of attacks.
-        """
+        """Whether a model judge alone says of some attack of a family whether it succeeded."""
         return self.book.is_judged([case for case in self.selection.adversarial if case.family == name])
 
     def _family_by_judge(self, item: ItemVerdict | None, name: str) -> ItemVerdict | None:

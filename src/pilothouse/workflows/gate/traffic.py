@@ -111,14 +111,7 @@ def read_traffic(
 def busiest_hour_per_minute(
     installation: Installation, agent: str, *, now: datetime, window: timedelta = TRAFFIC_WINDOW
 ) -> float | None:
-    """Return tasks a minute in the busiest hour, or None without a task: a mean over nights is no load.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent id.
-        now: The moment, aware UTC.
-        window: How far back.
-    """
+    """Return tasks a minute in the busiest hour, or None without a task: a mean over nights is no load."""
     tasks = tasks_between(installation.lake, agent, now - window, now)
     hours = Counter(task.start_ns // HOUR_NS for task in tasks)
     return max(hours.values()) / 60 if hours else None

@@ -73,19 +73,12 @@ class VolumePlan:
         )
 
     def hours(self, cases: int) -> float:
-        """Return how long all arms take, answers not counted.
-
-        Args:
-            cases: Cases in each arm.
-        """
+        """Return how long all arms take, answers not counted."""
         once_s = max(self.offsets_s.values()) if self.offsets_s else 60 * cases / self.per_minute
         return once_s * (2 + sum(1 / one for one in self.times)) / 3600
 
     def check(self, cases: int) -> None:
         """Refuse a run that would take days.
-
-        Args:
-            cases: Cases in each arm.
 
         Raises:
             UsageError: It would take longer than `HOURS_MAX`.

@@ -57,10 +57,6 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
     """Compile a charter into what the gateway checks on every call.
 
     What is still open in the charter binds nobody: without a pin there is no chain.
-
-    Args:
-        charter: The charter in force.
-        record: How the ledger keeps it.
     """
     pin = charter.model.pin
     chain = []

@@ -74,12 +74,7 @@ class SignBook:
         self._told: dict[tuple[str, str, int], datetime] = {}
 
     def note_refusing(self, refusing: Sequence[_Refused], now: datetime) -> int:
-        """Put on record who refuses, at once and then once an hour while it lasts; return how many records were written.
-
-        Args:
-            refusing: Who refuses now.
-            now: The moment, aware UTC.
-        """
+        """Put on record who refuses, at once and then once an hour while it lasts; return how many records were written."""
         places = {(one.agent, one.provider, one.since_ns): one for one in refusing}
         self._told = {place: at for place, at in self._told.items() if place in places}
         due = [
@@ -103,10 +98,6 @@ class SignBook:
 
     def note_backend(self, seen: _Backend, now: datetime) -> bool:
         """Put a fingerprint on record that is not there yet; return whether it was written.
-
-        Args:
-            seen: The fingerprint.
-            now: The moment, aware UTC.
 
         Raises:
             Conflict: Another process wrote one at this moment.

@@ -32,12 +32,6 @@ def threshold_in_force(
     """Return the confidence from which answers of a version go out alone, or None while none is shown valid.
 
     A call does not say its task type, so the strictest threshold of all routed types counts.
-
-    Args:
-        records: Evidence of the agent.
-        charter: The charter in force.
-        version: Version that serves.
-        now: The moment.
     """
     found = [_newest(records, charter, name, version) for name in routed_types(charter)]
     valid = [

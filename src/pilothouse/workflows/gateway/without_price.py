@@ -19,11 +19,7 @@ TRACES_LOOKED_THROUGH = 20
 
 
 def models_without_price(lake: Lake) -> Sequence[tuple[str, str]]:
-    """Return provider and model of recent calls that used tokens and cost nobody knows what, each once.
-
-    Args:
-        lake: Where tasks and spans stand.
-    """
+    """Return provider and model of recent calls that used tokens and cost nobody knows what, each once."""
     newest = lake.tasks(TaskFilter(), limit=TASKS_LOOKED_THROUGH).tasks
     told = {CostState.UNKNOWN, CostState.PARTIAL}
     first_of = {tuple(task.models): task.trace_id for task in newest if task.cost_state in told}

@@ -71,9 +71,6 @@ def charter_of(record: CharterInForce) -> Charter:
     Its form is checked again, its rules are not: what was in order when it came into force stays in
     force, even when the world has changed since and a new check would refuse it.
 
-    Args:
-        record: What the ledger keeps.
-
     Raises:
         CharterInvalid: This program cannot read the form of it, which an older program accepted.
     """

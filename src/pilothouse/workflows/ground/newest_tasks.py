@@ -54,10 +54,6 @@ def every_page(lake: Lake, wanted: TaskFilter) -> Iterator[Sequence[Task]]:
     """Yield the tasks of a window newest first, page by page; nothing is held of those before.
 
     Whoever counts needs no list of a month, and a window that is read as a whole is refused beyond a million tasks.
-
-    Args:
-        lake: Telemetry.
-        wanted: Which tasks.
     """
     return (page.tasks for page in _pages(lake, wanted))
 

@@ -113,13 +113,7 @@ def looks_taken(
 
 
 def phase_at(ledger: Ledger, agent: str, moment: datetime) -> PhaseState:
-    """Return the phase in force at a moment.
-
-    Args:
-        ledger: Where it stands.
-        agent: Agent id.
-        moment: Aware UTC.
-    """
+    """Return the phase in force at a moment."""
     return fold_phase(phase_events(ledger, agent, at=moment))
 
 

@@ -146,20 +146,12 @@ def said_as(sentence: str) -> str:
     """Return what a detector says as pages, timelines and lists have it: one line without anything that hides.
 
     Names of tools, types and errors come from telemetry: a line break in one must not begin a line of a page.
-
-    Args:
-        sentence: What a detector found.
     """
     return foreign_line(sentence, chars_max=SENTENCE_CHARS_MAX)
 
 
 def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer:
     """Let an alert have its effect; the same alert again changes at most a line of the timeline.
-
-    Args:
-        room: Opened parts.
-        firing: What the detector found.
-        now: The moment, aware UTC.
 
     Raises:
         UsageError: No charter is in force for the agent.

@@ -120,10 +120,6 @@ def names_by_agent(room: ControlRoom, agents: Iterable[str]) -> dict[str, dict[s
     """Return the names of the people of some agents: agent id → person id → name.
 
     An agent whose charter this program cannot read has none, so that its incidents are still listed.
-
-    Args:
-        room: Opened parts.
-        agents: Agent ids.
     """
     found = {}
     for agent in set(agents):

@@ -188,11 +188,7 @@ def page_key(incident: Incident, level: int, person: str) -> str:
 
 
 def calls_a_level(key: str) -> bool:
-    """Whether a job is the page to somebody of a level, and not a hand-over or other news for one person.
-
-    Args:
-        key: Key of the job.
-    """
+    """Whether a job is the page to somebody of a level, and not a hand-over or other news for one person."""
     return re.match(r"INC-\d+/r\d+/L\d+/", key) is not None
 
 

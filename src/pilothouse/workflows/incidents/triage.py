@@ -49,12 +49,7 @@ class Responsible:
 
 
 def responsible_for(charter: Charter, kind: FailureKind) -> Responsible:
-    """Return who answers for a kind of failure.
-
-    Args:
-        charter: The charter in force.
-        kind: What ended tasks.
-    """
+    """Return who answers for a kind of failure."""
     if kind.place == TOOL:
         integration = _integration_of(charter, kind.tool)
         if integration is not None:

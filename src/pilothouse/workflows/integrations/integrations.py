@@ -86,13 +86,7 @@ def rollout_order(installation: Installation, agent: str, now: datetime) -> tupl
 
 
 def last_options(installation: Installation, agent: str, integration: str) -> dict[str, str]:
-    """Return how an integration was verified last, so that a remedy can be typed as it stands.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent id.
-        integration: Integration.
-    """
+    """Return how an integration was verified last, so that a remedy can be typed as it stands."""
     for decision in installation.ledger.decisions(agent, kind="integration.verified", limit=100):
         document = json.loads(decision.document)
         if document["certificate"]["integration"] == integration:

@@ -32,11 +32,6 @@ def look_at_sources(
 ) -> tuple[Evidence, ...]:
     """Look at every source of every charter in force that says where it stands, and put the result on record.
 
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
-        command: What asked for it.
-
     Returns:
         The records, charter by charter.
     """

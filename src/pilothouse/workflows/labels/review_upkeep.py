@@ -82,12 +82,6 @@ def _ids(item: ReviewItem, rubric: str) -> tuple[str, str]:
 def hand_to_substitutes(ledger: Ledger, queue: ReviewQueue, directory: Directory, now: datetime) -> int:
     """Hand what was assigned to somebody who left or is away to the substitute, or to everybody.
 
-    Args:
-        ledger: Knows who is gone.
-        queue: Items and answers.
-        directory: The charters.
-        now: The moment.
-
     Returns:
         How many items were handed on.
     """

@@ -92,12 +92,6 @@ def add_credential(
 def remove_credential(store: CredentialStore, name: str, *, actor: str, now: datetime) -> None:
     """Forget a credential; whatever needs it is refused within two seconds.
 
-    Args:
-        store: Where it is kept.
-        name: Its name.
-        actor: Who asks.
-        now: The moment, aware UTC.
-
     Raises:
         UnknownName: There is none of that name.
     """
@@ -111,12 +105,7 @@ def remove_credential(store: CredentialStore, name: str, *, actor: str, now: dat
 
 
 def state_of(credential: Credential, now: datetime) -> str:
-    """Return `expired`, `expires soon`, `valid`, or `no end is known`.
-
-    Args:
-        credential: The credential.
-        now: The moment, aware UTC.
-    """
+    """Return `expired`, `expires soon`, `valid`, or `no end is known`."""
     if credential.expires_at is None:
         return "no end is known"
     if credential.expires_at <= now:

@@ -141,12 +141,7 @@ def look_at_directory(installation: Installation, now: datetime) -> bool:
 
 
 def people_gone(ledger: Ledger, agent: str) -> tuple[str, ...]:
-    """Return who was gone when the directory was last looked at; nobody when it never was.
-
-    Args:
-        ledger: Where it is written.
-        agent: Agent id.
-    """
+    """Return who was gone when the directory was last looked at; nobody when it never was."""
     last = ledger.decisions(agent, kind=CHECKED, limit=1)
     return tuple(json.loads(last[0].document)["gone"]) if last else ()
 

@@ -58,9 +58,6 @@ class Visitor:
 def reviewer_of(identity: str) -> str:
     """Return how the review queue knows a person: the identity, or its digest when it is long.
 
-    Args:
-        identity: Sign-in identity.
-
     Example:
         >>> reviewer_of("oidc:lee@corp.example")
         'oidc:lee@corp.example'

@@ -77,13 +77,7 @@ def signatures(ledger: Ledger, agent: str, now: datetime, item: str | None = Non
 
 
 def asked_of(charter: Charter, asked: Asked, person: str) -> bool:
-    """Return whether a person may give this signature: who is named, or the substitute.
-
-    Args:
-        charter: The charter in force.
-        asked: The signature.
-        person: Person id.
-    """
+    """Return whether a person may give this signature: who is named, or the substitute."""
     return person in {asked.person, charter.substitute_of(asked.person)}
 
 

@@ -189,10 +189,6 @@ def _write_anchor(path: Path, note: str) -> None:
 def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
     """Write one file that `pilothouse-verify` checks on a machine without Pilothouse.
 
-    Args:
-        room: Installation with its audit log.
-        target: Zip file to write.
-
     Raises:
         UsageError: The file exists already.
         StorageUnavailable: It cannot be written.

@@ -171,12 +171,7 @@ def read_inputs(lake: Lake, agent: str, since: datetime, now: datetime) -> ReadI
 
 
 def labelled_inputs(charter: Charter, folder: Path) -> LabelledInputs | None:
-    """Return what the charter's labelled cases ask, or None while there is no dataset that can be read.
-
-    Args:
-        charter: The charter in force.
-        folder: Where it lies.
-    """
+    """Return what the charter's labelled cases ask, or None while there is no dataset that can be read."""
     path = known(charter.datasets.labelled.path)
     if path is None:
         return None
@@ -260,13 +255,7 @@ def keep_analysis(ledger: Ledger, found: InputAnalysis, agent: str, now: datetim
 
 
 def seen_before(ledger: Ledger, agent: str, moment: datetime) -> SeenWords | None:
-    """Return what the newest analysis made at a moment or before saw, or None where there is none.
-
-    Args:
-        ledger: Where analyses stand.
-        agent: Agent id.
-        moment: Aware UTC.
-    """
+    """Return what the newest analysis made at a moment or before saw, or None where there is none."""
     for decision in ledger.decisions(agent, kind=ANALYSED, limit=ANALYSES_READ):
         if decision.at <= moment:
             document: dict[str, Any] = json.loads(decision.document)

@@ -106,13 +106,7 @@ def look_at_week(installation: Installation, record: CharterInForce, now: dateti
 
 
 def week_evidence(found: WeekOfInputs, agent: str, now: datetime) -> tuple[Evidence, ...]:
-    """Return the record of a look at a week; none where there was too little, or nothing to compare it with.
-
-    Args:
-        found: The look.
-        agent: Agent id.
-        now: The moment.
-    """
+    """Return the record of a look at a week; none where there was too little, or nothing to compare it with."""
     if not found.is_enough:
         return ()
     news = "; ".join(

@@ -208,10 +208,6 @@ class Shows:
     def renew(self, agent: str, makes: Mapping[str, Make[Page]]) -> bool:
         """Judge an agent and make its pages before anybody asks; return whether that was worth keeping.
 
-        Args:
-            agent: Agent id.
-            makes: Pages besides its Agent and Readiness pages, by name.
-
         Raises:
             UnknownName: No charter has that name.
         """

@@ -125,12 +125,7 @@ def ask_about_disputes(
 
 
 def reviewers_here(ledger: Ledger, charter: Charter) -> frozenset[str]:
-    """Return who may review and is not gone, as the queue knows them.
-
-    Args:
-        ledger: Knows who is gone.
-        charter: The charter in force.
-    """
+    """Return who may review and is not gone, as the queue knows them."""
     gone = people_gone(ledger, charter.agent)
     identities = (
         charter.identity_of(person) for person in people_who_may(charter, Action.REVIEW) if person not in gone

@@ -54,11 +54,6 @@ class Sitting:
 def open_sitting(installation: Installation, record: CharterInForce, at: datetime) -> Sitting:
     """Read a charter, from what was kept if it is the same.
 
-    Args:
-        installation: Lake and ledger.
-        record: The charter as it was accepted.
-        at: The moment, aware UTC.
-
     Raises:
         CharterInvalid: This program cannot read it.
     """

@@ -127,11 +127,7 @@ class DayReader:
         )
 
     def judged(self, read: WatchedDay) -> dict[str, dict[str, bool]]:
-        """Return the judges' verdicts on a day by metric and trace.
-
-        Args:
-            read: The day.
-        """
+        """Return the judges' verdicts on a day by metric and trace."""
         return judged_by(self._charter, read.scores) if read.scores else {}
 
     def is_waiting(self, day: date) -> bool:
@@ -163,11 +159,7 @@ class DayReader:
         )
 
     def drawn(self, read: WatchedDay) -> dict[str, ItemRecord]:
-        """Return what was drawn from a day for a label, by trace.
-
-        Args:
-            read: The day.
-        """
+        """Return what was drawn from a day for a label, by trace."""
         traces = {task.trace_id for task in read.tasks}
         found = self._watch.queue.items(
             self._charter.agent, sources=(ReviewSource.SAMPLED,), since=read.start

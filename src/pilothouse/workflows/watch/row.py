@@ -71,12 +71,7 @@ def _lag(readings: Sequence[WatchReading]) -> float | None:
 
 
 def kept_promise(charter: Charter, row: DetectorStatus) -> DetectorStatus:
-    """Say when the fall that the rule is about would be noticed, and whether an alarm stands.
-
-    Args:
-        charter: The charter in force.
-        row: The detector.
-    """
+    """Say when the fall that the rule is about would be noticed, and whether an alarm stands."""
     if row.delays and row.lag_days is not None:
         wanted = RULE_DROP
         if row.metric == "quality" and row.task_type:
@@ -94,12 +89,7 @@ def kept_promise(charter: Charter, row: DetectorStatus) -> DetectorStatus:
 
 
 def still_counted(row: DetectorStatus, today: date) -> DetectorStatus:
-    """Say that a detector is blind whose days are not counted any more: it is quiet because nobody looks.
-
-    Args:
-        row: The detector.
-        today: The present day, UTC.
-    """
+    """Say that a detector is blind whose days are not counted any more: it is quiet because nobody looks."""
     if row.counted_to is None or row.state not in {"quiet", "learning"}:
         return row
     usual = 2 * (row.lag_days or 0.0) + (WEEK_DAYS if row.metric == "drift" else 0)

@@ -48,9 +48,6 @@ class VerifierWatch:
     def look(self, now: datetime) -> int:
         """Call somebody about verifiers that answer nothing; return how many incidents were opened.
 
-        Args:
-            now: The moment, aware UTC.
-
         Raises:
             PilothouseError: The first agent for which it failed, after all others have been looked at.
         """
