@@ -15,7 +15,7 @@ from pilothouse.app.credentials import credential_broker
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
 from pilothouse.app.tools import recorded, tool_runtime_of
-from pilothouse.errors import IntegrationError, UsageError
+from pilothouse.errors import IntegrationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.http.server import App
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.controls import Controls
-    from pilothouse.ports.ledger import CharterInForce
     from pilothouse.ports.runlog import RunLog
     from pilothouse.runtime.gateway.key_book import KeyBook
     from pilothouse.runtime.permissions.open_tasks import OpenTasks
@@ -80,6 +79,7 @@ def mcp_endpoint(
     from pilothouse.runtime.tools.mcp_rooms import McpRoom, McpRooms
     from pilothouse.runtime.tools.mcp_servers import read_servers
     from pilothouse.workflows.controls.policy_change import waiting_widening
+    from pilothouse.workflows.ground.in_force import record_in_force
 
     tasks: dict[str, OpenTasks] = {}
 
@@ -89,7 +89,7 @@ def mcp_endpoint(
         # Not before an agent asks for its tools: the SDK takes twenty megabytes, and a second of the server's start.
         from pilothouse.runtime.tools.mcp_http import McpHttp
 
-        record = _in_force(ledger, agent)
+        record = record_in_force(ledger, agent)
         held = ExitStack()
         # What a task has read stays read when the charter changes under it.
         kept = tasks.setdefault(agent, OpenTasks())
@@ -120,6 +120,7 @@ def run_mcp_proxy(request: McpRequest) -> None:
     import asyncio
 
     from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.ground.in_force import record_in_force
 
     async def serve() -> None:
         proxy = _proxy(
@@ -137,7 +138,7 @@ def run_mcp_proxy(request: McpRequest) -> None:
 
     with ExitStack() as held:
         ledger = held.enter_context(open_ledger(request.settings.ledger_url))
-        record = _in_force(ledger, request.agent)
+        record = record_in_force(ledger, request.agent)
         run_log = held.enter_context(open_run_log(request.settings))
         runtime = recorded(tool_runtime_of(ledger, request.settings, record, held), run_log)
         asyncio.run(serve())
@@ -168,17 +169,6 @@ def list_mcp_tools(address: UpstreamAddress) -> list[tuple[str, str, dict[str, o
         ]
 
     return asyncio.run(ask())
-
-
-def _in_force(ledger: SqlLedger, agent: str) -> CharterInForce:
-    record = ledger.charter(agent)
-    if record is None:
-        raise UsageError(
-            f"no charter is in force for {agent!r}",
-            remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
-            subject=agent,
-        )
-    return record
 
 
 def _proxy(

@@ -41,17 +41,16 @@ def register(cli: typer.Typer, services: Services) -> None:
     def list_signatures(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """List every signature the framework asks for: who, about what, whether it stands and until when."""
         from pilothouse.workflows.ground.agents import choose_agent
-        from pilothouse.workflows.ground.in_force import charter_of
+        from pilothouse.workflows.ground.in_force import charter_if_any
         from pilothouse.workflows.people.signing import signatures
 
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
             asked = signatures(installation.ledger, chosen, services.clock.now())
-            record = installation.ledger.charter(chosen)
+            charter = charter_if_any(installation.ledger, chosen)
         if as_json:
             print_json({"agent": chosen, "signatures": [_record(one) for one in asked]})
             return
-        charter = None if record is None else charter_of(record)
         _print(asked, charter)
 
     @group.command("attest")
@@ -67,7 +66,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Sign what a requirement asks of a person: the section of the charter in force, until its date."""
         from pilothouse.core.verdict.signing import section_text
         from pilothouse.workflows.ground.agents import choose_agent
-        from pilothouse.workflows.ground.in_force import charter_of
+        from pilothouse.workflows.ground.in_force import charter_if_any
         from pilothouse.workflows.people.signing import asked_of, sign, signatures
 
         item, now = item.upper(), services.clock.now()
@@ -75,8 +74,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             ledger = installation.ledger
             chosen = choose_agent(installation, agent)
             asked = signatures(ledger, chosen, now, item)
-            record = ledger.charter(chosen)
-            charter = charter_of(record) if record else None
+            charter = charter_if_any(ledger, chosen)
             signer = _signer(item, asked, person, charter)
             mine = [one for one in asked if charter and asked_of(charter, one, signer)]
             if not as_json and charter:

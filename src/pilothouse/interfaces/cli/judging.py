@@ -136,7 +136,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             is_fit,
             judge_answers,
         )
-        from pilothouse.workflows.ground.in_force import charter_of
+        from pilothouse.workflows.ground.in_force import charter_if_any
 
         loaded, folder, file = _places(dataset, charter, answers, services)
         known = read_answers(file)
@@ -171,7 +171,6 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             hint_console().print("nothing went on record: name the agent with --agent or --charter")
         else:
             with services.open_installation(load_settings(home=home)) as installation:
-                in_force = installation.ledger.charter(owner)
                 record = card_evidence(
                     card,
                     agent=owner,
@@ -179,7 +178,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
                     command=f"pilothouse eval judge {name}",
                     at=now,
                     answers=judged,
-                    charter=loaded if in_force is None else charter_of(in_force),
+                    charter=charter_if_any(installation.ledger, owner) or loaded,
                 )
                 installation.ledger.add_evidence((record,))
             hint_console().print(f"on record for {escape(owner)}; see `pilothouse verdict {escape(owner)}`")
