@@ -156,7 +156,7 @@ def test_the_model_changes_silently_on_its_day(tasks, began):
         model: {day_of(task, began) for task in tasks if model in task.models}
         for model in (PINNED_MODEL, SWAPPED_MODEL)
     }
-    assert served[PINNED_MODEL] == {*range(1, CHANGE_DAY), *range(SCOPED_DAY, STORY_DAYS)}
+    assert served[PINNED_MODEL] == {*range(1, CHANGE_DAY), *range(SCOPED_DAY, STORY_DAYS + 1)}
     assert served[SWAPPED_MODEL] == set(range(CHANGE_DAY, DAYS + 1))
 
 
