@@ -139,6 +139,26 @@ def test_a_provider_is_not_asked_to_answer_by_another_model(fallbacks, stub, own
         assert not stub.seen
 
 
+def advised(model):
+    return {**ASKED, "tools": [{"type": "advisor_20260301", "name": "advisor", "model": model}]}
+
+
+def test_no_model_is_asked_for_advice_that_the_charter_does_not_name(stub, owners):
+    beta = {"anthropic-beta": "advisor-tool-2026-03-01"}
+    twice = json.dumps(advised(MODEL)).replace('"name"', '"model": "dear-2026-01-01", "name"').encode()
+    with opened(stub, owners, "anthropic") as site:
+        for body, code in (
+            (advised("dear-2026-01-01"), "pin_unknown"),
+            (advised("dear-latest"), "pin_floating"),
+            (advised(""), "pin_"),
+            (twice, "pin_unknown"),
+        ):
+            refused = ask(site, MESSAGES, body, beta)
+            assert (refused.status, code in refused.error["message"]) == (422, True)
+        assert not stub.seen
+        assert ask(site, MESSAGES, advised(MODEL), beta).status == 200
+
+
 def test_a_beta_that_names_neither_costs_nothing_but_a_look(stub, owners):
     named = {**ASKED, "metadata": {"thread": "ours", "fallbacks": 1}, "thread": None, "fallbacks": None}
     with opened(stub, owners, "anthropic") as site:

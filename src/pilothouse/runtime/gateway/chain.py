@@ -61,7 +61,7 @@ class ChainBuilder:
         if known is not None and known[0] is call.policy and known[1] is call.route:
             return known[2]
         if call.route.names_model:
-            self._check_model(call)
+            self.check_model(call, call.model)
         found = self._find(call, directory.providers)
         self._found[asked] = (call.policy, call.route, found)
         return found
@@ -87,13 +87,17 @@ class ChainBuilder:
             )
         return Member(pin, provider, self._breaker(pin), is_asked=True)
 
-    def _check_model(self, call: Call) -> None:
-        """Check that the model that is asked for is exact, and allowed by key and charter.
+    def check_model(self, call: Call, model: str | None) -> None:
+        """Check that a model that a call asks for is exact, and allowed by key and charter.
+
+        Args:
+            call: The call.
+            model: Its own, or one that the provider would ask in its turn.
 
         Raises:
             Refused: It is not.
         """
-        model, key, chain = call.model, call.key, call.policy.chain
+        key, chain = call.key, call.policy.chain
         if model is None:
             raise Refused(
                 Refusal(

@@ -27,7 +27,7 @@ from pilothouse.runtime.gateway.chain_member import Member, Opener
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.kept_by_use import KeptByUse
-from pilothouse.runtime.gateway.kept_there import further_asked
+from pilothouse.runtime.gateway.kept_there import advisors_asked, further_asked
 from pilothouse.runtime.gateway.key_book import KeyBook
 from pilothouse.runtime.gateway.keys import shown_key
 from pilothouse.runtime.gateway.meter import CostOf, Meter
@@ -330,10 +330,13 @@ class Gateway:
             return
         try:
             before, is_thread, has_fallbacks = further_asked(call.request)
+            advisors = advisors_asked(call.request)
         except ValueError:
             raise Refused(_UNPLAIN) from None
         if has_fallbacks:
             raise Refused(_FALLBACKS)
+        for model in advisors:
+            self._chains.check_model(call, model)
         call.is_kept = is_thread
         if before is not None:
             call.adopts = await self.answers.check((before,), call.key.agent)
@@ -478,7 +481,7 @@ _NO_WEBSOCKET = Refusal(
 )
 _UNPLAIN = Refusal(
     RefusalCode.PIN_UNKNOWN,
-    "`thread` or `fallbacks` is said in a way that its provider may take for another one",
+    "`thread`, `fallbacks` or an advisor's `model` is said in a way that its provider may take for another one",
     'Send each once: `thread` as `{"type": "create"}` or with nothing but the id that it continues.',
 )
 _UNPLAIN_ITEM = Refusal(

@@ -7,7 +7,11 @@ import re
 
 import msgspec
 
-__all__ = ["conversation_asked", "further_asked", "own_value"]
+from pilothouse.runtime.context.document import readable_of
+from pilothouse.runtime.gateway.wire import is_spelt
+from pilothouse.runtime.loose_json import list_or_empty
+
+__all__ = ["advisors_asked", "conversation_asked", "further_asked", "own_value"]
 
 NAMED_MAX = 10_000
 """Fields of a body: more are not looked through."""
@@ -66,6 +70,28 @@ def further_asked(body: bytes) -> tuple[str | None, bool, bool]:
     if found is None:
         raise ValueError
     return _ident(found), thread != b"null", fallbacks != b"null"
+
+
+def advisors_asked(body: bytes) -> tuple[str, ...]:
+    """Return the models that a request lets its provider ask for advice.
+
+    Args:
+        body: As received.
+
+    Raises:
+        ValueError: Readers may take it for different ones.
+
+    Example:
+        >>> advisors_asked(b'{"model": "m", "tools": [{"type": "advisor_20260301", "name": "advisor", "model": "n"}]}')
+        ('n',)
+    """
+    if b"advisor" not in body and not is_spelt(body):
+        return ()
+    document = readable_of(body)
+    if document is None:
+        raise ValueError
+    tools = (one for one in list_or_empty(document.get("tools")) if isinstance(one, dict))
+    return tuple(str(one.get("model", "")) for one in tools if str(one.get("type")).startswith("advisor"))
 
 
 def own_value(body: bytes, name: str) -> bytes:
