@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import scipy
 from numpy.typing import NDArray
 
 from pilothouse.core.statistics.checks import Floats, check_fraction, count_array, finite_array, malformed
-from pilothouse.core.statistics.methods import METHODS, MethodId
+from pilothouse.core.statistics.methods import MethodId, sentence_of_check
 from pilothouse.core.statistics.results import NotEnoughEvidence, TestResult
 
 __all__ = [
@@ -114,7 +113,7 @@ def feature_drift(
         features=final,
         flagged=tuple(c.name for c in sorted(hits, key=lambda c: c.raw_p or 0.0)),
         alpha=alpha,
-        guarantee=_sentence(alpha),
+        guarantee=sentence_of_check(MethodId.FEATURE_DRIFT, alpha),
     )
 
 
@@ -166,7 +165,7 @@ def psi_test(
         n=m,
         n_effective=1 / scale,
         effect=None,
-        guarantee=_sentence(alpha),
+        guarantee=sentence_of_check(MethodId.FEATURE_DRIFT, alpha),
         notes=(f"PSI {psi:.3f}; without drift its mean would be {freedom * scale:.3f}",),
     )
 
@@ -197,7 +196,7 @@ def _one_feature(name: str, reference: Feature, current: Feature, alpha: float) 
         n=len(current),
         n_effective=float(len(current)),
         effect=None,
-        guarantee=_sentence(alpha),
+        guarantee=sentence_of_check(MethodId.FEATURE_DRIFT, alpha),
     )
     return FeatureCheck(name=name, raw_p=p, result=result)
 
@@ -267,12 +266,3 @@ def _too_few(cases: int, distinct: int) -> NotEnoughEvidence:
         reason=f"{cases} cases on one side are too few", have=cases, need=CASES_MIN, unit="cases",
         remedy=f"Wait for {CASES_MIN - cases} more cases.",
     )  # fmt: skip
-
-
-def _sentence(alpha: float) -> str:
-    sentence = METHODS[MethodId.FEATURE_DRIFT].sentence
-    return (
-        sentence
-        if math.isclose(alpha, 0.05)
-        else sentence.replace("1 check in 20", f"{100 * alpha:g} checks in 100")
-    )

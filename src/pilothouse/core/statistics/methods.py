@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +14,7 @@ from types import MappingProxyType
 
 from pilothouse.errors import UnknownName
 
-__all__ = ["METHODS", "Explanation", "MethodId", "find_method", "sentence_at"]
+__all__ = ["METHODS", "Explanation", "MethodId", "find_method", "sentence_at", "sentence_of_check"]
 
 
 class MethodId(StrEnum):
@@ -379,3 +380,20 @@ def sentence_at(method: MethodId, level: float) -> str:
         return sentence
     shown = f"{100 * level:g}"
     return sentence.replace("19 times in 20", f"{shown} times in 100").replace("95 %", f"{shown} %")
+
+
+def sentence_of_check(method: MethodId, alpha: float) -> str:
+    """Return the sentence of a repeated check with the share of false alarms that was asked for.
+
+    Args:
+        method: One whose sentence speaks of checks.
+        alpha: Level, in (0, 0.5).
+
+    Example:
+        >>> sentence_of_check(MethodId.FEATURE_DRIFT, 0.1)
+        'If nothing changed, fewer than 10 checks in 100 is flagged.'
+    """
+    sentence = METHODS[method].sentence
+    if math.isclose(alpha, 0.05):
+        return sentence
+    return sentence.replace("1 check in 20", f"{100 * alpha:g} checks in 100")

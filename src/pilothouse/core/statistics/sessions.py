@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction
-from pilothouse.core.statistics.methods import METHODS, MethodId
+from pilothouse.core.statistics.methods import MethodId, sentence_of_check
 from pilothouse.core.statistics.permutation import PERMUTATIONS_MAX, permutation_p, permuted_memberships
 from pilothouse.core.statistics.results import NotEnoughEvidence, TestResult
 
@@ -92,7 +91,7 @@ def sequence_drift(
         n=len(cur_sessions),
         n_effective=float(len(cur_sessions)),
         effect=None,
-        guarantee=_sentence(alpha),
+        guarantee=sentence_of_check(MethodId.SEQUENCE_DRIFT, alpha),
         notes=(f"changed most: {_shown(first)} then {_shown(second)}",),
     )
 
@@ -130,12 +129,3 @@ def _chi_square_cells(member: Floats, counts: Floats) -> Floats:
 
 def _shown(tool: str) -> str:
     return {_START: "the start", _END: "the end"}.get(tool, repr(tool))
-
-
-def _sentence(alpha: float) -> str:
-    sentence = METHODS[MethodId.SEQUENCE_DRIFT].sentence
-    return (
-        sentence
-        if math.isclose(alpha, 0.05)
-        else sentence.replace("1 check in 20", f"{100 * alpha:g} checks in 100")
-    )

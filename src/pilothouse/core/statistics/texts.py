@@ -21,7 +21,7 @@ from pilothouse.core.statistics.checks import (
     check_same_length,
     malformed,
 )
-from pilothouse.core.statistics.methods import METHODS, MethodId
+from pilothouse.core.statistics.methods import MethodId, sentence_of_check
 from pilothouse.core.statistics.permutation import PERMUTATIONS_MAX, permutation_p, permuted_memberships
 from pilothouse.core.statistics.results import NotEnoughEvidence, TestResult
 
@@ -146,7 +146,7 @@ def text_drift(
         n=len(current),
         n_effective=float(len(set(groups[1])) if conversations else len(current)),
         effect=None,
-        guarantee=METHODS[MethodId.TEXT_DRIFT].sentence.replace("1 check in 20", _rarely(alpha)),
+        guarantee=sentence_of_check(MethodId.TEXT_DRIFT, alpha),
         notes=tuple(notes),
     )
 
@@ -282,7 +282,3 @@ def _visible(permuted: Floats, likeness: float, alpha: float) -> str:
         f"about {max(100 * share, 0.1):.0f} % of texts on one new topic would be seen 8 times in 10, "
         "if those resemble each other as near texts of the reference do"
     )
-
-
-def _rarely(alpha: float) -> str:
-    return "1 check in 20" if math.isclose(alpha, 0.05) else f"{100 * alpha:g} checks in 100"
