@@ -23,20 +23,23 @@ FORMS = "python:MODULE:FUNCTION, http://URL, exec:COMMAND, openai:URL?model=NAME
 """Every form an address can have, for help and errors."""
 
 
-def open_target(address: str, *, version: str | None = None, lake: Lake | None = None) -> Target:
+def open_target(
+    address: str, *, version: str | None = None, lake: Lake | None = None, is_alone: bool = False
+) -> Target:
     """Open the target behind an address.
 
     Args:
         address: One of `FORMS`.
         version: Version digest of the agent behind it, or None to compute what can be computed.
         lake: Telemetry, for `recorded:lake`.
+        is_alone: Whether no two trials run at once.
 
     Raises:
         UsageError: The address has none of the forms, or what it names is not there.
     """
     kind, _, rest = address.partition(":")
     if kind == "python" and ":" in rest:
-        return PythonFunction(rest, version=version)
+        return PythonFunction(rest, version=version, is_alone=is_alone)
     if kind in {"http", "https"}:
         url = rest if rest.startswith(("http://", "https://")) else address
         return HttpEndpoint(url, version=version)

@@ -24,6 +24,23 @@ __all__ = ["PythonFunction"]
 THREADS_MAX = 256
 """As many as trials may run at once; a plain function blocks its thread."""
 
+_ONE_THREAD: list[ThreadPoolExecutor] = []
+"""The thread in which modules are imported and called where no two trials run at once: candidate and baseline may share a
+module, and what it opened then (a connection, a loop) may belong to the thread that did."""
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    if not _ONE_THREAD:
+        _ONE_THREAD.append(ThreadPoolExecutor(1, thread_name_prefix="pilothouse-trial"))
+    return _ONE_THREAD[0]
+
+
+def _leave_thread(left: ThreadPoolExecutor) -> None:
+    """Go on with another thread: this one hangs in the agent's code."""
+    if _ONE_THREAD == [left]:
+        _ONE_THREAD.clear()
+    left.shutdown(wait=False, cancel_futures=True)
+
 
 class PythonFunction:
     """Calls a function `(input)` or `(input, context)` of an importable module.
@@ -35,16 +52,24 @@ class PythonFunction:
         address: `module:function`, looked up from `folder` first.
         version: Version digest, or None to compute it from the source.
         folder: Folder to import from; the current one when None.
+        is_alone: Whether no two trials run at once; then one thread imports the module and makes every call.
 
     Raises:
         UsageError: It cannot be imported or called.
     """
 
-    def __init__(self, address: str, *, version: str | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, address: str, *, version: str | None = None, folder: Path | None = None, is_alone: bool = False
+    ) -> None:
         root = str((folder or Path.cwd()).absolute())
         if root not in sys.path:
             sys.path.insert(0, root)
-        self._function, source = _import_function(address)
+        self._is_alone = is_alone
+        self._function, source = (
+            _one_thread().submit(_import_function, address).result()
+            if is_alone
+            else _import_function(address)
+        )
         self._is_async = inspect.iscoroutinefunction(self._function) or inspect.iscoroutinefunction(
             getattr(self._function, "__call__", None)  # noqa: B004 - an object with an async __call__
         )
@@ -64,6 +89,8 @@ class PythonFunction:
         try:
             if self._is_async:
                 value = await self._function(*arguments)
+            elif self._is_alone:
+                value = await self._call_alone(arguments)
             else:
                 if self._threads is None:
                     self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="pilothouse-trial")
@@ -76,6 +103,14 @@ class PythonFunction:
                 raise
             raise AgentFailed(f"{type(error).__name__}: {error}") from error
         return as_reply(value)
+
+    async def _call_alone(self, arguments: tuple[Any, ...]) -> Any:
+        thread = _one_thread()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, self._function, *arguments)
+        except asyncio.CancelledError:
+            _leave_thread(thread)
+            raise
 
     async def close(self) -> None:
         """End the threads that wait; one that hangs in the agent's code is left behind."""

@@ -18,7 +18,7 @@ from typing import Any
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.core.charter.secrets import secret_kind
-from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.core.evidence.run_log import RecordedRun, RunClosed
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.evals.case import Assertion, Case, CaseLabel
 from pilothouse.evals.dataset import Dataset, read_cases, write_cases
@@ -149,8 +149,13 @@ def case_of_run(
             remedy="Take it out of the answer that you give with `--expect`",
             subject=run,
         )
-    ended = datetime.fromtimestamp(recorded.summary.last_ns / 1e9, UTC)
-    return CaseOfRun(case=case, fixtures=fixtures, waited=now - ended)
+    return CaseOfRun(case=case, fixtures=fixtures, waited=now - _ended(recorded))
+
+
+def _ended(recorded: RecordedRun) -> datetime:
+    """Return when something happened in the run last: one that nobody ended is closed an hour later, which is no part of it."""
+    happened = [one.at_ns for one in recorded.events if not isinstance(one.event, RunClosed)]
+    return datetime.fromtimestamp(max(happened, default=recorded.summary.last_ns) / 1e9, UTC)
 
 
 def keep_case(

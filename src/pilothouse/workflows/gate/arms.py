@@ -39,7 +39,12 @@ def candidate_arm(request: GateRequest, *, version: str | None, lake: Lake | Non
         lake: Telemetry, or None.
     """
     return _live_arm(
-        request.candidate, version=version, repeats=request.repeats, deadline_s=request.deadline_s, lake=lake
+        request.candidate,
+        version=version,
+        repeats=request.repeats,
+        deadline_s=request.deadline_s,
+        lake=lake,
+        is_alone=request.concurrency == 1,
     )
 
 
@@ -93,6 +98,7 @@ def resolve_baseline(
         repeats=request.baseline_repeats,
         deadline_s=request.deadline_s,
         lake=lake,
+        is_alone=request.concurrency == 1,
     )
     if arm.config == candidate.config and not arm.target.spec.makes_calls:
         raise UsageError(
@@ -214,9 +220,9 @@ def _last_holding(journal: Journal, *, dataset: str, candidate: str) -> str | No
 
 
 def _live_arm(
-    address: str, *, version: str | None, repeats: int, deadline_s: float, lake: Lake | None
+    address: str, *, version: str | None, repeats: int, deadline_s: float, lake: Lake | None, is_alone: bool
 ) -> Arm:
-    target = open_target(address, version=version, lake=lake)
+    target = open_target(address, version=version, lake=lake, is_alone=is_alone)
     return Arm(
         version=target.spec.version,
         address=target.spec.address,

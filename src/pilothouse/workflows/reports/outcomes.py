@@ -230,7 +230,7 @@ def _grouped(stream: Iterable[str], file: Path) -> dict[str, dict[str, list[floa
             place=Place(str(file)),
         )
     for number, row in enumerate(rows, start=2):
-        if number > ROWS_MAX:
+        if number - 1 > ROWS_MAX:  # the first line names the columns
             raise MalformedRecord(
                 f"more than {ROWS_MAX:,} rows",
                 remedy="Aggregate by unit first.",

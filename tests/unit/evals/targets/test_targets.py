@@ -19,6 +19,7 @@ from pilothouse.demo.model_script import Turn
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.errors import MalformedRecord, UsageError
 from pilothouse.evals.case import Case
+from pilothouse.evals.targets import python_function
 from pilothouse.evals.targets.address import open_target
 from pilothouse.evals.targets.recorded import RecordedTraces
 from pilothouse.evals.targets.target import AgentFailed, TargetUnreachable, as_reply
@@ -367,3 +368,40 @@ def test_a_reply_that_is_malformed_is_the_agents_fault():
     ):
         with pytest.raises(AgentFailed):
             as_reply(bad)
+
+
+ALONE = """
+import threading
+owner = threading.get_ident()
+
+def tell(question):
+    if threading.get_ident() != owner:
+        raise RuntimeError("another thread")
+    return question
+
+def other(question):
+    return tell(question)
+
+def hang(question):
+    threading.Event().wait(30)
+"""
+
+
+def test_where_no_two_trials_run_at_once_one_thread_imports_and_makes_every_call(tmp_path, monkeypatch):
+    monkeypatch.setattr(python_function, "_ONE_THREAD", [])
+    (tmp_path / "bound_to_its_thread.py").write_text(ALONE)
+    tell, other, hang = (
+        python_function.PythonFunction(f"bound_to_its_thread:{name}", folder=tmp_path, is_alone=True)
+        for name in ("tell", "other", "hang")
+    )
+
+    async def go():
+        told = [(await one.run(case(), context())).output for one in (tell, other, tell)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await hang.run(case(), context())
+        with pytest.raises(AgentFailed, match="another thread"):
+            await tell.run(case(), context())
+        return told
+
+    assert asyncio.run(go()) == ["q"] * 3

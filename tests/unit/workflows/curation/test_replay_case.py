@@ -12,7 +12,7 @@ from recorded_runs import RUN, conversation, record
 
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse
+from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RunClosed, RunState
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -123,3 +123,18 @@ def test_half_a_letter_is_told_and_no_case(charter, tmp_path):
         recorded = log.read(RUN)
         with pytest.raises(EvidenceError, match="half a letter"):
             made((recorded, replay_run(recorded, log.redaction, ReplayRequest(), None)), charter)
+
+
+def test_a_run_that_nobody_ended_is_as_old_as_what_happened_in_it(played, charter):
+    recorded, reports = played
+    last = recorded.events[-1]
+    closed = replace(
+        last, seq=last.seq + 1, at_ns=last.at_ns + 3_600 * 10**9, event=RunClosed(state=RunState.ABANDONED)
+    )
+    late = replace(
+        recorded,
+        events=(*recorded.events, closed),
+        summary=replace(recorded.summary, last_ns=closed.at_ns),
+    )
+    waited = made((late, reports), charter).waited
+    assert waited == NOW - datetime.fromtimestamp(last.at_ns / 1e9, UTC)

@@ -22,6 +22,7 @@ from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.phase_log import MOVED
+from pilothouse.workflows.reports import outcomes
 from pilothouse.workflows.reports.outcomes import measure_effect, seal_outcomes
 from pilothouse.workflows.reports.value import count_numbers, show_value
 from pilothouse.workflows.verdict.accept import accept_file
@@ -106,6 +107,16 @@ def test_an_undecided_measurement_proves_nothing_and_too_few_units_are_none(inst
     assert effect.proven is None
     (item,) = [one for one in verdict_of(installation, "DATA-10").items if one.scope.part == METRIC]
     assert (item.status, item.reason) == ("no_evidence", "insufficient")
+
+
+def test_as_many_rows_as_are_named_are_taken(installation, tmp_path, monkeypatch):
+    file = written(tmp_path, -0.5)
+    rows = len(file.read_text().splitlines()) - 1
+    monkeypatch.setattr(outcomes, "ROWS_MAX", rows)
+    assert measure_effect(installation, AGENT, METRIC, file, NOW).proven
+    monkeypatch.setattr(outcomes, "ROWS_MAX", rows - 1)
+    with pytest.raises(MalformedRecord, match=f"more than {rows - 1:,} rows"):
+        measure_effect(installation, AGENT, METRIC, file, NOW)
 
 
 def test_whoever_measures_again_does_not_keep_the_luckiest_look(installation, tmp_path):
