@@ -151,9 +151,10 @@ class Directory:
         """Return who an identity is, or None when no charter names it, or the person has left.
 
         Args:
-            identity: As a charter writes it, or without its scheme as a proxy hands it on.
+            identity: As a charter writes it, or without its scheme as a proxy hands it on; then it is nobody where two
+                charters mean different people by it.
         """
-        persons, names, whole = {}, [], identity
+        persons, names, meant = {}, [], set()
         if not identity:
             return None  # an identity without a scheme has nothing behind it that would be equal
         for agent, charter in self.charters().items():
@@ -166,8 +167,10 @@ class Directory:
                 ):
                     persons[agent] = person
                     names.append(known(entry.name) or person)
-                    whole = said
-        return Visitor(identity=whole, name=names[0], persons=persons) if persons else None
+                    meant.add(said)
+        if len(meant) != 1:
+            return None
+        return Visitor(identity=meant.pop(), name=names[0], persons=persons)
 
     def find(self, who: str) -> Visitor:
         """Return the person with an id or an identity.
