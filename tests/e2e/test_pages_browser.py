@@ -228,6 +228,19 @@ def test_one_faint_row_of_many_is_found_in_the_mode_in_which_it_is_faint(browser
     assert mode == "light" or not found["light"]
 
 
+def test_a_style_that_is_known_from_one_page_hides_no_faint_text_of_another(browser):
+    context = browser.new_context()
+    page, measured = context.new_page(), set()
+    usual = '<tr><td class="even">name</td></tr>'
+    found = []
+    for rows in (usual, usual + '<tr><td class="odd">other</td></tr>'):
+        page.set_content(ROWS.format(style=FAINT["light"], rows=rows))
+        found.append(findings_by_mode(page, *MODES, measured=measured))
+    context.close()
+    assert found[0] == dict.fromkeys(MODES, "")
+    assert "color-contrast" in found[1]["light"]
+
+
 def test_what_stands_over_something_else_is_measured_wherever_it_is(browser):
     """Two positioned labels of one style, the second over a field of its own colour."""
     context = browser.new_context()
