@@ -39,9 +39,14 @@ def item(n):
 
 
 @pytest.fixture
-def site(tmp_path):
+def cases(request):
+    return getattr(request, "param", CASES)
+
+
+@pytest.fixture
+def site(tmp_path, cases):
     with page_site.people_site(tmp_path) as opened:
-        SqlReviewQueue(opened.ledger.database).add([item(n) for n in range(CASES)])
+        SqlReviewQueue(opened.ledger.database).add([item(n) for n in range(cases)])
         yield opened
 
 
@@ -62,11 +67,13 @@ def labels(site):
     return SqlReviewQueue(site.ledger.database).labels(world.AGENT)
 
 
-def test_twenty_cases_by_keyboard_alone(browser, site):
+@pytest.mark.parametrize("cases", [6, pytest.param(CASES, marks=pytest.mark.long)], indirect=True)
+def test_cases_by_keyboard_alone(browser, site, cases):
+    """Six have each answer and what comes after it; twenty are a reviewer's day."""
     with page_site.running(site.app) as address:
         page = enter(browser, address, site, "lee")
         page.keyboard.press("Enter")
-        for n in range(CASES):
+        for n in range(cases):
             page.wait_for_selector(f"text=invoice {n} of Acme & Söhne")
             shown = page.content()
             assert "0.61" not in shown.split("Your answer")[1], "no confidence before the answer"
@@ -83,9 +90,9 @@ def test_twenty_cases_by_keyboard_alone(browser, site):
         page.wait_for_selector("text=Nothing waits for you")
         assert page.troubles == []
     found = labels(site)
-    assert len(found) == CASES
+    assert len(found) == cases
     assert sorted(one.correction for one in found if one.answer is Answer.CORRECT) == sorted(
-        f"right {n}" for n in range(CASES) if n % 5 == 1
+        f"right {n}" for n in range(cases) if n % 5 == 1
     )
 
 
