@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import date, datetime
+from pathlib import Path
 
 import pilothouse
 from pilothouse.core.charter.answers import is_open
@@ -186,10 +187,15 @@ def _ledger_checks(ledger: Ledger) -> Iterator[Check]:
                 remedy=error.remedy,
             )
             continue
-        yield Check(
+        said = f"Number {charter.number}, in force since {minute(charter.accepted_at)}, from {charter.path}"
+        if Path(charter.path).is_file():
+            yield Check(name=f"charter {charter.agent}", state="ok", sentence=f"{said}.")
+            continue
+        yield Check(  # an agent's folder was moved, or a copy was restored on another machine
             name=f"charter {charter.agent}",
-            state="ok",
-            sentence=f"Number {charter.number}, in force since {minute(charter.accepted_at)}, from {charter.path}.",
+            state="warning",
+            sentence=f"{said}, which is not there: it holds, and what lies beside it (verifiers, contracts, runbooks) cannot be read.",
+            remedy="pilothouse verdict --charter WHERE-IT-IS-NOW/charter.yaml",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -41,7 +42,7 @@ def opener(*, charters=(), agents=()):
 
 def charter(agent, text=None):
     text = EXAMPLE.read_text(encoding="utf-8") if text is None else text
-    return CharterInForce(agent=agent, digest="d", text=text, path="charter.yaml", accepted_at=NOW, number=3)
+    return CharterInForce(agent=agent, digest="d", text=text, path=str(EXAMPLE), accepted_at=NOW, number=3)
 
 
 def seen(agent, versions=("v1",)):
@@ -173,6 +174,15 @@ def test_the_lake_may_add_checks_on_itself(settings):
         lake_checks=lambda _settings: iter([own]),
     )
     assert found(checkup)["lake"] is own
+
+
+def test_a_charter_whose_file_went_elsewhere_is_a_warning(settings, tmp_path):
+    gone = replace(charter("gone"), path=str(tmp_path / "moved/charter.yaml"))
+    checkup = examine(settings, CLOCK, open_installation=opener(charters=(gone,)), ask_server=lambda: None)
+    (check,) = [one for one in checkup.checks if one.name == "charter gone"]
+    assert check.state == "warning"
+    assert "which is not there" in check.sentence
+    assert check.remedy == "pilothouse verdict --charter WHERE-IT-IS-NOW/charter.yaml"
 
 
 def test_a_charter_in_force_that_cannot_be_read_is_a_failure(settings):
