@@ -23,9 +23,10 @@ from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
+from pilothouse.ledger.contacts import SqlContacts
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.feedback import SqlFeedback
-from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
+from pilothouse.ledger.incidents import SqlIncidents
 from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
