@@ -319,7 +319,7 @@ def test_keys_runs_and_routes_that_are_not_the_callers(alone, stub):
     alone.gateway._runs._owners[run] = "another"
     assert ask(alone, f"/r/{run}{CHAT}", BODY).error["code"] == "run_not_yours"
     assert ask(alone, "/r/nonsense" + CHAT, BODY).status == 404
-    alone.gateway.answers.claim("resp_9", "another")
+    alone.gateway.answers.claim(["resp_9"], "another")
     assert ask(alone, "/v1/responses/resp_9", None).status == 404
     refused = ask(alone, "/v1/audio/speech", BODY)
     assert (refused.status, refused.error["code"]) == (404, "route_unknown")
