@@ -131,7 +131,7 @@ def test_a_background_answer_outlives_the_process_that_was_asked(tmp_path):
     assert fetched == ["queued", "completed"]
     assert spent(home) == Spent(tokens=5_900, calls=1, estimated=1, usd_pico=estimated.usd_pico), "no price"
     shown = pilothouse(home, "replay", run, "--show")
-    assert [line.split()[4] for line in shown.splitlines()[2:]] == [
+    assert [next(word for word in line.split() if "." in word) for line in shown.splitlines()[2:]] == [
         "run.open", "model.request", "model.response", "model.response",
     ]  # fmt: skip
 
