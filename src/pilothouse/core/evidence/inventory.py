@@ -51,6 +51,11 @@ class Inventory(BaseModel):
         unknown_tools: Tools in telemetry that the charter does not declare.
         refused: Destinations that processes were kept from connecting to, with the number of processes.
         tasks: Tasks of the window.
+
+    Example:
+        >>> seen = {"fx-rates.example:80": 5}
+        >>> Inventory(agent="triage", integrations=(), unknown_hosts=seen, unknown_tools={}, refused={}, tasks=211).unknown_hosts
+        {'fx-rates.example:80': 5}
     """
 
     model_config = ConfigDict(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.answers import known
+from pilothouse.core.evidence.releases import RELEASE_VERDICT, standing_releases
 from pilothouse.errors import CharterInvalid, UnknownName, UsageError
 from pilothouse.ports.controls import ControlState, ControlStore, Pause, Rollback
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -158,12 +159,8 @@ def version_before(installation: Installation, agent: str, serving: str | None) 
 
 def _passed(installation: Installation, agent: str) -> tuple[str, ...]:
     """Versions whose newest release verdict is good, the latest first."""
-    newest: dict[str, bool] = {}
-    records = installation.ledger.evidence(agent, kinds=["release.verdict"])
-    for record in sorted(records, key=lambda one: one.window_to, reverse=True):
-        if record.binds.version is not None:
-            newest.setdefault(record.binds.version, bool(record.passed))
-    return tuple(version for version, passed in newest.items() if passed)
+    standing = standing_releases(installation.ledger.evidence(agent, kinds=[RELEASE_VERDICT]))
+    return tuple(version for version, record in reversed(standing.items()) if record.passed)
 
 
 def roll_back_agent(

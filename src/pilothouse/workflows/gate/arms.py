@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.releases import RELEASE_VERDICT, standing_releases
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.arms import SECOND_SIDE_OFFSET, Arm, config_digest
 from pilothouse.evals.journal import Journal
@@ -161,13 +162,10 @@ def current_version(records: Sequence[Evidence], *, candidate: str) -> str | Non
         records: Evidence of the agent, oldest first.
         candidate: Version that is judged now.
     """
-    standing: dict[str, bool] = {}
-    for one in _of_kind(records, "release.verdict"):
-        version = one.binds.version
-        if version is not None and version != candidate:
-            standing.pop(version, None)
-            standing[version] = bool(one.passed)
-    return next((version for version, holds in reversed(standing.items()) if holds), None)
+    standing = standing_releases(records)
+    return next(
+        (version for version, one in reversed(standing.items()) if one.passed and version != candidate), None
+    )
 
 
 def anchor_version(records: Sequence[Evidence], *, dataset: str) -> str | None:
@@ -177,7 +175,7 @@ def anchor_version(records: Sequence[Evidence], *, dataset: str) -> str | None:
         records: Evidence of the agent, oldest first.
         dataset: Digest of the dataset; an anchor of an older version of it counts as well, case by case.
     """
-    anchors = _of_kind(records, "eval.anchor")
+    anchors = [one for one in records if one.kind == "eval.anchor"]
     exact = [one for one in anchors if one.binds.dataset == dataset]
     chosen = (exact or anchors)[-1:] if anchors else []
     return chosen[0].binds.version if chosen else None
@@ -187,11 +185,7 @@ def gate_records(ledger: Ledger | None, agent: str | None) -> Sequence[Evidence]
     """Return the evidence that a run of the gate looks at: earlier runs, anchors, judges. Nothing without a ledger."""
     if ledger is None or agent is None:
         return ()
-    return ledger.evidence(agent, kinds=("release.verdict", "eval.anchor", "judge.card"))
-
-
-def _of_kind(records: Sequence[Evidence], kind: str) -> list[Evidence]:
-    return [one for one in records if one.kind == kind]
+    return ledger.evidence(agent, kinds=(RELEASE_VERDICT, "eval.anchor", "judge.card"))
 
 
 def _nothing_yet(wanted: str, agent: str | None) -> str:

@@ -16,6 +16,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import terms_digest
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.releases import RELEASE_VERDICT, standing_releases
 from pilothouse.core.verdict.routing import reach_of
 from pilothouse.errors import CharterError
 from pilothouse.ports.gateway import GatewayStore
@@ -113,13 +114,9 @@ def versions_that_hold(
         >>> versions_that_hold((), None, datetime(2026, 1, 1, tzinfo=UTC))
         frozenset()
     """
-    newest: dict[str, Evidence] = {}
-    for record in sorted(records, key=lambda one: one.window_to):
-        if record.kind == "release.verdict" and record.binds.version is not None:
-            newest[record.binds.version] = record
     return frozenset(
         version
-        for version, record in newest.items()
+        for version, record in standing_releases(records).items()
         if record.passed and (age_max is None or now - record.window_to <= age_max)
     )
 
@@ -296,7 +293,7 @@ class DirectoryCache(Renewed[Directory]):
         if time.monotonic() - looked >= PROOF_EVERY_S:
             now, age_max = self._now(), known(charter.release.verdict_max_age)
             gates = self._ledger.evidence(
-                policy.agent, since=None if age_max is None else now - age_max, kinds=("release.verdict",)
+                policy.agent, since=None if age_max is None else now - age_max, kinds=(RELEASE_VERDICT,)
             )
             held = versions_that_hold(gates, age_max, now)
             records = self._ledger.evidence(policy.agent, since=now - FRESH, kinds=(THRESHOLD,))
