@@ -10,9 +10,11 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from openinference.instrumentation.langchain import LangChainInstrumentor
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -32,10 +34,24 @@ def find_order(order: str) -> str:
     return ORDERS.get(order, "no such order")
 
 
+def send_trace(request):
+    inject(request.headers)
+
+
+async def send_trace_async(request):
+    inject(request.headers)
+
+
+model = ChatOpenAI(
+    model=MODEL,
+    http_client=DefaultHttpxClient(event_hooks={"request": [send_trace]}),
+    http_async_client=DefaultAsyncHttpxClient(event_hooks={"request": [send_trace_async]}),
+)
+
+
 def call_model(state: MessagesState) -> dict[str, list]:
-    model = ChatOpenAI(model=MODEL).bind_tools([find_order])
     asked = [SystemMessage("You say where an order is."), *state["messages"]]
-    return {"messages": [model.invoke(asked)]}
+    return {"messages": [model.bind_tools([find_order]).invoke(asked)]}
 
 
 graph = StateGraph(MessagesState)

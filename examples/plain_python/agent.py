@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 import sys
 
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 from openinference.instrumentation.openai import OpenAIInstrumentor
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -49,7 +50,14 @@ def find_order(order: str) -> str:
         return found
 
 
-def answer(client: OpenAI, question: str) -> str:
+def send_trace(request):
+    inject(request.headers)
+
+
+client = OpenAI(http_client=DefaultHttpxClient(event_hooks={"request": [send_trace]}))
+
+
+def answer(question: str) -> str:
     with tracer.start_as_current_span("invoke_agent orders-plain") as span:
         span.set_attribute("gen_ai.operation.name", "invoke_agent")
         span.set_attribute("gen_ai.agent.name", "orders-plain")
@@ -77,7 +85,6 @@ def answer(client: OpenAI, question: str) -> str:
 
 
 if __name__ == "__main__":
-    openai = OpenAI()
     for line in sys.argv[1:] or QUESTIONS:
-        print(answer(openai, line))
+        print(answer(line))
     provider.shutdown()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pilothouse.app import SystemClock, command_tree, examine_installation, open_installation
 from pilothouse.app.people import open_curation
 from pilothouse.app.repair import repair_lake
+from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.lake.file_watch import FileWatch
@@ -130,7 +131,9 @@ def test_what_was_set_aside_is_on_record_and_said_beside_verdicts_that_miss_it(s
         (decision,) = ledger.decisions("pilothouse", kind="telemetry.set_aside")
         assert (decision.actor, json.loads(decision.document)["files"][0]["rows"]) == ("dana", one.rows)
         (note,) = set_aside_notes(ledger, now)
-        assert note.startswith(f"{one.rows} rows of tasks of {one.day} could not be read")
+        assert note.startswith(
+            f"{one.rows} rows of tasks of {calendar_day(date.fromisoformat(one.day))} could not be read"
+        )
         assert set_aside_notes(ledger, now - timedelta(hours=1)) == []
         assert set_aside_notes(ledger, now + timedelta(days=100)) == []
 
@@ -160,7 +163,7 @@ def test_a_server_finds_a_damaged_file_by_itself_and_says_so_beside_verdicts(set
         assert (file["table"], file["file"]) == ("tasks", path.name)
         (note,) = set_aside_notes(ledger, now)
         assert note.startswith(
-            f"{file['rows']} rows of tasks of {file['day']} are in a file that cannot be read"
+            f"{file['rows']} rows of tasks of {calendar_day(date.fromisoformat(file['day']))} are in a file that cannot be read"
         )
         assert set_aside_notes(ledger, now - timedelta(hours=1)) == []
         repair_lake(settings, take_out=True, actor="dana")

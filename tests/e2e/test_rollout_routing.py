@@ -56,7 +56,7 @@ def test_the_gateway_leaves_who_is_outside_to_the_incumbent():
 def test_the_directory_follows_the_phase_in_force(tmp_path):
     with control_room_at(tmp_path, Hands()) as room:
         ledger = room.installation.ledger
-        cache = DirectoryCache(ledger, SqlGatewayStore(room.controls._database), now=lambda: NOW)
+        cache = DirectoryCache(ledger, SqlGatewayStore(room.controls.database), now=lambda: NOW)
 
         def reach():
             cache.refresh()

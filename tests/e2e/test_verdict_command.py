@@ -12,6 +12,8 @@ from agent_repository import AGENT, HOUR_NS, bring_in, command_line, make_reposi
 
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.settings import load_settings
+from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.verdict.accept import accept_file
 
 pytestmark = pytest.mark.slow
 
@@ -85,18 +87,21 @@ def test_what_is_proven_exits_0_and_what_is_at_risk_exits_1_only_when_strict(
     # The only task is old and names the version, so that the records of the ledger are the newest.
     old = task_span(0, now_ns - 8 * 24 * HOUR_NS, pilothouse__version=evidence_made.V1)
     bring_in(pilothouse, tmp_path, [old])
-    charter = evidence_made.load_charter(repository / "charter.yaml")
-    age = timedelta(days=age_days)
-    records = [
-        record.model_copy(
-            update={"window_from": record.window_from - age, "window_to": record.window_to - age}
-        )
-        if record.kind == "completion"
-        else record
-        for record in evidence_made.everything_holds(charter, datetime.now(UTC) - timedelta(minutes=1))
-    ]
+    age, now = timedelta(days=age_days), datetime.now(UTC) - timedelta(minutes=1)
     with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
-        ledger.add_evidence(records)
+        # Signatures are for the content of the files beside the charter, so it is the one that is in force.
+        accept_file(ledger, repository / "charter.yaml", now, actor="test")
+        (record,) = ledger.charters()
+        ledger.add_evidence(
+            [
+                one.model_copy(
+                    update={"window_from": one.window_from - age, "window_to": one.window_to - age}
+                )
+                if one.kind == "completion"
+                else one
+                for one in evidence_made.everything_holds(charter_of(record), now)
+            ]
+        )
     done = pilothouse("verdict", "--json")
     page = json.loads(done.stdout)
     assert page["mark"]["status"] == status, page["sentence"]

@@ -158,7 +158,7 @@ def test_claim_stands_beside_outcome(status, says):
     assert says in page.sentence.plain
     assert page.claim.claim.text.startswith("{")
     assert page.claim.attempts == "asked 1 time"
-    assert page.claim.verifier == "verifiers.erp:check@sha256:5010386b0f11"
+    assert page.claim.verifier == "verifiers.erp:routing_matches@sha256:5010386b0f11"
 
 
 def test_a_task_without_a_claim_says_so():
