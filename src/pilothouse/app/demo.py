@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -72,11 +71,18 @@ def prepare_demo(settings: Settings, parts: DemoParts) -> Settings:
 def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
     """Run one command line in this process, as if it were typed at a moment."""
     from pilothouse.demo.parts import Typed
+    from pilothouse.demo.variables import with_variables
     from pilothouse.interfaces.cli.main import run_cli
     from pilothouse.interruption import INTERRUPTED
 
     said, hints, status = io.StringIO(), io.StringIO(), 0
-    with _wide(), at_simulated(moment), contextlib.redirect_stdout(said), contextlib.redirect_stderr(hints):
+    # Answers are one line each, for the story shows their first.
+    with (
+        with_variables({"COLUMNS": str(ANSWER_COLUMNS)}),
+        at_simulated(moment),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(hints),
+    ):
         try:
             run_cli(tree, words)
         except SystemExit as ended:
@@ -84,20 +90,6 @@ def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
     if status == INTERRUPTED:
         raise KeyboardInterrupt  # whoever stopped the command means the story
     return Typed(words=tuple(words), status=status, said=said.getvalue(), hints=hints.getvalue())
-
-
-@contextmanager
-def _wide() -> Iterator[None]:
-    """Let answers be one line each for the time of a block: the story shows their first."""
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(ANSWER_COLUMNS)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["COLUMNS"]
-        else:
-            os.environ["COLUMNS"] = before
 
 
 @contextmanager

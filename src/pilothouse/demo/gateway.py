@@ -22,6 +22,7 @@ from pilothouse.demo.repair import with_shortcut
 from pilothouse.demo.stage import GatewayAccess, Stage
 from pilothouse.demo.traffic import STORY_DAYS
 from pilothouse.demo.triage_model import PINNED_MODEL
+from pilothouse.demo.variables import with_variables
 from pilothouse.errors import InfrastructureError
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.workflows.gateway.keys import add_provider, replay_key
@@ -154,7 +155,7 @@ def replay_a_run(stage: Stage, model: ModelServer, gateway: GatewayProcess) -> N
         day,
         "what would the prompt of the incident have made of this mail? The recorded run is asked again with it",
     )
-    with _variable("PILOTHOUSE_KEY", asking.key):
+    with with_variables({"PILOTHOUSE_KEY": asking.key}):
         _replay(stage, run, "--prompt", str(shortcut), "--upstream", address)
 
 
@@ -172,16 +173,3 @@ def _newest_run(stage: Stage) -> str:
     newest = listed.said.splitlines()[1]
     stage.quote(newest)
     return newest.split()[0]
-
-
-@contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

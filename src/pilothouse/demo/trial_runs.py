@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.place import AGENT
 from pilothouse.demo.stage import Stage
 from pilothouse.demo.trial import ERP_VARIABLE, PROMPT_VARIABLE
+from pilothouse.demo.variables import with_variables
 
 __all__ = ["TARGET", "compare_cases", "labelled", "trials"]
 
@@ -41,10 +41,5 @@ def trials(stage: Stage, model: ModelServer) -> Iterator[None]:
         "OPENAI_BASE_URL": model.base_url,
         "OPENAI_API_KEY": "offline",
     }
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
+    with with_variables(given):
         yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
