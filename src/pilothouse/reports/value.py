@@ -114,7 +114,7 @@ class ValuePage(Page):
             anchor="numbers",
             title="Three numbers",
             note=self.ratio,
-            columns=columns("What", "Range", "Rests on"),
+            columns=columns("What", "#Range", "Rests on"),
             rows=tuple(
                 row(
                     one.name,
@@ -136,8 +136,8 @@ class ValuePage(Page):
         moving = Section(
             anchor="assumptions",
             title="What moves the return most",
-            columns=columns("Assumption"),
-            rows=tuple(row(one) for one in self.assumptions),
+            columns=columns("Assumption", "What it does"),
+            rows=tuple(row(*one.split(": ", 1)) for one in self.assumptions),
         )
         outcomes = Section(
             anchor="outcomes",
