@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -44,9 +45,12 @@ class LiveModel:
     `base` is its address, with or without `/v1`; `key` is what it wants to be shown.
     """
 
-    def __init__(self, base: str, key: str | None) -> None:
+    def __init__(self, base: str, key: str | None, *, total_s: float | None = None) -> None:
+        """Use the address `base`, with or without `/v1`, and the key that it wants; after `total_s` nothing is asked any more."""
         self._base = base.rstrip("/").removesuffix("/v1")
         self._key = key
+        self._total_s = total_s
+        self._ends_s = None if total_s is None else time.monotonic() + total_s
 
     async def ask(self, route: str, headers: Mapping[str, str], body: bytes) -> LiveAnswer:
         """Send a request and return the whole answer; a gateway that cannot be reached is status 503.
@@ -65,6 +69,9 @@ class LiveModel:
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 f"replay_blocked: {problem}, and a replay changes nothing outside",
             )
+        left_s = TIMEOUT_S if self._ends_s is None else min(TIMEOUT_S, self._ends_s - time.monotonic())
+        if left_s <= 0:
+            return _told(HTTPStatus.GATEWAY_TIMEOUT, f"the {self._total_s:g} s of this replay were over")
         import aiohttp  # noqa: PLC0415 - the server can replay, and seldom asks; it is seven megabytes
 
         sent = {**headers, "content-type": "application/json"}
@@ -73,7 +80,7 @@ class LiveModel:
             sent["x-api-key"] = self._key
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as client,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=left_s)) as client,
                 client.post(self._base + route, data=body, headers=sent, allow_redirects=False) as answer,
             ):
                 content = await answer.content.read(ANSWER_BYTES_MAX)

@@ -78,6 +78,7 @@ class ReplayRequest:
         substitution: What is changed.
         live: Address of a gateway for calls that leave the record, or None.
         live_key: Key for it, or None.
+        live_s: How long a live model is asked for all calls together, seconds; None for as long as it takes.
         allowed_tools: Tools whose unseen calls may keep what they returned inside.
         allowed_programs: Programs that the agent may start.
         repeats: How often.
@@ -92,6 +93,7 @@ class ReplayRequest:
     substitution: Substitution = field(default_factory=Substitution)
     live: str | None = None
     live_key: str | None = None
+    live_s: float | None = None
     allowed_tools: frozenset[str] = frozenset()
     allowed_programs: tuple[str, ...] = ()
     repeats: int = 1
@@ -279,7 +281,7 @@ def _once(
         removed=removed_results(recorded),
         retrieved=_cleaned(retrieved, redaction),
     )
-    live = None if request.live is None else LiveModel(request.live, request.live_key)
+    live = None if request.live is None else LiveModel(request.live, request.live_key, total_s=request.live_s)
     comparisons: list[Comparison] = []
     told: list[tuple[Serve | Live, Answer]] = []
     last = next((call for call in reversed(calls) if call.is_answering), calls[-1])

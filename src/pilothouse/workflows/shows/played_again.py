@@ -23,6 +23,9 @@ __all__ = ["CALLS_MAX", "instructions_of", "play_again", "read_change", "told_as
 CALLS_MAX = 50
 """Recorded calls that a page plays again: somebody waits for it in a browser; the command line has no such limit."""
 
+LIVE_S = 120.0
+"""How long a page asks a live model for all calls together: a browser, and whoever looks at it, give up after some minutes."""
+
 
 def instructions_of(recorded: RecordedRun) -> str | None:
     """Return the instructions of the first model call of a run, or None without any.
@@ -106,6 +109,7 @@ def play_again(
             substitution=change,
             live=f"{server.url}/gw",
             live_key=key,
+            live_s=LIVE_S,
             must_touch=True,
         )
         return replay_run(recorded, OF_A_RECORD, request, None)[0]
