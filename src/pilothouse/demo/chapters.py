@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pilothouse.demo.furnish import PRICE_WORDS
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.place import AGENT
 from pilothouse.demo.repair import (
@@ -80,8 +81,8 @@ def repair(stage: Stage, model: ModelServer) -> None:
     narrow_prompt(place)
     stage.type(day, "verdict", AGENT, "--charter", str(place.charter), hour=7.0, expects=None)
     stage.type(
-        day, "price", "openai", SWAPPED_MODEL, "--input", "3.00", "--cache-read", "0.30", "--output", "12.00",
-        "--reasoning", "12.00", "--from", f"{stage.began_at:%Y-%m-%d}", "--source", "the provider's invoice", hour=7.0,
+        day, "price", "openai", SWAPPED_MODEL, *PRICE_WORDS, "--from", f"{stage.began_at:%Y-%m-%d}",
+        "--source", "the provider's invoice", hour=7.0,
     )  # fmt: skip
     for item, person in SIGNATURES:
         stage.type(day, "evidence", "attest", item, "--as", person, "--yes", hour=7.1)

@@ -31,7 +31,7 @@ from pilothouse.demo.triage_model import PINNED_MODEL
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.verdict.accept import accept_file
 
-__all__ = ["CHARTER_SOURCE", "INBOXES", "furnish"]
+__all__ = ["CHARTER_SOURCE", "INBOXES", "PRICE_WORDS", "furnish"]
 
 CHARTER_SOURCE = Path(__file__).parent / "charter"
 SEED = 2026
@@ -56,6 +56,13 @@ PRICES_USD_PER_MILLION: Mapping[TokenClass, str] = {
     TokenClass.OUTPUT: "12.00",
     TokenClass.REASONING: "12.00",
 }
+
+PRICE_WORDS = tuple(
+    word
+    for token_class, usd in PRICES_USD_PER_MILLION.items()
+    for word in (f"--{token_class.value.replace('_', '-')}", usd)
+)
+"""The same, as somebody types them behind `pilothouse price PROVIDER MODEL`."""
 
 
 def furnish(place: DemoPlace, ledger: Ledger, *, began_at: datetime, scale: float = 1.0) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pilothouse.demo.furnish import PRICE_WORDS
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts
 from pilothouse.demo.place import AGENT, DemoPlace, read_beginning
@@ -133,8 +134,7 @@ def replay_a_run(stage: Stage, model: ModelServer, gateway: GatewayProcess) -> N
         day, "provider", "add", PROVIDER, model.base_url, "--credential-env", CREDENTIAL, "--region", "eu", hour=HOUR,
     )  # fmt: skip
     stage.type(
-        day, "price", PROVIDER, PINNED_MODEL, "--input", "3.00", "--cache-read", "0.30", "--output", "12.00",
-        "--reasoning", "12.00", "--source", "made up for the demo", hour=HOUR,
+        day, "price", PROVIDER, PINNED_MODEL, *PRICE_WORDS, "--source", "made up for the demo", hour=HOUR,
     )  # fmt: skip
     stage.say(
         day,

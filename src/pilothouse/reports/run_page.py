@@ -52,6 +52,9 @@ SAID_SHOWN = 160
 TAKEN_SHOWN = 4_000
 """Characters of a removed result on the page; the command beside it prints all."""
 
+PROMPT_CHARS_MAX = 60_000
+"""Instructions that a form holds: percent-encoded they are a third of the largest form."""
+
 DIGEST_SHOWN = 16
 """Hex digits that name a removed result in an address, as its id does."""
 
@@ -140,7 +143,7 @@ class ReplayOffer:
 
     Attributes:
         may_play: Whether the visitor may.
-        prompt: Instructions to begin with; None where the run has none, or more than a form holds.
+        prompt: Instructions that stand there; None for those of the run.
         model: Another model, or empty.
         param: A parameter, or empty.
     """
@@ -159,6 +162,7 @@ def build_run(
     taken: Taken | None = None,
     case: CaseOffer | None = None,
     replay: ReplayOffer | None = None,
+    instructions: str | None = None,
     others: Sequence[RunSummary] = (),
     difference: RunDifference | None = None,
 ) -> SectionsPage:
@@ -171,6 +175,7 @@ def build_run(
         taken: A removed result that is to be read, or None.
         case: What the visitor may make of it, or None for an agent without a charter.
         replay: How the visitor may play it again here, or None for not at all.
+        instructions: Of its first model call, or None without any.
         others: Further runs of the agent, to be compared with.
         difference: What was compared, or None.
     """
@@ -204,7 +209,7 @@ def build_run(
             *([_read(taken)] if taken else []),
             _events(recorded, said or {}),
             *_edits(recorded, base),
-            _again(run, base, others, replay),
+            _again(run, base, others, replay, instructions),
             *([_case(run, base, case)] if case else []),
         ),
     )
@@ -411,7 +416,13 @@ def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
     )
 
 
-def _again(run: RunSummary, base: str, others: Sequence[RunSummary], offer: ReplayOffer | None) -> Section:
+def _again(
+    run: RunSummary,
+    base: str,
+    others: Sequence[RunSummary],
+    offer: ReplayOffer | None,
+    instructions: str | None,
+) -> Section:
     ident = run.run[:12]
     ways = (
         ("Each model call by itself, closed off", f"pilothouse replay {ident}"),
@@ -431,22 +442,22 @@ def _again(run: RunSummary, base: str, others: Sequence[RunSummary], offer: Repl
         row(Cell(text=f"Compare with run {one.run[:8]}", href=f"{base}?against={one.run}"), "")
         for one in others
     ]
-    able = offer is not None and run.replayable in {Replayable.EXACT, Replayable.MODEL_SIDE}
+    here = offer if run.replayable in {Replayable.EXACT, Replayable.MODEL_SIDE} else None
     return Section(
         anchor="again",
         title="Play it again, or compare",
-        note=""
-        if not able or (offer and offer.may_play)
-        else "whoever operates the agent signs in to do it here",
+        note="whoever operates the agent signs in to do it here" if here and not here.may_play else "",
         columns=columns("How", "Type"),
         rows=tuple(rows),
-        forms=_replay_forms(base, offer) if able and offer is not None and offer.may_play else (),
+        forms=_replay_forms(base, here, instructions) if here and here.may_play else (),
     )
 
 
-def _replay_forms(base: str, offer: ReplayOffer) -> tuple[FormOffer, ...]:
+def _replay_forms(base: str, offer: ReplayOffer, instructions: str | None) -> tuple[FormOffer, ...]:
     """Return what plays the model calls again: as they were, and with one part changed."""
-    prompt = Field(name="prompt", label="Instructions", value=offer.prompt or "", is_long=True)
+    text = (offer.prompt or instructions) if instructions else None
+    has_prompt = text is not None and len(text) <= PROMPT_CHARS_MAX
+    prompt = Field(name="prompt", label="Instructions", value=text or "", is_long=True)
     return (
         FormOffer(href=f"{base}/replay", buttons=(("again", "Play it again as it was"),)),
         FormOffer(
@@ -454,7 +465,7 @@ def _replay_forms(base: str, offer: ReplayOffer) -> tuple[FormOffer, ...]:
             fields=(
                 Field(name="model", label="Another model", value=offer.model),
                 Field(name="param", label="A parameter, such as temperature=0", value=offer.param),
-                *((prompt,) if offer.prompt is not None else ()),
+                *((prompt,) if has_prompt else ()),
             ),
             buttons=(("changed", "Ask the model with this changed"),),
             warning="No tool runs and nothing outside changes. What the change touches is asked live, through the gateway, and costs what it costs.",

@@ -18,24 +18,16 @@ from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.ports.curation import CurationStore
-from pilothouse.reports.run_page import CaseOffer, ReplayOffer
+from pilothouse.reports.run_page import CaseOffer, ReplayOffer, RunDifference
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.workflows.curation.incident_case import is_case, make_incident_case
 from pilothouse.workflows.curation.replay_case import Expectation
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.shows.desk import PageDesk
-from pilothouse.workflows.shows.played_again import (
-    instructions_of,
-    play_again,
-    read_change,
-    told_as_difference,
-)
+from pilothouse.workflows.shows.played_again import play_again, read_change, told_as_difference
 
 __all__ = ["RunRoom"]
-
-PROMPT_CHARS_MAX = 60_000
-"""Instructions that a form holds: percent-encoded they are a third of the largest form."""
 
 
 class RunRoom:
@@ -55,16 +47,8 @@ class RunRoom:
         """Return the page, its JSON, and the form."""
 
         def show(visit: Visit) -> Response:
-            agent = visit.path("agent")
-            page = self._desk.run(
-                agent,
-                visit.path("run"),
-                against=word_of(visit.request, "against"),
-                removed=word_of(visit.request, "removed"),
-                case=self._offer(agent, visit.path("run"), visit.person_id(agent)),
-                replay=self._replay_offer(agent, visit),
-            )
-            return framed(visit, page)
+            against, removed = word_of(visit.request, "against"), word_of(visit.request, "removed")
+            return framed(visit, self._page(visit, visit.path("run"), against=against, removed=removed))
 
         def play(visit: Visit) -> Response:
             return framed(visit, self._play(visit))
@@ -80,25 +64,47 @@ class RunRoom:
             PageRoute(path=f"{path}/replay", answer=play, action=Action.OPERATE, writes=True),
         )
 
-    def _replay_offer(self, agent: str, visit: Visit) -> ReplayOffer:
-        """Return what the visitor may play again, with what was typed before in the form."""
-        record, person = self._desk.installation.ledger.charter(agent), visit.person_id(agent)
-        may_play = bool(person) and record is not None and may_act(charter_of(record), person, Action.OPERATE)
-        if not may_play:
-            return ReplayOffer(may_play=False)
-        recorded = instructions_of(self._desk.runs.read(visit.path("run"))) or ""
-        typed = visit.form.get("prompt") or recorded
-        return ReplayOffer(
-            may_play=True,
-            prompt=typed if recorded and len(typed) <= PROMPT_CHARS_MAX else None,
-            model=visit.form.get("model", ""),
-            param=visit.form.get("param", ""),
+    def _page(
+        self,
+        visit: Visit,
+        run: str,
+        *,
+        against: str = "",
+        removed: str = "",
+        beside: RunDifference | None = None,
+    ) -> SectionsPage:
+        """Return the page with what the visitor may do on it, and what was typed before in its form."""
+        agent, desk = visit.path("agent"), self._desk
+        person, record = visit.person_id(agent), desk.installation.ledger.charter(agent)
+        charter = None if record is None else charter_of(record)
+
+        def may(action: Action) -> bool:
+            return bool(person) and charter is not None and may_act(charter, person, action)
+
+        return desk.run(
+            agent,
+            run,
+            against=against,
+            removed=removed,
+            case=None
+            if charter is None
+            else CaseOffer(
+                task_types=tuple(charter.task_types),
+                is_made=is_case(self._store, run),
+                may_make=may(Action.CURATE),
+            ),
+            replay=ReplayOffer(
+                may_play=may(Action.OPERATE),
+                prompt=visit.form.get("prompt") or None,
+                model=visit.form.get("model", ""),
+                param=visit.form.get("param", ""),
+            ),
+            beside=beside,
         )
 
     def _play(self, visit: Visit) -> SectionsPage:
         """Play a run again, and return its page with what came of it."""
-        agent, desk = visit.path("agent"), self._desk
-        recorded = self._recorded(visit)
+        desk, recorded = self._desk, self._recorded(visit)
         change = Substitution()
         if visit.form.get("do") == "changed":
             change = read_change(
@@ -116,30 +122,13 @@ class RunRoom:
             report = play_again(desk.installation, desk.gateway, recorded, change)
         finally:
             self._playing.release()
-        return desk.run(
-            agent,
-            recorded.summary.run,
-            case=self._offer(agent, recorded.summary.run, visit.person_id(agent)),
-            replay=self._replay_offer(agent, visit),
-            beside=told_as_difference(recorded, report),
-        )
+        return self._page(visit, recorded.summary.run, beside=told_as_difference(recorded, report))
 
     def _recorded(self, visit: Visit) -> RecordedRun:
         agent, recorded = visit.path("agent"), self._desk.runs.read(visit.path("run"))
         if recorded.summary.agent != agent:
             raise UnknownName(f"no such run of {agent}", remedy=f"List them: /agents/{quote(agent)}/runs")
         return recorded
-
-    def _offer(self, agent: str, run: str, person: str) -> CaseOffer | None:
-        record = self._desk.installation.ledger.charter(agent)
-        if record is None:
-            return None
-        charter = charter_of(record)
-        return CaseOffer(
-            task_types=tuple(charter.task_types),
-            is_made=is_case(self._store, run),
-            may_make=bool(person) and may_act(charter, person, Action.CURATE),
-        )
 
     def _make_case(self, visit: Visit) -> Response:
         agent, installation = visit.path("agent"), self._desk.installation

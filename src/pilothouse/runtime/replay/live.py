@@ -42,11 +42,10 @@ LiveAnswer = tuple[int, dict[str, str], bytes]
 class LiveModel:
     """A gateway or provider that answers what the record does not have.
 
-    `base` is its address, with or without `/v1`; `key` is what it wants to be shown.
+    `base` is its address, with or without `/v1`; `key` is what it wants to be shown; after `total_s` nothing is asked any more.
     """
 
     def __init__(self, base: str, key: str | None, *, total_s: float | None = None) -> None:
-        """Use the address `base`, with or without `/v1`, and the key that it wants; after `total_s` nothing is asked any more."""
         self._base = base.rstrip("/").removesuffix("/v1")
         self._key = key
         self._total_s = total_s

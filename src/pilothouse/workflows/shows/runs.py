@@ -18,6 +18,7 @@ from pilothouse.runtime.context.ledger import recall_from
 from pilothouse.runtime.replay.answers import read_answer
 from pilothouse.runtime.replay.divergence import differences, shown_pair
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
+from pilothouse.workflows.shows.played_again import instructions_of
 
 __all__ = ["compare_runs", "show_run", "show_runs"]
 
@@ -69,6 +70,7 @@ def show_run(
         taken=_taken(recorded, removed) if removed else None,
         case=case,
         replay=replay,
+        instructions=instructions_of(recorded) if replay and replay.may_play else None,
         others=others[:OTHERS_SHOWN],
         difference=difference,
     )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.connectors.verifier_loader import load_verifier
+from pilothouse.core.dates import minute
 from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome import UNANSWERED, Outcome
 from pilothouse.core.evidence.standing import standing_outcome
@@ -67,7 +68,7 @@ class VerifierWatch:
                     metric=f"verifier.{name}",
                     task_type=name,
                     sentence=f"{name}: nobody knows whether what {record.agent} claims is true, for {case.use} answers nothing since "
-                    f"{since:%Y-%m-%d %H:%M} UTC: {why}",
+                    f"{minute(since)}: {why}",
                     onset=since,
                 )
 
