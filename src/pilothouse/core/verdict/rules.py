@@ -196,6 +196,7 @@ def _shown(rate: _Rate, cases: int) -> Estimate:
 _UNKNOWN = {
     "unverifiable": "still have no answer though their time for one is over",
     "output_schema": "were streamed, so that nobody held them against the schema",
+    "routing.audit": "were wrong and state no confidence, as streams do, so that nobody knows whether a person saw them first",
 }
 """What is said of cases of a kind that say neither good nor bad."""
 

@@ -203,7 +203,8 @@ class SpanSink:
         found.seen_s = time.monotonic()
         found.failed = call.ending is not Ending.DONE
         found.last_output = said[1] or found.last_output
-        found.confidence = found.confidence if call.confidence is None else call.confidence
+        if said[1] and not asks:  # an answer that nobody could look at is not as sure as the one before it
+            found.confidence = call.confidence
         return found.root_id
 
     def _over(self, *, everything: bool) -> list[tuple[str, _OpenRun]]:

@@ -34,8 +34,10 @@ class RoutingAudit:
     Attributes:
         alone: Drawn and decided answers that went out alone, in order of their drawing.
         wrong: Those among them that people did not accept.
-        evenly: What one chance would have drawn since the first of them, held answers too: the budget is for each task.
+        evenly: What one chance would have drawn since the first of them, held and silent answers too: the budget is for each task.
         wrong_evenly: Those among these that went out alone and that people did not accept.
+        wrong_silent: Those among these that state no confidence and that people did not accept: streams, which are sent before anybody
+            can look at them, and held ones, and nothing tells the two apart.
         alarm: What was said on the day of the last alarm, or None.
         alarmed_on: That day, or None.
         latest: What was said of the last closed day, or None.
@@ -45,6 +47,7 @@ class RoutingAudit:
     wrong: tuple[ItemRecord, ...]
     evenly: int = 0
     wrong_evenly: tuple[ItemRecord, ...] = ()
+    wrong_silent: tuple[ItemRecord, ...] = ()
     alarm: AuditReading | None = None
     alarmed_on: date | None = None
     latest: AuditReading | None = None
@@ -56,6 +59,7 @@ def audit_routing(
     name: str,
     version: str | None,
     *,
+    silent: Sequence[ItemRecord] = (),
     budget: float,
     task_types: Sequence[str],
     now: datetime,
@@ -66,10 +70,11 @@ def audit_routing(
     to one chance, and held ones count as answers that cannot be wrong alone, so what is tested is the budget for each task.
 
     Args:
-        records: Drawn answers of the agent.
+        records: Drawn answers of the agent that state a confidence.
         thresholds: Records of thresholds, of every routed type.
         name: Task type.
         version: Version that is asked about.
+        silent: Drawn answers that state none: no threshold speaks of them, and they are part of the traffic all the same.
         budget: Wrong answers without a person for each task, in (0, 0.5).
         task_types: Routed task types: they share the false alarms, and the strictest threshold of all was obeyed.
         now: The moment, aware UTC.
@@ -81,7 +86,9 @@ def audit_routing(
     state, latest, alarm, alarmed_on = audit.start(), None, None, None
     evenly: list[ItemRecord] = []
     if alone:
-        evenly = evenly_drawn([one for one in drawn if one.item.created_at >= alone[0].item.created_at])
+        since = alone[0].item.created_at
+        traffic = [*drawn, *sampled_in(silent, name, version)]
+        evenly = evenly_drawn([one for one in traffic if one.item.created_at >= since])
         last = _first_open_day(records, name, version, now)
         for counts in _closed_days(drawn, alone, last):
             state, latest = audit.update(state, counts)
@@ -94,6 +101,7 @@ def audit_routing(
         wrong=wrong,
         evenly=len(evenly),
         wrong_evenly=tuple(one for one in evenly if one.item.item_id in missed),
+        wrong_silent=_not_accepted(one for one in evenly if one.item.confidence is None),
         alarm=alarm,
         alarmed_on=alarmed_on,
         latest=latest,

@@ -65,7 +65,16 @@ def routing_evidence(
         if budget is None or risk is None or not own:
             continue
         version = max(own, key=lambda one: one.item.created_at).item.version
-        audit = audit_routing(own, before, name, version, budget=budget / 100, task_types=names, now=now)
+        audit = audit_routing(
+            own,
+            before,
+            name,
+            version,
+            silent=[one for one in records if one.item.task_type == name and one.item.confidence is None],
+            budget=budget / 100,
+            task_types=names,
+            now=now,
+        )
         say = partial(
             recorded,
             charter=charter,
@@ -149,13 +158,17 @@ def _audited(audit: RoutingAudit) -> Found:
         f"{len(audit.wrong)} of {len(audit.alone)} audited answers that no person saw before were wrong; of {audit.evenly} tasks "
         f"that one chance would have drawn {len(audit.wrong_evenly)} were answered so"
     )
+    unknown = len(audit.wrong_silent)
+    if unknown:
+        detail += f", and {unknown} wrong ones say no confidence, so that nobody knows whether a person saw them before"
     if audit.alarmed_on is not None and audit.alarm is not None:
         detail += f"; on {audit.alarmed_on} this broke the budget. {audit.alarm.guarantee}"
     elif audit.latest is not None:
         detail += f"; evidence against the budget {audit.latest.e_value:.2g} of {audit.latest.threshold:.0f}"
     return {
         "n": audit.evenly,
-        "good": audit.evenly - len(audit.wrong_evenly),
+        "good": audit.evenly - len(audit.wrong_evenly) - unknown,
+        "counts": {"unknown": unknown} if unknown else {},
         "items": tuple(one.item.trace_id for one in audit.wrong[:ITEMS_NAMED_MAX]),
         "detail": detail,
     }

@@ -89,6 +89,14 @@ def test_answers_that_nobody_checked_prove_no_zero():
     assert found.why == "30 of 130 were streamed, so that nobody held them against the schema"
 
 
+def test_wrong_answers_that_may_have_gone_out_alone_prove_no_ceiling():
+    rule = Ceiling(bound=0.03, stream=True)
+    few = rate(995, 1_000, unknown=5).model_copy(update={"kind": "routing.audit"})
+    many = rate(820, 1_000, unknown=180).model_copy(update={"kind": "routing.audit"})
+    assert (assess(rule, 0.03, few).proof, assess(rule, 0.03, many).proof) == ("proved", "open")
+    assert assess(rule, 0.03, many).why.startswith("180 of 1,000 were wrong and state no confidence")
+
+
 @pytest.mark.parametrize("rule", [Floor(bound=0.9), Ceiling(bound=0.1)])
 def test_the_cases_named_decide_although_some_do_not_say_how_they_ended(rule):
     found = assess(rule, rule.bound, rate(93, 100, unknown=4))

@@ -135,7 +135,7 @@ def call_of(response, headers=(), **fields):
     key = VirtualKey(
         prefix="p", digest="d", agent="triage", created_at=datetime(2026, 1, 1, tzinfo=UTC), created_by="t"
     )
-    given = {"route": CHAT, "identity": "path", **fields}
+    given = {"route": CHAT, "identity": "path", "status": 200, "ending": Ending.DONE, **fields}
     return Call(
         run="a" * 32,
         key=key,
@@ -143,8 +143,6 @@ def call_of(response, headers=(), **fields):
         protocol=WireProtocol.OPENAI,
         request=b'{"messages": [{"role": "user", "content": "hi"}]}',
         attempts=[Attempt("acme", "m", 1, status=200)],
-        status=200,
-        ending=Ending.DONE,
         response=response,
         response_headers=list(headers),
         **given,
@@ -216,6 +214,20 @@ def test_a_run_that_waits_for_a_slow_tool_is_not_over(asks):
     sink.flush()
     assert kept.bodies[1].count(b"invoke_agent triage") == 1
     assert sink.counters()["runs_open"] == 0
+
+
+@pytest.mark.parametrize(("last", "stated"), [(None, False), (0.4, True)])
+def test_an_answer_that_nobody_looked_at_is_not_as_sure_as_the_one_before_it(last, stated):
+    """The first answer was whole and sure, the last one a stream: the run passed for a sure one."""
+    kept = Kept()
+    sink = SpanSink(kept)
+    said = b'{"choices": [{"message": {"content": "Done."}}]}'
+    sink.keep(call_of(said, confidence=0.9))
+    sink.keep(call_of(said, confidence=last))
+    sink.keep(call_of(b"{}", status=500, ending=Ending.FAILED))
+    sink.stop()
+    told = b"".join(kept.bodies)
+    assert (b"pilothouse.task.confidence" in told, b"0.4" in told, b"0.9" in told) == (stated, stated, False)
 
 
 def test_an_answer_in_several_compressed_members_is_read_whole():

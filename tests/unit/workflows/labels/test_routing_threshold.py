@@ -178,6 +178,25 @@ def test_only_answers_after_a_threshold_and_over_it_are_audited(charter):
     )
 
 
+def test_wrong_answers_that_state_no_confidence_are_not_known_to_have_been_held(charter):
+    """A stream is sent before it is whole: an agent that streams nine answers of ten passed its audit by the tenth."""
+    one_type, ledger = wide_budget(charter, 3.0), Ledger()
+    ledger.records = said(one_type, labelled(800, wrong_below=0.3))
+    later = NOW + timedelta(days=1)
+    sure = [
+        replace(one, item=replace(one.item, confidence=0.95))
+        for one in labelled(100, wrong_below=0.0, first=50_000, at=later)
+    ]
+    streamed = [
+        replace(one, item=replace(one.item, confidence=None))
+        for one in labelled(900, wrong_below=0.2, first=60_000, at=later)
+    ]
+    found = routing_evidence(ledger, Queue([*sure, *streamed]), one_type, later + timedelta(hours=1))
+    (audit,) = [one for one in found if one.kind == "routing.audit"]
+    assert (audit.n, audit.good, audit.counts) == (1_000, 820, {"unknown": 180})
+    assert "180 wrong ones say no confidence" in audit.detail
+
+
 def test_labels_that_were_drawn_where_answers_are_doubtful_do_not_speak_for_all_others(charter):
     """Contradicted tasks, one in twenty, are drawn eight times as often: 0.6 % wrong answers were 3.6 %, and a breach."""
     one_type, breached, shares = wide_budget(charter, 1.0), 0, []
