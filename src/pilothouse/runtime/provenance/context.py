@@ -153,11 +153,20 @@ class TaskContext:
                 link in self._links(one) for one in self._typed
             ):
                 return True
-        for kind in REFERENCE_TYPES:
-            for canonical in value_type(kind).find(shown):
-                if canonical not in self._typed_values(kind) and not self._registry.holds(kind, canonical):
-                    return True
-        return False
+        # As it is written too: what reads like a proven address may be none once it is sent.
+        forms = (shown,) if text.isascii() else (shown, text)
+        return any(
+            not self._is_named(kind, canonical)
+            for kind in REFERENCE_TYPES
+            for form in forms
+            for canonical in value_type(kind).find(form)
+        )
+
+    def _is_named(self, kind: str, canonical: str) -> bool:
+        """Whether somebody trusted named an address, account or link that stands in a text; marks behind a link are the text's."""
+        named = self._typed_values(kind)
+        forms = {canonical, canonical.rstrip(EDGE + ".")} if kind == "url" else {canonical}
+        return any(form in named or self._registry.holds(kind, form) for form in forms)
 
     def _links(self, text: str) -> frozenset[str]:
         return frozenset(match[0].rstrip(EDGE + ".") for match in LINK.finditer(text))
@@ -224,10 +233,10 @@ class TaskContext:
         if label is None or written is None or not isinstance(value, str):
             return False
         if type_name(written) == "name":
-            return self._origin_of_name(type_parameter(written) or "", clean(value)) in (
-                ("request", None),
-                ("registry", None),
-            )
+            canonical = value_type(written).parse(value)
+            return canonical is not None and self._origin_of_name(
+                type_parameter(written) or "", canonical
+            ) in (("request", None), ("registry", None))
         return tells_little(written, value, label.values)
 
     def _keep(self, tool: str, label: ResultField | None, value: Any) -> None:
@@ -265,8 +274,8 @@ class TaskContext:
     def _origin_of_name(self, registry: str, canonical: str) -> tuple[Origin, str | None]:
         """A free name is trusted only as a whole entry of its registry; `request` when it was typed as well."""
         entries = self._registries.get(registry)
-        if entries is not None and entries.holds("text", canonical):
-            word = re.compile(rf"(?<!\w){re.escape(canonical)}(?!\w)")
+        if entries is not None and entries.holds("name", canonical):
+            word = re.compile(rf"(?<!\w){re.escape(clean(canonical))}(?!\w)")
             return ("request" if any(word.search(text) for text in self._typed) else "registry"), None
         place = self._place_of(canonical)
         return ("model", None) if place is None else ("field", place)

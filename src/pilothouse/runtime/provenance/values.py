@@ -20,6 +20,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from pilothouse.core.charter.policy_types import NUMERIC, scaled, type_name, type_parameter
+from pilothouse.runtime.provenance.money import is_other_money
 from pilothouse.schemas.weight import ends_soon
 
 __all__ = [
@@ -103,16 +104,22 @@ _UNSEEN = ("Cf", "Co", "Cn")
 
 
 def _seen_whole(value: Any) -> str | None:
-    """Return a value in the form it is compared in, or None where a tool would be given more of it than is compared.
+    """Return a value as a tool would be given it, or None where more of it would be given than anybody sees.
 
     Blanks around it are everybody's. A character that nobody sees names another account to whoever keeps it, and the end of a
-    line begins another field.
+    line begins another field. Nothing is folded either: `acct-１` is another account than `acct-1`, and whoever wants to be paid
+    can open it.
     """
     if not isinstance(value, str):
         return None
     if not value.isascii() and any(unicodedata.category(sign) in _UNSEEN for sign in value):
         return None
-    return clean(value).strip(" ")
+    return value.strip(" ")
+
+
+def _small(text: str) -> str:
+    """Return a text in small letters, where that makes of it what everybody makes of it: the sign for kelvin is no k."""
+    return text.lower() if unicodedata.is_normalized("NFKC", text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,7 @@ def value_type(written: str) -> ValueType:
     """
     name, parameter = type_name(written) or "text", type_parameter(written)
     if name == "email":
-        return _by_pattern(name, EMAIL, lambda text: text.casefold().rstrip("."))
+        return _by_pattern(name, EMAIL, _mailbox)
     if name == "iban":
         return _by_pattern(name, IBAN, _iban_at_start)
     if name == "url_host":
@@ -170,7 +177,9 @@ def value_type(written: str) -> ValueType:
         )
     if name == "id":
         return _identifier(parameter)
-    if name in ("enum", "name"):
+    if name == "name":
+        return ValueType(name, _name, _words)
+    if name == "enum":
         return ValueType(name, _text, _words)
     return ValueType(name, _text, lambda text: frozenset({_squeezed(text), *quoted_texts(text)}))
 
@@ -318,14 +327,37 @@ def _iban(text: str) -> str | None:
     return packed if int(digits) % 97 == 1 else None
 
 
+def _mailbox(text: str) -> str:
+    """An address in small letters, with its host in the form the network knows, where there is one."""
+    name, _, domain = text.rpartition("@")
+    return f"{_small(name)}@{_host(domain) or _small(domain)}"
+
+
+def _network_label(label: str) -> str:
+    """Return one label of a host as it is looked up.
+
+    What became `ss` in the first version of the standard is a letter of its own in the second, which clients speak today:
+    `faß.example` and `fass.example` have two owners.
+
+    Raises:
+        UnicodeError: It is none.
+    """
+    if any(sign in _LETTERS_OF_THEIR_OWN for sign in label):
+        return "xn--" + label.encode("punycode").decode()
+    return label.encode("idna").decode()
+
+
+_LETTERS_OF_THEIR_OWN = "ßς"
+
+
 def _host(value: Any) -> str | None:
     """A host in the form the network knows: look-alike letters become visible as `xn--`."""
-    text = (_seen_whole(value) or "").casefold().rstrip(".")
+    text = (_seen_whole(value) or "").lower().rstrip(".")
     name, _, port = text.partition(":")
     if "." not in name or any(sign in "/@?#" or sign.isspace() for sign in text):
         return None
     try:
-        ascii_name = name.encode("idna").decode()
+        ascii_name = ".".join(map(_network_label, name.split(".")))
     except UnicodeError:
         return None
     return f"{ascii_name}:{port}" if port else ascii_name
@@ -333,23 +365,24 @@ def _host(value: Any) -> str | None:
 
 def _url(value: Any) -> str | None:
     match = URL.fullmatch(_seen_whole(value) or "")
-    return None if match is None else _joined(match, (match[1] or "").lower())
+    return None if match is None else _joined(match, (match[1] or "").lower(), match[4])
 
 
 def _urls(text: str) -> frozenset[str]:
-    """Addresses in a text; one without a scheme stands for itself and for both schemes."""
+    """Addresses in a text, each with the marks behind it and without; one without a scheme stands for itself and for both schemes."""
     found: set[str] = set()
     for count, match in enumerate(URL.finditer(text[:PIECE_MAX])):
         if count >= VALUES_MAX:
             break
         schemes = (match[1].lower(),) if match[1] else ("", "http", "https")
-        found.update(one for scheme in schemes if (one := _joined(match, scheme)) is not None)
+        paths = {match[4], (match[4] or "").rstrip(EDGE + ".")}
+        found.update(one for scheme in schemes for path in paths if (one := _joined(match, scheme, path)))
     return frozenset(found)
 
 
-def _joined(match: re.Match[str], scheme: str) -> str | None:
-    host = _host(match[2] + (match[3] or ""))
-    path = (match[4] or "/").rstrip(EDGE + ".") or "/"
+def _joined(match: re.Match[str], scheme: str, path: str | None) -> str | None:
+    """An address as it is compared. Of one in a call nothing is taken off its end: with `..` behind it, it is another page."""
+    host, path = _host(match[2] + (match[3] or "")), path or "/"
     return None if host is None else f"{scheme}://{host}{path}" if scheme else f"{host}{path}"
 
 
@@ -373,7 +406,7 @@ def read_number(value: Any) -> Decimal | None:
     """
     if isinstance(value, int):
         return Decimal(value)
-    text = str(value).strip()
+    text = str(value).strip(" ")
     if ("," in text and not GROUPED.fullmatch(text)) or "_" in text or not text.isascii():
         return None
     try:
@@ -388,28 +421,12 @@ def _numbers(written: str, currency: str | None, text: str) -> frozenset[str]:
     for count, match in enumerate(NUMBER.finditer(text[:PIECE_MAX])):
         if count >= VALUES_MAX:
             break
-        if currency is not None and _is_other_money(currency, text, match):
+        if currency is not None and is_other_money(currency, text, *match.span()):
             continue
         value = _number(written, match[0])
         if value is not None:
             found.add(value)
     return frozenset(found)
-
-
-CURRENCY_SIGNS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
-
-BESIDE_MAX = 40
-"""Characters beside a number in which its currency is looked for, blanks among them."""
-
-
-def _is_other_money(currency: str, text: str, match: re.Match[str]) -> bool:
-    start, end = match.span()
-    before = text[max(0, start - BESIDE_MAX) : start].rstrip()[-3:]
-    after = text[end : end + BESIDE_MAX].lstrip()[:3]
-    for sign, code in CURRENCY_SIGNS.items():
-        if (before.endswith(sign) or after.startswith(sign)) and code != currency:
-            return True
-    return any(word in CURRENCY_SIGNS.values() and word != currency for word in (before, after))
 
 
 def _date(text: str) -> str | None:
@@ -420,10 +437,9 @@ def _date(text: str) -> str | None:
 
 
 def _datetime(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None
+    text = _seen_whole(value)
     try:
-        return datetime.fromisoformat(clean(value).strip()).isoformat()
+        return datetime.fromisoformat(text).isoformat() if text else None
     except ValueError:
         return None
 
@@ -434,6 +450,12 @@ def _squeezed(text: str) -> str:
 
 def _text(value: Any) -> str | None:
     return _squeezed(clean(value)) if isinstance(value, str) else None
+
+
+def _name(value: Any) -> str | None:
+    """A name as a tool would be given it, but for blanks: it chooses an entry of its registry, so it is compared as an id is."""
+    text = _seen_whole(value)
+    return None if text is None or any(sign.isspace() and sign != " " for sign in text) else _squeezed(text)
 
 
 def _words(text: str) -> frozenset[str]:
