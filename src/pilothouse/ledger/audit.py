@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ports.AuditLog` on the ledger: durable appends in groups, checkpoints, payloads and their erasure."""
+"""The audit log on the ledger: durable appends in groups, checkpoints, payloads and their erasure."""
 
 from __future__ import annotations
 

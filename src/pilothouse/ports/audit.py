@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of the audit log: what was decided, in an order that can be proved later."""
+"""What the audit log takes and gives: what was decided, in an order that can be proved later."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-__all__ = ["AUDIT_DOCUMENT_MAX", "AUDIT_PAGE_MAX", "AuditEntry", "AuditLog", "AuditRecord"]
+__all__ = ["AUDIT_DOCUMENT_MAX", "AUDIT_PAGE_MAX", "AuditEntry", "AuditRecord"]
 
 AUDIT_DOCUMENT_MAX = 4096
 """Bytes of one document: a record says what was decided; what it was about is named by its digest."""
@@ -57,25 +57,3 @@ class AuditRecord:
     agent: str
     at: datetime
     text: str
-
-
-@runtime_checkable
-class AuditLog(Protocol):
-    """Appends only; a position that was returned is on disk."""
-
-    def append(
-        self,
-        kind: str,
-        agent: str,
-        document: Mapping[str, Any],
-        *,
-        actor: str = "pilothouse",
-        payloads: Mapping[str, str] | None = None,
-        subject: str | None = None,
-    ) -> int:
-        """Append one record and return its position, which is on disk now."""
-        ...
-
-    def records(self, *, start: int = 0, limit: int = AUDIT_PAGE_MAX) -> tuple[AuditRecord, ...]:
-        """Return records from a position on, in order."""
-        ...

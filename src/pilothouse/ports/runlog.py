@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -26,33 +27,23 @@ class RecordMode(StrEnum):
     """Nothing is recorded."""
 
 
-class RunLogHealth(Protocol):
-    """Counters of a run log that is written."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLogHealth:
+    """Counters of a run log that is written.
 
-    @property
-    def written(self) -> int:
-        """Events on disk."""
-        ...
+    Attributes:
+        written: Events on disk.
+        lost: Events that could not be written.
+        waiting: Events not on disk yet.
+        trouble: Why nothing can be written now, or None.
+        restarts: How often the process that writes ended without being asked.
+    """
 
-    @property
-    def lost(self) -> int:
-        """Events that could not be written."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Events not on disk yet."""
-        ...
-
-    @property
-    def trouble(self) -> str | None:
-        """Why nothing can be written now, or None."""
-        ...
-
-    @property
-    def restarts(self) -> int:
-        """How often the process that writes ended without being asked."""
-        ...
+    written: int
+    lost: int
+    waiting: int
+    trouble: str | None
+    restarts: int
 
 
 @runtime_checkable

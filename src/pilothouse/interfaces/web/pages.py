@@ -16,14 +16,15 @@ from starlette.responses import Response
 from pilothouse.errors import PilothouseError, UnknownName, UsageError, nearest_name
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.live import LiveStreams
-from pilothouse.interfaces.web.reading import Pages, ReadingRoom
+from pilothouse.interfaces.web.reading import ReadingRoom
 from pilothouse.interfaces.web.routing import Door, Room
 from pilothouse.interfaces.web.sign_in import SignInRoom
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Link
 from pilothouse.workflows.people.sign_in import SignIn
+from pilothouse.workflows.reports.show import Shows
 
-__all__ = ["Pages", "web_app"]
+__all__ = ["web_app"]
 
 NAMES_MAX = 20
 """Agents listed on a page that does not exist."""
@@ -33,7 +34,7 @@ COMPRESS_FROM_BYTES = 512
 
 
 def web_app(
-    pages: Pages,
+    shows: Shows,
     *,
     sign_in: SignIn | None = None,
     rooms: Sequence[Room] = (),
@@ -42,7 +43,7 @@ def web_app(
     """Return the pages as an application to be mounted beside the OTLP routes.
 
     Args:
-        pages: Answers what each page shows.
+        shows: Answers what each page shows.
         sign_in: Who people are; None serves pages that can only be read.
         rooms: Further pages and forms; they come before the reading pages, whose addresses match almost all.
         state: Gives what is equal as long as nothing on a live page can have changed; None makes such pages anew
@@ -51,11 +52,11 @@ def web_app(
     frame = Frame(signs_in=sign_in is not None)
 
     def nearby(request: Request) -> Sequence[Link]:
-        return _nearby(pages, request.path_params.get("agent", ""))
+        return _nearby(shows, request.path_params.get("agent", ""))
 
     door = Door(frame, sign_in, nearby, LiveStreams(state))
     entrance = () if sign_in is None else (SignInRoom(sign_in),)
-    declared = [one for room in (*entrance, *rooms, ReadingRoom(pages)) for one in room.routes(frame)]
+    declared = [one for room in (*entrance, *rooms, ReadingRoom(shows)) for one in room.routes(frame)]
     frame.offer(one.path for one in declared)
     routes = [door.route(one) for one in declared]
 
@@ -79,10 +80,10 @@ def web_app(
     )
 
 
-def _nearby(pages: Pages, asked: str) -> tuple[Link, ...]:
+def _nearby(shows: Shows, asked: str) -> tuple[Link, ...]:
     """Return links to agents, the one whose name looks most like what was typed first."""
     try:
-        names = pages.known_agents()
+        names = shows.known_agents()
     except PilothouseError:
         return ()
     near = nearest_name(asked, names)
@@ -90,7 +91,7 @@ def _nearby(pages: Pages, asked: str) -> tuple[Link, ...]:
     return tuple(
         Link(
             text=f"Did you mean {foreign_line(name, chars_max=80)}?" if name == near else foreign_line(name),
-            href=f"/agents/{quote(name, safe='')}/{'agent' if pages.is_governed(name) else 'tasks'}",
+            href=f"/agents/{quote(name, safe='')}/{'agent' if shows.is_governed(name) else 'tasks'}",
         )
         for name in ordered[:NAMES_MAX]
     )

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -19,17 +18,12 @@ from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.frame import HEADERS, Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
 from pilothouse.ports.lake import TaskCursor, TaskFilter
-from pilothouse.reports.agent import AgentPage
-from pilothouse.reports.fleet import FleetPage
 from pilothouse.reports.foreign import foreign_line
-from pilothouse.reports.readiness import ReadinessPage
-from pilothouse.reports.sections import SectionsPage
-from pilothouse.reports.tasks import TasksPage
-from pilothouse.reports.trace import TracePage
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.ground.query_line import narrow_query, parse_query
+from pilothouse.workflows.reports.show import Shows
 
-__all__ = ["Pages", "ReadingRoom"]
+__all__ = ["ReadingRoom"]
 
 QUERY_CHARS_MAX = 200
 """Characters of one field of the query: longer is no question a person types."""
@@ -38,57 +32,11 @@ _CURSOR = re.compile(r"([0-9]{1,19})-([0-9a-f]{32})(?:-([0-9]{1,19}))?")
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Pages(Protocol):
-    """Answers what each page shows; `workflows.show.Shows` is one."""
-
-    def fleet(self) -> FleetPage:
-        """Return the Fleet page."""
-        ...
-
-    def agent(self, agent: str) -> AgentPage:
-        """Return the Agent page."""
-        ...
-
-    def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
-        """Return the Readiness page."""
-        ...
-
-    def now(self) -> datetime:
-        """Return the moment of a page."""
-        ...
-
-    def tasks(
-        self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None
-    ) -> TasksPage:
-        """Return a page of tasks."""
-        ...
-
-    def trace(self, agent: str, trace_id: str) -> TracePage:
-        """Return the Trace page."""
-        ...
-
-    def span_text(self, agent: str, trace_id: str, span_id: str, field: str) -> str:
-        """Return one whole text of a span."""
-        ...
-
-    def health(self) -> SectionsPage:
-        """Return the Health page."""
-        ...
-
-    def known_agents(self) -> tuple[str, ...]:
-        """Return every agent that has a page."""
-        ...
-
-    def is_governed(self, agent: str) -> bool:
-        """Return whether a charter is in force for an agent."""
-        ...
-
-
 class ReadingRoom:
     """The pages that are only read."""
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
+    def __init__(self, shows: Shows) -> None:
+        self._shows = shows
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
         """Return the addresses, each page with its JSON beside it, and the PDF of Readiness."""
@@ -133,13 +81,13 @@ class ReadingRoom:
         )
 
     def _fleet(self, _visit: Visit) -> tuple[Page, bool]:
-        return self._pages.fleet(), False
+        return self._shows.fleet(), False
 
     def _health(self, _visit: Visit) -> tuple[Page, bool]:
-        return self._pages.health(), False
+        return self._shows.health(), False
 
     def _agent(self, visit: Visit) -> tuple[Page, bool]:
-        return self._pages.agent(visit.path("agent")), True
+        return self._shows.agent(visit.path("agent")), True
 
     def _readiness(self, visit: Visit) -> tuple[Page, bool]:
         said = visit.request.query_params.get("show", "")
@@ -149,14 +97,14 @@ class ReadingRoom:
                 remedy=f"Write one of {', '.join(Status)}, for example `?show=breached`.",
             )
         unfold = visit.request.query_params.get("open", "")
-        page = self._pages.readiness(visit.path("agent"), Status(said) if said else None, unfold)
+        page = self._shows.readiness(visit.path("agent"), Status(said) if said else None, unfold)
         return page, True
 
     def _tasks(self, visit: Visit) -> tuple[Page, bool]:
         request, agent = visit.request, visit.path("agent")
-        wanted = _wanted(request, agent, self._pages.now())
-        page = self._pages.tasks(wanted, _cursor(request), _fields(request))
-        return page, self._pages.is_governed(agent)
+        wanted = _wanted(request, agent, self._shows.now())
+        page = self._shows.tasks(wanted, _cursor(request), _fields(request))
+        return page, self._shows.is_governed(agent)
 
     def _trace(self, visit: Visit) -> tuple[Page, bool]:
         agent, trace_id = visit.path("agent"), visit.path("trace_id")
@@ -166,11 +114,11 @@ class ReadingRoom:
                 remedy="A trace id has 32 hex digits; open the task from the list.",
                 subject=trace_id,
             )
-        return self._pages.trace(agent, trace_id), self._pages.is_governed(agent)
+        return self._shows.trace(agent, trace_id), self._shows.is_governed(agent)
 
     def _span_text(self, visit: Visit) -> Response:
         given = visit.request.path_params
-        text = self._pages.span_text(given["agent"], given["trace_id"], given["span_id"], given["field"])
+        text = self._shows.span_text(given["agent"], given["trace_id"], given["span_id"], given["field"])
         headers = {
             **HEADERS,
             "cache-control": "no-store",

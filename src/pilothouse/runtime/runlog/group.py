@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from pilothouse.runtime.runlog.coding import Values, contents_of
 
-__all__ = ["GROUP_EVENTS_MAX", "GroupFile", "Pending", "RecorderHealth", "size_of"]
+__all__ = ["GROUP_EVENTS_MAX", "GroupFile", "Pending", "size_of"]
 
 GROUP_EVENTS_MAX = 512
 """Events of one transaction; the sync's own duration forms the group below that. A group of so many means that more wait."""
@@ -56,25 +55,6 @@ class GroupFile(Protocol):
     def close(self) -> None:
         """Close it."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecorderHealth:
-    """Counters of the run log.
-
-    Attributes:
-        written: Events on disk.
-        lost: Events that could not be written.
-        waiting: Events not on disk yet.
-        trouble: Why nothing can be written now, or None.
-        restarts: How often the process that writes ended without being asked.
-    """
-
-    written: int
-    lost: int
-    waiting: int
-    trouble: str | None
-    restarts: int
 
 
 def size_of(values: Values) -> int:

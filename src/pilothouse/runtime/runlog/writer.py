@@ -16,8 +16,9 @@ from pathlib import Path
 
 from pilothouse.core.evidence.run_log import Event, Tap
 from pilothouse.errors import LimitExceeded, StorageUnavailable
+from pilothouse.ports.runlog import RunLogHealth
 from pilothouse.runtime.runlog.coding import values_of
-from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, GroupFile, Pending, RecorderHealth, size_of
+from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, GroupFile, Pending, size_of
 
 __all__ = ["Writer"]
 
@@ -144,10 +145,10 @@ class Writer:
             return "too much waits to be written"
         return self._trouble
 
-    def health(self) -> RecorderHealth:
+    def health(self) -> RunLogHealth:
         """Return the counters."""
         with self._counting:
-            return RecorderHealth(
+            return RunLogHealth(
                 written=self._written,
                 lost=self._lost,
                 waiting=self._waiting,

@@ -9,12 +9,14 @@ from pathlib import Path
 from tool_spans import SpanLake, tool_span
 
 from pilothouse.core.evidence.loops import LOOP_CALLS_MIN, Step, loop_of
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger, example_task
+from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.integrations import run_loops
-from pilothouse.workflows.integrations.run_loops import measure_loops
-from pilothouse.workflows.integrations.tool_runs import tasks_with_tools
+from pilothouse.workflows.integrations import tool_runs
+from pilothouse.workflows.integrations.tool_runs import measure_loops
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.verdict.assess import assess
 
@@ -47,9 +49,14 @@ def world(*runs):
 
 def looked(made, now):
     """Put on record what a look finds; return how many records are new."""
-    (charter,) = made.ledger.charters()
+    (record,) = made.ledger.charters()
+    tasks = [
+        one
+        for one in made.lake.window(TaskFilter(agent=AGENT, from_ns=0, to_ns=unix_ns(now)))
+        if one.tool_calls
+    ]
     return made.ledger.add_evidence(
-        measure_loops(made, charter, tasks_with_tools(made.lake, AGENT, now), now)
+        tuple(measure_loops(made, charter_of(record), Path(record.path).parent, tasks, now))
     )
 
 
@@ -87,7 +94,7 @@ def test_looking_again_within_the_hour_adds_nothing():
 
 
 def test_what_is_not_opened_is_not_counted_as_sound(monkeypatch):
-    monkeypatch.setattr(run_loops, "TASKS_MAX", 2)
+    monkeypatch.setattr(tool_runs, "TASKS_MAX", 2)
     made = world(SOUND, SHORT, SOUND, SOUND, SHORT)
     looked(made, NOW)
     assert (record_of(made).n, len(made.lake.opened)) == (3, 2)
