@@ -145,6 +145,83 @@ def test_a_stand_in_that_is_asked_for_by_its_name_is_reserved_at_its_own_price(s
         assert ask(gateway, CHAT, {**body, "model": SPARE}).error["code"] == "price_unknown"
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize("operation", ["chat", "responses", "messages"])
+def test_a_call_is_charged_by_the_tier_that_answered(operation, is_stream, stub):
+    """Priority costs twice as much as listed: whatever the tier, the day was charged with the listed price."""
+    name = "anthropic" if operation == "messages" else "acme"
+    path = {"chat": CHAT, "responses": "/v1/responses", "messages": "/v1/messages"}[operation]
+    prices = {MODEL: 1, f"{MODEL} (flex)": 2}
+    policy = pinned((name, MODEL), budget=Budget(usd_per_day=Decimal(1)))
+    cost = lambda _provider, model, tokens, _at: prices[model] * tokens.total if model in prices else None  # noqa: E731
+    body = {
+        "model": MODEL,
+        "max_tokens": 5,
+        "stream": is_stream,
+        "input" if operation == "responses" else "messages": ASKED,
+    }
+    with GatewaySite({name: stub.origin}, policy, cost_of=cost) as gateway:
+        for asked, answered in (
+            (None, "default"),
+            ("flex", "flex"),
+            ("flex", None),
+            ("flex", "default"),
+            ("auto", "scale"),
+        ):
+            stub.plan(
+                Plan(
+                    body=answer_in(operation, answered, is_stream=is_stream),
+                    headers=EVENTS if is_stream else {},
+                )
+            )
+            assert ask(gateway, path, body | ({} if asked is None else {"service_tier": asked})).status == 200
+        costs = [call.cost_pico for call in gateway.wait_for(5)]
+        assert costs == [30, 60, 60, 30, None]
+        refused = ask(gateway, path, {**body, "service_tier": "priority"})
+        assert refused.status == 422
+        assert "--tier priority" in json.dumps(refused.error)
+
+
+EVENTS = {"content-type": "text/event-stream"}
+
+
+def answer_in(operation, tier, *, is_stream):
+    """Return an answer of 30 tokens as the provider of a protocol says its tier."""
+    said = {} if tier is None else {"service_tier": tier}
+    if operation == "messages":
+        begun, done = (
+            {"input_tokens": 10, "output_tokens": 1, **said},
+            {"input_tokens": 10, "output_tokens": 20},
+        )
+        if not is_stream:
+            return json.dumps({"model": MODEL, "content": [], "usage": {**done, **said}}).encode()
+        events = [
+            {"type": "message_start", "message": {"model": MODEL, "usage": begun}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Yes."}},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": done},
+        ]
+    elif operation == "chat":
+        usage = {"prompt_tokens": 10, "completion_tokens": 20}
+        if not is_stream:
+            return json.dumps({"model": MODEL, "choices": [], "usage": usage, **said}).encode()
+        events = [
+            {"model": MODEL, "choices": [{"delta": {"content": "Yes."}}], **said},
+            {"model": MODEL, "choices": [], "usage": usage, **said},
+        ]
+    else:
+        usage = {"input_tokens": 10, "output_tokens": 20}
+        whole = {"id": "resp_1", "model": MODEL, "status": "completed", "usage": usage, **said}
+        if not is_stream:
+            return json.dumps(whole).encode()
+        begun = {"id": "resp_1", "model": MODEL, "status": "in_progress", "service_tier": "auto"}
+        events = [
+            {"type": "response.created", "response": begun},
+            {"type": "response.output_text.delta", "delta": "Yes."},
+            {"type": "response.completed", "response": whole},
+        ]
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+
+
 @pytest.mark.parametrize(
     "maxima",
     [

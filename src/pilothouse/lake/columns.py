@@ -9,6 +9,7 @@ import pyarrow as pa
 
 __all__ = [
     "COST_NONE",
+    "COST_OTHERWISE",
     "COST_PRICED",
     "COST_UNPRICED",
     "DICTIONARY_COLUMNS",
@@ -36,6 +37,9 @@ COST_NONE: Final = 0
 COST_PRICED: Final = 1
 COST_UNPRICED: Final = 2
 """A model call without usage or without a price: unknown, never zero."""
+COST_OTHERWISE: Final = 3
+"""A model call that costs something else than its tokens at the listed price, a service tier or fees: unknown, and no price of its
+model that is said later makes it known."""
 
 DOLLARS: Final = pa.decimal128(24, 12)
 

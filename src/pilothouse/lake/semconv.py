@@ -104,6 +104,12 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "tool_type": ("gen_ai.tool.type",),
     "data_source_id": ("gen_ai.data_source.id",),
     "error_type": ("error.type",),
+    "service_tier": (
+        "pilothouse.gateway.service_tier",
+        "openai.response.service_tier",
+        "gen_ai.openai.response.service_tier",
+    ),
+    "fees": ("pilothouse.gateway.fees",),
     "source_cost_usd": ("gen_ai.usage.cost", "operation.cost", "llm.cost.total"),
     "server_address": ("server.address", "net.peer.name"),
     "server_port": ("server.port", "net.peer.port"),

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pilothouse.core.evidence.price import priced_as, tier_of
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.lake import limits
 from pilothouse.lake.attributes import Attribute
-from pilothouse.lake.columns import COST_NONE, COST_PRICED, COST_UNPRICED
+from pilothouse.lake.columns import COST_NONE, COST_OTHERWISE, COST_PRICED, COST_UNPRICED
 from pilothouse.lake.layout import Layout, shared_values
 from pilothouse.lake.otlp_dialect import Dialect
 from pilothouse.lake.otlp_events import NO_EVENTS, Events, read_events, read_links
@@ -95,6 +96,8 @@ class Shared(NamedTuple):
     data_source_id: str | None
     server: str | None
     event_name: str | None
+    tier: str
+    has_fees: bool
 
 
 def share(layout: Layout, shared: tuple[Attribute, ...], sender: Sender) -> Shared:
@@ -107,8 +110,8 @@ def share(layout: Layout, shared: tuple[Attribute, ...], sender: Sender) -> Shar
     """
     (
         operation, kind, provider, request_model, response_model, finish_reasons, agent, agent_id, agent_version,
-        digest, task_type, result, tool_name, tool_type, data_source_id, error_type, server_address, server_port,
-        event_name,
+        digest, task_type, result, tool_name, tool_type, data_source_id, error_type, service_tier, fees, server_address,
+        server_port, event_name,
     ) = shared_values(shared)  # fmt: skip
     if operation is None:
         operation = SPAN_KINDS.get(kind.upper(), kind.lower()) if kind else "other"
@@ -141,6 +144,8 @@ def share(layout: Layout, shared: tuple[Attribute, ...], sender: Sender) -> Shar
         data_source_id=data_source_id,
         server=None if server_address is None else server_text(server_address, server_port),
         event_name=event_name,
+        tier=tier_of(service_tier) or "",
+        has_fees=fees is not None,
     )
 
 
@@ -286,14 +291,18 @@ class SpanGroup:
         model = shared.response_model or shared.request_model
         if not shared.is_call:
             return ABSENT, repeat(COST_NONE), ABSENT
+        if shared.has_fees:
+            return ABSENT, repeat(COST_OTHERWISE), ABSENT
+        unknown = COST_OTHERWISE if shared.tier else COST_UNPRICED
         if model is None or not usage:
-            return ABSENT, repeat(COST_UNPRICED), ABSENT
+            return ABSENT, repeat(unknown), ABSENT
+        named = priced_as(model, shared.tier)
         found = [
-            _cost(used, shared.provider or "", model, end or start, prices)
+            _cost(used, shared.provider or "", named, end or start, prices)
             for used, end, start in zip(usage, ends, starts, strict=True)
         ]
         costs, price_ids = zip(*found, strict=True)
-        return costs, [COST_UNPRICED if cost is None else COST_PRICED for cost in costs], price_ids
+        return costs, [unknown if cost is None else COST_PRICED for cost in costs], price_ids
 
     def _error_types(self, events: list[Events], codes: Sequence[int]) -> Column:
         if self.shared.error_type is not None:

@@ -7,7 +7,16 @@ from otlp_bodies import START_NS, run_spans
 from otlp_rows import RECEIVED_NS, decode, decode_spans
 
 from pilothouse.lake import limits
-from pilothouse.lake.columns import SPAN_COLUMNS, TIME_FUTURE, TIME_INVERTED, TIME_MISSING, TIME_OLD
+from pilothouse.lake.columns import (
+    COST_OTHERWISE,
+    COST_PRICED,
+    COST_UNPRICED,
+    SPAN_COLUMNS,
+    TIME_FUTURE,
+    TIME_INVERTED,
+    TIME_MISSING,
+    TIME_OLD,
+)
 from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.payload import json_text
 from pilothouse.lake.prices import Price
@@ -221,6 +230,33 @@ def test_a_price_makes_an_exact_cost_and_a_missing_class_none_at_all():
     cached = {**usage, "gen_ai.usage.cache_read.input_tokens": 1}
     assert one(cached, prices=lambda *_: price)["cost_usd"] is None
     assert one(usage)["cost_usd"] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "cost", "state"),
+    [
+        ({"openai.response.service_tier": "default"}, 150_000_000, COST_PRICED),
+        ({"gen_ai.openai.response.service_tier": "flex"}, 75_000_000, COST_PRICED),
+        ({"pilothouse.gateway.service_tier": "priority"}, None, COST_OTHERWISE),
+        ({"pilothouse.gateway.fees": "true"}, None, COST_OTHERWISE),
+        ({"gen_ai.response.model": "unpriced"}, None, COST_UNPRICED),
+    ],
+)
+def test_a_service_tier_has_a_price_of_its_own_or_none(said, cost, state):
+    """Flex costs half and priority twice as much: all three had one price, and what a search cost beside was no part of it."""
+    full = Price(price_id="p1", input=Decimal("0.15"), output=Decimal("0.6"))
+    half = Price(price_id="p2", input=Decimal("0.075"), output=Decimal("0.3"))
+    usage = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.response.model": "m",
+        "gen_ai.usage.input_tokens": 1_000,
+        "gen_ai.usage.output_tokens": 0,
+    }
+    row = one(
+        {**usage, **said}, prices=lambda _provider, model, _at: {"m": full, "m (flex)": half}.get(model)
+    )
+    assert (row["cost_usd"], row["cost_state"]) == (cost, state)
 
 
 @pytest.mark.parametrize(

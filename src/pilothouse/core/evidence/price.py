@@ -11,13 +11,20 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["PRICE_DECIMALS_MAX", "Price", "TokenClass", "price_at"]
+__all__ = ["PRICE_DECIMALS_MAX", "Price", "TokenClass", "price_at", "priced_as", "tier_of"]
 
 PRICE_DECIMALS_MAX = 6
 """Decimals of a price per million tokens: one token of the cheapest class then is a whole picodollar."""
 
 USD_PER_MILLION_MAX = Decimal(1_000_000)
 """A dollar for each token: more is a slip of the decimal point."""
+
+
+TIER_CHARACTERS_MAX = 64
+"""Of a name that others chose; the longest known one has 13."""
+
+STANDARD_TIERS = frozenset({"", "default", "standard", "standard_only", "on_demand"})
+"""What providers call the service that their listed prices are of."""
 
 
 class TokenClass(StrEnum):
@@ -35,7 +42,7 @@ class Price(BaseModel):
 
     Attributes:
         provider: Model provider as the spans name it.
-        model: Model that answered, as the spans name it.
+        model: Model that answered, as the spans name it; in a service tier with a price of its own as `priced_as` names it.
         token_class: Class of tokens.
         usd_per_million: US dollars for a million tokens, exact, at most six decimals.
         valid_from: Start, aware UTC, inclusive.
@@ -66,6 +73,33 @@ class Price(BaseModel):
     def covers(self, at: datetime) -> bool:
         """Return whether the price is in force at a moment (aware UTC)."""
         return self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
+
+
+def tier_of(said: object) -> str | None:
+    """Return the service tier that a request or an answer names, empty for the standard one, or None where it leaves that open.
+
+    Example:
+        >>> tier_of("flex"), tier_of("default"), tier_of("auto"), tier_of(None)
+        ('flex', '', None, None)
+    """
+    if not isinstance(said, str) or said.strip().lower() in {"", "auto"}:
+        return None
+    tier = said.strip().lower()[:TIER_CHARACTERS_MAX]
+    return "" if tier in STANDARD_TIERS else tier
+
+
+def priced_as(model: str, tier: str) -> str:
+    """Return the name under which the price of a model in a service tier stands: each tier is priced like a model of its own.
+
+    Args:
+        model: Model that answered.
+        tier: As `tier_of` returns it; empty for the standard one.
+
+    Example:
+        >>> priced_as("m-2026-01-01", "flex"), priced_as("m-2026-01-01", "")
+        ('m-2026-01-01 (flex)', 'm-2026-01-01')
+    """
+    return f"{model} ({tier})" if tier else model
 
 
 def price_at(

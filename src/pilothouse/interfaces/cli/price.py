@@ -47,6 +47,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         cache_read: Usd = None,
         cache_creation: Usd = None,
         reasoning: Usd = None,
+        tier: Annotated[
+            str,
+            typer.Option(
+                help="Service tier that these prices are of, for example flex or priority. Default: the standard one."
+            ),
+        ] = "",
         since: Annotated[
             datetime | None,
             typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC. Default: today."),
@@ -69,7 +75,8 @@ def register(cli: typer.Typer, services: Services) -> None:
                 first_day = (since or now.replace(hour=0, minute=0, second=0, microsecond=0)).replace(
                     tzinfo=UTC
                 )
-                prices = _prices(provider, model, given=given, since=first_day, source=source, now=now)
+                named = model and _priced_as(model, tier)
+                prices = _prices(provider, named, given=given, since=first_day, source=source, now=now)
                 added = installation.ledger.add_prices(prices, at=now, actor=command_line_actor())
                 say(
                     f"{added} added; calls from {day(first_day)} on are priced with them, by a running server also stored ones "
@@ -82,6 +89,12 @@ def register(cli: typer.Typer, services: Services) -> None:
                 from pilothouse.workflows.gateway.without_price import models_without_price
 
                 _show_missing(models_without_price(installation.lake), known)
+
+
+def _priced_as(model: str, tier: str) -> str:
+    from pilothouse.core.evidence.price import priced_as, tier_of
+
+    return priced_as(model, tier_of(tier) or "")
 
 
 def _prices(

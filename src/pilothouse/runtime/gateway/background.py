@@ -272,6 +272,6 @@ def _take_answer(call: Call, fetch: Call, said: Answer, *, before: bytes) -> Non
     call.response_headers = [pair for pair in fetch.response_headers if pair[0] != b"content-encoding"]
     call.status, call.answer_state = fetch.status, said.state
     call.served_model, call.fingerprint = said.model or call.served_model, said.fingerprint
-    call.usage, call.has_fees = said.usage, said.has_fees
+    call.usage, call.has_fees, call.tier = said.usage, said.has_fees, said.tier or ""
     if said.state in FAILED:
         call.ending, call.stopped = Ending.FAILED, str(said.state)

@@ -244,7 +244,7 @@ class Gateway:
             _check_readable(call)
             asked = read_request(call.request, call.route.operation)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
-            call.is_background = asked.is_background
+            call.is_background, call.tier = asked.is_background, asked.tier
             _check_background(call)
             if call.route.operation in KEPT_BY_PROVIDERS:
                 await self._check_answers(call, asked)

@@ -189,7 +189,9 @@ class Guardian:
             return None
         self.counters["answers_asked_again"] += 1
         said = read_answer(plain)
-        call.usage, call.has_fees = _sum(call.usage, said.usage), call.has_fees or said.has_fees
+        call.usage = _sum(call.usage, said.usage)
+        # Tokens of two tiers have two prices.
+        call.has_fees = call.has_fees or said.has_fees or said.tier not in {None, call.tier}
         if said.model is not None and said.model != call.served_model:
             return None  # the answer of a model that nobody looked at mends nothing
         call.sent, call.answer_id = body, said.ident or call.answer_id

@@ -8,12 +8,14 @@ several gateways together exceed a day's budget by what they spend in that time.
 
 from __future__ import annotations
 
+import shlex
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+from pilothouse.core.evidence.price import priced_as
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Promise, Spent
 from pilothouse.runtime.gateway.call import Call
@@ -45,7 +47,7 @@ EPOCH = date(1970, 1, 1)
 DAY_NS = 86_400 * 10**9
 
 CostOf = Callable[[str, str, TokenCount, int], int | None]
-"""(provider, model, tokens, Unix nanoseconds) → pico-dollars, or None when a price is unknown."""
+"""(provider, model as it is priced, tokens, Unix nanoseconds) → pico-dollars, or None when a price is unknown."""
 
 
 @dataclass(slots=True)
@@ -184,14 +186,17 @@ class Meter:
             Refused: It does not fit, or has no price.
         """
         budget = call.policy.budget
-        cost = self._cost_of(pin.provider, pin.model, tokens, call.began_ns)
+        cost = self._cost_of(pin.provider, priced_as(pin.model, call.tier), tokens, call.began_ns)
         if cost is None and budget.needs_price:
             named = f"{pin.provider} {pin.model}"
+            tier, option = (
+                (f" in tier {call.tier}", f" --tier {shlex.quote(call.tier)}") if call.tier else ("", "")
+            )
             raise Refused(
                 Refusal(
                     RefusalCode.PRICE_UNKNOWN,
-                    f"a budget in money needs the price of {named}, and nobody has said it",
-                    f"Say it: `pilothouse price {named} --input USD --output USD --source PAGE`.",
+                    f"a budget in money needs the price of {named}{tier}, and nobody has said it",
+                    f"Say it: `pilothouse price {named}{option} --input USD --output USD --source PAGE`.",
                 )
             )
         need, total = cost or 0, tokens.total
@@ -312,7 +317,10 @@ class Meter:
         lost = [(one, one.spent) for one in call.attempts if one.spent is not None]
         if not lost:
             return None
-        costs = [self._cost_of(one.provider, one.model, spent, one.began_ns) for one, spent in lost]
+        costs = [
+            self._cost_of(one.provider, priced_as(one.model, call.tier), spent, one.began_ns)
+            for one, spent in lost
+        ]
         known = [cost for cost in costs if cost is not None]
         is_known = len(known) == len(costs) and all(one.is_counted for one, _ in lost)
         call.cost_pico = call.cost_pico + sum(known) if call.cost_pico is not None and is_known else None
@@ -442,10 +450,11 @@ def _charged(call: Call, known_pico: int | None, reserved_pico: int) -> tuple[in
 
 
 def _who(call: Call) -> tuple[str, str]:
-    """Return the provider and the model that are paid: who answered, else who was asked last."""
+    """Return the provider and the model, as it is priced, that are paid: who answered, else who was asked last."""
     last = call.attempts[-1] if call.attempts else None
     provider = call.served_by or ("" if last is None else last.provider)
-    return provider, call.served_model or (call.model or "" if last is None else last.model)
+    model = call.served_model or (call.model or "" if last is None else last.model)
+    return provider, priced_as(model, call.tier)
 
 
 def _seen(call: Call) -> TokenCount:

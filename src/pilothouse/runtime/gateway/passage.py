@@ -120,6 +120,7 @@ class Passage:
         self.has_failed = plain is not None and _ends_in_error(plain, call.route.operation)
         call.usage, call.begun = said.usage or call.usage, said.begun
         call.has_fees = said.has_fees
+        call.tier = call.tier if said.tier is None else said.tier
         call.answer_id, call.answer_state = call.answer_id or said.ident, said.state
 
     def _take(self, part: bytes) -> bool:

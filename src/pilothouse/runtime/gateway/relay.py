@@ -228,6 +228,7 @@ class Relay:
         call.fingerprint = said.fingerprint
         call.answer_id, call.answer_state = said.ident, said.state
         call.usage, call.begun, call.has_fees = said.usage, said.begun, said.has_fees
+        call.tier = call.tier if said.tier is None else said.tier
 
     def _check_model(self, member: Member) -> None:
         call = self._call

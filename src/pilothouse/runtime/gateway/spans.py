@@ -278,6 +278,7 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
         attributes.append(_fraction("gen_ai.response.time_to_first_chunk", call.first_content_s))
     if call.usage is not None:
         attributes += _usage(call.usage, call.protocol)
+    attributes += _terms(call)
     error = _error(call)
     if error:
         attributes.append(_text("error.type", error))
@@ -319,7 +320,7 @@ def _lost(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:
         if attempt.status:
             attributes.append(_number("http.response.status_code", attempt.status))
         if attempt.is_counted:
-            attributes += _usage(attempt.spent, call.protocol)
+            attributes += [*_usage(attempt.spent, call.protocol), *_terms(call, has_fees=False)]
         span: dict[str, Any] = {
             "traceId": call.run,
             "spanId": new_span_id(),
@@ -376,6 +377,12 @@ def _usage(used: TokenCount, protocol: WireProtocol) -> list[dict[str, Any]]:
     if used.reasoning and protocol is WireProtocol.OPENAI:
         counted.append(_number("gen_ai.usage.reasoning.output_tokens", used.reasoning))
     return counted
+
+
+def _terms(call: Call, *, has_fees: bool = True) -> list[dict[str, Any]]:
+    """Say what makes a call cost something else than its tokens at the listed price."""
+    said = [_text("pilothouse.gateway.service_tier", call.tier)] if call.tier else []
+    return [*said, _text("pilothouse.gateway.fees", "true")] if has_fees and call.has_fees else said
 
 
 def _root(run: str, open_run: _OpenRun) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.core.evidence.price import tier_of
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.usage import TOKENS_MAX, has_fees, has_sound, read_usage
@@ -72,6 +73,7 @@ class _Head(msgspec.Struct):
     background: Any = None
     previous_response_id: Any = None
     store: Any = None
+    service_tier: Any = None
 
 
 class _Asking(_Head):
@@ -86,6 +88,7 @@ class _Answer(msgspec.Struct):
     usage: Any = None
     tool_usage: Any = None
     status: Any = None
+    service_tier: Any = None
 
 
 class _Delta(msgspec.Struct):
@@ -102,6 +105,7 @@ class _Event(msgspec.Struct):
     usage: Any = None
     choices: list[_Delta] | None = None
     error: Any = None
+    service_tier: Any = None
     message: _Answer | str | None = None
     """Of the responses' own error event a text."""
     response: _Answer | None = None
@@ -150,6 +154,7 @@ class Asked:
         continues: Id of the stored response that it goes on from, or None.
         is_stored: Whether its provider may keep the answer: it does unless it is told not to.
         names_further: Whether it names a thread that its provider keeps, or other models that may answer in place of its own.
+        tier: Service tier with a price of its own, or empty.
     """
 
     model: str | None
@@ -159,6 +164,7 @@ class Asked:
     continues: str | None = None
     is_stored: bool = True
     names_further: bool = False
+    tier: str = ""
 
 
 @dataclass(slots=True)
@@ -173,6 +179,7 @@ class Answer:
         begun: Tokens that a stream counted before its content: what was read, and hardly anything that is written.
         state: How far a response says that it is, or None.
         has_fees: Whether it cost something besides its tokens: searches of the provider, pictures, another model's advice.
+        tier: Service tier in which it was made, empty for the standard one, or None where nothing says so.
     """
 
     model: str | None = None
@@ -182,6 +189,7 @@ class Answer:
     begun: TokenCount | None = None
     state: str | None = None
     has_fees: bool = False
+    tier: str | None = None
 
 
 class Stage:
@@ -223,6 +231,7 @@ def read_request(body: bytes, operation: Operation) -> Asked:
         head.previous_response_id if isinstance(head.previous_response_id, str) else None,
         head.store is not False,
         head.thread is not None or head.fallbacks is not None,
+        tier_of(head.service_tier) or "",
     )
 
 
@@ -362,7 +371,15 @@ def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:
             has_fees(said.usage, said.tool_usage if isinstance(said, _Answer) else None)
             or (used is None and has_sound(said.usage))
         ),
+        tier=_tier(said),
     )
+
+
+def _tier(said: _Answer | _Event) -> str | None:
+    """Return the tier of an answer: OpenAI names it beside its usage, Anthropic within."""
+    if said.service_tier is None and isinstance(said.usage, dict):
+        return tier_of(said.usage.get("service_tier"))
+    return tier_of(said.service_tier)
 
 
 def _merge(said: Answer, into: Answer, *, is_begun: bool) -> None:
@@ -371,6 +388,7 @@ def _merge(said: Answer, into: Answer, *, is_begun: bool) -> None:
     into.fingerprint = into.fingerprint or said.fingerprint
     into.state = said.state or into.state
     into.has_fees = into.has_fees or said.has_fees
+    into.tier = into.tier if said.tier is None else said.tier
     if said.usage is None:
         return
     if is_begun:

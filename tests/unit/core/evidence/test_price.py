@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from pilothouse.core.evidence.price import Price, TokenClass, price_at
+from pilothouse.core.evidence.price import Price, TokenClass, price_at, priced_as, tier_of
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -56,3 +56,24 @@ def test_the_price_with_the_latest_start_that_covers_the_moment_is_chosen():
 def test_a_price_that_cannot_be_meant_is_refused(fields):
     with pytest.raises(ValidationError):
         price(**fields)
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        ("flex", "flex"),
+        (" Priority ", "priority"),
+        ("default", ""),
+        ("standard_only", ""),
+        ("auto", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_a_tier_is_named_as_its_price_is_found(said, tier):
+    assert tier_of(said) == tier
+    assert priced_as("m", tier or "") == (f"m ({tier})" if tier else "m")
+
+
+def test_a_name_of_a_tier_is_bounded():
+    assert len(tier_of("x" * 1_000)) == 64

@@ -8,9 +8,14 @@ from pilothouse.testing import example_task
 from pilothouse.workflows.gateway.without_price import models_without_price
 
 
-def span(provider, model, tokens, cost=None):
+def span(provider, model, tokens, cost=None, attributes="{}"):
     return SimpleNamespace(
-        provider=provider, response_model=model, request_model=None, tokens_total=tokens, cost_usd_text=cost
+        provider=provider,
+        response_model=model,
+        request_model=None,
+        tokens_total=tokens,
+        cost_usd_text=cost,
+        attributes=attributes,
     )
 
 
@@ -31,6 +36,18 @@ def test_calls_with_tokens_and_without_a_cost_are_named_once():
     calls = (span("openai", "m-1", 90), span("openai", "m-1", 10), span("acme", "m-2", 5, "0.01"))
     others = (span("openai", "m-3", None), span(None, "m-4", 7), span("openai", None, 7))
     assert models_without_price(Traffic(*calls, *others)) == [("openai", "m-1")]
+
+
+def test_a_tier_is_named_as_it_is_priced_and_fees_have_no_price_of_tokens():
+    flex = '{"gen_ai.openai.response.service_tier": "flex"}'
+    calls = (
+        span("openai", "m-1", 9, attributes=flex),
+        span("openai", "m-2", 9, attributes='{"pilothouse.gateway.fees": "true"}'),
+        span("openai", "m-3", 9, attributes='{"openai.response.service_tier": "default"}'),
+        span("openai", "m-4", 9, attributes="{"),
+    )
+    expected = [("openai", "m-1 (flex)"), ("openai", "m-3"), ("openai", "m-4")]
+    assert models_without_price(Traffic(*calls)) == expected
 
 
 def test_where_every_cost_is_known_no_trace_is_read():
