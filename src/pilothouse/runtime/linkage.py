@@ -241,7 +241,7 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
 def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
     """Return the digest of all messages, and of the beginnings that the request may continue, the longest first.
 
-    A request continues another when it has the other's messages, then an assistant's message, then more.
+    A request continues another when it has the other's messages, then what a model made, then more.
 
     Args:
         request: Parsed body of a chat, responses or messages request.
@@ -260,10 +260,16 @@ def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, 
     running = hashlib.blake2b(_SORTED.encode(system), digest_size=16)
     beginnings: list[str] = []
     for place, item in enumerate(items):
-        if place and item.get("role") == "assistant":
+        if place and _is_models(item):
             beginnings.append(running.copy().hexdigest())
         running.update(_SORTED.encode(item))
     return running.hexdigest(), tuple(reversed(beginnings))
+
+
+def _is_models(item: Mapping[str, Any]) -> bool:
+    """Whether a model made an item: of those of `responses` only messages say a role, its reasoning and its searches say none."""
+    role = item.get("role")
+    return role == "assistant" or (role is None and not str(item.get("type")).endswith("_output"))
 
 
 def _items(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -11,6 +11,9 @@ from pilothouse.runtime.gateway.wire import INFLATED_BYTES_MAX, Answer, Stage, r
 
 __all__ = ["EventReader"]
 
+GZIP = 47
+"""Window of the inflater for one whose head it reads itself."""
+
 
 class EventReader:
     """Reads the events before the first content, through a content encoding if there is one.
@@ -24,7 +27,7 @@ class EventReader:
         self._is_blind = encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}
         self._cutter = EventCutter()
         if encoding in {"gzip", "x-gzip", "deflate"}:
-            self._inflater = zlib.decompressobj(15 if encoding == "deflate" else 47)
+            self._inflater = zlib.decompressobj(15 if encoding == "deflate" else GZIP)
 
     def stage(self, part: bytes, operation: Operation, said: Answer) -> str:
         """Return what the events in the next part are: the first that is not before the content decides.
@@ -38,7 +41,7 @@ class EventReader:
             return Stage.CONTENT
         if self._inflater is not None:
             try:
-                part = self._inflater.decompress(part, INFLATED_BYTES_MAX)
+                part = self._inflated(part)
             except zlib.error:
                 self._is_blind = True
                 return Stage.CONTENT
@@ -48,3 +51,13 @@ class EventReader:
             if stage != Stage.BEFORE:
                 return stage
         return Stage.BEFORE
+
+    def _inflated(self, part: bytes) -> bytes:
+        """Return a part without its encoding; some servers send several members, each whole by itself, up to one for each event."""
+        plain = b""
+        while part and self._inflater is not None:
+            if self._inflater.eof:
+                self._inflater = zlib.decompressobj(GZIP)
+            plain += self._inflater.decompress(part, INFLATED_BYTES_MAX)
+            part = self._inflater.unused_data
+        return plain

@@ -198,6 +198,7 @@ class Relay:
 
     async def _take_stream(self, member: Member, answer: UpstreamAnswer) -> Failure | None:
         call = self._call
+        call.chunks = []  # those of an attempt before went to nobody
         passage = self._opened = Passage(call, self._caller, self._dog, answer, began=self._began)
         held, is_error = await passage.open()
         if is_error:
