@@ -10,7 +10,7 @@ import sys
 from typing import NoReturn
 
 from pilothouse.interruption import INTERRUPTED, repeat_lost_stops
-from pilothouse.outlived import RUNS_CODE_OF_OTHERS, outlive, say_status
+from pilothouse.supervised import RUNS_FOREIGN_CODE, report_status, supervise
 
 __all__ = ["main"]
 
@@ -18,10 +18,10 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line, in a process that this one outlives where it runs code of others."""
     repeat_lost_stops()
-    if RUNS_CODE_OF_OTHERS.isdisjoint(sys.argv[1:2]):
+    if RUNS_FOREIGN_CODE.isdisjoint(sys.argv[1:2]):
         _run()
         return
-    status = outlive(_run)
+    status = supervise(_run)
     if status is None:
         from pilothouse.interfaces.cli.main import say_unfinished  # noqa: PLC0415 - a second of modules, for an error
 
@@ -52,7 +52,7 @@ def _leave() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
             stream.flush()
-    say_status(INTERRUPTED)
+    report_status(INTERRUPTED)
     os._exit(INTERRUPTED)
 
 

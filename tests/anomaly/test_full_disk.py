@@ -13,7 +13,7 @@ from otlp_bodies import PROTOBUF, request, run_spans
 
 from pilothouse.app import SystemClock, back_up_installation
 from pilothouse.errors import StorageFull, StorageUnavailable
-from pilothouse.lake import disk_room
+from pilothouse.lake import free_space
 from pilothouse.lake.node import open_node
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import IntakeAnswer, Signal
@@ -91,7 +91,7 @@ def test_a_backup_for_which_there_is_no_room_leaves_its_folder_to_the_next_try(s
 
 
 def test_a_full_disk_refuses_loses_nothing_and_goes_on_alone(small_disk, monkeypatch):
-    monkeypatch.setattr(disk_room, "disk_floor_bytes", lambda _total: 0)
+    monkeypatch.setattr(free_space, "disk_floor_bytes", lambda _total: 0)
     epoch_ns = time.time_ns()
     node = open_node(small_disk / "lake", SystemClock(), wal_file_bytes=1 << 18)
     acknowledged = [trace for trace in range(1, 40) if send(node, trace, epoch_ns) is IntakeAnswer.ACCEPTED]

@@ -12,7 +12,7 @@ import pytest
 from late_module import LateModule
 from recording_server import AGENT, FACT, MODEL, PAGES, reader_code
 
-from pilothouse.runtime.replay.sandbox import is_closable
+from pilothouse.runtime.replay.sandbox import is_sandbox_supported
 
 openai = LateModule("openai")
 
@@ -97,7 +97,7 @@ def test_what_was_shortened_by_the_charter_is_no_silent_truncation(recording, sa
     assert "shortened by the charter's edits" in text
 
 
-@pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces")
+@pytest.mark.skipif(not is_sandbox_supported(), reason="this system gives no namespaces")
 def test_the_run_replays_equal_by_its_code_which_recalls_again(recording, said, tmp_path, monkeypatch):
     (tmp_path / "agent.py").write_text(reader_code())
     monkeypatch.chdir(tmp_path)

@@ -20,9 +20,9 @@ from pilothouse.app.repair import repair_lake
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import Conflict, StorageUnavailable
-from pilothouse.lake.file_watch import FileWatch
 from pilothouse.lake.node import open_node
-from pilothouse.lake.repair import SCHEMAS, look_at_file
+from pilothouse.lake.repair import SCHEMAS, scrub_file
+from pilothouse.lake.scrubber import Scrubber
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
@@ -141,9 +141,9 @@ def test_what_was_set_aside_is_on_record_and_said_beside_verdicts_that_miss_it(s
 @pytest.mark.parametrize("damage", [cut, Path.unlink, tilt], ids=["cut", "gone", "tilt"])
 def test_a_server_finds_a_damaged_file_by_itself_and_says_so_beside_verdicts(settings, damage):
     now = SystemClock().now()
-    watch = FileWatch(settings.lake_folder, bytes_at_once=1)
+    watch = Scrubber(settings.lake_folder, bytes_at_once=1)
     with open_ledger(settings.ledger_url) as ledger:
-        tick = FilesTick(ledger, watch.look)
+        tick = FilesTick(ledger, watch.scrub)
         for _ in range(2 * FILES + 1):
             tick.run(now)
         path = files_of(settings, "tasks")[1]
@@ -173,7 +173,7 @@ def test_a_server_finds_a_damaged_file_by_itself_and_says_so_beside_verdicts(set
 
 
 def test_a_file_that_a_merge_took_away_meanwhile_is_no_damage(settings, monkeypatch):
-    watch, path = FileWatch(settings.lake_folder), files_of(settings, "spans")[0]
+    watch, path = Scrubber(settings.lake_folder), files_of(settings, "spans")[0]
 
     def merged_meanwhile(*_arguments, **_options):
         monkeypatch.undo()
@@ -181,10 +181,10 @@ def test_a_file_that_a_merge_took_away_meanwhile_is_no_damage(settings, monkeypa
         table = SegmentTable(settings.lake_folder / "spans", SCHEMAS["spans"])
         table.refresh()
         table.drop_files({str(path)})
-        return look_at_file(*_arguments, **_options)
+        return scrub_file(*_arguments, **_options)
 
-    monkeypatch.setattr("pilothouse.lake.file_watch.look_at_file", merged_meanwhile)
-    assert watch.look() == ()
+    monkeypatch.setattr("pilothouse.lake.scrubber.scrub_file", merged_meanwhile)
+    assert watch.scrub() == ()
 
 
 def test_doctor_and_a_query_name_what_to_type(settings):

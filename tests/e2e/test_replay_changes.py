@@ -10,14 +10,14 @@ import sys
 import pytest
 from recording_server import AGENT, FACT, PAGES, reader_code
 
-from pilothouse.runtime.replay.sandbox import is_closable
+from pilothouse.runtime.replay.sandbox import is_sandbox_supported
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recording")]
 
 RUN, SHORT = "ab" * 16, "cd" * 16
 OTHER = "other-2026-02-02"
 CALLS = PAGES + 2
-needs_namespaces = pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces")
+needs_namespaces = pytest.mark.skipif(not is_sandbox_supported(), reason="this system gives no namespaces")
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_live_model_that_does_not_answer_is_told_and_proves_nothing(site):
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
 def test_wrong_use_is_told_with_what_to_type(site, words, told):
-    if "--exec" in words and not is_closable():
+    if "--exec" in words and not is_sandbox_supported():
         pytest.skip("this system gives no namespaces")
     status, text = site.typed("replay", *words)
     assert (status, told in text) == (2, True), text

@@ -17,13 +17,13 @@ from otlp_bodies import request, to_json
 from recorded_runs import RUN, agent_code, conversation, record
 
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.runtime.replay.sandbox import is_closable
+from pilothouse.runtime.replay.sandbox import is_sandbox_supported
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.verdict.accept import accept_file
 
 DEMO = Path(__file__).parents[2] / "src/pilothouse/demo/charter/charter.yaml"
 
-needs_namespaces = pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces")
+needs_namespaces = pytest.mark.skipif(not is_sandbox_supported(), reason="this system gives no namespaces")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 
 from pilothouse.app.replay import replay
 from pilothouse.runtime.replay.mode import ReplayMode
-from pilothouse.runtime.replay.sandbox import is_closable
+from pilothouse.runtime.replay.sandbox import is_sandbox_supported
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.settings import load_settings
@@ -19,7 +19,7 @@ from pilothouse.workflows.replay.run import ReplayRequest
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces"),
+    pytest.mark.skipif(not is_sandbox_supported(), reason="this system gives no namespaces"),
 ]
 
 OTHER = Substitution(model="m-2026-02-02")

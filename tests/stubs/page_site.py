@@ -25,7 +25,7 @@ from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.review import ReviewRoom
 from pilothouse.interfaces.web.rollout import RolloutRoom
 from pilothouse.interfaces.web.runs import RunRoom
-from pilothouse.interfaces.web.section_pages import ShelfRoom
+from pilothouse.interfaces.web.section_pages import SectionRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.interfaces.web.waivers import WaiverRoom
 from pilothouse.ledger.controls import SqlControls
@@ -238,7 +238,7 @@ def people_site(
             ControlsRoom(desk, shows.forget),
             WaiverRoom(desk, shows.forget),
             RunRoom(desk, SqlCuration(ledger.database)),
-            ShelfRoom(desk),
+            SectionRoom(desk),
         )
         app = web_app(
             shows, sign_in=sign_in, rooms=rooms, state=lambda: (ledger.database.state(), shows.now())

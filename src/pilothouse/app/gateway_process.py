@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
-from pilothouse.app.collector import settle_down
 from pilothouse.app.control_room import running_controls
 from pilothouse.app.gateway import running_gateway
+from pilothouse.app.interpreter import tune_interpreter
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
 from pilothouse.connectors.own_server import read_server
@@ -59,7 +59,7 @@ def serve_gateway(request: ServeRequest) -> None:
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
             def ready() -> None:
-                settle_down()
+                tune_interpreter()
                 background.start()
                 request.on_ready(address, None)
                 if read_server(settings.home) is None:

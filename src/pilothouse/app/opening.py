@@ -61,7 +61,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
 def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
     """Open an installation, and give its ledger as its class too, for the repositories that stand on it."""
     from pilothouse.app.deciding_code import deciding_code
-    from pilothouse.app.lake_when_asked import LakeWhenAsked
+    from pilothouse.app.lazy_lake import LazyLake
     from pilothouse.ledger.controls import SqlControls
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.incidents import SqlIncidents
@@ -72,7 +72,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
 
     clock = SystemClock()
     with open_ledger(settings.ledger_url) as ledger:
-        lake = LakeWhenAsked(settings.lake_folder, clock)
+        lake = LazyLake(settings.lake_folder, clock)
         try:
             yield (
                 Installation(

@@ -11,7 +11,7 @@ from pilothouse.app.opening import SystemClock
 from pilothouse.core.dates import calendar_day
 
 if TYPE_CHECKING:
-    from pilothouse.lake.repair import LakeLook
+    from pilothouse.lake.repair import ScrubReport
     from pilothouse.settings import Settings
     from pilothouse.workflows.server.checkup import Check
 
@@ -23,7 +23,7 @@ TRACES_AT_ONCE = 100
 """Trace ids of one decision, so that its record fits into the audit log as it is."""
 
 
-def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> LakeLook:
+def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> ScrubReport:
     """Look for damaged files of the lake, and take them out of their tables if asked to.
 
     Args:
@@ -31,11 +31,11 @@ def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> LakeLook:
         take_out: Whether they are set aside.
         actor: Who asked.
     """
-    from pilothouse.lake.repair import look_at_files, set_aside
+    from pilothouse.lake.repair import scrub_files, set_aside
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.traces.set_aside import record_set_aside
 
-    found = look_at_files(settings.lake_folder, is_whole=True)
+    found = scrub_files(settings.lake_folder, is_whole=True)
     if found.damaged and take_out:
         with open_ledger(settings.ledger_url) as ledger:
             set_aside(
@@ -73,10 +73,10 @@ def rebuild_tasks(settings: Settings, *, actor: str) -> int:
 
 def lake_checks(settings: Settings) -> Iterator[Check]:
     """Yield a failed check for each file of the lake whose end cannot be read."""
-    from pilothouse.lake.repair import look_at_files
+    from pilothouse.lake.repair import scrub_files
     from pilothouse.workflows.server.checkup import Check
 
-    for one in look_at_files(settings.lake_folder, is_whole=False).damaged:
+    for one in scrub_files(settings.lake_folder, is_whole=False).damaged:
         yield Check(
             name=f"file of {one.table}",
             state="failed",

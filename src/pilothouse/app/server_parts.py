@@ -65,7 +65,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
     That is told and learnt every few seconds, also while another tick takes minutes.
     """
     from pilothouse.connectors.own_intake import OwnServerIntake
-    from pilothouse.lake.file_watch import FileWatch
+    from pilothouse.lake.scrubber import Scrubber
     from pilothouse.workflows.ground.background import Background, Tick
     from pilothouse.workflows.server.upkeep import server_ticks
     from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, PagesAhead
@@ -94,7 +94,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
         Tick(
             name="files of telemetry",
             every_s=FILES_EVERY_S,
-            run=FilesTick(ledger, FileWatch(installation.settings.lake_folder).look).run,
+            run=FilesTick(ledger, Scrubber(installation.settings.lake_folder).scrub).run,
         ),
         Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=site.gap_watch.look),
         Tick(
@@ -121,7 +121,7 @@ def application(parts: Parts, site: Site, mcp: McpEndpoint | None) -> App:
     from pilothouse.interfaces.web.pages import web_app
     from pilothouse.interfaces.web.rollout import RolloutRoom
     from pilothouse.interfaces.web.runs import RunRoom
-    from pilothouse.interfaces.web.section_pages import ShelfRoom
+    from pilothouse.interfaces.web.section_pages import SectionRoom
     from pilothouse.interfaces.web.waivers import WaiverRoom
     from pilothouse.lake.health import metrics_text
     from pilothouse.ledger.curation import SqlCuration
@@ -138,7 +138,7 @@ def application(parts: Parts, site: Site, mcp: McpEndpoint | None) -> App:
             ControlsRoom(desk, shows.forget),
             WaiverRoom(desk, shows.forget),
             RunRoom(desk, SqlCuration(ledger.database)),
-            ShelfRoom(desk),
+            SectionRoom(desk),
         ),
         state=lambda: (ledger.database.state(), shows.now()),
     )

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse.app.allocator import choose_allocator
-from pilothouse.app.collector import settle_down
 from pilothouse.app.control_room import control_room, running_controls, running_pager
 from pilothouse.app.deciding_code import deciding_code
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.gateway_process import accept_charters, serve_gateway
+from pilothouse.app.interpreter import tune_interpreter
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.pages import page_desk
 from pilothouse.app.people import sign_in_of
@@ -144,7 +144,7 @@ def _serve_node(parts: Parts, listener: socket.socket) -> None:
     running += recurring_work(parts, site)
 
     def ready() -> None:
-        settle_down()
+        tune_interpreter()
         node.announce(address)
         note_server(home, address)
         for one in running:

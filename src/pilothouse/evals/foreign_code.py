@@ -6,14 +6,14 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-__all__ = ["REASON_CHARS_MAX", "is_ours", "plain_reason"]
+__all__ = ["REASON_CHARS_MAX", "must_propagate", "plain_reason"]
 
 REASON_CHARS_MAX: Final = 500
 """Enough for a person to see why; a whole answer belongs to the trial."""
 
 
-def is_ours(error: BaseException) -> bool:
-    """Whether an exception raised inside third-party code must propagate: Ctrl-C, or a requested cancellation.
+def must_propagate(error: BaseException) -> bool:
+    """Whether an exception from third-party code must propagate: Ctrl-C, or a requested cancellation.
 
     `sys.exit(0)` in an agent would end the gate with the status of a release, and a cancellation that leaks out of
     a library would end its trial without an outcome.

@@ -10,7 +10,7 @@ from typing import Final
 from pilothouse.errors import InfrastructureError, LimitExceeded
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import Check
-from pilothouse.evals.foreign_code import is_ours
+from pilothouse.evals.foreign_code import must_propagate
 from pilothouse.evals.score import OutOfRange, Score, Unscored, failed, unscored
 from pilothouse.evals.stuck_code import CodeStuck
 from pilothouse.evals.trial import Result, TrialStatus
@@ -68,7 +68,7 @@ async def score_once(check: Check, case: Case, result: Result) -> Score:
     except OutOfRange as error:
         return unscored(Unscored.OUT_OF_RANGE, str(error), cost_usd=None)
     except BaseException as error:
-        if is_ours(error):
+        if must_propagate(error):
             raise
         # A scorer is foreign code: its crash is data about the scorer.
         return unscored(Unscored.SCORER_CRASHED, f"{type(error).__name__}: {error}", cost_usd=None)

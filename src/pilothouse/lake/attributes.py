@@ -41,7 +41,7 @@ __all__ = [
     "SHARED_SLOTS",
     "SLOTS",
     "Attribute",
-    "KnownAttributes",
+    "AttributeCache",
     "Name",
     "classify",
     "describe",
@@ -204,7 +204,7 @@ def describe(name: Name, value: Any) -> Attribute:
     return Attribute(name, value, text, cut)
 
 
-class KnownAttributes(dict[bytes, Attribute]):
+class AttributeCache(dict[bytes, Attribute]):
     """Attributes by the bytes they were sent as, in two generations of bounded size.
 
     Asked for what it does not know, it reads it. A full generation becomes the old one; what is still asked for

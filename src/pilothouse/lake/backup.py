@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.lake.seals import SEALS_FILE
+from pilothouse.lake.checksums import CHECKSUMS_FILE
 
 __all__ = ["copy_lake"]
 
@@ -79,8 +79,8 @@ def _copy_table(folder: Path, target: Path) -> int:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, place)
             _copy_versions(folder / "_delta_log", target / "_delta_log", version)
-            if (folder / SEALS_FILE).exists():  # after the files, so that each has its line
-                shutil.copyfile(folder / SEALS_FILE, target / SEALS_FILE)
+            if (folder / CHECKSUMS_FILE).exists():  # after the files, so that each has its line
+                shutil.copyfile(folder / CHECKSUMS_FILE, target / CHECKSUMS_FILE)
         except FileNotFoundError:
             if attempt == ATTEMPTS_MAX:
                 raise

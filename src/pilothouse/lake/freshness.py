@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Freshness: the time from receipt until queries see the data, as the longest of the last minute."""
+"""Freshness: the longest time of the last minute from receipt until queries see the data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Freshness:
 
     Example:
         >>> freshness = Freshness()
-        >>> freshness.took(1_000_000_000)
-        >>> freshness.shown(1_250_000_000)
-        >>> freshness.worst_s(2_000_000_000)
+        >>> freshness.note_received(1_000_000_000)
+        >>> freshness.note_visible(1_250_000_000)
+        >>> freshness.longest_s(2_000_000_000)
         0.25
     """
 
@@ -24,8 +24,8 @@ class Freshness:
         self._oldest_ns: int | None = None
         self._buckets: tuple[tuple[int, int], ...] = ()
 
-    def took(self, received_ns: int) -> None:
-        """Note that something received then is on its way.
+    def note_received(self, received_ns: int) -> None:
+        """Note that data was received and is not visible to queries yet.
 
         Args:
             received_ns: When it was received, Unix nanoseconds.
@@ -33,8 +33,8 @@ class Freshness:
         if self._oldest_ns is None:
             self._oldest_ns = received_ns
 
-    def shown(self, now_ns: int) -> None:
-        """Note that a query sees everything now."""
+    def note_visible(self, now_ns: int) -> None:
+        """Note that queries see everything received so far."""
         if self._oldest_ns is None:
             return
         lag, bucket = max(0, now_ns - self._oldest_ns), now_ns // BUCKET_NS
@@ -43,8 +43,8 @@ class Freshness:
         known[bucket] = max(lag, known.get(bucket, 0))
         self._buckets = tuple((number, worst) for number, worst in known.items() if number >= bucket - 1)
 
-    def worst_s(self, now_ns: int) -> float:
-        """Return the longest time of the last minute, with what is still on its way, seconds."""
+    def longest_s(self, now_ns: int) -> float:
+        """Return the longest latency of the last minute in seconds, data that is not visible yet included."""
         oldest = self._oldest_ns
         recent = [worst for number, worst in self._buckets if number >= now_ns // BUCKET_NS - 1]
         return max([0 if oldest is None else now_ns - oldest, *recent]) / 1e9

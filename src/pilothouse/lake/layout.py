@@ -156,7 +156,7 @@ def _getter(places: list[int]) -> _Getter:
     return lambda _attributes: ()
 
 
-class _Layouts:
+class _LayoutCache:
     """Layouts by their names, in two generations of bounded size."""
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class _Layouts:
         return layout
 
 
-_layouts = _Layouts()
+_layouts = _LayoutCache()
 
 
 def lay_out(attributes: Sequence[Attribute]) -> tuple[Layout, Sequence[Attribute], int]:

@@ -20,7 +20,7 @@ from pilothouse.errors import PilothouseError
 from pilothouse.lake.assembler import GRACE_S
 from pilothouse.lake.backlog import Backlog
 from pilothouse.lake.counters import Counters
-from pilothouse.lake.disk_room import DiskRoom
+from pilothouse.lake.free_space import FreeSpace
 from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.node_clock import NodeClock, boot_s
 from pilothouse.lake.otlp_request import ParsedRequest
@@ -105,7 +105,7 @@ class LakeNode(LakeQueries):
             on_committed=self._trim,
         )
         self._rows_at_start = 0
-        self._disk = DiskRoom(folder)
+        self._disk = FreeSpace(folder)
         self._is_open = False
         self._wal_file_bytes = wal_file_bytes
         self._wal: Wal | None = None
@@ -308,7 +308,7 @@ class LakeNode(LakeQueries):
             open_traces=self._writer.open_traces,
             waiting_bytes=self._backlog.size_bytes,
             uncommitted_s=self._writer.uncommitted_s,
-            freshness_s=self._tables.freshness.worst_s(self._clock.now_ns()),
+            freshness_s=self._tables.freshness.longest_s(self._clock.now_ns()),
             wal_bytes=0 if self._wal is None else self._wal.size_bytes,
             disk_free_bytes=self._disk.free_bytes,
             busy_reason=self._busy_reason(),

@@ -21,7 +21,7 @@ from pilothouse.lake.limits import (
 from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.ports.intake import Signal
 
-__all__ = ["count_items", "need_ordinary"]
+__all__ = ["count_items", "refuse_amplification"]
 
 _GROUPS = {
     Signal.TRACES: ("resource_spans", "scope_spans", "spans"),
@@ -40,8 +40,8 @@ _FIXED_BYTES = {1: 8, 5: 4}
 """Wire type → bytes of its value."""
 
 
-def need_ordinary(encoding: Encoding, body: bytes) -> None:
-    """Refuse a large body that would take many times its size in memory.
+def refuse_amplification(encoding: Encoding, body: bytes) -> None:
+    """Refuse a large body that would expand to many times its size in memory.
 
     Raises:
         LimitExceeded: It consists of more groups or objects than telemetry does.

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.lake import otlp_json
-from pilothouse.lake.attributes import Attribute, KnownAttributes, classify
+from pilothouse.lake.attributes import Attribute, AttributeCache, classify
 from pilothouse.lake.limits import DEPTH_MAX, STATUS_MESSAGE_CHARS_MAX
 from pilothouse.lake.otlp_pair import read_short_pair
 from pilothouse.lake.otlp_wire import KeyValue, Status
@@ -54,7 +54,7 @@ class Dialect:
     value: Callable[[Any], Any]
     attributes: Callable[[Any], dict[str, Any]]
     raws: Callable[[Any], list[bytes]]
-    known: KnownAttributes
+    known: AttributeCache
     hex_id: Callable[[Any], str]
     status: Callable[[Any], tuple[int, str]]
 
@@ -143,7 +143,7 @@ DIALECTS: dict[Encoding, Dialect] = {
         value=_protobuf_value,
         attributes=_protobuf_attributes,
         raws=operator.itemgetter(slice(None)),  # one call that makes the list is twice as fast as iterating
-        known=KnownAttributes(_read_protobuf),
+        known=AttributeCache(_read_protobuf),
         hex_id=bytes.hex,
         status=_read_status,
     ),
@@ -151,7 +151,7 @@ DIALECTS: dict[Encoding, Dialect] = {
         value=otlp_json.json_value,
         attributes=_json_attributes,
         raws=lambda attributes: [bytes(one) for one in attributes],
-        known=KnownAttributes(_read_json),
+        known=AttributeCache(_read_json),
         hex_id=_json_id,
         status=_known_status,
     ),

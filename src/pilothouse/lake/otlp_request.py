@@ -19,7 +19,7 @@ from pilothouse.errors import MalformedRecord
 from pilothouse.lake import otlp_json
 from pilothouse.lake.attributes import Attribute
 from pilothouse.lake.limits import NULLS_BYTES_MAX, TIME_NS_MAX
-from pilothouse.lake.otlp_bounds import count_items, need_ordinary
+from pilothouse.lake.otlp_bounds import count_items, refuse_amplification
 from pilothouse.lake.otlp_dialect import DIALECTS, Dialect, Encoding
 from pilothouse.lake.otlp_wire import LogsRequest, TracesRequest
 from pilothouse.ports.intake import Signal
@@ -80,7 +80,7 @@ def parse_request(signal: Signal, encoding: Encoding, body: bytes) -> ParsedRequ
     heads: list[SpanHead] = []
     attributes: list[Sequence[Attribute]] = []
     faults: list[tuple[int, str]] = []
-    need_ordinary(encoding, body)
+    refuse_amplification(encoding, body)
     try:
         message = _read(signal, encoding, body)
         items = count_items(signal, message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find table files that are unreadable or corrupted, and take them out, so that everything else can be read again."""
+"""Find unreadable or corrupted table files and take them out, so that everything else can be read again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pilothouse.errors import StorageUnavailable
+from pilothouse.lake.checksums import FileChecksums
 from pilothouse.lake.columns import SPANS, TASKS
 from pilothouse.lake.data_files import DataFile, day_text
 from pilothouse.lake.lock import WriterLock
-from pilothouse.lake.seals import Seals
 from pilothouse.lake.segments import SegmentTable
 
-__all__ = ["ASIDE", "SCHEMAS", "DamagedFile", "LakeLook", "look_at_file", "look_at_files", "set_aside"]
+__all__ = ["ASIDE", "SCHEMAS", "DamagedFile", "ScrubReport", "scrub_file", "scrub_files", "set_aside"]
 
 ASIDE = "quarantine"
 """Folder in the lake for what was taken out; a person decides what becomes of it."""
@@ -48,50 +48,50 @@ class DamagedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LakeLook:
-    """What a look at the files of a lake found.
+class ScrubReport:
+    """What scrubbing the files of a lake found.
 
     Attributes:
         damaged: Files that cannot be read or are not what was written, tasks first.
-        unsealed: Other files of which nobody noted what was written: in them only what cannot be read is found.
+        unrecorded: Other files without a recorded checksum: in them only unreadable parts are found.
     """
 
     damaged: tuple[DamagedFile, ...]
-    unsealed: int
+    unrecorded: int
 
 
-def look_at_files(lake_folder: Path, *, is_whole: bool) -> LakeLook:
-    """Look for damaged files.
+def scrub_files(lake_folder: Path, *, is_whole: bool) -> ScrubReport:
+    """Check every file of a lake for damage.
 
     Args:
         lake_folder: Folder of the lake.
-        is_whole: Whether each file is read to its end, which takes as long as the disk; otherwise only how it ends.
+        is_whole: Whether each file is read to its end, at the speed of the disk; otherwise only its footer.
 
     Raises:
         StorageUnavailable: The log of a table cannot be read.
     """
-    found, unsealed = [], 0
+    found, unrecorded = [], 0
     for name, schema in SCHEMAS.items():
         table = SegmentTable(lake_folder / name, schema)
         table.refresh()
         for file in sorted(table.files(), key=lambda one: (one.day, one.path)):
-            damaged = look_at_file(name, file, table.seals, is_whole=is_whole)
-            unsealed += not damaged and not table.seals.is_known(Path(file.path))
+            damaged = scrub_file(name, file, table.checksums, is_whole=is_whole)
+            unrecorded += not damaged and not table.checksums.is_known(Path(file.path))
             if damaged:
                 found.append(damaged)
-    return LakeLook(damaged=tuple(found), unsealed=unsealed)
+    return ScrubReport(damaged=tuple(found), unrecorded=unrecorded)
 
 
-def look_at_file(table: str, file: DataFile, seals: Seals, *, is_whole: bool) -> DamagedFile | None:
+def scrub_file(table: str, file: DataFile, checksums: FileChecksums, *, is_whole: bool) -> DamagedFile | None:
     """Return what is wrong with a file, or None.
 
     Args:
         table: `tasks` or `spans`.
         file: The file, as the table names it.
-        seals: What the files of the table were when they were written.
-        is_whole: Whether it is read to its end; otherwise only how it ends.
+        checksums: Checksums of the table's files as they were written.
+        is_whole: Whether it is read to its end; otherwise only its footer.
     """
-    fault = _fault(file, seals, is_whole=is_whole)
+    fault = _fault(file, checksums, is_whole=is_whole)
     day = day_text(file.day)
     return DamagedFile(table=table, path=file.path, day=day, rows=file.rows, fault=fault) if fault else None
 
@@ -99,12 +99,12 @@ def look_at_file(table: str, file: DataFile, seals: Seals, *, is_whole: bool) ->
 def set_aside(lake_folder: Path, damaged: Sequence[DamagedFile], *, on_record: Callable[[], None]) -> None:
     """Move damaged files to `ASIDE` and take them out of their tables.
 
-    A kill in between leaves a table that names a file which is gone: it is found again and taken out by the next call.
+    A kill in between leaves a table that names a missing file; the next call finds it and takes it out.
 
     Args:
         lake_folder: Folder of the lake, which nobody may be writing.
-        damaged: What `look_at_files` found.
-        on_record: Puts on record what is set aside, before it is: said to be gone and not gone yet is better than the reverse.
+        damaged: What `scrub_files` found.
+        on_record: Records what is set aside, before it happens: a record of a file that is still there is better than the reverse.
 
     Raises:
         Conflict: Another process writes the lake.
@@ -135,12 +135,12 @@ def set_aside(lake_folder: Path, damaged: Sequence[DamagedFile], *, on_record: C
         lock.release()
 
 
-def _fault(file: DataFile, seals: Seals, *, is_whole: bool) -> str:
+def _fault(file: DataFile, checksums: FileChecksums, *, is_whole: bool) -> str:
     try:
-        is_broken = is_whole and seals.is_broken(Path(file.path))
+        is_broken = is_whole and checksums.is_broken(Path(file.path))
         with pq.ParquetFile(file.path) as opened:
             rows = opened.metadata.num_rows
-            if is_whole and (is_broken or not seals.is_known(Path(file.path))):
+            if is_whole and (is_broken or not checksums.is_known(Path(file.path))):
                 rows = sum(batch.num_rows for batch in opened.iter_batches())
     except (OSError, pa.ArrowException, ValueError) as error:
         return " ".join(str(error).split())[:FAULT_CHARS_MAX] or type(error).__name__

@@ -29,6 +29,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from pilothouse.durable_file import fsync_path
 from pilothouse.errors import StorageUnavailable
+from pilothouse.lake.checksums import FileChecksums
 from pilothouse.lake.data_files import DataFile, add_action, day_text, list_files, remove_action
 from pilothouse.lake.merging import packed, plan_merge, read_batches
 from pilothouse.lake.parquet_files import (
@@ -39,7 +40,6 @@ from pilothouse.lake.parquet_files import (
     write_merged,
     write_segment,
 )
-from pilothouse.lake.seals import Seals
 
 __all__ = ["SegmentTable"]
 
@@ -79,7 +79,7 @@ class SegmentTable:
         on_merge: Told the path of each file that a merge committed, and the paths of those whose rows it holds.
 
     Attributes:
-        seals: What the bytes of its files were.
+        checksums: What the bytes of its files were.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SegmentTable:
         self._is_behind = False
         self._attempt: Sequence[DataFile] | None = None
         self._synced_version = -1
-        self.seals = Seals(folder)
+        self.checksums = FileChecksums(folder)
 
     @property
     def version(self) -> int:
@@ -307,7 +307,7 @@ class SegmentTable:
             )
             delta.create_checkpoint()
             delta.cleanup_metadata()
-            self.seals.keep([file.path for file in self.files()])
+            self.checksums.keep([file.path for file in self.files()])
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
         return len(gone)
@@ -333,11 +333,11 @@ class SegmentTable:
             self._is_behind = False
             now = {file.path for file in self.files()}
             # What was rewritten is there until it is vacuumed. Which file became which is not told, of which day it is.
-            broken = {path.parent.name for path in map(Path, before - now) if self.seals.is_broken(path)}
+            broken = {path.parent.name for path in map(Path, before - now) if self.checksums.is_broken(path)}
             for path in map(Path, sorted(now - before)):
                 fsync_path(path)
                 fsync_path(path.parent)
-                self.seals.note(path, is_sound=path.parent.name not in broken)
+                self.checksums.note(path, is_sound=path.parent.name not in broken)
             self._sync_log()
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
@@ -353,7 +353,7 @@ class SegmentTable:
             part = table if len(found) == 1 else table.filter(pc.equal(days, pa.scalar(day, pa.int32())))
             path = new_path(self._folder, day)
             action, file = add_action(path, day, write_segment(part.drop_columns(["day"]), path), is_new=True)
-            self.seals.note(path)
+            self.checksums.note(path)
             actions.append(action)
             files.append(file)
             parts.append(part)
@@ -368,13 +368,13 @@ class SegmentTable:
 
     def _merge(self, files: Sequence[DataFile]) -> None:
         for file in files:  # in a merged file what a disk has changed would look as if it had been so
-            if self.seals.is_broken(Path(file.path)):
+            if self.checksums.is_broken(Path(file.path)):
                 raise OSError(f"{file.path} is not what was written: `pilothouse repair` sets it aside")
         day = files[0].day
         path = new_path(self._folder, day)
         statistics = write_merged(read_batches(files, self._packed), self._packed, path)
         action, merged = add_action(path, day, statistics, is_new=False)
-        self.seals.note(path)
+        self.checksums.note(path)
         self._commit([action, *map(remove_action, files)], [], added=[merged], removed=files)
         self._on_merge(merged.path, [file.path for file in files])
 

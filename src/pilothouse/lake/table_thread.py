@@ -192,7 +192,7 @@ class TableThread:
                 item.done.set()
                 continue
             record, request = item
-            self.freshness.took(record.received_ns)
+            self.freshness.note_received(record.received_ns)
             while not self._guard(partial(self.take, record, request)):
                 if self._is_stopping:  # it and what came later stay in the log
                     self._guard(self._writer.flush)
@@ -206,7 +206,7 @@ class TableThread:
 
     def _note_freshness(self) -> None:
         if not self._writer.rows_hidden:
-            self.freshness.shown(self._clock.now_ns())
+            self.freshness.note_visible(self._clock.now_ns())
 
     def _guard(self, work: Callable[[], object]) -> bool:
         """Run a step of the writer; a failing disk is noted and tried again, rows stay where they are.

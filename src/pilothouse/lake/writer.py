@@ -19,6 +19,7 @@ from pilothouse.lake.batches import span_batch, to_batch
 from pilothouse.lake.columns import SPANS, TASKS, CoreSpan, TaskRow
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.fold import fold_trace, has_work, same_task
+from pilothouse.lake.fold_retries import FoldRetries
 from pilothouse.lake.node_clock import NodeClock
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import ParsedRequest
@@ -30,7 +31,6 @@ from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.span_block import SpanBlock
 from pilothouse.lake.stored_rows import StoredRows
 from pilothouse.lake.tail import Tail
-from pilothouse.lake.unfolded import Unfolded
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.lake import OVERFLOW_AGENT
@@ -133,7 +133,7 @@ class LakeWriter:
         self._prices = prices
         self._assembler = Assembler(grace_s=grace_s)
         self._agent_names = AgentNames(folder)
-        self._unfolded = Unfolded()
+        self._fold_retries = FoldRetries()
         self._retention = Retention(self._spans, self._tasks)
         self._view = View()
         self._stored_rows = StoredRows(self.view, database)
@@ -198,7 +198,7 @@ class LakeWriter:
         except PilothouseError as fault:
             # What comes in must not wait for a file that somebody has to bring back; what was open waits for the next start.
             self.start_fault = str(fault)
-            self._unfolded.leave_from(assembled + 1)
+            self._fold_retries.leave_from(assembled + 1)
         return self.committed_seq
 
     def take(self, record: WalRecord, request: ParsedRequest) -> None:
@@ -239,7 +239,7 @@ class LakeWriter:
         self._show_rows()
         at = time.monotonic()
         try:
-            self._fold([*self._unfolded.due(at), *self._assembler.due(at)])
+            self._fold([*self._fold_retries.due(at), *self._assembler.due(at)])
         finally:
             self.commit_if_due()
         if at >= self._upkeep_at:
@@ -264,7 +264,7 @@ class LakeWriter:
             self._spans.make_durable()
             self.committed_seq = max(self.committed_seq, self._span_tail.reached)
             self._publish()
-            needed = (self._assembler.first_open_seq(), self._unfolded.first_seq)
+            needed = (self._assembler.first_open_seq(), self._fold_retries.first_seq)
             self._task_tail.commit(min([self._taken_seq, *(seq - 1 for seq in needed if seq is not None)]))
             self._tasks.make_durable()
         finally:
@@ -427,10 +427,10 @@ class LakeWriter:
             try:
                 self._add_tasks(self._corrections(some, now_ns))
             except PilothouseError as fault:
-                self._unfolded.add(some, time.monotonic())
+                self._fold_retries.add(some, time.monotonic())
                 faults.append(fault)
             else:
-                self._unfolded.done(some)
+                self._fold_retries.done(some)
         if faults:
             raise faults[0]
 

@@ -159,7 +159,7 @@ class SqlControls(Repository):
             )
         return _rollback(row)
 
-    def plant(self, fault: PlantedFault) -> None:
+    def inject_fault(self, fault: PlantedFault) -> None:
         """Inject a fault into the calls of an agent, replacing an earlier one of its kind."""
         if fault.until - fault.at > FAULT_LIFE_MAX:
             raise LimitExceeded(
@@ -198,7 +198,7 @@ class SqlControls(Repository):
                 environment=fault.environment,
             )
 
-    def uproot(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
+    def clear_fault(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
         """End a planted fault; False when it had ended."""
         with self.database.write() as connection:
             here = _same(agent, kind, integration)

@@ -201,7 +201,7 @@ class ControlStore(Protocol):
         """
         ...
 
-    def plant(self, fault: PlantedFault) -> None:
+    def inject_fault(self, fault: PlantedFault) -> None:
         """Let calls of an agent meet a fault, in place of an earlier one of its kind.
 
         Raises:
@@ -209,6 +209,6 @@ class ControlStore(Protocol):
         """
         ...
 
-    def uproot(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
+    def clear_fault(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
         """End a planted fault; False when it had ended."""
         ...

@@ -14,7 +14,7 @@ from mcp_site import client_of, mcp_site
 from pilothouse.app.boundary import audit_log
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.http.mcp import OPENING_BYTES_MAX
-from pilothouse.runtime.tools.mcp_said import TASK_HEADER
+from pilothouse.runtime.tools.mcp_metadata import TASK_HEADER
 from pilothouse.runtime.tools.mcp_servers import read_addresses
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from otlp_rows import decode, decode_spans
 
 from pilothouse.errors import MalformedRecord
 from pilothouse.lake import attributes
-from pilothouse.lake.attributes import LOST, KnownAttributes, classify
+from pilothouse.lake.attributes import LOST, AttributeCache, classify
 from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.otlp_pair import read_short_pair
 from pilothouse.lake.otlp_request import parse_request
@@ -26,7 +26,7 @@ def counting():
         asked.append(raw)
         return classify(raw.decode(), 1)
 
-    return KnownAttributes(read), asked
+    return AttributeCache(read), asked
 
 
 def test_the_same_bytes_are_read_once():

@@ -9,7 +9,7 @@ import pytest
 from otlp_bodies import JSON, PROTOBUF, START_NS, request, run_spans, to_json
 
 from pilothouse.errors import Conflict, StorageUnavailable
-from pilothouse.lake import closed_traces, disk_room, segments
+from pilothouse.lake import closed_traces, free_space, segments
 from pilothouse.lake.backlog import WAITING_BYTES_MAX
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
@@ -374,8 +374,8 @@ def test_a_data_folder_that_is_gone_asks_senders_to_come_again(opened, monkeypat
     def gone(_):
         raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr(disk_room.shutil, "disk_usage", gone)
-    monkeypatch.setattr(disk_room, "CHECK_S", -1.0)
+    monkeypatch.setattr(free_space.shutil, "disk_usage", gone)
+    monkeypatch.setattr(free_space, "CHECK_S", -1.0)
     receipt = send(node, run_spans(1))
     assert receipt.answer is IntakeAnswer.BUSY
     assert "the data folder cannot be looked at (No such file or directory)" in receipt.reason
@@ -386,8 +386,8 @@ def test_below_the_disk_floor_nothing_is_accepted_but_reading_goes_on(opened, mo
     send(node, run_spans(1))
     node.settle()
     usage = type("Usage", (), {"free": 10, "total": 1 << 40})
-    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(disk_room, "CHECK_S", -1.0)
+    monkeypatch.setattr(free_space.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(free_space, "CHECK_S", -1.0)
     receipt = send(node, run_spans(2))
     assert (receipt.answer, "floor" in receipt.reason) == (IntakeAnswer.BUSY, True)
     assert len(node.tasks(ALL).tasks) == 1

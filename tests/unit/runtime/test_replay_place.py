@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from pilothouse.runtime.replay import inside
-from pilothouse.runtime.replay.sandbox import UNSHARE, is_closable, prepare_place
+from pilothouse.runtime.replay.sandbox import UNSHARE, is_sandbox_supported, prepare_sandbox
 
-pytestmark = pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces")
+pytestmark = pytest.mark.skipif(not is_sandbox_supported(), reason="this system gives no namespaces")
 
 
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "source").mkdir()
     (tmp_path / "scratch").mkdir()
-    return prepare_place(tmp_path / "scratch", tmp_path / "source", 4318)
+    return prepare_sandbox(tmp_path / "scratch", tmp_path / "source", 4318)
 
 
 def processes_of(word):
@@ -183,7 +183,7 @@ def test_sockets_and_pipes_in_the_agents_folder_are_in_nobodys_way(tmp_path):
         os.mkfifo(f"{source}/pipe")
         Path(source, "agent.py").write_text("pass")
         Path(source, "link").symlink_to("agent.py")
-        made = prepare_place(tmp_path, Path(source), 4318)
+        made = prepare_sandbox(tmp_path, Path(source), 4318)
     assert sorted(one.name for one in (made.folder / "work").iterdir()) == ["agent.py", "link"]
 
 

@@ -200,22 +200,22 @@ def plan_demotion(
         At most one move for each requirement of the gates in force, also where it has been made already.
     """
     at = verdict.as_of if now is None else now
-    there = Standing() if standing is None else standing
+    standing = standing or Standing()
     held = {gate for gate in ("1", "2", "3") if verdict.phase != "pilot" and gate <= verdict.phase}
     moves = [
         move
         for requirement in verdict.requirements
         if held & set(requirement.gates) and requirement.waiver is None
-        for move in _move(requirement, verdict, at, there)
+        for move in _move(requirement, verdict, at, standing)
     ]
     return tuple(sorted(moves, key=lambda move: (_ORDER[move.move], move.due_at, move.requirement)))
 
 
 def _move(
-    requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, there: Standing
+    requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, standing: Standing
 ) -> list[Demotion]:
     if requirement.unwaived_status is Status.BREACHED:
-        return [_breached(requirement, verdict, now, there)]
+        return [_breached(requirement, verdict, now, standing)]
     # What lapsed first counts its days, also behind an item that is older and stale for another reason.
     lapses = [
         (item.lapses_at, place)
@@ -228,16 +228,16 @@ def _move(
     if not lapses:
         return []
     lapsed_at, place = min(lapses)
-    return [_lapsed(requirement.items[place], lapsed_at, verdict, now, there)]
+    return [_lapsed(requirement.items[place], lapsed_at, verdict, now, standing)]
 
 
 def _breached(
-    requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, there: Standing
+    requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, standing: Standing
 ) -> Demotion:
     name = requirement.requirement
-    act = there.acts.get(name)
+    act = standing.acts.get(name)
     since = verdict.as_of if act is None else act.since
-    unbearable = next(
+    stopping = next(
         (
             item
             for item in requirement.items
@@ -245,17 +245,17 @@ def _breached(
         ),
         None,
     )
-    if unbearable is not None:
+    if stopping is not None:
         return _at_once(
-            Move.PAUSE, name, unbearable, verdict, since, remedy=f"pilothouse resume {verdict.agent}"
+            Move.PAUSE, name, stopping, verdict, since, remedy=f"pilothouse resume {verdict.agent}"
         )
     item = requirement.deciding
-    if name in _ROLL_BACK and _may_go_back(verdict, there):
+    if name in _ROLL_BACK and _may_go_back(verdict, standing):
         return _at_once(Move.ROLL_BACK, name, item, verdict, since, remedy=item.remedy)
     fallen = act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE
     at_once = name in _ROLL_BACK and not fallen
-    counted_from = since if there.phase_since is None else max(since, there.phase_since)
-    due_at = since if at_once else counted_from + there.resolve.get(name, GRACE)
+    counted_from = since if standing.phase_since is None else max(since, standing.phase_since)
+    due_at = since if at_once else counted_from + standing.resolve.get(name, GRACE)
     passed = now >= due_at
     below = _BELOW[verdict.phase]
     return _fall(
@@ -263,20 +263,20 @@ def _breached(
     )
 
 
-def _may_go_back(verdict: AgentVerdict, there: Standing) -> bool:
+def _may_go_back(verdict: AgentVerdict, standing: Standing) -> bool:
     """Whether an earlier version is left: not when the one that was gone back to is breached as well."""
-    if there.rolled_back_to is not None:
-        return verdict.version != there.rolled_back_to
-    return there.has_earlier_version
+    if standing.rolled_back_to is not None:
+        return verdict.version != standing.rolled_back_to
+    return standing.has_earlier_version
 
 
 def _lapsed(
-    item: ItemVerdict, lapsed_at: datetime, verdict: AgentVerdict, now: datetime, there: Standing
+    item: ItemVerdict, lapsed_at: datetime, verdict: AgentVerdict, now: datetime, standing: Standing
 ) -> Demotion:
-    act = there.acts.get(item.requirement)
+    act = standing.acts.get(item.requirement)
     # What had lapsed when the phase fell has cost a phase, whichever requirement it fell for.
     fallen = (act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE) or (
-        there.fell_at is not None and lapsed_at <= there.fell_at
+        standing.fell_at is not None and lapsed_at <= standing.fell_at
     )
     long_away = now >= lapsed_at + PILOT_AFTER
     grace = GRACE_SHORT if item.requirement in _SHORT else GRACE

@@ -10,10 +10,10 @@ from datetime import timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.claim import is_erased, says_done
+from pilothouse.core.evidence.effective_counts import effective_counts
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.together import worth_of
 
 __all__ = [
     "answer_term",
@@ -46,7 +46,7 @@ def _worth(tasks: Sequence[Task], wrong: Collection[str], right: Collection[str]
     conversations = {task.trace_id: task.conversation for task in tasks}
     counted = [*wrong, *right]
     good = [False] * len(wrong) + [True] * len(right)
-    return worth_of(good, [conversations.get(one) for one in counted])
+    return effective_counts(good, [conversations.get(one) for one in counted])
 
 
 def _claims(

@@ -20,7 +20,7 @@ NAMES_SHOWN_MAX = 3
 """Names in one sentence; the tasks behind the rest are in `items`."""
 
 
-def _strangers(
+def _undeclared(
     kind: str, tasks: Sequence[Task], seen: Callable[[Task], Sequence[str]], declared: Callable[[str], bool]
 ) -> Measurement | None:
     """Count tasks that touched something undeclared, among those that say what they touched."""
@@ -63,7 +63,7 @@ def measure_hosts(charter: Charter, tasks: Sequence[Task]) -> Measurement | None
     integrations = (known(charter.integrations) or {}).values()
     hosts = {host for integration in integrations for host in known(integration.hosts) or ()}
     names = {host.rpartition(":")[0] or host for host in hosts}
-    return _strangers(
+    return _undeclared(
         "hosts_observed",
         tasks,
         lambda task: task.hosts,
@@ -77,7 +77,7 @@ def measure_tools(charter: Charter, tasks: Sequence[Task]) -> Measurement | None
     Spans seldom name the version of a tool, so a name without `@` matches every declared version.
     """
     names = {name for tool in known(charter.tools) or {} for name in known_as(tool)}
-    return _strangers("tools_observed", tasks, lambda task: task.tools, lambda tool: tool in names)
+    return _undeclared("tools_observed", tasks, lambda task: task.tools, lambda tool: tool in names)
 
 
 def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
@@ -89,7 +89,7 @@ def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | Non
     if is_open(pin):
         return None
     allowed = {pin} | {model.model for model in known(charter.model.fallback) or ()}
-    found = _strangers("served_model", tasks, lambda task: task.models, lambda model: model in allowed)
+    found = _undeclared("served_model", tasks, lambda task: task.models, lambda model: model in allowed)
     if found is None or found.good is None:
         return None
     calls = sum(max(1, task.model_calls - task.model_errors) for task in tasks if task.models)
@@ -114,7 +114,7 @@ def measure_versions(tasks: Sequence[Task], released: Mapping[str, datetime]) ->
     if not released:
         return None
     gated_from_ns = unix_ns(min(released.values()))
-    return _strangers(
+    return _undeclared(
         "versions_gated",
         [task for task in tasks if task.version_digest in released or task.start_ns >= gated_from_ns],
         lambda task: (task.version_digest or "an unnamed version",),

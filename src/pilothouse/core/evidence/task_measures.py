@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.effective_counts import effective_counts
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
-from pilothouse.core.evidence.together import worth_of
 from pilothouse.core.statistics.quantities import mean_bounds, quantile_bounds
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 
@@ -53,7 +53,7 @@ def measure_completion(
         good=len(_of(ended, TaskResult.COMPLETED)),
         items=tuple(task.trace_id for task in _of(ended, TaskResult.FAILED, TaskResult.REFUSED)),
         counts={"unknown": len(_of(ended, TaskResult.UNKNOWN))}
-        | worth_of(
+        | effective_counts(
             [task.result is TaskResult.COMPLETED for task in ended], [task.conversation for task in ended]
         ),
     )
@@ -72,7 +72,7 @@ def measure_escalation(
         good=len(tasks) - len(given) - len(silent),
         items=tuple(task.trace_id for task in given),
         counts={"unknown": len(silent)}
-        | worth_of(
+        | effective_counts(
             [task.result not in {TaskResult.ESCALATED, TaskResult.UNKNOWN} for task in tasks],
             [task.conversation for task in tasks],
         ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies before the judge: the charter, and the records that count, by the thing they speak of."""
+"""What items are decided on: the charter, and the records that count, indexed by kind and scope."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Bench:
 
     Attributes:
         charter: The charter in force.
-        shelf: Records by kind and scope, newest first.
+        by_item: Records by kind and scope, newest first.
         in_force: Version and datasets in force.
         names: Person id → name.
         level: Confidence at which a rate counts as proved.
     """
 
     charter: Charter
-    shelf: Mapping[tuple[str, Scope], tuple[Evidence, ...]]
+    by_item: Mapping[tuple[str, Scope], tuple[Evidence, ...]]
     in_force: InForce
     names: Mapping[str, str] = field(default_factory=dict)
     level: float = LEVEL
@@ -58,7 +58,7 @@ class Bench:
         version: str | None,
         level: float = LEVEL,
     ) -> Bench:
-        """Sort records onto the shelf.
+        """Sort records by the item that they speak of.
 
         Args:
             charter: The charter in force.
@@ -66,16 +66,16 @@ class Bench:
             version: Version that is judged.
             level: Confidence at which a rate counts as proved, in (0, 1).
         """
-        shelf: dict[tuple[str, Scope], list[Evidence]] = {}
+        by_item: dict[tuple[str, Scope], list[Evidence]] = {}
         datasets: dict[str, str | None] = {}
         terms = {name: _terms_in_force(name, charter) for name in _DATASET_KINDS.values()}
         for record in records:
-            shelf.setdefault((record.kind, record.scope), []).append(record)
+            by_item.setdefault((record.kind, record.scope), []).append(record)
             if terms.get(record.kind, record.binds.contract) == record.binds.contract:
                 datasets.setdefault(record.kind, record.binds.dataset)
         return cls(
             charter=charter,
-            shelf={key: tuple(found) for key, found in shelf.items()},
+            by_item={key: tuple(found) for key, found in by_item.items()},
             level=level,
             names=person_names(charter),
             in_force=InForce(

@@ -90,7 +90,7 @@ def judge_all(
         rulings=tuple(judge_item(*item, bench) for item in items.values()),
         keys=tuple(items),
         places={phase: {name: tuple(own) for name, own in asked.items()} for phase, asked in places.items()},
-        knows_anything=bool(bench.shelf),
+        knows_anything=bool(bench.by_item),
     )
 
 
@@ -125,5 +125,5 @@ def judge_again(
         rulings=tuple(rulings.values()),
         keys=docket.keys,
         places=docket.places,
-        knows_anything=docket.knows_anything or bool(bench.shelf),
+        knows_anything=docket.knows_anything or bool(bench.by_item),
     )

@@ -196,7 +196,7 @@ def _counts_for(kind: Kind, slot: Slot, record: Evidence, charter: Charter) -> b
 
 def _judge_records(case: _Case, bound: float) -> Ruling:
     bench, kind, slot = case.bench, case.kind, case.slot
-    shelved = bench.shelf.get((kind.name, slot.scope), ())
+    shelved = bench.by_item.get((kind.name, slot.scope), ())
     records = [record for record in shelved if _counts_for(kind, slot, record, bench.charter)]
     if not records:
         return case.without(case.voice.missing())

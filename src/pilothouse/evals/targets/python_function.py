@@ -15,7 +15,7 @@ from typing import Any
 
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
-from pilothouse.evals.foreign_code import is_ours
+from pilothouse.evals.foreign_code import must_propagate
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
 from pilothouse.evals.trial import Reply, TrialContext
 
@@ -99,7 +99,7 @@ class PythonFunction:
         except (AgentFailed, TargetUnreachable):
             raise
         except BaseException as error:
-            if is_ours(error):
+            if must_propagate(error):
                 raise
             raise AgentFailed(f"{type(error).__name__}: {error}") from error
         return as_reply(value)

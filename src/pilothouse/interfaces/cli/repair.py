@@ -60,9 +60,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             rows = sum(one.rows for one in damaged)
             if not damaged:
                 typer.echo("Every file of telemetry can be read.")
-                if found.unsealed:
+                if found.unrecorded:
                     say(
-                        f"  Of {found.unsealed:,} of them nobody noted what was written: only what cannot be read is found there."
+                        f"  Of {found.unrecorded:,} of them nobody noted what was written: only what cannot be read is found there."
                     )
                 else:
                     typer.echo("  Each is what was written.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilothouse.demo.parts import DemoParts
-    from pilothouse.lake.repair import LakeLook
+    from pilothouse.lake.repair import ScrubReport
     from pilothouse.ports.clock import Clock
     from pilothouse.ports.credentials import CredentialStore
     from pilothouse.ports.gateway import GatewayStore
@@ -87,7 +87,7 @@ class McpRequest:
 class Repair(Protocol):
     """Finds damaged files of the lake."""
 
-    def __call__(self, settings: Settings, *, take_out: bool, actor: str) -> LakeLook:
+    def __call__(self, settings: Settings, *, take_out: bool, actor: str) -> ScrubReport:
         """Return what a look at every file found, and take damaged ones out of their tables if asked to."""
         ...
 

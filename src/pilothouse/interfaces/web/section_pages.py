@@ -16,7 +16,7 @@ from pilothouse.reports.audit import RecordsWanted
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
-__all__ = ["ShelfRoom"]
+__all__ = ["SectionRoom"]
 
 POSITION_DIGITS_MAX = 18
 """Digits of a record's number: more are no number that the ledger holds."""
@@ -25,7 +25,7 @@ WITH_FORMS = frozenset({"controls", "waivers"})
 """Pages of an agent that are rooms of their own, because forms stand on them."""
 
 
-class ShelfRoom:
+class SectionRoom:
     """The pages of one installation that need no forms."""
 
     def __init__(self, desk: PageDesk) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pilothouse.ports.gateway import Provider, WireProtocol
 from pilothouse.runtime.gateway.connection import Connection, ConnectionBroken
 from pilothouse.runtime.gateway.connections import ConnectionPool, Target, target_of
-from pilothouse.runtime.secret_place import read_secret
+from pilothouse.runtime.secret_source import read_secret
 
 __all__ = ["Upstream", "UpstreamAnswer", "UpstreamFailed", "kept_request_headers"]
 

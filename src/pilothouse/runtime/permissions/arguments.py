@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at a call's arguments before anything is decided: where each comes from, how much it asks, whom it names."""
+"""Inspects a call's arguments before anything is decided: where each comes from, how much it asks, whom it names."""
 
 from __future__ import annotations
 
@@ -19,15 +19,23 @@ from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.provenance.context import TaskContext, ValueOrigin
 from pilothouse.runtime.provenance.values import read_number
 
-__all__ = ["Looked", "facts_of", "is_entitled", "look", "one_form", "persons_needed", "shown_arguments"]
+__all__ = [
+    "InspectedArguments",
+    "facts_of",
+    "inspect_arguments",
+    "is_entitled",
+    "one_form",
+    "persons_needed",
+    "shown_arguments",
+]
 
 READ_ONLY_TYPES = frozenset({"unknown", "undeclared"})
 """Task types that nobody fixed before the model read something."""
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """A call's arguments as they were looked at, before counts are known."""
+class InspectedArguments:
+    """What inspecting a call's arguments found, before counts are known."""
 
     origins: Mapping[str, ValueOrigin]
     amounts: Mapping[str, int]
@@ -39,7 +47,7 @@ one_form = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",",
 """JSON with one form for one value; ten times as quick as the canonical form, and read by nobody but us."""
 
 
-def look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> Looked:
+def inspect_arguments(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> InspectedArguments:
     """Find origins, amounts and foreign references of a call's arguments."""
     origins: dict[str, ValueOrigin] = {}
     amounts: dict[str, int] = {}
@@ -68,25 +76,25 @@ def look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> Looked
             texts = value if isinstance(value, list | tuple) else (value,)
             refs[name] = any(isinstance(one, str) and context.names_strangers(one) for one in texts)
     unknown = tuple(name for name in call.args if name not in compiled.arguments)
-    return Looked(origins, amounts, refs, unknown)
+    return InspectedArguments(origins, amounts, refs, unknown)
 
 
-def facts_of(name: str, looked: Looked, used: UsedSoFar) -> ArgumentFacts:
+def facts_of(name: str, inspected: InspectedArguments, used: UsedSoFar) -> ArgumentFacts:
     """Return what the policy's rules are asked about one argument.
 
     Args:
         name: Argument.
-        looked: Its call, as it was looked at.
+        inspected: What inspecting the call found.
         used: What was used up before it.
     """
-    origin, amount = looked.origins[name], looked.amounts.get(name, 0)
+    origin, amount = inspected.origins[name], inspected.amounts.get(name, 0)
     return ArgumentFacts(
         origins=frozenset(origin.origins),
         fits=origin.fits,
         amount=amount,
         sum_task=used.sums_task.get(name, 0) + amount,
         sum_day=used.sums_day.get(name, 0) + amount,
-        refs=looked.refs.get(name, False),
+        refs=inspected.refs.get(name, False),
     )
 
 
@@ -117,17 +125,17 @@ def _amount(argument: Argument, value: Any) -> int:
     return total
 
 
-def persons_needed(compiled: CompiledTool, looked: Looked) -> int:
+def persons_needed(compiled: CompiledTool, inspected: InspectedArguments) -> int:
     """Return how many persons must agree to a call: two above a `four_eyes_above`."""
     for name, argument in compiled.arguments.items():
-        limit = limit_of(argument, "four_eyes_above") if name in looked.amounts else None
-        if limit is not None and looked.amounts[name] > limit:
+        limit = limit_of(argument, "four_eyes_above") if name in inspected.amounts else None
+        if limit is not None and inspected.amounts[name] > limit:
             return 2
     return 1
 
 
 def shown_arguments(
-    compiled: CompiledTool | None, looked: Looked | None, args: Mapping[str, Any]
+    compiled: CompiledTool | None, inspected: InspectedArguments | None, args: Mapping[str, Any]
 ) -> tuple[ShownArgument, ...]:
     """Return every argument as an approver sees it; of an unknown tool nothing is known but the model's word."""
     nobody: tuple[Origin, ...] = ("model",)
@@ -136,8 +144,8 @@ def shown_arguments(
             name=name,
             value=one_form(value),
             role=str(compiled.arguments[name].role) if compiled and name in compiled.arguments else "unknown",
-            origins=looked.origins[name].origins if looked and name in looked.origins else nobody,
-            source=looked.origins[name].source if looked and name in looked.origins else None,
+            origins=inspected.origins[name].origins if inspected and name in inspected.origins else nobody,
+            source=inspected.origins[name].source if inspected and name in inspected.origins else None,
         )
         for name, value in args.items()
     )

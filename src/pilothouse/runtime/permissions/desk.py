@@ -21,10 +21,10 @@ from pilothouse.ports.approvals import CallProposal, PermissionBook, ShownArgume
 from pilothouse.ports.permissions import PermissionDecision, TaskOpening
 from pilothouse.ports.tools import ToolCall, UnreadValues
 from pilothouse.runtime.permissions.arguments import (
-    Looked,
+    InspectedArguments,
     facts_of,
+    inspect_arguments,
     is_entitled,
-    look,
     one_form,
     persons_needed,
     shown_arguments,
@@ -158,11 +158,11 @@ class PermissionDesk:
         if compiled is None or not compiled.only_reads or call.effect != "read":
             return None
         context = self._tasks.context_of(call)
-        looked = look(compiled, context, call)
-        decision = self._on_policy(call, context, compiled, looked, _NOTHING_USED)
+        inspected = inspect_arguments(compiled, context, call)
+        decision = self._on_policy(call, context, compiled, inspected, _NOTHING_USED)
         if decision.decision != "allow":
             return None
-        proposal = self._proposal(call, context, compiled, looked, is_askable=False)
+        proposal = self._proposal(call, context, compiled, inspected, is_askable=False)
         return decision if self._book.follow(proposal, decision) else None
 
     def filled(self, call: ToolCall) -> ToolCall:
@@ -208,11 +208,11 @@ class PermissionDesk:
         compiled = self._policy.tools.get(call.tool)
         if compiled is None:
             return self._refuse(call)
-        looked = look(compiled, context, call)
-        proposal = self._proposal(call, context, compiled, looked)
+        inspected = inspect_arguments(compiled, context, call)
+        proposal = self._proposal(call, context, compiled, inspected)
 
         def decide(used: UsedSoFar) -> PermissionDecision:
-            return self._on_policy(call, context, compiled, looked, used)
+            return self._on_policy(call, context, compiled, inspected, used)
 
         return self._book.settle(proposal, decide)
 
@@ -221,7 +221,12 @@ class PermissionDesk:
         return self._book.settle(proposal, lambda _: self._unknown())
 
     def _on_policy(
-        self, call: ToolCall, context: TaskContext, compiled: CompiledTool, looked: Looked, used: UsedSoFar
+        self,
+        call: ToolCall,
+        context: TaskContext,
+        compiled: CompiledTool,
+        inspected: InspectedArguments,
+        used: UsedSoFar,
     ) -> PermissionDecision:
         facts = CallFacts(
             entitled=is_entitled(task_type_of(call, context), compiled),
@@ -229,12 +234,12 @@ class PermissionDesk:
             used_task=used.calls_task if compiled.policy.budget else 0,
             used_day=used.calls_day if compiled.policy.budget else 0,
             tainted=context.tainted,
-            args={name: facts_of(name, looked, used) for name in compiled.arguments},
-            unknown=looked.unknown,
+            args={name: facts_of(name, inspected, used) for name in compiled.arguments},
+            unknown=inspected.unknown,
         )
         decided = compiled.decide(facts, agent=call.agent, killed=self._is_stopped(call.agent, call.tool))
         rule = decided.failed[0] if decided.failed else None
-        origins = looked.origins.get(rule) if rule else None
+        origins = inspected.origins.get(rule) if rule else None
         return PermissionDecision(
             decision=decided.decision,
             rule=rule,
@@ -242,7 +247,7 @@ class PermissionDesk:
             origin=origins.origins[-1] if origins else None,
             remedy=remedy_for(compiled, rule, decided.decision),
             failed=decided.failed,
-            origins={name: one.origins for name, one in looked.origins.items()},
+            origins={name: one.origins for name, one in inspected.origins.items()},
             tainted=context.tainted,
             policy=self._policy.policy,
         )
@@ -261,27 +266,27 @@ class PermissionDesk:
         call: ToolCall,
         context: TaskContext,
         compiled: CompiledTool | None,
-        looked: Looked | None,
+        inspected: InspectedArguments | None,
         *,
         is_askable: bool = True,
     ) -> CallProposal:
         """Return what is recorded of a call; only one that a person may be asked about needs the digest of it all."""
         opening = context.opening
-        shown = shown_arguments(compiled, looked, call.args)
+        shown = shown_arguments(compiled, inspected, call.args)
         return CallProposal(
             call=call,
             task_type=task_type_of(call, context),
             requester=opening.requester,
             opened_by=opening.opened_by,
             arguments=shown,
-            amounts=looked.amounts if looked else {},
+            amounts=inspected.amounts if inspected else {},
             call_digest=_call_digest(call, context, shown, self._policy.policy) if is_askable else "",
             policy=self._policy.policy,
             charter=self._policy.charter,
             approvers=tuple(one for one in known(compiled.policy.approvers) or () if one != "?")
             if compiled
             else (),
-            needs=persons_needed(compiled, looked) if compiled and looked else 1,
+            needs=persons_needed(compiled, inspected) if compiled and inspected else 1,
             life_s=self._approval_life_s,
         )
 

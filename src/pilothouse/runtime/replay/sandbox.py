@@ -26,7 +26,7 @@ from pilothouse.errors import Denied, LimitExceeded, UsageError
 from pilothouse.runtime.launcher import OTHER_ADDRESSES, PROXIES
 from pilothouse.runtime.taps import hook_folder
 
-__all__ = ["Place", "Refusal", "is_closable", "prepare_place"]
+__all__ = ["Refusal", "Sandbox", "is_sandbox_supported", "prepare_sandbox"]
 
 SCRATCH_BYTES_MAX = 512 << 20
 """Size of a working folder that is copied; a larger one holds data, not code."""
@@ -57,7 +57,7 @@ class Refusal:
     Attributes:
         what: `connect`, `look-up`, `start` or `delete`.
         target: Host, program or path.
-        site: Place in the agent's code.
+        site: Sandbox in the agent's code.
     """
 
     what: str
@@ -66,8 +66,8 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the agent runs.
+class Sandbox:
+    """The closed environment in which a replayed agent runs.
 
     Attributes:
         folder: The scratch folder.
@@ -192,7 +192,7 @@ def _socket_files() -> tuple[str, ...]:
 
 
 @cache
-def is_closable() -> bool:
+def is_sandbox_supported() -> bool:
     """Whether this system lets us make the namespaces."""
     if shutil.which(UNSHARE[0]) is None:
         return False
@@ -200,7 +200,7 @@ def is_closable() -> bool:
     return done.returncode == 0
 
 
-def prepare_place(folder: Path, source: Path, port: int) -> Place:
+def prepare_sandbox(folder: Path, source: Path, port: int) -> Sandbox:
     """Copy a working folder into a scratch folder.
 
     Args:
@@ -212,7 +212,7 @@ def prepare_place(folder: Path, source: Path, port: int) -> Place:
         Denied: This system gives no namespaces, so the agent could reach the world.
         LimitExceeded: The working folder is too large to copy.
     """
-    if not is_closable():
+    if not is_sandbox_supported():
         raise Denied(
             "replay_unsafe: this system gives no network namespace, so the agent's own code could reach the outside",
             remedy="Replay the calls without its code: `pilothouse replay RUN --model PIN`",
@@ -237,4 +237,4 @@ def prepare_place(folder: Path, source: Path, port: int) -> Place:
             (folder / "work" / name).symlink_to(source / name)
     for name in ("home", "tmp"):
         (folder / name).mkdir()
-    return Place(folder=folder, socket_file=folder / "s", port=port)
+    return Sandbox(folder=folder, socket_file=folder / "s", port=port)

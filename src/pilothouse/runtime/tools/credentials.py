@@ -17,7 +17,7 @@ from datetime import datetime
 from pilothouse.core.dates import day
 from pilothouse.errors import ToolError
 from pilothouse.ports.credentials import Credential
-from pilothouse.runtime.secret_place import read_secret
+from pilothouse.runtime.secret_source import read_secret
 
 __all__ = ["LOOKED_EVERY_S", "CredentialBroker", "credentials_in"]
 

@@ -29,8 +29,8 @@ from mcp_types.methods import validate_client_request
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from pilothouse.runtime.tools.mcp_metadata import read_metadata
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
-from pilothouse.runtime.tools.mcp_said import read_said
 
 __all__ = ["ALIVE_EVERY_S", "PlainCall", "answer_plain", "may_be_plain", "read_plain"]
 
@@ -226,7 +226,7 @@ async def _answered(proxy: McpProxy, call: PlainCall) -> bytes:
     """Return the JSON-RPC answer to a call."""
     answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call.number}
     try:
-        result = await proxy.called(call.shown, call.args, read_said(call.meta, call.headers))
+        result = await proxy.called(call.shown, call.args, read_metadata(call.meta, call.headers))
         answer["result"] = _complete(proxy, result)
     except Exception as failed:  # noqa: BLE001 - whatever goes wrong here, the caller is answered and told nothing of it
         error = modern_error_data(failed)

@@ -31,8 +31,8 @@ from pilothouse.runtime.random_ids import new_span_id
 from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_answers import answer_of, data_of, says_more
+from pilothouse.runtime.tools.mcp_metadata import TASK_HEADER, RequestMetadata, read_metadata
 from pilothouse.runtime.tools.mcp_pins import PinChange, PinWatch
-from pilothouse.runtime.tools.mcp_said import TASK_HEADER, Said, read_said
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
 from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread
 from pilothouse.runtime.tools.mcp_upstream import Upstream
@@ -159,13 +159,18 @@ class McpProxy:
         answer = await self.called(
             params.name,
             params.arguments or {},
-            read_said(context.meta, getattr(context.request, "headers", None)),
+            read_metadata(context.meta, getattr(context.request, "headers", None)),
             on_progress=context.session.report_progress if _wants_progress(context) else None,
         )
         return CallToolResult.model_validate(answer)
 
     async def called(
-        self, shown: str, args: Mapping[str, Any], said: Said, *, on_progress: ProgressFnT | None = None
+        self,
+        shown: str,
+        args: Mapping[str, Any],
+        said: RequestMetadata,
+        *,
+        on_progress: ProgressFnT | None = None,
     ) -> dict[str, Any]:
         """Make one call through the door.
 
@@ -195,7 +200,7 @@ class McpProxy:
         except ToolError as error:
             return answer_of(error.as_tool_result(), is_error=True)
 
-    async def _note_unknown(self, shown: str, said: Said) -> None:
+    async def _note_unknown(self, shown: str, said: RequestMetadata) -> None:
         """Leave the record of a refusal: which tools a model asks for that nobody declared is how a poisoned text is noticed."""
         if self._runtime.tasks is None:
             return
@@ -217,7 +222,7 @@ class McpProxy:
         await asyncio.to_thread(self._runtime.tasks.refuse, call)
 
     async def _through(
-        self, tool: GovernedTool, args: dict[str, Any], said: Said, on_progress: ProgressFnT | None
+        self, tool: GovernedTool, args: dict[str, Any], said: RequestMetadata, on_progress: ProgressFnT | None
     ) -> dict[str, Any]:
         upstream_tool = tool.contract.upstream
         assert upstream_tool is not None  # noqa: S101 - only such tools are kept
@@ -300,7 +305,7 @@ class McpProxy:
         clean = self._broker.without(text)
         return answer if clean == text else dict(json.loads(clean))
 
-    async def _known(self, said: Said) -> Said:
+    async def _known(self, said: RequestMetadata) -> RequestMetadata:
         """Return whose call it is; a task token stands above what the caller says of itself.
 
         Raises:

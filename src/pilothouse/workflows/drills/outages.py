@@ -215,11 +215,13 @@ def _planted(room: ControlRoom, agent: str, outage: Outage, pace: Pace) -> Itera
         until=now + outage.life,
     )
     try:
-        room.controls.plant(fault)
+        room.controls.inject_fault(fault)
         pace.sleep(EFFECTIVE_WITHIN_S)
         yield
     finally:
-        room.controls.uproot(agent, outage.kind, outage.integration, actor=outage.actor, at=room.work.now())
+        room.controls.clear_fault(
+            agent, outage.kind, outage.integration, actor=outage.actor, at=room.work.now()
+        )
 
 
 def _folded(room: ControlRoom, agent: str, outage: Outage, began: datetime, pace: Pace) -> tuple[Task, ...]:

@@ -24,7 +24,7 @@ from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.live import LiveModel
 from pilothouse.runtime.replay.mode import ReplayMode
-from pilothouse.runtime.replay.sandbox import Refusal, prepare_place
+from pilothouse.runtime.replay.sandbox import Refusal, prepare_sandbox
 from pilothouse.runtime.replay.session import Counts, Diverge, Live, ReplaySession, Serve
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.redaction import Redaction
@@ -371,7 +371,7 @@ def _replay_code(
     with tempfile.TemporaryDirectory(prefix="ph-") as made, _source(request) as source:
         folder = Path(made)
         with serve(folder / "s") as served:
-            place = prepare_place(folder, source, served.port)
+            place = prepare_sandbox(folder, source, served.port)
             environment = place.environment(
                 os.environ, recorded.summary.run, draws, allowed=request.allowed_programs
             )

@@ -16,8 +16,8 @@ from tool_world import governed
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.mcp_answers import says_more
+from pilothouse.runtime.tools.mcp_metadata import RequestMetadata
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
-from pilothouse.runtime.tools.mcp_said import Said
 from pilothouse.runtime.tools.mcp_upstream import _is_broken
 from pilothouse.runtime.tools.runtime import ToolRuntime
 
@@ -72,7 +72,9 @@ def test_a_tool_that_nobody_declared_is_refused_with_one_record(tmp_path):
         proxy = McpProxy(
             ToolRuntime(agent="triage", version=None, tools={}, door=Door(), tasks=world.desk), {}
         )
-        answer = asyncio.run(proxy.called("shell \ud800" + "x" * 500, {"command": "s3cret"}, Said()))
+        answer = asyncio.run(
+            proxy.called("shell \ud800" + "x" * 500, {"command": "s3cret"}, RequestMetadata())
+        )
         (record,) = world.log.records()
         said = json.loads(record.text)["document"]
         assert (said["decision"], said["failed"]) == ("deny", ["tool"])

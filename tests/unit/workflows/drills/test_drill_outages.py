@@ -171,7 +171,7 @@ def test_a_planted_fault_is_bounded_and_ends_by_itself(room, clock):
         at=now,
         until=now + FAULT_LIFE_MAX,
     )
-    room.controls.plant(fault)
+    room.controls.inject_fault(fault)
     assert room.controls.read().planted == (fault,)
 
     def met(**fields):
@@ -183,7 +183,7 @@ def test_a_planted_fault_is_bounded_and_ends_by_itself(room, clock):
     assert met(environment=None) is None
     assert met(now=fault.until) is None
     with pytest.raises(LimitExceeded, match="a planted fault lives at most 0:30:00"):
-        room.controls.plant(
+        room.controls.inject_fault(
             PlantedFault(
                 agent=AGENT,
                 kind=FaultKind.TOOL_OUTAGE,
@@ -193,7 +193,7 @@ def test_a_planted_fault_is_bounded_and_ends_by_itself(room, clock):
             )
         )
     clock.move(hours=1)
-    room.controls.plant(
+    room.controls.inject_fault(
         PlantedFault(
             agent=AGENT,
             kind=FaultKind.TOOL_OUTAGE,
@@ -206,4 +206,4 @@ def test_a_planted_fault_is_bounded_and_ends_by_itself(room, clock):
     )
     (left,) = room.controls.read().planted
     assert (left.integration, left.environment) == ("erp", None), "what is over goes with the next one"
-    assert not room.controls.uproot(AGENT, FaultKind.MODEL_TIMEOUT, "", actor="sam", at=clock())
+    assert not room.controls.clear_fault(AGENT, FaultKind.MODEL_TIMEOUT, "", actor="sam", at=clock())

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pilothouse.app import SystemClock
-from pilothouse.app.collector import YOUNG_MAX, settle_down
+from pilothouse.app.interpreter import YOUNG_MAX, tune_interpreter
 from pilothouse.lake.node import YOUNG_OBJECTS_MAX, open_node
 
 
@@ -25,7 +25,7 @@ def as_it_was():
 def test_a_server_with_a_lake_keeps_the_limit_of_the_lake(tmp_path):
     node = open_node(tmp_path / "lake", SystemClock())
     try:
-        settle_down()
+        tune_interpreter()
         assert gc.get_threshold()[0] == YOUNG_OBJECTS_MAX
     finally:
         node.stop()
@@ -33,5 +33,5 @@ def test_a_server_with_a_lake_keeps_the_limit_of_the_lake(tmp_path):
 
 def test_a_server_without_one_gets_its_own():
     gc.set_threshold(700)  # as interpreters start, some with more
-    settle_down()
+    tune_interpreter()
     assert gc.get_threshold()[0] == YOUNG_MAX

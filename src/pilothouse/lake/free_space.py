@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the disk has room for what would be acknowledged next."""
+"""Whether the disk has room for the next request, so that nothing is acknowledged that cannot be kept."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from pilothouse.ports.lake import disk_floor_bytes
 
-__all__ = ["DiskRoom"]
+__all__ = ["FreeSpace"]
 
 CHECK_S = 1.0
-"""How often the free space is asked for: at full load a second writes some tens of MiB, the floor is a GiB."""
+"""How often the free space is measured: at full load a second writes some tens of MiB, the floor is a GiB."""
 
 
-class DiskRoom:
-    """The free space of a folder's disk, asked for at most once a second."""
+class FreeSpace:
+    """The free space of a folder's disk, measured at most once a second."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

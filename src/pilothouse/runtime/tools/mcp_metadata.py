@@ -9,7 +9,7 @@ from typing import Any
 
 from pilothouse.core.evidence.loops import NO_RUN
 
-__all__ = ["TASK_HEADER", "TASK_META", "TASK_TYPE_HEADER", "Said", "read_said"]
+__all__ = ["TASK_HEADER", "TASK_META", "TASK_TYPE_HEADER", "RequestMetadata", "read_metadata"]
 
 TASK_HEADER = "x-pilothouse-task"
 """Header of HTTP requests that carries the token of an opened task."""
@@ -26,8 +26,8 @@ _HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What a request says about itself.
+class RequestMetadata:
+    """What an MCP request carries beside its call.
 
     Attributes:
         run: Run id, which is the trace id; `NO_RUN` when it names none.
@@ -42,8 +42,8 @@ class Said:
     token: str | None = None
 
 
-def read_said(meta: Mapping[str, Any] | None, headers: Mapping[str, str] | None) -> Said:
-    """Read a request's own words.
+def read_metadata(meta: Mapping[str, Any] | None, headers: Mapping[str, str] | None) -> RequestMetadata:
+    """Read the metadata of a request.
 
     Args:
         meta: Its `_meta`.
@@ -53,7 +53,7 @@ def read_said(meta: Mapping[str, Any] | None, headers: Mapping[str, str] | None)
     run, parent = _trace(str(meta.get("traceparent") or headers.get("traceparent") or ""))
     token = str(meta.get(TASK_META) or headers.get(TASK_HEADER) or "")[:TOKEN_CHARACTERS_MAX]
     task_type = str(headers.get(TASK_TYPE_HEADER) or "")[:TASK_TYPE_CHARACTERS_MAX]
-    return Said(run=run, parent_span_id=parent, task_type=task_type or None, token=token or None)
+    return RequestMetadata(run=run, parent_span_id=parent, task_type=task_type or None, token=token or None)
 
 
 def _trace(text: str) -> tuple[str, str | None]:

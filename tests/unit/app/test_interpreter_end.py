@@ -8,11 +8,11 @@ import sys
 
 SERVED = """
 import duckdb
-from pilothouse.app.collector import settle_down
+from pilothouse.app.interpreter import tune_interpreter
 
 database = duckdb.connect()
 database.execute("SELECT 1").fetchall()
-settle_down()
+tune_interpreter()
 database.close()
 """
 

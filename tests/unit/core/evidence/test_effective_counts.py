@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from evidence_made import load_charter
 
+from pilothouse.core.evidence.effective_counts import effective_counts
 from pilothouse.core.evidence.evidence import WORTH, Evidence, Source
 from pilothouse.core.evidence.fold import Window, fold_window
 from pilothouse.core.evidence.task import Task, TaskResult, TaskState
-from pilothouse.core.evidence.together import worth_of
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.requirement import Ceiling, Committed, Floor, Zero
 from pilothouse.core.verdict.rules import Proof, assess
@@ -45,7 +45,7 @@ def shares(conversations, turns, alike, *, seed):
     """How often a floor and a ceiling just missed are proved all the same, and ones that hold are breached."""
     rate, found = 0.94, np.zeros(4)
     for good, groups in weeks(conversations, turns, rate, alike, seed=seed):
-        for at, counts in ((0, {}), (2, worth_of(list(good), list(groups)))):
+        for at, counts in ((0, {}), (2, effective_counts(list(good), list(groups)))):
             made = record(int(good.sum()), len(good), **counts)
             found[at] += assess(FLOOR, rate + 1e-9, made).proof is Proof.PROVED
             found[at + 1] += assess(FLOOR, rate - 0.005, made).proof is Proof.BREACHED
@@ -64,18 +64,18 @@ def test_a_floor_that_is_missed_is_proved_at_five_in_a_hundred(conversations, tu
 
 
 def test_cases_that_stand_alone_are_worth_what_they_are():
-    assert worth_of([True, False, True], [None, None, "a"]) == {}
-    assert worth_of([True] * 3, ["a", "b", "c"]) == {}
+    assert effective_counts([True, False, True], [None, None, "a"]) == {}
+    assert effective_counts([True] * 3, ["a", "b", "c"]) == {}
 
 
 def test_few_conversations_are_worth_so_many_cases():
-    assert worth_of([True] * 40, ["a", "b", "c", "d"] * 10) == {WORTH: 4}
-    assert worth_of([True] * 200, ["giant"] * 100 + list(range(100))) == {WORTH: 3}
-    assert worth_of([True] * 5, ["only"] * 5) == {WORTH: 1}
+    assert effective_counts([True] * 40, ["a", "b", "c", "d"] * 10) == {WORTH: 4}
+    assert effective_counts([True] * 200, ["giant"] * 100 + list(range(100))) == {WORTH: 3}
+    assert effective_counts([True] * 5, ["only"] * 5) == {WORTH: 1}
 
 
 def test_three_hundred_good_turns_of_few_conversations_prove_no_floor_and_say_why():
-    made = record(300, 300, **worth_of([True] * 300, [n % 12 for n in range(300)]))
+    made = record(300, 300, **effective_counts([True] * 300, [n % 12 for n in range(300)]))
     found = assess(FLOOR, 0.95, made)
     assert found.proof is Proof.OPEN
     assert found.why == "turns of one conversation fail together: 300 are worth 12"
@@ -86,7 +86,7 @@ def test_three_hundred_good_turns_of_few_conversations_prove_no_floor_and_say_wh
 
 
 def test_what_is_broken_in_every_conversation_stays_a_breach():
-    made = record(0, 300, **worth_of([False] * 300, [n % 12 for n in range(300)]))
+    made = record(0, 300, **effective_counts([False] * 300, [n % 12 for n in range(300)]))
     assert assess(FLOOR, 0.95, made).proof is Proof.BREACHED
     assert assess(CEILING, 0.05, made).proof is Proof.BREACHED
     assert assess(Zero(n=59), 0.0, made).proof is Proof.BREACHED

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cases of a rate are worth where some are turns of one conversation: they fail together, and prove less."""
+"""Effective number of cases of a rate where some are turns of one conversation: they fail together, and prove less."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 from pilothouse.core.evidence.evidence import WORTH
 from pilothouse.core.statistics.clusters import DesignEffect, cluster_indexes, label_design_effect
 
-__all__ = ["worth_of"]
+__all__ = ["effective_counts"]
 
 
-def worth_of(good: Sequence[bool], conversations: Sequence[Hashable | None]) -> dict[str, int]:
-    """Return what cases are worth, as a record of a rate counts it; nothing where each stands alone.
+def effective_counts(good: Sequence[bool], conversations: Sequence[Hashable | None]) -> dict[str, int]:
+    """Return the effective number of cases as a count of a record; empty where every case is independent.
 
-    Where conversations are too few, or one is too large, to know how alike their turns are, they count as if all turns of
-    one were the same: nothing is proved of them that would not be proved of so many single cases.
+    Where conversations are too few, or one is too large, to estimate how alike their turns are, all turns of one
+    conversation count as equal: the sample then proves no more than as many independent cases would.
 
     Args:
         good: Whether each case was good, shape (n,), n >= 1.
-        conversations: Conversation of each, None for a case that stands alone.
+        conversations: Conversation of each, None for an independent case.
 
     Source:
         `label_design_effect`; Kish 1965 for clusters of unequal size whose cases are all alike.
 
     Example:
-        >>> worth_of([True, False], ["a", "b"]), worth_of([True, True, False], ["a", "a", None])
+        >>> effective_counts([True, False], ["a", "b"]), effective_counts([True, True, False], ["a", "a", None])
         ({}, {'worth': 1})
     """
     named = [one for one in conversations if one is not None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lake that is opened by its first question: a command about people or permissions asks it nothing."""
+"""A lake that is opened by its first query: a command about people or permissions never opens it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pilothouse.ports.clock import Clock
     from pilothouse.ports.lake import AgentSeen, Assigned, TaskCursor, TaskFilter, TaskPage, TraceView
 
-__all__ = ["LakeWhenAsked"]
+__all__ = ["LazyLake"]
 
 
-class LakeWhenAsked:
-    """The lake of a folder; its libraries are loaded, and what a killed server left is replayed, when it is asked."""
+class LazyLake:
+    """The lake of a folder; the first query loads its libraries and replays what a killed server left."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
@@ -61,7 +61,7 @@ class LakeWhenAsked:
         return self._lake().scores(from_ns=from_ns, to_ns=to_ns)
 
     def close(self) -> None:
-        """Let go of the lake, if it was ever asked."""
+        """Close the lake, if it was opened."""
         with self._opening:
             if self._opened is not None:
                 self._opened.close()

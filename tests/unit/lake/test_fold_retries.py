@@ -8,9 +8,9 @@ import pytest
 from otlp_bodies import PROTOBUF, request, run_spans
 
 from pilothouse.errors import LimitExceeded
-from pilothouse.lake import unfolded
+from pilothouse.lake import fold_retries
 from pilothouse.lake.assembler import Closing
-from pilothouse.lake.unfolded import Unfolded
+from pilothouse.lake.fold_retries import FoldRetries
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
 
@@ -44,7 +44,7 @@ def a_late_span_that_cannot_be_folded(node, monkeypatch):
 
 
 def test_it_is_tried_again_and_the_others_are_there_at_once(opened, monkeypatch):
-    monkeypatch.setattr(unfolded, "AGAIN_S", 0.1)
+    monkeypatch.setattr(fold_retries, "AGAIN_S", 0.1)
     node = opened()
     with monkeypatch.context() as patched:
         a_late_span_that_cannot_be_folded(node, patched)
@@ -52,7 +52,7 @@ def test_it_is_tried_again_and_the_others_are_there_at_once(opened, monkeypatch)
     while counted(node) != {1: 4, 2: 4}:
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert node._writer._unfolded.first_seq is None
+    assert node._writer._fold_retries.first_seq is None
     assert node.health().gap == 0
 
 
@@ -89,7 +89,7 @@ def test_a_server_starts_on_a_damaged_file_and_folds_what_is_new(opened, tmp_pat
     assert damaged.name in node.health().last_error
     send(node, run_spans(2))
     node.settle()
-    assert node._writer._unfolded.first_seq is not None
+    assert node._writer._fold_retries.first_seq is not None
     damaged.write_bytes(whole)
     assert counted(node) == {9: 4, 2: 4}
     node.stop()
@@ -97,7 +97,7 @@ def test_a_server_starts_on_a_damaged_file_and_folds_what_is_new(opened, tmp_pat
     send(node, [root])
     node.settle()
     assert counted(node) == {9: 4, 2: 4, 1: 4}
-    assert node._writer._unfolded.first_seq is None
+    assert node._writer._fold_retries.first_seq is None
 
 
 def test_only_files_that_were_written_lately_are_read_for_what_was_closed_lately(opened, tmp_path):
@@ -127,8 +127,8 @@ def test_a_trace_that_goes_on_meanwhile_is_corrected_once(opened, monkeypatch):
     node = opened()
     with monkeypatch.context() as patched:
         a_late_span_that_cannot_be_folded(node, patched)
-    monkeypatch.setattr(unfolded, "AGAIN_S", 0.0)
-    node._writer._unfolded._again_at = 0.0
+    monkeypatch.setattr(fold_retries, "AGAIN_S", 0.0)
+    node._writer._fold_retries._again_at = 0.0
     send(node, [{**run_spans(1)[0], "span_id": bytes([5] * 8)}])
     node.settle()
     node._tables.ask(node._writer.tick)
@@ -142,8 +142,8 @@ def test_a_trace_that_goes_on_meanwhile_is_corrected_once(opened, monkeypatch):
 
 
 def test_what_is_kept_is_bounded_and_what_is_left_out_is_read_at_the_next_start(monkeypatch):
-    monkeypatch.setattr(unfolded, "UNFOLDED_MAX", 2)
-    kept = Unfolded()
+    monkeypatch.setattr(fold_retries, "RETRIES_MAX", 2)
+    kept = FoldRetries()
     closings = [
         Closing(trace_id=f"{number:032x}", spans=(), has_root=True, reason="late_span", is_known=True)
         for number in range(3)

@@ -14,12 +14,12 @@ import pytest
 
 BEFORE = """
 import os, signal, subprocess, sys, time
-from pilothouse.outlived import outlive, say_status
+from pilothouse.supervised import supervise, report_status
 
 def work():
 """
 AFTER = """
-status = outlive(work)
+status = supervise(work)
 sys.exit(99 if status is None else status)
 """
 
@@ -47,8 +47,8 @@ def status_of(body):
         ("os.kill(os.getpid(), signal.SIGKILL)", 99),
         ("os.execv('/bin/true', ['true'])", 99),
         ("import ctypes; ctypes.CDLL(None).exit(0)", 99),
-        ("say_status(130); os._exit(130)", 130),
-        ("say_status(1); os._exit(0)", 1),
+        ("report_status(130); os._exit(130)", 130),
+        ("report_status(1); os._exit(0)", 1),
         ("import atexit; atexit.register(os._exit, 5); sys.exit(0)", 5),
         ("subprocess.Popen(['sleep', '30']); os._exit(0)", 99),
         ("os.fork() or time.sleep(30); os._exit(0)", 99),

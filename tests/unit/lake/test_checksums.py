@@ -12,9 +12,9 @@ from task_rows import DAY, rows, stored
 from pilothouse.errors import StorageUnavailable
 from pilothouse.lake import segments
 from pilothouse.lake.backup import copy_lake
+from pilothouse.lake.checksums import CHECKSUMS_FILE
 from pilothouse.lake.columns import SPANS, TASKS
-from pilothouse.lake.repair import look_at_files
-from pilothouse.lake.seals import SEALS_FILE
+from pilothouse.lake.repair import scrub_files
 from pilothouse.lake.segments import SegmentTable
 
 
@@ -41,8 +41,8 @@ def tilt(path):
 
 
 def found(tmp_path):
-    looked = look_at_files(tmp_path, is_whole=True)
-    return [Path(one.path) for one in looked.damaged], looked.unsealed
+    looked = scrub_files(tmp_path, is_whole=True)
+    return [Path(one.path) for one in looked.damaged], looked.unrecorded
 
 
 def test_a_changed_letter_is_found_and_reaches_no_merged_file(table, tmp_path):
@@ -50,7 +50,7 @@ def test_a_changed_letter_is_found_and_reaches_no_merged_file(table, tmp_path):
     assert found(tmp_path) == ([], 0)
     tilt(paths[1])
     assert found(tmp_path) == ([paths[1]], 0)
-    assert look_at_files(tmp_path, is_whole=False).damaged == ()
+    assert scrub_files(tmp_path, is_whole=False).damaged == ()
     with pytest.raises(StorageUnavailable, match="is not what was written"):
         table.merge(files_min=2)
     table.drop_files({str(paths[1])})
@@ -68,8 +68,8 @@ def test_what_a_deletion_wrote_again_is_sealed_and_what_it_read_was_looked_at(ta
     assert found(tmp_path) == ([], 0)
     tilt(second)
     assert table.empty(said, DAY + 2, f"trace_id IN ('{1:032x}', '{9:032x}')") == 2
-    (damaged,), unsealed = found(tmp_path)
-    assert (damaged.parent.name, damaged != second, unsealed) == (second.parent.name, True, 0)
+    (damaged,), unrecorded = found(tmp_path)
+    assert (damaged.parent.name, damaged != second, unrecorded) == (second.parent.name, True, 0)
 
 
 def test_lines_of_files_that_are_gone_go_and_no_other(table, tmp_path, monkeypatch):
@@ -78,7 +78,7 @@ def test_lines_of_files_that_are_gone_go_and_no_other(table, tmp_path, monkeypat
     assert table.merge(files_min=2) == 3
     assert table.vacuum() == 3
     (file,) = table.files()
-    kept = (tmp_path / "tasks" / SEALS_FILE).read_text().split()
+    kept = (tmp_path / "tasks" / CHECKSUMS_FILE).read_text().split()
     assert kept[0::2] == ["/".join(Path(file.path).parts[-2:])]
     table.vacuum()
     assert found(tmp_path) == ([], 0)
@@ -88,13 +88,13 @@ def test_lines_of_files_that_are_gone_go_and_no_other(table, tmp_path, monkeypat
 
 def test_a_line_that_a_kill_cut_leaves_one_file_unknown_and_no_other(table, tmp_path):
     filled(table)
-    seals = tmp_path / "tasks" / SEALS_FILE
-    seals.write_bytes(seals.read_bytes()[:-20] + b"\x00\x00")
+    checksums = tmp_path / "tasks" / CHECKSUMS_FILE
+    checksums.write_bytes(checksums.read_bytes()[:-20] + b"\x00\x00")
     again = SegmentTable(tmp_path / "tasks", TASKS)
     again.refresh()
     again.append(rows([7]), {"test": 7})
     assert found(tmp_path) == ([], 1)
-    seals.unlink()
+    checksums.unlink()
     assert found(tmp_path) == ([], 4)
 
 
@@ -111,7 +111,7 @@ def test_a_full_disk_at_the_line_leaves_the_rows_where_they_are(table, tmp_path,
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(table.seals, "note", full)
+        patched.setattr(table.checksums, "note", full)
         with pytest.raises(StorageUnavailable):
             table.append(rows([1]), {"test": 1})
     assert (table.holds_last(), table.files()) == (False, ())

@@ -8,18 +8,18 @@ from collections.abc import Iterable
 
 from pilothouse.lake.assembler import Closing
 
-__all__ = ["AGAIN_S", "UNFOLDED_MAX", "Unfolded"]
+__all__ = ["AGAIN_S", "RETRIES_MAX", "FoldRetries"]
 
 AGAIN_S = 60.0
-"""Pause before they are tried again: a question that is stopped after its ten seconds leaves most of the time to requests."""
+"""Pause between two tries: a query that is stopped after its ten seconds leaves most of the time to requests."""
 
-UNFOLDED_MAX = 100_000
-"""Traces that are kept, in 0.3 KiB each: their spans are stored. Older ones are left to the next start, which reads again from the
+RETRIES_MAX = 100_000
+"""Traces in the queue, 0.3 KiB each: their spans are stored. Older ones are left to the next start, which reads the log again from the
 first of them."""
 
 
-class Unfolded:
-    """What is to be folded later. Not thread-safe: the thread that writes the tables owns it."""
+class FoldRetries:
+    """Traces to fold again later. Not thread-safe: the thread that writes the tables owns it."""
 
     def __init__(self) -> None:
         self._reasons: OrderedDict[str, str] = OrderedDict()
@@ -29,15 +29,15 @@ class Unfolded:
 
     @property
     def first_seq(self) -> int | None:
-        """The smallest log number that one of them needs, or None when there is none."""
+        """The smallest log number that a queued trace needs, or None for an empty queue."""
         return min([seq for seq in (self._first_seq, self._left_seq) if seq is not None], default=None)
 
     def leave_from(self, seq: int) -> None:
-        """Leave everything from a log number on to the next start."""
+        """Leave everything from this log number on to the next start."""
         self._left_seq = seq
 
     def add(self, closings: Iterable[Closing], at: float) -> None:
-        """Keep traces for later.
+        """Queue traces for another try.
 
         Args:
             closings: Traces; their spans are in the table or on the way there.
@@ -50,12 +50,12 @@ class Unfolded:
             self._first_seq = min(
                 [*seqs, *([] if self._first_seq is None else [self._first_seq])], default=None
             )
-        while len(self._reasons) > UNFOLDED_MAX:
+        while len(self._reasons) > RETRIES_MAX:
             self._reasons.popitem(last=False)
             self._left_seq = self.first_seq
 
     def due(self, at: float) -> list[Closing]:
-        """Return those that are to be tried again now.
+        """Return the traces that are due for another try.
 
         Args:
             at: Present reading of the monotonic clock, seconds.
@@ -68,10 +68,10 @@ class Unfolded:
         ]
 
     def done(self, closings: Iterable[Closing]) -> None:
-        """Forget traces that are folded.
+        """Remove traces that have been folded.
 
         Args:
-            closings: Traces, those that were never here too.
+            closings: Traces, including any that were never queued.
         """
         for closing in closings:
             self._reasons.pop(closing.trace_id, None)

@@ -5,50 +5,50 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pilothouse.lake.checksums import FileChecksums
 from pilothouse.lake.data_files import DataFile
-from pilothouse.lake.repair import SCHEMAS, DamagedFile, look_at_file
-from pilothouse.lake.seals import Seals
+from pilothouse.lake.repair import SCHEMAS, DamagedFile, scrub_file
 from pilothouse.lake.segments import SegmentTable
 
-__all__ = ["BYTES_AT_ONCE", "FileWatch"]
+__all__ = ["BYTES_AT_ONCE", "Scrubber"]
 
 BYTES_AT_ONCE = 128 << 20
-"""Bytes read by one look, or one file that is larger: a tenth of a second of one core."""
+"""Bytes read at a time, or one file that is larger: a tenth of a second of one core."""
 
 
-class FileWatch:
+class Scrubber:
     """Scrubs some files of a lake at a time, least recently checked first.
 
     Args:
         lake_folder: Folder of the lake, which this or another process may be writing.
-        bytes_at_once: How much one look reads.
+        bytes_at_once: How much is read at a time.
     """
 
     def __init__(self, lake_folder: Path, *, bytes_at_once: int = BYTES_AT_ONCE) -> None:
         self._lake_folder = lake_folder
         self._bytes_at_once = bytes_at_once
-        self._looked: dict[str, int] = {}
+        self._scrubbed: dict[str, int] = {}
         self._turn = 0
         self._damaged: dict[str, DamagedFile] = {}
 
-    def look(self) -> tuple[DamagedFile, ...]:
-        """Read the next files; return every damaged one that is known and that its table still names.
+    def scrub(self) -> tuple[DamagedFile, ...]:
+        """Read the next files; return every known damaged file that its table still names.
 
         Raises:
             StorageUnavailable: The log of a table cannot be read.
         """
         listed = self._listed()
-        self._looked = {path: turn for path, turn in self._looked.items() if path in listed}
+        self._scrubbed = {path: turn for path, turn in self._scrubbed.items() if path in listed}
         left = self._bytes_at_once
-        for path in sorted(listed, key=lambda path: (self._looked.get(path, 0), path)):
+        for path in sorted(listed, key=lambda path: (self._scrubbed.get(path, 0), path)):
             if left <= 0:
                 break
-            table, file, seals = listed[path]
+            table, file, checksums = listed[path]
             left -= file.size
             self._turn += 1
-            self._looked[path] = self._turn
+            self._scrubbed[path] = self._turn
             self._damaged.pop(path, None)
-            damaged = look_at_file(table, file, seals, is_whole=True)
+            damaged = scrub_file(table, file, checksums, is_whole=True)
             if damaged is not None:
                 self._damaged[path] = damaged
         if self._damaged:  # a merge or a retention may have taken some away meanwhile
@@ -56,11 +56,11 @@ class FileWatch:
             self._damaged = {path: one for path, one in self._damaged.items() if path in still}
         return tuple(one for _, one in sorted(self._damaged.items()))
 
-    def _listed(self) -> dict[str, tuple[str, DataFile, Seals]]:
+    def _listed(self) -> dict[str, tuple[str, DataFile, FileChecksums]]:
         """Return the files that the tables name now, with what they were; both are read anew, for others write them."""
-        listed: dict[str, tuple[str, DataFile, Seals]] = {}
+        listed: dict[str, tuple[str, DataFile, FileChecksums]] = {}
         for name, schema in SCHEMAS.items():
             table = SegmentTable(self._lake_folder / name, schema)
             table.refresh()
-            listed |= {file.path: (name, file, table.seals) for file in table.files()}
+            listed |= {file.path: (name, file, table.checksums) for file in table.files()}
         return listed
