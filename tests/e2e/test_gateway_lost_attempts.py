@@ -69,6 +69,7 @@ def test_a_stream_that_failed_before_its_content_has_read_the_request(site, stub
     stub.plan(Plan(ending="error_event", after=1))
     assert ask(site, MESSAGES, {**BODY, "stream": True}).status == 200
     (call,) = site.wait_for(1)
+    assert sum(size for size, _ in call.chunks) == len(call.response), "the pieces of the answer alone"
     lost, answered = call.attempts
     assert (lost.failure, answered.failure, call.fallback) == ("error_event", "", "error_event")
     assert (lost.spent.input, lost.spent.cache_read, lost.is_counted) == (10, 4, False)

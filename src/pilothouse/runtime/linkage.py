@@ -20,7 +20,7 @@ import msgspec
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.runtime.loose_json import list_or_empty, object_or_empty
 
-__all__ = ["CallLinker", "Conversation", "RunLinker", "consumed_ids", "message_digests"]
+__all__ = ["ASKS", "CallLinker", "Conversation", "RunLinker", "consumed_ids", "message_digests"]
 
 LINKS_MAX = 60_000
 """Ids and digests remembered, about 180 bytes each; the oldest are forgotten first. One or two come with a call."""
@@ -185,9 +185,12 @@ class CallLinker:
             answer: Body of the answer, JSON or events.
         """
         handed = tuple(dict.fromkeys(found.decode() for found in HANDED.findall(answer)))
-        messages = None if handed and b"tool" in answer else said.digests()[0]
+        messages = None if handed and ASKS.search(answer) else said.digests()[0]
         self.linker.remember(agent, run, handed=handed, messages=messages)
 
+
+ASKS = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{|"type"\s*:\s*"(?:tool_use|function_call|custom_tool_call)"')
+"""How an answer asks for a tool, in one piece or in events; inside a text the quotes are escaped."""
 
 HANDED = re.compile(rb'"(?:id|call_id)"\s*:\s*"([A-Za-z0-9_.:-]{1,200})"')
 """Ids as they stand in an answer. One inside a text has its quotes escaped, and one that never comes back links nothing."""

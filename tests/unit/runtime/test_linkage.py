@@ -6,8 +6,17 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
+
 from pilothouse.core.evidence.run_log import IdentitySource
-from pilothouse.runtime.linkage import HANDED, RunLinker, consumed_ids, message_digests
+from pilothouse.runtime.linkage import (
+    HANDED,
+    CallLinker,
+    Conversation,
+    RunLinker,
+    consumed_ids,
+    message_digests,
+)
 
 
 def handed_in(answer: dict) -> tuple[str, ...]:
@@ -81,6 +90,42 @@ def test_equal_conversations_without_ids_are_split_and_different_ones_are_follow
         {},
     )
     assert (again, source) == (alone, IdentitySource.PREFIX)
+
+
+ANSWERED = {
+    "id": "resp_1",
+    "object": "response",
+    "tool_choice": "auto",
+    "tools": [],
+    "output": [
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {
+            "type": "message",
+            "id": "msg_1",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "No."}],
+        },
+    ],
+}
+SAID = {"id": "chatcmpl-1", "choices": [{"message": {"role": "assistant", "content": "No tool knows that."}}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "made"),
+    [
+        ("input", ANSWERED, ANSWERED["output"]),
+        ("input", ANSWERED, ANSWERED["output"][1:]),
+        ("messages", SAID, [SAID["choices"][0]["message"]]),
+    ],
+)
+def test_a_conversation_without_tools_is_one_run_whatever_else_its_answers_say(name, answer, made):
+    """Answers of `responses` name `tools` always, those of a chat may speak of them, and a model's reasoning has no role."""
+    linker, asked = CallLinker(), [{"role": "user", "content": "Who is it?"}]
+    first = Conversation(json.dumps({name: asked}).encode())
+    linker.learn("triage", "a" * 32, first, json.dumps(answer).encode())
+    more = [*asked, *made, {"role": "user", "content": "And now?"}]
+    further = Conversation(json.dumps({name: more}).encode())
+    assert linker.find("triage", further) == ("a" * 32, IdentitySource.PREFIX)
 
 
 def test_an_id_given_to_two_runs_or_to_none_links_nothing():

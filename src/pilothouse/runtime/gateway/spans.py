@@ -7,7 +7,6 @@ them; the call only puts itself into a queue.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import OrderedDict, deque
@@ -25,6 +24,7 @@ from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.messages import spoken_input, spoken_output
 from pilothouse.runtime.gateway.provider_calls import calls_by_provider
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.linkage import ASKS
 from pilothouse.runtime.random_ids import new_span_id
 
 __all__ = ["SpanSink"]
@@ -41,9 +41,6 @@ RUN_QUIET_S = 20.0
 TOOL_QUIET_S = 540.0
 """One whose model has asked for a tool goes on when the tool has answered. A root that comes later than ten minutes comes after the
 lake has shown its trace as incomplete."""
-
-ASKS = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{|"type"\s*:\s*"(?:tool_use|function_call|custom_tool_call)"')
-"""How an answer asks for a tool, in one piece or in events; inside a text the quotes are escaped."""
 
 RUNS_OPEN_MAX = 20_000
 CONTENT_CHARACTERS_MAX = 16_000

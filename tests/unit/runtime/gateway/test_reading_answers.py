@@ -13,6 +13,7 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import VirtualKey, WireProtocol
 from pilothouse.ports.intake import IntakeAnswer, Receipt
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
+from pilothouse.runtime.gateway.event_reader import EventReader
 from pilothouse.runtime.gateway.messages import spoken_output, written_tokens
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.routes import Operation, find_place
@@ -228,6 +229,24 @@ def test_an_answer_that_nobody_looked_at_is_not_as_sure_as_the_one_before_it(las
     sink.stop()
     told = b"".join(kept.bodies)
     assert (b"pilothouse.task.confidence" in told, b"0.4" in told, b"0.9" in told) == (stated, stated, False)
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_a_stream_in_several_compressed_members_is_read_up_to_its_first_content(step):
+    """A member for each event: the second one was not read, so the stream was held to its end and no error in it seen."""
+    events = [
+        b"data: %b\n\n" % json.dumps(one).encode() for one in (STARTED, {"type": "ping"}, {"type": "error"})
+    ]
+    packed, reader, said = b"".join(map(gzip.compress, events)), EventReader("gzip"), Answer()
+    parts = [packed[at : at + step] for at in range(0, len(packed), step)]
+    stages = [reader.stage(part, Operation.MESSAGES, said) for part in parts]
+    assert (set(stages[:-10]) <= {Stage.BEFORE}, Stage.ERROR in stages) == (True, True)
+    assert said.begun == TokenCount(input=25, output=1)
+
+
+def test_what_follows_a_compressed_stream_and_is_none_is_not_read():
+    reader = EventReader("gzip")
+    assert reader.stage(gzip.compress(b": begun\n\n") + b"more", Operation.CHAT, Answer()) == Stage.CONTENT
 
 
 def test_an_answer_in_several_compressed_members_is_read_whole():
