@@ -68,6 +68,8 @@ def test_other_instructions_are_asked_live_and_stand_beside_the_record(tmp_path)
             run_command_line("pause", AGENT, "--as", "dana", env=env)
             page = f"/agents/{AGENT}/runs/{run}"
             assert "Route it.</textarea>" in dana.get(page)
+            typed = f"pilothouse replay {run[:12]} --mode compare --model MODEL --upstream {base}/gw"
+            assert typed in dana.get(page), "the address is known here, and stood there as URL"
             stub.plan(Plan(text=ROUTED % "approval"))
             asked = len(stub.seen)
             told = dana.send(f"{page}/replay", do="changed", model="", param="", prompt="Approve it.")
@@ -75,6 +77,21 @@ def test_other_instructions_are_asked_live_and_stand_beside_the_record(tmp_path)
             again = dana.send(f"{page}/replay", do="again")
             stub.plan(*[Plan(status=500)] * 9)
             failed = dana.send(f"{page}/replay", do="changed", model="", param="seed=1", prompt="")
+            stub._plans.clear()
+            apart = ("--grpc-port", "0", "--home", str(home), "--role", "gateway")
+            with started_server(*apart, ACME_KEY="sk-1") as beside:
+                compare = (
+                    "replay",
+                    run,
+                    "--mode",
+                    "compare",
+                    "--param",
+                    "seed=1",
+                    "--upstream",
+                    f"{beside}/gw",
+                )
+                compared = run_command_line(*compare, env=env)
+            assert list(home.glob("gateway-*.json")) == []
     assert "Parts from the replay at call 1: the answer differs." in told
     assert "changed: prompt; 0 calls answered from the record; 1 asked live, 0 of them the same" in told
     assert "po-match" in told
@@ -82,5 +99,8 @@ def test_other_instructions_are_asked_live_and_stand_beside_the_record(tmp_path)
     assert "Approve it.</textarea>" in told, "who changes a word again begins from the last one"
     assert live == ["Approve it."]
     assert "Every call is the one of the replay." in again
+    assert compared.returncode == 0, (
+        "a gateway beside the server is this installation's own: no key is needed"
+    )
     assert "Call 1 was not answered: HTTP 5" in failed
     assert "No answer</span>" in failed, "nobody knows what it would have said: that is no difference"

@@ -15,7 +15,7 @@ from pilothouse.app.gateway import running_gateway
 from pilothouse.app.interpreter import tune_interpreter
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
-from pilothouse.connectors.own_server import read_server
+from pilothouse.connectors.own_server import forget_gateway, note_gateway, read_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def serve_gateway(request: ServeRequest) -> None:
             def ready() -> None:
                 tune_interpreter()
                 background.start()
+                note_gateway(settings.home, address)
                 request.on_ready(address, None)
                 if read_server(settings.home) is None:
                     request.on_note(
@@ -90,6 +91,7 @@ def serve_gateway(request: ServeRequest) -> None:
                     on_stop=gateway.close,
                 )
             finally:
+                forget_gateway(settings.home)
                 background.stop()
 
 

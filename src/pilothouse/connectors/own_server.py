@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where this installation's server listens: written when it starts, read by every other command."""
+"""Where this installation's server and gateway processes listen: written when they start, read by every other command."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pilothouse.durable_file import replace_file
 
-__all__ = ["ServerAddress", "ask_health", "forget_server", "note_server", "read_server"]
+__all__ = [
+    "ServerAddress",
+    "ask_health",
+    "forget_gateway",
+    "forget_server",
+    "gateway_addresses",
+    "note_gateway",
+    "note_server",
+    "read_server",
+]
 
 FILE_NAME = "server.json"
 HEALTH_TIMEOUT_S = 2.0
@@ -57,6 +68,62 @@ def read_server(home: Path) -> ServerAddress | None:
         return ServerAddress(url=str(noted["url"]), pid=int(noted["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def note_gateway(home: Path, url: str) -> None:
+    """Write down where this process, a gateway beside the server, listens; notes of gateways that were killed here go.
+
+    Args:
+        home: Data folder.
+        url: Base address.
+    """
+    for path, noted in _gateways(home):
+        if noted is None:
+            path.unlink(missing_ok=True)
+    note = {"url": url, "pid": os.getpid(), "host": socket.gethostname()}
+    replace_file(_gateway_file(home), json.dumps(note).encode())
+
+
+def forget_gateway(home: Path) -> None:
+    """Remove the note of this process."""
+    _gateway_file(home).unlink(missing_ok=True)
+
+
+def gateway_addresses(home: Path) -> tuple[str, ...]:
+    """Return where gateways of this data folder listen: the server's, and those of processes that run on this host.
+
+    Args:
+        home: Data folder.
+    """
+    server = read_server(home)
+    apart = tuple(noted for _, noted in _gateways(home) if noted is not None)
+    return apart if server is None else (server.url, *apart)
+
+
+def _gateway_file(home: Path) -> Path:
+    return home / f"gateway-{socket.gethostname()}-{os.getpid()}.json"
+
+
+def _gateways(home: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield the notes of gateways on this host with their addresses, None for one whose process has ended."""
+    for path in sorted(home.glob("gateway-*.json")):
+        try:
+            noted = json.loads(path.read_text(encoding="utf-8"))
+            url, pid, host = str(noted["url"]), int(noted["pid"]), noted["host"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if host == socket.gethostname():
+            yield path, url if _runs(pid) else None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def ask_health(url: str) -> dict[str, object] | None:

@@ -146,12 +146,14 @@ class ReplayOffer:
         prompt: Instructions that stand there; None for those of the run.
         model: Another model, or empty.
         param: A parameter, or empty.
+        gateway: Address of a gateway here that a live model is asked at, or empty where none is known.
     """
 
     may_play: bool
     prompt: str | None = None
     model: str = ""
     param: str = ""
+    gateway: str = ""
 
 
 def build_run(
@@ -424,14 +426,15 @@ def _again(
     instructions: str | None,
 ) -> Section:
     ident = run.run[:12]
+    gateway = (offer.gateway if offer else "") or "URL"
     ways = (
         ("Each model call by itself, closed off", f"pilothouse replay {ident}"),
         ("The agent's own code, closed off", f"pilothouse replay {ident} --exec 'python agent.py'"),
         (
             "Another model asked beside the record",
-            f"pilothouse replay {ident} --mode compare --model MODEL --upstream URL",
+            f"pilothouse replay {ident} --mode compare --model MODEL --upstream {gateway}",
         ),
-        ("Another prompt from the start", f"pilothouse replay {ident} --prompt FILE --upstream URL"),
+        ("Another prompt from the start", f"pilothouse replay {ident} --prompt FILE --upstream {gateway}"),
         (
             "A case of it, the agent's own code replayed too",
             f"pilothouse replay {ident} --exec 'python agent.py' --to-case DATASET --by PERSON --expect FILE",

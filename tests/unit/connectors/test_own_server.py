@@ -5,12 +5,21 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from pilothouse.connectors.own_server import ask_health, forget_server, note_server, read_server
+from pilothouse.connectors.own_server import (
+    ask_health,
+    forget_gateway,
+    forget_server,
+    gateway_addresses,
+    note_gateway,
+    note_server,
+    read_server,
+)
 
 
 def test_a_note_is_read_back_and_forgotten_by_the_process_that_wrote_it(tmp_path):
@@ -26,6 +35,23 @@ def test_the_note_of_another_process_is_left_alone(tmp_path):
     (tmp_path / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "pid": os.getpid() + 1}))
     forget_server(tmp_path)
     assert read_server(tmp_path) is not None
+
+
+def test_gateways_beside_the_server_are_known_while_their_process_runs(tmp_path):
+    note_server(tmp_path, "http://127.0.0.1:1")
+    host = socket.gethostname()
+    killed = json.dumps({"url": "http://127.0.0.1:2", "pid": 2**22 + 1, "host": host})
+    (tmp_path / f"gateway-{host}-9.json").write_text(killed)
+    elsewhere = json.dumps({"url": "http://127.0.0.1:3", "pid": os.getpid(), "host": "elsewhere"})
+    (tmp_path / "gateway-elsewhere-1.json").write_text(elsewhere)
+    (tmp_path / "gateway-broken.json").write_text("{")
+    assert gateway_addresses(tmp_path) == ("http://127.0.0.1:1",)
+    note_gateway(tmp_path, "http://127.0.0.1:4")
+    assert gateway_addresses(tmp_path) == ("http://127.0.0.1:1", "http://127.0.0.1:4")
+    assert not (tmp_path / f"gateway-{host}-9.json").exists()
+    assert (tmp_path / "gateway-elsewhere-1.json").exists(), "another host's is its own affair"
+    forget_gateway(tmp_path)
+    assert gateway_addresses(tmp_path) == ("http://127.0.0.1:1",)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"url": "x"}', '{"url": "x", "pid": "y"}'])

@@ -27,7 +27,7 @@ def live_key(
 ) -> Iterator[str | None]:
     """Give a key for a live model: the one in the environment, else one made for this command alone.
 
-    Only this installation's own gateway takes a made one. It ends with the command.
+    Only this installation's own gateways take a made one. It ends with the command.
 
     Args:
         services: Opens the store of keys.
@@ -36,8 +36,14 @@ def live_key(
         upstream: Gateway that is asked, or None when nobody is.
         models: Exact models it may ask for; empty for those that the charter pins.
     """
+    from pilothouse.connectors.own_server import gateway_addresses
+
     given = os.environ.get(KEY_VARIABLE)
-    if given or upstream is None or not _is_own(upstream, services.server_address(settings)):
+    if (
+        given
+        or upstream is None
+        or not any(_is_own(upstream, one) for one in gateway_addresses(settings.home))
+    ):
         yield given
         return
     from pilothouse.workflows.gateway.keys import lent_replay_key
@@ -49,9 +55,7 @@ def live_key(
         yield key
 
 
-def _is_own(upstream: str, address: str | None) -> bool:
-    if address is None:
-        return False
+def _is_own(upstream: str, address: str) -> bool:
     asked, own = urlsplit(upstream), urlsplit(address)
     same_host = asked.hostname == own.hostname or {asked.hostname, own.hostname} <= {*LOOPBACK_HOSTS}
     return same_host and asked.port == own.port

@@ -25,7 +25,7 @@ from pilothouse.workflows.curation.incident_case import is_case, make_incident_c
 from pilothouse.workflows.curation.replay_case import Expectation
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.shows.desk import PageDesk
-from pilothouse.workflows.shows.played_again import play_again, read_change, told_as_difference
+from pilothouse.workflows.shows.played_again import gateway_here, play_again, read_change, told_as_difference
 
 __all__ = ["RunRoom"]
 
@@ -98,6 +98,7 @@ class RunRoom:
                 prompt=visit.form.get("prompt") or None,
                 model=visit.form.get("model", ""),
                 param=visit.form.get("param", ""),
+                gateway=gateway_here(desk.installation.settings.home),
             ),
             beside=beside,
         )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pilothouse.connectors.own_server import read_server
 from pilothouse.core.evidence.run_log import RecordedRun
 from pilothouse.errors import LimitExceeded, UsageError
@@ -18,7 +20,7 @@ from pilothouse.workflows.gateway.keys import lent_replay_key
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest, recorded_words, replay_run
 
-__all__ = ["CALLS_MAX", "instructions_of", "play_again", "read_change", "told_as_difference"]
+__all__ = ["CALLS_MAX", "gateway_here", "instructions_of", "play_again", "read_change", "told_as_difference"]
 
 CALLS_MAX = 50
 """Recorded calls that a page plays again: somebody waits for it in a browser; the command line has no such limit."""
@@ -37,6 +39,16 @@ def instructions_of(recorded: RecordedRun) -> str | None:
         call.document for call in exchanges(recorded) if call.is_answering and call.document is not None
     )
     return next((found for document in documents if (found := instructions_in(document)) is not None), None)
+
+
+def gateway_here(home: Path) -> str:
+    """Return the address of the gateway of an installation's server, or empty when none runs.
+
+    Args:
+        home: Data folder.
+    """
+    server = read_server(home)
+    return "" if server is None else f"{server.url}/gw"
 
 
 def read_change(recorded: RecordedRun, *, model: str, param: str, prompt: str) -> Substitution:
@@ -96,8 +108,8 @@ def play_again(
         )
     if change.is_empty:
         return replay_run(recorded, OF_A_RECORD, ReplayRequest(), None)[0]
-    server = read_server(installation.settings.home)
-    if server is None or not gateway.providers():
+    live = gateway_here(installation.settings.home)
+    if not live or not gateway.providers():
         raise UsageError(
             "no gateway here can ask a model",
             remedy="Say where one is: `pilothouse provider add NAME URL --credential-env VARIABLE`, then `pilothouse up`.",
@@ -107,7 +119,7 @@ def play_again(
         request = ReplayRequest(
             mode=ReplayMode.FORK,
             substitution=change,
-            live=f"{server.url}/gw",
+            live=live,
             live_key=key,
             live_s=LIVE_S,
             must_touch=True,
