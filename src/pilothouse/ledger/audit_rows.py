@@ -21,7 +21,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.ledger.decisions import document_in_record
 from pilothouse.ledger.evidence_document import parse_document
-from pilothouse.ledger.evidence_index import AHEAD_US, index_of
+from pilothouse.ledger.evidence_index import Placed, digests_standing, index_of
 from pilothouse.ledger.row_log import ROWS_CHANGED
 from pilothouse.ledger.schema import charters, decisions, evidence, standing_evidence, to_micros, verdicts
 
@@ -165,21 +165,13 @@ def _out_of_place(connection: Connection) -> Iterator[str]:
         evidence.c.agent,
         evidence.c.about,
         evidence.c.digest,
-        evidence.c.recorded_us,
         evidence.c.window_to_us,
+        evidence.c.arrived,
+        evidence.c.recorded_us,
     )
-    rows = connection.execute(select(*columns)).all()
-    ahead = {row.digest for row in rows if row.window_to_us > row.recorded_us + AHEAD_US}
-    newest: dict[tuple[str, str], int] = {}
-    for row in rows:
-        if row.digest not in ahead:
-            thing = (row.agent, row.about)
-            newest[thing] = max(row.window_to_us, newest.get(thing, row.window_to_us))
-    due = {
-        (row.agent, row.about, row.digest)
-        for row in rows
-        if row.digest in ahead or row.window_to_us == newest[row.agent, row.about]
-    }
+    rows = [Placed(*row) for row in connection.execute(select(*columns))]
+    standing_digests = digests_standing(rows)
+    due = {(row.agent, row.about, row.digest) for row in rows if row.digest in standing_digests}
     index = standing_evidence.c
     standing = {tuple(row) for row in connection.execute(select(index.agent, index.about, index.digest))}
     for agent, _, digest in sorted(due ^ standing):

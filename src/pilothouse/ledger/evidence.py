@@ -75,7 +75,7 @@ class SqlEvidence(Repository):
                 version=version,
                 decides=decides,
                 kinds=kinds,
-                parse=lambda digest, text: _checked(agent, digest, text),
+                parse=lambda digest, text, written: _checked(agent, digest, text, written),
             )
         _refuse_more(agent, len(found))
         in_order = sorted(found.items(), key=lambda one: (one[1].recorded_at, one[0]))
@@ -136,19 +136,20 @@ def _read(
     connection: Connection, agent: str, since: datetime | None, kinds: Collection[str] | None
 ) -> Sequence[Evidence]:
     """Return the records of an agent, oldest first, each checked against its digest."""
-    query = select(evidence.c.digest, evidence.c.document).where(evidence.c.agent == agent)
+    columns = (evidence.c.digest, evidence.c.document, evidence.c.arrived)
+    query = select(*columns).where(evidence.c.agent == agent)
     if kinds is not None:
         query = query.where(evidence.c.kind.in_(kinds))
     if since is not None:
         query = query.where(evidence.c.recorded_us >= to_micros(since))
     query = query.order_by(evidence.c.recorded_us, evidence.c.digest).limit(EVIDENCE_MAX + 1)
-    found = tuple(_checked(agent, digest, document) for digest, document in connection.execute(query))
+    found = tuple(_checked(agent, *row) for row in connection.execute(query))
     _refuse_more(agent, len(found))
     return found
 
 
-def _checked(agent: str, digest: str, document: str) -> Evidence:
-    record = parse_document(document)
+def _checked(agent: str, digest: str, document: str, written: int) -> Evidence:
+    record = parse_document(document, written)
     if evidence_digest(record) != digest:
         raise DigestMismatch(
             f"a record of evidence about {agent!r} was changed after it was stored",

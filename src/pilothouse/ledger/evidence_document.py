@@ -81,23 +81,26 @@ PARTS_KEPT = 4_096
 """Scopes, bindings and sources that are kept: the same few hundred stand in all records of an agent."""
 
 
-def parse_document(text: str) -> Evidence:
+def parse_document(text: str, written: int | None = None) -> Evidence:
     """Return the record that a text holds; a text that holds none fails as any other malformed record does.
 
     Args:
         text: What `Evidence.model_dump_json` wrote.
+        written: Its place in the order of writing, which stands beside it.
     """
     try:
         read = _read(text)
         basis = _BASES[read.basis]
     except (msgspec.MsgspecError, KeyError):
-        return Evidence.model_validate_json(text)  # says what is wrong with it
+        read_slowly = Evidence.model_validate_json(text)  # says what is wrong with it
+        return read_slowly.model_copy(update={"written": written})
     fields = msgspec.structs.asdict(read)
     fields |= {
         "binds": _binding(read.binds),
         "scope": _scope(read.scope),
         "source": _source(read.source),
         "basis": basis,
+        "written": written,
     }
     return _BLANK.model_copy(update=fields)
 

@@ -6,9 +6,10 @@ All of it follows from the records, so it can be made again from them at any tim
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
@@ -17,7 +18,15 @@ from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.ledger.evidence_document import parse_document
 from pilothouse.ledger.schema import evidence, standing_evidence, to_micros
 
-__all__ = ["AHEAD_US", "index_of", "put_in_place", "rebuild_index"]
+__all__ = [
+    "AHEAD_US",
+    "Placed",
+    "digests_standing",
+    "index_of",
+    "not_overtaken",
+    "put_in_place",
+    "rebuild_index",
+]
 
 KEY_BYTES = 16
 """Bytes of a key: of 10^9 things no two share one, with a probability above 1 - 10^-20."""
@@ -67,31 +76,83 @@ def put_in_place(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
 def _place(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     things = {(row["agent"], row["about"]) for row in rows}
     here = tuple_(standing_evidence.c.agent, standing_evidence.c.about).in_(sorted(things))
-    before = [dict(row) for row in connection.execute(select(standing_evidence).where(here)).mappings()]
-    fresh = [{name: row[name] for name in _PLACE} for row in rows]
-    ahead = {row["digest"] for row in rows if row["window_to_us"] > row["recorded_us"] + AHEAD_US}
-    ahead |= _ahead(connection, [row["digest"] for row in before])
-    newest: dict[tuple[str, str], int] = {}
-    for row in (*before, *fresh):
-        if row["digest"] not in ahead:
-            thing = (row["agent"], row["about"])
-            newest[thing] = max(row["window_to_us"], newest.get(thing, row["window_to_us"]))
-
-    def stands(row: Mapping[str, Any]) -> bool:
-        return row["digest"] in ahead or row["window_to_us"] == newest[row["agent"], row["about"]]
-
-    gone = [row["digest"] for row in before if not stands(row)]
+    joined = select(*_STANDS).join(evidence, evidence.c.digest == standing_evidence.c.digest)
+    before = [Placed(*row) for row in connection.execute(joined.where(here))]
+    fresh = [Placed(*(row[name] for name in Placed._fields)) for row in rows]
+    standing = digests_standing((*before, *fresh))
+    gone = [one.digest for one in before if one.digest not in standing]
     if gone:
         connection.execute(delete(standing_evidence).where(here, standing_evidence.c.digest.in_(gone)))
-    placed = [row for row in fresh if stands(row)]
+    placed = [{name: row[name] for name in _PLACE} for row in rows if row["digest"] in standing]
     if placed:
         connection.execute(insert(standing_evidence), placed)
 
 
-def _ahead(connection: Connection, digests: Sequence[str]) -> set[str]:
-    ahead = evidence.c.window_to_us > evidence.c.recorded_us + AHEAD_US
-    query = select(evidence.c.digest).where(evidence.c.digest.in_(digests), ahead)
-    return set(connection.scalars(query)) if digests else set()
+class _Written(Protocol):
+    """A record with the end of its window and its place in the order of writing."""
+
+    @property
+    def window_to_us(self) -> int: ...
+    @property
+    def arrived(self) -> int: ...
+
+
+class Placed(NamedTuple):
+    """What tells where a record of evidence stands in the index."""
+
+    agent: str
+    about: str
+    digest: str
+    window_to_us: int
+    arrived: int
+    recorded_us: int
+
+
+_STANDS = (
+    standing_evidence.c.agent,
+    standing_evidence.c.about,
+    standing_evidence.c.digest,
+    standing_evidence.c.window_to_us,
+    evidence.c.arrived,
+    evidence.c.recorded_us,
+)
+
+_P = TypeVar("_P", bound=_Written)
+
+
+def not_overtaken(rows: Iterable[_P]) -> list[_P]:
+    """Return the newest records about one thing: those than which none is newer both by its window and by its writing.
+
+    Where clocks go forward that is one. A record of an earlier window that was written later stands beside the newest: whoever
+    wrote it may have known more.
+
+    Args:
+        rows: Records about one thing, in any order.
+    """
+    found: list[_P] = []
+    after = -1
+    in_order = sorted(rows, key=lambda row: row.window_to_us, reverse=True)
+    for _, group in groupby(in_order, key=lambda row: row.window_to_us):
+        later = [row for row in group if row.arrived > after]
+        found += later
+        after = max((row.arrived for row in later), default=after)
+    return found
+
+
+def digests_standing(rows: Iterable[Placed]) -> set[str]:
+    """Return the digests of records that have a place in the index.
+
+    Args:
+        rows: Records about any number of things, in any order.
+    """
+    found: set[str] = set()
+    by_thing: dict[tuple[str, str], list[Placed]] = {}
+    for row in rows:
+        if row.window_to_us > row.recorded_us + AHEAD_US:
+            found.add(row.digest)
+        else:
+            by_thing.setdefault((row.agent, row.about), []).append(row)
+    return found | {row.digest for own in by_thing.values() for row in not_overtaken(own)}
 
 
 def rebuild_index(connection: Connection) -> int:
@@ -101,7 +162,13 @@ def rebuild_index(connection: Connection) -> int:
     change = change.values({name: bindparam(f"new_{name}") for name in _COLUMNS})
     done, last = 0, ""
     while True:
-        query = select(evidence.c.agent, evidence.c.digest, evidence.c.recorded_us, evidence.c.document)
+        query = select(
+            evidence.c.agent,
+            evidence.c.digest,
+            evidence.c.recorded_us,
+            evidence.c.arrived,
+            evidence.c.document,
+        )
         query = query.where(evidence.c.digest > last).order_by(evidence.c.digest).limit(_AT_ONCE)
         rows = [
             {**row, **index_of(parse_document(row["document"]))}

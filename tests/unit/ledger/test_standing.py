@@ -164,3 +164,46 @@ def test_a_record_comes_back_from_its_text_as_the_validating_reader_has_it(chang
 def test_a_text_that_is_no_record_is_refused_as_one():
     with pytest.raises(ValueError, match="Field required"):
         parse_document("{}")
+
+
+def read(ledger, at):
+    return ledger.standing_evidence(CHARTER.agent, at=at, version=None, decides=Decisive(CHARTER))
+
+
+def log_status(ledger, at):
+    found = {}
+    for records in (read(ledger, at), ledger.evidence(CHARTER.agent)):
+        verdict = decide(CHARTER, records, at, phase="1")
+        (found[len(found)],) = (
+            one.status.value for one in verdict.requirements if one.requirement == "MON-10"
+        )
+    assert found[0] == found[1]
+    return found[0]
+
+
+def test_a_failure_written_after_the_clock_went_back_is_not_hidden_by_the_pass_before_it(ledger):
+    ledger.add_evidence([fact(0)])  # at noon
+    ledger.add_evidence([fact(0.9, passed=False)])  # the clock says 11:06
+    assert log_status(ledger, NOW - 0.8 * HOUR) == "breached"
+    assert log_status(ledger, NOW + HOUR) == "breached"
+    ledger.add_evidence([fact(0.5)])  # 11:30, repaired
+    assert log_status(ledger, NOW + HOUR) == "holds"
+
+
+def test_a_failure_behind_thin_records_of_a_clock_that_went_back_counts_on(ledger):
+    ledger.add_evidence([fact(0)])
+    ledger.add_evidence([fact(0.9, passed=False)])
+    unknown = fact(0.5).model_copy(update={"passed": None, "counts": {"unknown": 1}})
+    ledger.add_evidence([unknown])
+    assert log_status(ledger, NOW + HOUR) == "breached"
+    ledger.add_evidence([fact(-0.5).model_copy(update={"passed": None, "counts": {"unknown": 1}})])
+    assert log_status(ledger, NOW + HOUR) == "breached"
+
+
+def test_a_pass_that_a_clock_a_year_ahead_wrote_is_no_pass_of_that_year(ledger):
+    ahead = fact(-24 * 365)
+    ledger.add_evidence([ahead])
+    ledger.add_evidence([fact(1, passed=False)])
+    ledger.add_evidence([fact(0)])
+    assert log_status(ledger, NOW) == "holds"
+    assert log_status(ledger, NOW + (24 * 365 + 1) * HOUR) == "no_evidence"

@@ -133,6 +133,8 @@ class Evidence(_Frozen):
         basis: Measured, attested or imported.
         signer: Who signed, for attested records.
         recorded_at: When it was written, aware UTC.
+        written: Its place in the order in which a ledger wrote records, which no clock moves; None where nobody knows it. It is
+            no part of the content.
     """
 
     kind: str = Field(pattern=r"^[a-z0-9_.-]{2,64}$")
@@ -155,6 +157,7 @@ class Evidence(_Frozen):
     basis: Basis = Basis.MEASURED
     signer: str | None = None
     recorded_at: AwareDatetime
+    written: int | None = Field(default=None, ge=0, exclude=True, repr=False)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -173,6 +176,16 @@ class Evidence(_Frozen):
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError("low lies above high")
         return self
+
+    def __eq__(self, other: object) -> bool:
+        """Equal content is one record, wherever it stands in the order of writing."""
+        if not isinstance(other, Evidence):
+            return NotImplemented
+        return {**self.__dict__, "written": None} == {**other.__dict__, "written": None}
+
+    def __hash__(self) -> int:
+        """Equal records have equal hashes."""
+        return hash((self.kind, self.scope, self.window_to, self.recorded_at))
 
     def age_days(self, now: datetime) -> float:
         """Age in days at `now` (aware UTC); never negative."""

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.writing_order import standing_record
 
 __all__ = ["RELEASE_VERDICT", "standing_releases"]
 
@@ -16,6 +18,8 @@ RELEASE_VERDICT = "release.verdict"
 def standing_releases(records: Iterable[Evidence]) -> dict[str, Evidence]:
     """Return the newest release verdict of each version, the version that was judged last at the end.
 
+    A verdict that failed and was written after one that passed stands, also where the clock had gone back between them.
+
     Args:
         records: Evidence of one agent, oldest first; what was judged at the same moment counts in this order.
 
@@ -23,10 +27,13 @@ def standing_releases(records: Iterable[Evidence]) -> dict[str, Evidence]:
         >>> standing_releases([])
         {}
     """
-    judged = (one for one in records if one.kind == RELEASE_VERDICT and one.binds.version is not None)
-    standing: dict[str, Evidence] = {}
-    for record in sorted(judged, key=lambda one: one.window_to):
-        version = record.binds.version or ""
-        standing.pop(version, None)
-        standing[version] = record
-    return standing
+    judged: dict[str, list[Evidence]] = {}
+    for record in records:
+        if record.kind == RELEASE_VERDICT and record.binds.version is not None:
+            judged.setdefault(record.binds.version, []).append(record)
+    found = {version: standing_record(own) for version, own in judged.items()}
+    return dict(sorted(((version, one) for version, one in found.items() if one), key=_moment))
+
+
+def _moment(found: tuple[str, Evidence]) -> datetime:
+    return found[1].window_to

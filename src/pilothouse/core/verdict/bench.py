@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pilothouse.core.charter.answers import known
@@ -11,6 +11,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, under_terms
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.writing_order import misdated
 from pilothouse.core.verdict.expansion import people_for
 from pilothouse.core.verdict.requirement import Requirement, Rule
 from pilothouse.core.verdict.rules import LEVEL, Assessment, assess
@@ -26,9 +27,12 @@ _DATASET_KINDS = {
 """Kinds of which the newest record says what is in force."""
 
 
-def _terms_in_force(name: str, charter: Charter) -> str | None:
-    """Return what a record of a dataset must be bound to: a set that the charter does not name is not in force."""
-    return under_terms(Binding(), kind_named(name), charter).contract
+def _dataset_in_force(kind: str, charter: Charter, records: Sequence[Evidence]) -> str | None:
+    """Return the digest that the newest record of a kind names; a set that the charter does not name is not in force."""
+    terms = under_terms(Binding(), kind_named(kind), charter).contract
+    own = [one for one in records if one.binds.contract == terms]
+    wrong = misdated(own)
+    return next((one.binds.dataset for one in own if id(one) not in wrong), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +71,12 @@ class Bench:
             level: Confidence at which a rate counts as proved, in (0, 1).
         """
         by_item: dict[tuple[str, Scope], list[Evidence]] = {}
-        datasets: dict[str, str | None] = {}
-        terms = {name: _terms_in_force(name, charter) for name in _DATASET_KINDS.values()}
+        named: dict[str, list[Evidence]] = {kind: [] for kind in _DATASET_KINDS.values()}
         for record in records:
             by_item.setdefault((record.kind, record.scope), []).append(record)
-            if terms.get(record.kind, record.binds.contract) == record.binds.contract:
-                datasets.setdefault(record.kind, record.binds.dataset)
+            if record.kind in named:
+                named[record.kind].append(record)
+        datasets = {kind: _dataset_in_force(kind, charter, own) for kind, own in named.items()}
         return cls(
             charter=charter,
             by_item={key: tuple(found) for key, found in by_item.items()},

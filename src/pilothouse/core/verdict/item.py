@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -13,9 +13,10 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import binding_in_force, first_mismatch
 from pilothouse.core.evidence.digest import evidence_digest
-from pilothouse.core.evidence.evidence import WARNINGS, Basis, Evidence, Scope
+from pilothouse.core.evidence.evidence import WARNINGS, Basis, Binding, Evidence, Scope
 from pilothouse.core.evidence.kind import Form, Kind
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.writing_order import Hidden, misdated
 from pilothouse.core.verdict.bench import Bench
 from pilothouse.core.verdict.decisive import settles
 from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, committed
@@ -38,6 +39,9 @@ from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 __all__ = ["judge_item"]
 
 _WORST = {Proof.BREACHED: 0, Proof.OPEN: 1, Proof.PROVED: 2}
+
+_DISORDER_MIN = 2
+"""One record alone is in order."""
 
 SHARE_SHOWN_MAX = 1e9
 """A bound of zero that is passed loses all of its margin; JSON has no infinity."""
@@ -104,8 +108,8 @@ class _Case:
             high=found.high,
             n=found.n,
             n_needed=found.n_needed,
-            window_from=record.window_from,
-            window_to=record.window_to,
+            window_from=record.window_from.astimezone(UTC),
+            window_to=record.window_to.astimezone(UTC),
             lapses_at=self.lapses_at(record),
             basis=record.basis.value,
             signer=record.signer,
@@ -123,7 +127,8 @@ class _Case:
 
     def lapses_at(self, record: Evidence) -> datetime | None:
         life = self.life()
-        return record.window_to + life if life is not None else None
+        # A day of summer time has 25 hours where clocks are added up and 24 where time is.
+        return record.window_to.astimezone(UTC) + life if life is not None else None
 
     def life(self) -> timedelta | None:
         fresh = self.part.fresh
@@ -217,17 +222,24 @@ def _judge_records(case: _Case, bound: float) -> Ruling:
 def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> Ruling:
     """Decide by the newest record; an older breach ends only when a newer record proves the opposite.
 
-    Imported records harm or do nothing: where something was measured, those that harm nothing do not stand before it.
+    Imported records harm or do nothing: where something was measured, those that harm nothing do not stand before it. The
+    same goes for records dated later than one that was written after them. What was written later is not older, so a breach
+    among it counts whatever its clock said.
     """
     voice = case.voice
     is_measured = any(record.basis is not Basis.IMPORTED for record in matching)
+    wrong, hidden = _misdated(matching), Hidden()
     deciding: list[tuple[Assessment, Evidence]] = []
     for _, alike in groupby(matching, key=lambda record: (record.window_to, record.recorded_at)):
+        if hidden.is_all:
+            break
         assessed = [
             (found, record)
             for record in alike
+            if not hidden.holds(record)
             for found in [case.bench.assess(case.part.rule, bound, record)]
-            if found.proof is Proof.BREACHED or record.basis is not Basis.IMPORTED or not is_measured
+            if found.proof is Proof.BREACHED
+            or (id(record) not in wrong and (record.basis is not Basis.IMPORTED or not is_measured))
         ]
         if not assessed:
             continue
@@ -236,12 +248,23 @@ def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> 
         deciding.append(worst)
         if found.proof is Proof.BREACHED:
             return case.measured(Status.BREACHED, voice.breached(found, record), found, record)
-        if isinstance(case.part.rule, Derived) or any(settles(*one) for one in assessed):
-            break
+        for one in assessed:
+            if isinstance(case.part.rule, Derived) or settles(*one):
+                hidden.settle(one[1])
     found, newest = deciding[0]
     lapses_at = case.lapses_at(newest)
     lapsed = "" if lapses_at is None else voice.stale_age(lapses_at)
     return replace(_judge_newest(case, found, newest, lapses_at), lapsed=lapsed)
+
+
+def _misdated(matching: Sequence[Evidence]) -> frozenset[int]:
+    """Return what was made against the same as something that was written after it and is dated earlier."""
+    if len(matching) < _DISORDER_MIN:
+        return frozenset()
+    alike: dict[tuple[Binding, Basis, str | None], list[Evidence]] = {}
+    for record in matching:
+        alike.setdefault((record.binds, record.basis, record.signer), []).append(record)
+    return frozenset().union(*map(misdated, alike.values()))
 
 
 def _judge_newest(case: _Case, found: Assessment, newest: Evidence, lapses_at: datetime | None) -> Ruling:

@@ -16,6 +16,7 @@ from pilothouse.core.evidence.admission import FUTURE_MAX
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.writing_order import standing_record
 from pilothouse.core.statistics.judging import JudgeCard, judge_card
 from pilothouse.core.statistics.labels import labels_needed
 from pilothouse.core.statistics.quality import Stratum
@@ -378,7 +379,7 @@ def _trust(
             Reason.MISSING, "its errors were never measured"
         )  # fmt: skip
         return JudgeTrust(card=None, reason=reason, sentence=words, remedy=remedy)
-    last = max(own, key=lambda one: one.window_to)
+    last = standing_record(own) or own[-1]
     name = last.scope.part or "NAME"
     remedy = f"pilothouse eval judge {name}"
     limit = ages.get(name, CARD_MAX_AGE)

@@ -11,6 +11,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.writing_order import standing_record
 
 __all__ = ["FRESH", "THRESHOLD", "routed_types", "threshold_in_force"]
 
@@ -49,4 +50,4 @@ def _newest(records: Sequence[Evidence], charter: Charter, name: str, version: s
     own = [
         one for one in records if one.kind == THRESHOLD and one.scope.task_type == name and one.binds == binds
     ]
-    return max(own, key=lambda one: one.window_to, default=None)
+    return standing_record(own)

@@ -7,6 +7,7 @@ import json
 from datetime import datetime
 
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.writing_order import standing_record
 from pilothouse.reports.audit import RECORDS_SHOWN, AuditFacts, RecordsWanted, build_audit
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
@@ -52,4 +53,4 @@ def _verified(room: BoundaryRoom) -> Evidence | None:
         for agent in room.agents()[:1]
         for record in room.installation.ledger.evidence(agent, kinds=["audit.verified"])
     ]
-    return max(found, key=lambda one: one.window_to, default=None)
+    return standing_record(found)

@@ -36,3 +36,10 @@ def test_at_one_moment_the_later_record_stands():
 
 def test_other_kinds_and_verdicts_on_no_version_say_nothing():
     assert standing(verdict(None, True), verdict(A, True, kind="eval.anchor")) == []
+
+
+def test_a_verdict_that_failed_after_the_clock_went_back_stands():
+    passed, failed = verdict(A, True, day=1), verdict(A, False)
+    assert standing(failed, passed) == [(A, True)]
+    in_order = (failed.model_copy(update={"written": 8}), passed.model_copy(update={"written": 7}))
+    assert standing(*in_order) == [(A, False)]

@@ -196,6 +196,7 @@ def test_evidence_that_was_written_past_the_log_is_found(governed):
             "kind": record.kind,
             "recorded_us": to_micros(NOW),
             "document": record.model_dump_json(),
+            "arrived": 0,
             **index_of(record),
         }
         connection.execute(insert(evidence_table), [row])

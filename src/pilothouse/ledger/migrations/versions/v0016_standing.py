@@ -6,8 +6,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from pilothouse.ledger.evidence_index import rebuild_index
-
 __all__ = ["upgrade"]
 
 revision = "0016"
@@ -36,4 +34,3 @@ def upgrade() -> None:
         sa.Column("window_to_us", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("agent", "about", "digest", name="pk_standing_evidence"),
     )
-    rebuild_index(op.get_bind())
