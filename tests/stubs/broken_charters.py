@@ -128,6 +128,18 @@ BROKEN = (
         ("same person, dana",),
     ),
     Broken(
+        "person-twice",
+        (("oidc:kim@corp.example", "oidc:Dana@corp.example"),),
+        "kim:",
+        ("kim and dana sign in by one identity",),
+    ),
+    Broken(
+        "person-alias",
+        (("oidc:kim@corp.example", "saml:dana+agents@corp.example"),),
+        "kim:",
+        ("kim and dana sign in by addresses of one mailbox, dana@corp.example",),
+    ),
+    Broken(
         "person-unknown",
         (("team: [sam, kim]", "team: [sam, kin]"),),
         "team:",

@@ -45,12 +45,15 @@ def boundary_room(installation: Installation, ledger: SqlLedger) -> BoundaryRoom
     from pilothouse.ledger.approvals import SqlApprovals
     from pilothouse.ledger.steady_clock import SteadyClock
     from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+    from pilothouse.workflows.ground.in_force import people_named
 
     log = audit_log(ledger, installation.settings)
     return BoundaryRoom(
         installation=installation,
         log=log,
-        approvals=SqlApprovals(log, SteadyClock(installation.clock, log.latest_at())),
+        approvals=SqlApprovals(
+            log, SteadyClock(installation.clock, log.latest_at()), people_named(installation.ledger)
+        ),
     )
 
 

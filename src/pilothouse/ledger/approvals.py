@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import json
 import statistics
-import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.same_person import forms_of
 from pilothouse.errors import Conflict, Denied, UnknownName
 from pilothouse.ledger.approval_tables import approval_votes, approvals
 from pilothouse.ledger.audit import SqlAuditLog
@@ -45,11 +45,19 @@ class SqlApprovals:
     Args:
         log: Where answers are recorded, in the transaction that keeps them.
         clock: The time, which never goes back.
+        names_of: Gives every form by which a person of an agent's charter may be called, by agent and person id: a calling
+            service names its requester by the identity that they signed in with.
     """
 
-    def __init__(self, log: SqlAuditLog, clock: SteadyClock) -> None:
+    def __init__(
+        self,
+        log: SqlAuditLog,
+        clock: SteadyClock,
+        names_of: Callable[[str, str], frozenset[str]] = lambda _agent, person: forms_of(person),
+    ) -> None:
         self._log = log
         self._clock = clock
+        self._names_of = names_of
 
     def waiting(self, agent: str | None = None) -> Sequence[Approval]:
         """Return what waits, oldest first."""
@@ -76,6 +84,8 @@ class SqlApprovals:
             Conflict: It does not wait any more.
             UnknownName: There is none with this id.
         """
+        found = self.find(approval)
+        names = self._names_of(found.agent, actor) if found else frozenset[str]()
         voted: list[Approval] = []
 
         def decide(connection: Connection) -> AuditEntry:
@@ -89,7 +99,7 @@ class SqlApprovals:
                     subject=approval,
                 )
             asked = _approval(connection, row, now)
-            _check_voter(asked, actor)
+            _check_voter(asked, actor, names)
             vote = {"approval": asked.id, "actor": actor, "allows": int(allows), "at_us": to_micros(now)}
             connection.execute(insert(approval_votes).values(**vote))
             log_rows(connection, approval_votes.name, added=[vote], at=now, actor=actor)
@@ -208,7 +218,7 @@ def put_state(
     return len(ids)
 
 
-def _check_voter(asked: Approval, actor: str) -> None:
+def _check_voter(asked: Approval, actor: str, names: frozenset[str]) -> None:
     if asked.state != "pending":
         raise Conflict(
             f"approval {asked.id[:12]} is {asked.state}, it does not wait any more",
@@ -221,7 +231,7 @@ def _check_voter(asked: Approval, actor: str) -> None:
             remedy=f"Ask {', '.join(asked.approvers) or 'the owner'}; `approvers` of the tool stands in the charter.",
             subject=asked.id,
         )
-    if _one_form(actor) == _one_form(asked.requester) and asked.effect == "irreversible":
+    if asked.effect == "irreversible" and not names.isdisjoint(forms_of(asked.requester)):
         raise Denied(
             f"{actor} asked for this call, and nobody approves an irreversible call of their own",
             remedy="Somebody else answers: `pilothouse approve list`.",
@@ -233,11 +243,6 @@ def _check_voter(asked: Approval, actor: str) -> None:
             remedy="A second person answers: `pilothouse approve list`.",
             subject=asked.id,
         )
-
-
-def _one_form(person: str) -> str:
-    """A person's name as two systems may write it: the requester's comes from the caller, the approver's from sign-in."""
-    return unicodedata.normalize("NFKC", person).casefold().strip()
 
 
 def forget_requester(connection: Connection, person: str, at: datetime, actor: str) -> None:

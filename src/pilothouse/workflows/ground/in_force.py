@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.same_person import forms_of, names_of
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import CharterInvalid, UnknownName
 from pilothouse.ports.ledger import CharterInForce, Ledger
@@ -19,6 +21,7 @@ __all__ = [
     "charter_in_force",
     "charter_of",
     "newest_verdict",
+    "people_named",
     "record_in_force",
     "verdict_of",
 ]
@@ -89,6 +92,20 @@ def charter_of(record: CharterInForce) -> Charter:
             subject=record.agent,
         ) from error
     return charter.with_files(None if record.files is None else dict(record.files))
+
+
+def people_named(ledger: Ledger) -> Callable[[str, str], frozenset[str]]:
+    """Return what gives every form by which a person of an agent's charter may be called, by agent and person id.
+
+    Args:
+        ledger: Where the charters in force stand.
+    """
+
+    def named(agent: str, person: str) -> frozenset[str]:
+        charter = charter_if_any(ledger, agent)
+        return forms_of(person) if charter is None else names_of(charter, person)
+
+    return named
 
 
 def newest_verdict(ledger: Ledger, agent: str, *, at: datetime | None = None) -> AgentVerdict | None:

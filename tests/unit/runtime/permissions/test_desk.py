@@ -12,7 +12,7 @@ from sqlalchemy import select
 from pilothouse.core.charter.policy import ArgumentFacts, CallFacts
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import Conflict, Denied, StorageUnavailable, ToolError
-from pilothouse.ledger.approvals import forget_requester
+from pilothouse.ledger.approvals import SqlApprovals, forget_requester
 from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ports.permissions import Decider
 from pilothouse.ports.tools import Presenter
@@ -20,6 +20,9 @@ from pilothouse.runtime.permissions import desk, open_tasks
 from pilothouse.runtime.permissions.desk import PermissionDesk
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.guard import PermissionGuard
+from pilothouse.testing import MemoryLedger
+from pilothouse.workflows.ground.in_force import people_named
+from stubs.broken_charters import edited
 
 
 def last(boundary):
@@ -383,6 +386,21 @@ def test_nobody_approves_their_own_irreversible_call_by_writing_their_name_other
     asked = boundary.desk.decide(call(recipient=OTHER, amount=1.0))
     with pytest.raises(Denied, match="of their own"):
         boundary.approvals.vote(asked.approval, actor="lee", allows=True, reason="")
+
+
+@pytest.mark.parametrize(
+    "requester",
+    ["oidc:lee.w@corp.example", "lee.w@corp.example", "Lee.W+bank@corp.example", "l. NOVAK", "lee"],
+)
+def test_nobody_approves_their_own_irreversible_call_under_the_name_they_signed_in_with(boundary, requester):
+    ledger, text = MemoryLedger(), edited(("oidc:lee@corp.example", "oidc:lee.w@corp.example"))
+    ledger.accept_charter(agent="triage", digest="d", text=text, path="charter.yaml", at=boundary.clock.now())
+    approvals = SqlApprovals(boundary.log, boundary.steady, people_named(ledger))
+    boundary.desk.open_task(opening(f"Pay 1 to {IBAN}", requester=requester))
+    asked = boundary.desk.decide(call(recipient=OTHER, amount=1.0))
+    with pytest.raises(Denied, match="of their own"):
+        approvals.vote(asked.approval, actor="lee", allows=True, reason="")
+    assert approvals.vote(asked.approval, actor="kim", allows=True, reason="").state == "approved"
 
 
 def test_what_a_task_has_read_stays_read_under_another_policy(boundary):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
+from pilothouse.core.charter.same_person import mailbox_of
 from pilothouse.errors import nearest_name
 
 __all__ = ["CHECKS", "NO_OWNER", "OWNER_NOT_PERSON", "RULES"]
@@ -38,6 +40,16 @@ SPONSOR_IS_OWNER = error(
 PERSON_UNKNOWN = error(
     "person-unknown", "{path}: {person} is not under `people`, nor a group", "{hint} under `people`."
 )
+PERSON_TWICE = error(
+    "person-twice",
+    "{person} and {other} sign in by one identity, {identity}, and would agree with themselves",
+    "Leave one of them; one person may have several duties.",
+)
+PERSON_ALIAS = warning(
+    "person-alias",
+    "{person} and {other} sign in by addresses of one mailbox, {mailbox}",
+    "Leave one of them if that is one person, who would agree with themselves.",
+)
 
 RULES: tuple[Rule, ...] = (
     NO_OWNER,
@@ -46,6 +58,8 @@ RULES: tuple[Rule, ...] = (
     OWNER_IN_IT,
     SPONSOR_IS_OWNER,
     PERSON_UNKNOWN,
+    PERSON_TWICE,
+    PERSON_ALIAS,
 )
 
 
@@ -79,6 +93,23 @@ def _check_references(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         yield PERSON_UNKNOWN.at(
             path, person=name, hint=f"Did you mean {near}? Or add it" if near else "Add it"
         )
+
+
+def _check_identities(charter: Charter, _facts: CharterFacts) -> Iterator[Hit]:
+    """Yield every person who is written a second time: what needs two persons would need one."""
+    seen: dict[str, str] = {}
+    mailboxes: dict[str, str] = {}
+    for person, entry in charter.people.items():
+        identity = known(entry.identity)
+        if identity is None:
+            continue
+        path, mailbox = ("people", person, "identity"), mailbox_of(identity)
+        other = seen.setdefault(unicodedata.normalize("NFKC", identity).casefold().strip(), person)
+        alias = mailboxes.setdefault(mailbox, person)
+        if other != person:
+            yield PERSON_TWICE.at(path, person=person, other=other, identity=identity)
+        elif alias != person and "@" in mailbox:
+            yield PERSON_ALIAS.at(path, person=person, other=alias, mailbox=mailbox)
 
 
 def _references(charter: Charter) -> Iterator[tuple[Path, str, bool]]:
@@ -121,4 +152,4 @@ def _groups(charter: Charter, facts: CharterFacts) -> frozenset[str]:
     return facts.groups | ({pool} if pool else frozenset())
 
 
-CHECKS: tuple[Check, ...] = (_check_owner, _check_references)
+CHECKS: tuple[Check, ...] = (_check_owner, _check_references, _check_identities)
