@@ -63,7 +63,7 @@ class AppriseNotifier:
     def send(self, url: str, message: Message) -> str:
         """Send; return an empty text when the other side took it, else why not."""
         try:
-            service = self._service(url)
+            service, secret = self._service(url)
         except UsageError as error:
             return error.message
         headers = getattr(service, "headers", None)
@@ -73,7 +73,9 @@ class AppriseNotifier:
             return f"{LEFT_MAX} earlier tries still wait for the other side; nothing more is sent"
         answers: SimpleQueue[str] = SimpleQueue()
         thread = threading.Thread(
-            target=lambda: answers.put(self._tried(service, message)), name="pilothouse-page", daemon=True
+            target=lambda: answers.put(self._tried(service, message, secret)),
+            name="pilothouse-page",
+            daemon=True,
         )
         thread.start()
         try:
@@ -82,26 +84,33 @@ class AppriseNotifier:
             thread.name = LEFT
             return f"no answer within {SEND_TIMEOUT_S:g} s"
 
-    def _tried(self, service: Any, message: Message) -> str:
+    def _tried(self, service: Any, message: Message, secret: bytes | None) -> str:
+        from pilothouse.connectors.page_wire import Signing, signing  # noqa: PLC0415 - as below
+
         self._said.forget()
         try:
-            taken = service.notify(body=message.body, title=message.title)
+            with signing(None if secret is None else Signing(message.key, secret)):
+                taken = service.notify(body=message.body, title=message.title)
         except Exception as error:  # noqa: BLE001 - a hundred services raise a hundred kinds of things
             return without_credentials(f"{type(error).__name__}: {error}"[:1_000])[:300]
         return "" if taken else without_credentials(self._said.text()) or "the other side did not take it"
 
     def masked(self, url: str) -> str:
         """Return the address without its credential; the path of a hook is one."""
-        service = self._service(url)
+        service, _ = self._service(url)
         shown: str = service.url(privacy=True).partition("?")[0]
         if getattr(service, "fullpath", None):  # what services of a kind of their own mask themselves
             scheme, _, rest = shown.partition("://")
             return f"{scheme}://{rest.partition('/')[0]}/…"
         return shown
 
-    def _service(self, url: str) -> Any:
+    def _service(self, url: str) -> tuple[Any, bytes | None]:
+        """Return the service of an address, and the secret that its messages are signed with."""
         import apprise  # noqa: PLC0415 - a second of loading a hundred services, which `pilothouse pause` must not wait for
 
+        from pilothouse.connectors.page_wire import bound_answers, without_secret  # noqa: PLC0415 - so does its library
+
+        url, secret = without_secret(url)
         service = None
         if len(url) <= URL_CHARS_MAX:
             self._said.forget()
@@ -117,4 +126,5 @@ class AppriseNotifier:
         service.socket_read_timeout = READ_TIMEOUT_S
         # A page that is led elsewhere arrives as a question for that page: a sign-in page answers it well, and nobody is told.
         service.redirects = False
-        return service
+        bound_answers(service)
+        return service, secret
