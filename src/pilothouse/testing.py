@@ -265,7 +265,7 @@ class MemoryLedger:
         at: datetime,
         files: Mapping[str, str] | None = None,
     ) -> CharterInForce:
-        """Put a charter into force; the same digest beside the same files again changes nothing."""
+        """Put a charter into force; one that is in force already, with the same files, changes nothing."""
         beside = None if files is None else tuple(sorted(files.items()))
         with self._lock:
             history = self._charters.setdefault(agent, [])
@@ -299,7 +299,7 @@ class MemoryLedger:
         return tuple(history[-1] for _, history in sorted(self._charters.items()))
 
     def add_evidence(self, records: Sequence[Evidence]) -> int:
-        """Store records; a record with equal content counts once. Return how many were new."""
+        """Store records, deduplicated by content, and return how many were new."""
         with self._lock:
             before = len(self._evidence)
             for record in records:
@@ -314,7 +314,7 @@ class MemoryLedger:
         kinds: Collection[str],
         following: Callable[[Sequence[Evidence]], Sequence[Evidence]],
     ) -> Sequence[Evidence]:
-        """Store records that follow from those that stand, with nobody writing in between, and return them."""
+        """Store records derived from the current ones, atomically, and return them."""
         with self._lock:
             records = following(self.evidence(agent, since=since, kinds=kinds))
             self.add_evidence(records)
@@ -323,7 +323,7 @@ class MemoryLedger:
     def evidence(
         self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
     ) -> Sequence[Evidence]:
-        """Return the records of an agent, oldest first, of some kinds, recorded at or after `since`."""
+        """Return an agent's records, oldest first, optionally of some kinds or recorded since a moment."""
         found = sorted(
             (record.recorded_at, digest, record)
             for digest, record in self._evidence.items()
@@ -398,7 +398,7 @@ class MemoryLedger:
         return {trace_id: self._outcomes[trace_id] for trace_id in trace_ids if trace_id in self._outcomes}
 
     def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
-        """Freeze a verdict (canonical JSON) with its digest."""
+        """Store a verdict (canonical JSON) under its digest; equal bytes change nothing."""
         del status
         if hashlib.sha256(document.encode()).hexdigest() != digest:
             raise DigestMismatch(
@@ -422,7 +422,7 @@ class MemoryLedger:
     def record(
         self, *, kind: str, agent: str, at: datetime, actor: str, document: str, after: int | None = None
     ) -> int:
-        """Append one decision (JSON text) and return its sequence number; another one of its kind since `after` is a conflict."""
+        """Append one decision (JSON text) and return its sequence number; a newer one of its kind than `after` is a conflict."""
         with self._lock:
             if after is not None and any(
                 one.sequence > after for one in self.decisions(agent, kind=kind, limit=1)

@@ -61,7 +61,7 @@ class AppriseNotifier:
         log.propagate = False
 
     def send(self, url: str, message: Message) -> str:
-        """Send; return an empty text when the other side took it, else why not."""
+        """Send a message; return an empty text on success, else the reason of the failure."""
         try:
             service, secret = self._service(url)
         except UsageError as error:

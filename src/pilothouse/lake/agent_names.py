@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits how many agents one ingest key may name in a day: a sender that puts ids into names must not create millions.
+"""Limit how many agents one ingest key may name in a day: a sender that puts ids into names must not create millions.
 
 A line for each name of the day stands in the lake's folder, so that a restart gives nobody a thousand more. It holds digests, and is
 not synced: what a power cut takes of it may be named again.
@@ -29,7 +29,7 @@ _LINE = re.compile(r"(-?\d{1,12}) ([0-9a-f]{16}) ([0-9a-f]{16})")
 
 
 class AgentNames:
-    """Names by key, of the present day. Not thread-safe: the thread that writes the tables owns it.
+    """The names of the present day, by key. Not thread-safe: the thread that writes the tables owns it.
 
     Attributes:
         is_over: Whether a name was replaced today.
@@ -54,7 +54,7 @@ class AgentNames:
         self.is_over = False
 
     def shown(self, source: str, agent: str, received_ns: int) -> str:
-        """Return the name under which what an agent sent is stored; what it sent itself stays in its attributes.
+        """Return the name under which an agent's telemetry is stored; the name as sent stays in its attributes.
 
         Args:
             source: The ingest key.
@@ -80,7 +80,7 @@ class AgentNames:
         return agent
 
     def _begin(self, day: int) -> None:
-        """Take up a day: with the names that it had before a restart, or with none."""
+        """Begin a day, with the names recorded before a restart."""
         self._day, self._seen, self._shown, self.is_over = day, {}, set(), False
         if self._file is None:
             return

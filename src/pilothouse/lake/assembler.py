@@ -34,7 +34,7 @@ closed early, which is safe: a late span corrects its task. Half as many more ma
 
 
 class Repeated(Enum):
-    """How a duplicate span compares with the one that is kept."""
+    """How a duplicate span compares with the one that was kept."""
 
     DUPLICATE = "duplicate"
     CONFLICTING = "conflicting"
@@ -42,7 +42,7 @@ class Repeated(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """A trace that is ready to become a row.
+    """A closed trace that is ready to be folded into a row.
 
     Attributes:
         trace_id: The trace.
@@ -60,7 +60,7 @@ class Closing:
 
 
 class _Open:
-    """One trace that is still gathered."""
+    """One trace whose spans are still being gathered."""
 
     __slots__ = ("first_seq", "last_at", "spans")
 
@@ -100,7 +100,7 @@ class Assembler:
 
     @property
     def open_traces(self) -> int:
-        """Traces that are still gathered."""
+        """Traces whose spans are still being gathered."""
         return len(self._rooted) + len(self._rootless) + len(self._late)
 
     @property
@@ -110,15 +110,15 @@ class Assembler:
 
     @property
     def has_forgotten(self) -> bool:
-        """Whether a row may exist of a closing that is not known."""
+        """Whether the row of an earlier closing may exist that is no longer remembered."""
         return self._closed.has_forgotten
 
     def remember(self, trace_id: str) -> None:
-        """Note that a row of this trace exists."""
+        """Remember that a row of this trace exists."""
         self._closed.add(trace_id)
 
     def add_all(self, spans: Iterable[CoreSpan], at: float) -> dict[int, Repeated]:
-        """Add spans and log records; those of one trace cost least when they stand together.
+        """Add spans and log records; cheapest when those of one trace are adjacent.
 
         Args:
             spans: Their core columns.
@@ -151,7 +151,7 @@ class Assembler:
         return repeated
 
     def _touch(self, trace_id: str) -> _Open | None:
-        """Return an open trace, now the one that was quiet for the shortest time."""
+        """Return an open trace and mark it as the most recently active."""
         for traces in (self._rooted, self._rootless):
             if trace_id in traces:
                 traces.move_to_end(trace_id)
@@ -183,7 +183,7 @@ class Assembler:
                     )
 
     def due(self, at: float) -> Iterator[Closing]:
-        """Close what is ready.
+        """Close the traces that are ready.
 
         Args:
             at: Present reading of the monotonic clock, seconds.
@@ -198,7 +198,7 @@ class Assembler:
             yield from self._pop(*self._quietest())
 
     def settle(self, *, also_rootless: bool = False) -> Iterator[Closing]:
-        """Close every trace whose root has arrived, and the late ones, without waiting.
+        """Close every trace whose root has arrived, and traces with late spans, without waiting.
 
         Args:
             also_rootless: Close the others too, as incomplete.

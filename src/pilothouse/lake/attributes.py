@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One attribute as it was sent, read once: what it says, which column it fills, how it is stored.
+"""One attribute as it was sent, parsed once: its value, its column, and how it is stored.
 
 Most attributes of an agent repeat from span to span: model, provider, tool, version. What was read from the
 same bytes before is remembered, in a table that is bounded twice, so that a stream of texts that never
@@ -113,7 +113,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Name(msgspec.Struct, gc=False, eq=False, frozen=True):
-    """What follows from an attribute's name alone; attributes of one name hold the same object.
+    """What follows from an attribute's name alone; all attributes of a name share the object.
 
     Attributes:
         key: The name.
@@ -141,7 +141,7 @@ def _name(
 
 
 class Attribute(msgspec.Struct, gc=False, eq=False):
-    """One attribute, read; one that is remembered is the same object each time.
+    """One parsed attribute; a cached one is the same object each time.
 
     Attributes:
         name: What its name says.
@@ -159,7 +159,7 @@ class Attribute(msgspec.Struct, gc=False, eq=False):
 
 
 def classify(key: str, value: Any) -> Attribute:
-    """Return what an attribute is.
+    """Classify an attribute by its name and value.
 
     Args:
         key: Its name; an empty one makes the attribute `LOST`.
@@ -175,12 +175,12 @@ def classify(key: str, value: Any) -> Attribute:
 
 
 def name_of(key: str) -> Name:
-    """Return what follows from an attribute's name."""
+    """Classify an attribute's name."""
     return _INDEX.get(key) or _without_column(key)
 
 
 def describe(name: Name, value: Any) -> Attribute:
-    """Return what an attribute is whose name is known."""
+    """Classify an attribute whose name is classified already."""
     slot, cut = name.slot, 0
     is_text = value.__class__ is str
     if is_text and len(value) > limits.VALUE_CHARS_MAX:
@@ -205,7 +205,7 @@ def describe(name: Name, value: Any) -> Attribute:
 
 
 class AttributeCache(dict[bytes, Attribute]):
-    """Attributes by the bytes they were sent as, in two generations of bounded size.
+    """A cache of attributes by the bytes they were sent as, in two generations of bounded size.
 
     Asked for what it does not know, it reads it. A full generation becomes the old one; what is still asked for
     moves to the young one, which is the dictionary itself. Several threads may use it: at worst one reads what
@@ -229,7 +229,7 @@ class AttributeCache(dict[bytes, Attribute]):
         return len(self) + len(self._old)
 
     def __missing__(self, raw: bytes) -> Attribute:
-        """Return one attribute that the young generation lacks, read unless the old one has it."""
+        """Return an attribute that the young generation lacks: from the old generation, or parsed."""
         found = self._old.get(raw) or self._read(raw)
         size = len(raw)
         if size <= KNOWN_ATTRIBUTE_BYTES_MAX:
@@ -261,7 +261,7 @@ _INDEX: dict[str, Name] = {
 
 @lru_cache(maxsize=KNOWN_KEYS_MAX)
 def _without_column(key: str) -> Name:
-    """Say what an attribute is that has no column."""
+    """Describe an attribute that has no column."""
     if not key or len(key) > limits.KEY_BYTES_MAX:
         return Name(key, LOST)
     prefix = flattened_prefix(key)
@@ -272,5 +272,5 @@ def _without_column(key: str) -> Name:
 
 @lru_cache(maxsize=KNOWN_KEYS_MAX)
 def _without_value(key: str) -> Name:
-    """Say what an attribute is that would fill a column and says nothing."""
+    """Describe an attribute whose value is empty although its name has a column."""
     return _name(key, PLAIN, bits=_bits(key))

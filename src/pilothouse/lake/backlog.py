@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backlog: what was acknowledged and not flattened yet, counted in items and bytes by key, and bounded."""
+"""The backlog: items and bytes that were acknowledged and not flattened yet, counted and bounded by key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ second, and a sender that finds no room looks for it six times as often."""
 
 
 class Backlog:
-    """Counts of what waits; several threads add, any thread reads.
+    """Counts of the backlog; several threads add, any thread reads.
 
     Example:
         >>> backlog = Backlog()
@@ -31,7 +31,7 @@ class Backlog:
         self._lock = threading.Lock()
 
     def add(self, source: str, size_bytes: int, items: int) -> None:
-        """Note that so much more waits, or less.
+        """Add to the backlog, or subtract from it.
 
         Args:
             source: Id of the ingest key.
@@ -47,7 +47,7 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more is taken from anybody."""
+        """Whether the backlog accepts no request of any key."""
         return self.size_bytes > WAITING_BYTES_MAX
 
     def has_room(self, source: str, coming_bytes: int) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copy a lake that may be written meanwhile, so that the copy holds everything acknowledged before it began.
+"""Copy a lake while it may be written; the copy holds everything acknowledged before it began.
 
 The log is copied first and the tables after it: what is trimmed from the log in between is in the tables.
 A start on the copy is like a start after a kill: it replays what the tables do not have.

@@ -70,7 +70,7 @@ def span_batch(blocks: Sequence[SpanBlock]) -> pa.RecordBatch:
 
 
 def _joined(parts: Sequence[Column], counts: Sequence[int], kind: Any) -> Any:
-    """Return a column of all blocks; where a block says one thing none of its rows is looked at."""
+    """Return a column of all blocks; a block with one constant value is not iterated."""
     said = [next(part) if isinstance(part, repeat) else _VARIED for part in parts]
     first = said[0]
     if first is not _VARIED and said.count(first) == len(said):
@@ -96,7 +96,7 @@ def _column(values: Sequence[Any], kind: Any) -> Any:
 
 
 def _numbers(values: Sequence[int | None], kind: Any) -> Any:
-    """Return a column of whole numbers, packed first: a third of the time of handing them over one by one."""
+    """Return a column of whole numbers, packed first: a third of the time of passing them one by one."""
     code, mask = CODES[kind.id], None
     numbers: Any = values  # without None, mostly
     try:
@@ -107,13 +107,13 @@ def _numbers(values: Sequence[int | None], kind: Any) -> Any:
 
 
 def _mask(values: Sequence[Any]) -> pa.Buffer:
-    """Return the bits that say which values are there."""
+    """Return the validity bitmap of values."""
     present = np.fromiter((value is not None for value in values), dtype=bool, count=len(values))
     return pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
 
 
 def _same(value: Any, kind: Any, count: int) -> Any:
-    """Return a column of one value: cut from one that is kept if it may be, which costs a fifth of making it."""
+    """Return a column of one constant value, sliced from a cached one where possible, at a fifth of the cost."""
     is_short = (
         value is None or value.__class__ is int or (value.__class__ is str and len(value) <= SAME_CHARS_MAX)
     )

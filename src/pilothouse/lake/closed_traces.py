@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which traces were closed lately, in a hundred bytes each: the newest of them are never forgotten."""
+"""The recently closed traces, in a hundred bytes each; the newest are never forgotten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ that share them are taken for one, and then looked up for nothing."""
 
 
 class ClosedTraces:
-    """Two generations of numbers that stand for trace ids: a full one becomes the older, and the one before is dropped.
+    """Fingerprints of trace ids in two generations: a full one becomes the older, and the previous older one is dropped.
 
     Example:
         >>> closed = ClosedTraces()

@@ -45,7 +45,7 @@ DOLLARS: Final = pa.decimal128(24, 12)
 
 
 class CoreSpan(NamedTuple):
-    """What the assembler needs of a span; the first columns of the table, in this order.
+    """The part of a span that the assembler needs; the first columns of the table, in this order.
 
     Costs are whole pico-dollars here and decimals in the table.
     """

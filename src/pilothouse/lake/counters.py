@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count what arrived and what became of it, so that the product can prove its own zero loss."""
+"""Counters of what arrived and what became of it, with which the product proves that it loses nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a table consists of: what is known of each without opening it, and how the Delta log names them."""
+"""The files of a table: what is known of each without opening it, and how the Delta log names them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class DataFile:
     may_hold_logs: bool = True
 
     def is_from_before(self, moment_ns: int) -> bool:
-        """Return whether a file's name says that it was written before a moment; the name of a rewritten file does not say."""
+        """Return whether a file was written before a moment, by its name; the name of a rewritten file does not tell."""
         said = _WRITTEN.match(Path(self.path).name)
         return said is not None and int(said[1]) < moment_ns
 
@@ -113,7 +113,7 @@ def list_files(table: DeltaTable, folder: Path) -> tuple[DataFile, ...]:
 def add_action(
     path: Path, day: int, statistics: Mapping[str, Any], *, is_new: bool
 ) -> tuple[AddAction, DataFile]:
-    """Return a written file as the Delta log and as queries name it.
+    """Return the Delta action that adds a file, and the file as queries name it.
 
     Args:
         path: The file, in the folder of its day.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fold the spans of one trace into its task row: the same row for any order, split or repetition of them."""
+"""Fold the spans of one trace into its task row: the same row for any order, batching or duplication of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ RESULTS = frozenset(TaskResult)
 
 
 def has_work(spans: Iterable[CoreSpan]) -> bool:
-    """Return whether a trace is a task: more than log records, and more than a protocol handshake.
+    """Return whether a trace is a task: more than log records or a protocol handshake.
 
     Args:
         spans: Spans and log records of one trace.
@@ -169,7 +169,7 @@ _UNCOMPARED: dict[str, Any] = {
 
 
 def _distinct(spans: Iterable[CoreSpan]) -> tuple[list[CoreSpan], list[CoreSpan]]:
-    """Return spans and log records, each once, in the order (start, id); spans stand in for logs if none."""
+    """Return deduplicated spans and log records, each by (start, id); spans replace logs where there are none."""
     given = list(spans)
     once = {_identity(span): span for span in given}
     if len(once) < len(given):
@@ -185,7 +185,7 @@ def _distinct(spans: Iterable[CoreSpan]) -> tuple[list[CoreSpan], list[CoreSpan]
 
 
 def _hosts(kept: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[str]:
-    """Return the servers that tool spans, and the requests right below them, name."""
+    """Return the servers named by tool spans and by the requests directly below them."""
     found = set()
     for span in kept:
         if span.server is not None:
@@ -196,7 +196,7 @@ def _hosts(kept: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[str]:
 
 
 def _each_call_once(tools: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[CoreSpan]:
-    """Leave out spans around a span of the same tool: a framework tells of the call, and the layer below it of what became of it."""
+    """Leave out spans that wrap a span of the same tool: the framework reports the call, and the inner layer its result."""
     around = set()
     for span in tools:
         parent = parents.get(span.span_id)
@@ -206,7 +206,7 @@ def _each_call_once(tools: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> 
 
 
 def _bare(span: CoreSpan) -> str:
-    """Return `find` of `crm.find@1`: a function is called as the last word of its tool."""
+    """Return `find` of `crm.find@1`: the function of a tool has its last word as name."""
     return (span.tool_name or span.name).partition("@")[0].rpartition(".")[2]
 
 
@@ -228,5 +228,5 @@ def _result(first: Sequence[CoreSpan], root: CoreSpan | None, flags: list[str]) 
 
 
 def _first(name: str, spans: Sequence[CoreSpan]) -> Any:
-    """Return the first value of a column that says something."""
+    """Return the first non-empty value of a column."""
     return next(filter(None, map(_COLUMN[name], spans)), None)

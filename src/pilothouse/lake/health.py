@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the telemetry road is doing, as Prometheus text."""
+"""The health of the ingestion pipeline, as Prometheus text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["metrics_text"]
 
 
 def metrics_text(health: LakeHealth) -> str:
-    """Return the record in the text format that Prometheus reads.
+    """Return the health in Prometheus text format.
 
     Example:
         >>> text = metrics_text(LakeHealth(counters=(("acked", 3),), rows=3, pending=0, gap=0, open_traces=1,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inflate a gzip body within bounds: neither size nor ratio can be used to fill the memory."""
+"""Inflate a gzip body within limits of size and ratio, so that no body can exhaust the memory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The position of each known attribute among those of a span: all that follows from their names, derived once.
+"""The position of each known attribute in a span: everything that follows from the names, derived once.
 
 The spans of one instrumentation name the same attributes in the same order. So the alias table is walked once
 for each such order, a layout; after that a span costs a few look-ups by place. This is the inner loop of the
@@ -56,7 +56,7 @@ _name_of = attrgetter("name")
 
 
 class Layout:
-    """What the names of a span's attributes say, in their order.
+    """What follows from the ordered attribute names of a span.
 
     Attributes:
         own: Where the attributes of the columns stand in which nearly every span says something else; only those
@@ -100,7 +100,7 @@ class Layout:
         self.convention = _CONVENTIONS[bits]
 
     def find(self, keys: tuple[str, ...]) -> int | str | None:
-        """Return the place of the first payload that is present, or its prefix if it is a flattened list.
+        """Return the position of the first payload that is present, or its prefix for a flattened list.
 
         Args:
             keys: Attributes, or prefixes of flattened lists, the preferred one first.
@@ -126,7 +126,7 @@ class Layout:
         return json_text(rebuild_list([(key, attributes[place].value) for key, place in flat]))
 
     def value(self, attributes: Sequence[Attribute], column: str) -> Any:
-        """Return what an attribute of a column of its own says, or None when there is none.
+        """Return the value of an attribute that has its own column, or None when it is absent.
 
         Args:
             attributes: Of a span of this layout.
@@ -157,7 +157,7 @@ def _getter(places: list[int]) -> _Getter:
 
 
 class _LayoutCache:
-    """Layouts by their names, in two generations of bounded size."""
+    """A cache of layouts by their names, in two generations of bounded size."""
 
     def __init__(self) -> None:
         self.young: dict[tuple[Name, ...], Layout] = {}
@@ -177,7 +177,7 @@ _layouts = _LayoutCache()
 
 
 def lay_out(attributes: Sequence[Attribute]) -> tuple[Layout, Sequence[Attribute], int]:
-    """Return the layout of a span's attributes, these as far as they count, and how many were left out.
+    """Return the layout of a span's attributes, the attributes within the limit, and how many were left out.
 
     Args:
         attributes: What was sent, in order; the last of a name wins.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One writer for each lake folder: a file lock that says who holds it and where to reach it."""
+"""One writer for each lake folder: a file lock that names its holder and the holder's address."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class WriterLock:
 
 
 def find_holder(folder: Path) -> Holder | None:
-    """Return the process that writes a lake now, or None."""
+    """Return the process that holds the writer lock of a lake, or None."""
     path = folder / LOCK_NAME
     if not path.exists():
         return None

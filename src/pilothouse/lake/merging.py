@@ -47,7 +47,7 @@ BATCH_ROWS = 2_048
 def plan_merge(
     files: Sequence[DataFile], *, files_min: int | None = None, over_before: int = 0
 ) -> tuple[DataFile, ...]:
-    """Return files whose merge is worth it, oldest first, or none.
+    """Return the files of the next worthwhile merge, oldest first, or none.
 
     Args:
         files: Of one table.
@@ -77,7 +77,7 @@ def plan_merge(
 
 
 def _bounded(files: Sequence[DataFile]) -> tuple[DataFile, ...]:
-    """Return the first files as far as one merge may go, two at least."""
+    """Return the first files up to the size of one merge, at least two."""
     rows = size = 0
     for number, file in enumerate(files):
         rows += file.rows
@@ -88,7 +88,7 @@ def _bounded(files: Sequence[DataFile]) -> tuple[DataFile, ...]:
 
 
 def packed(schema: pa.Schema) -> pa.Schema:
-    """Return a schema whose columns of few values are dictionaries, which are cheaper to read, to hold and to write."""
+    """Return a schema with dictionary-encoded columns of low cardinality, which are cheaper to read, hold and write."""
     return pa.schema(
         [field.with_type(_DICTIONARY) if field.name in DICTIONARY_COLUMNS else field for field in schema]
     )

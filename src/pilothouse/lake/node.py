@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one process that writes a lake: takes OTLP in, keeps it, folds it, and answers queries.
+"""The one process that writes a lake: ingests OTLP, stores it, folds it, and answers queries.
 
-Road: `accept` checks a request and appends it to the log; the thread of the tables flattens what is on the disk,
+Path of a request: `accept` checks a request and appends it to the log; the thread of the tables flattens what is on the disk,
 feeds the assembler, shows rows from memory at once and commits them as segments.
 """
 
@@ -114,7 +114,7 @@ class LakeNode(LakeQueries):
     # Life
 
     def start(self) -> None:
-        """Replay logged requests that no table has, then accept requests."""
+        """Replay logged requests that are in no table, then accept requests."""
         committed = self._writer.recover()
         self._tables.last_error = self._writer.start_fault
         last = committed
@@ -140,7 +140,7 @@ class LakeNode(LakeQueries):
         self._is_open = True
 
     def stop(self, *, drain: bool = False) -> None:
-        """Accept no more, finish what was acknowledged, fold traces whose root has arrived, commit, release the lock.
+        """Stop accepting, finish acknowledged requests, fold traces whose root has arrived, commit, release the lock.
 
         Args:
             drain: Fold also the traces whose root has not come, as incomplete.
@@ -164,7 +164,7 @@ class LakeNode(LakeQueries):
     def accept(
         self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
     ) -> Receipt:
-        """Take one request; durable when this returns `ACCEPTED`."""
+        """Ingest one request; durable when this returns `ACCEPTED`."""
         return self.submit(
             signal, content_type=content_type, content_encoding=content_encoding, body=body, source=source
         ).result()
@@ -172,7 +172,7 @@ class LakeNode(LakeQueries):
     def submit(
         self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
     ) -> Future[Receipt]:
-        """Check one request and hand it to the log; the future is done when it is durable or refused.
+        """Validate one request and append it to the log; the future is done when it is durable or refused.
 
         Args:
             signal: Which of the three services it was sent to.
@@ -232,7 +232,7 @@ class LakeNode(LakeQueries):
     # Upkeep
 
     def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
-        """Delete what is older than its retention rule allows; doing it again changes nothing.
+        """Delete telemetry past its retention; idempotent.
 
         Args:
             rules: One for each agent that has its own.
@@ -254,7 +254,7 @@ class LakeNode(LakeQueries):
         return int(self._tables.ask(partial(self._writer.erase, traces), raises=True) or 0)
 
     def reprice(self, *, since_ns: int) -> int:
-        """Fold tasks again whose cost was unknown and is known now; return how many were corrected.
+        """Fold tasks again whose cost has become known; return how many were corrected.
 
         Args:
             since_ns: Start of the windows that are still open, Unix nanoseconds.
@@ -318,7 +318,7 @@ class LakeNode(LakeQueries):
     # Inside
 
     def _refusal(self, source: str) -> Receipt | None:
-        """Return why nothing of this key is taken now, before its body is read; None when it is."""
+        """Return why a request of this key is refused before its body is read; None when it is accepted."""
         busy = self._busy_reason()
         if not busy and not self.has_room(source, 0):
             busy = "more of this key is waiting than can be taken in now"
@@ -331,7 +331,7 @@ class LakeNode(LakeQueries):
         return None
 
     def _busy_reason(self) -> str:
-        """Return why nothing is accepted now, or empty; every reason here means: try again."""
+        """Return why no request is accepted now, or empty; every reason asks the sender to retry."""
         if not self._is_open or self._wal is None:
             return "the server is starting or stopping"
         if self._wal.is_failed:
@@ -450,7 +450,7 @@ def _done(receipt: Receipt) -> Future[Receipt]:
 
 
 def _node_id(folder: Path) -> str:
-    """Return this lake folder's node id, made once; an empty one is what a kill between two writes left."""
+    """Return the node id of this lake folder, created once; an empty file is left by a kill between two writes."""
     path = folder / "node_id"
     known = path.read_text().strip() if path.exists() else ""
     if known:

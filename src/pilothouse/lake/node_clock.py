@@ -26,7 +26,7 @@ def boot_s() -> float:
 
 
 class NodeClock:
-    """Moments for receipts and for deletion; any thread may ask.
+    """Timestamps for receipts and for deletion; safe to call from any thread.
 
     Args:
         clock: The wall clock.
@@ -65,7 +65,7 @@ class NodeClock:
         return self._last_ns
 
     def sure_ns(self) -> int:
-        """Return a time that has certainly passed: a clock set forward by years must delete nothing."""
+        """Return a time that has certainly passed, so that a clock set forward by years deletes nothing."""
         return min(self._read_ns(), self._first_offset_ns + self._elapsed_ns() + TRUST_NS)
 
     def _read_ns(self) -> int:

@@ -79,7 +79,7 @@ def refuse_amplification(encoding: Encoding, body: bytes) -> None:
 
 
 def count_items(signal: Signal, message: Any) -> int:
-    """Return how many items a request has, before one of them is read.
+    """Return how many items a request has, without parsing any of them.
 
     Args:
         signal: Which service it was sent to.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to read what protobuf and JSON write differently: values, attributes, ids and status."""
+"""The differences between OTLP in protobuf and in JSON: values, attributes, ids and status."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CUT = otlp_json.CUT
 
 
 class Encoding(IntEnum):
-    """How a request is written; the number stands in the log."""
+    """The encoding of a request; its number is stored in the log."""
 
     PROTOBUF = 0
     JSON = 1
@@ -40,7 +40,7 @@ class Encoding(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How to read what protobuf and JSON write differently.
+    """Readers of the parts that protobuf and JSON encode differently.
 
     Attributes:
         value: AnyValue → plain value.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events and links of a span: stored as JSON, and what the older conventions say in events."""
+"""Events and links of a span, stored as JSON, and the messages that older conventions carry in events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["NO_EVENTS", "Events", "read_events", "read_links"]
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """What the events of one span say."""
+    """What was read from the events of one span."""
 
     text: str = "[]"
     error_type: str | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single values as they were sent → what a column holds: cut, bounded, or None where they say nothing."""
+"""Convert single values as sent to column values: cut, bounded, or None for empty ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plain_json(value: Any) -> str:
 
 
 def optional_text(value: Any) -> str | None:
-    """Text of a short column: cut, and None when nothing stands there."""
+    """Return the text of a short column, cut; None for an empty one."""
     if value is None or value == "":
         return None
     text = value if value.__class__ is str else json_text(value)
@@ -49,12 +49,12 @@ def optional_text(value: Any) -> str | None:
 
 
 def without_nul(text: str) -> str:
-    """Return a text with a mark for each NUL: names go on into ledgers, and PostgreSQL holds none."""
+    """Return a text with each NUL replaced: names are stored in ledgers, and PostgreSQL accepts no NUL."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
 def claim_text(value: Any) -> str | None:
-    """Return the claim of a task as JSON text; JSON spells a NUL, and what is none says it the same way."""
+    """Return the claim of a task as JSON text, with NULs escaped as JSON does."""
     return None if value is None else json_text(value).replace("\0", "\\u0000")[: limits.VALUE_CHARS_MAX]
 
 
@@ -104,7 +104,7 @@ def times_of(
 
 
 def event_time_ns(sent: Any) -> int:
-    """Return the time of an event; one that is no time is 0, since the span is good without it."""
+    """Return the time of an event; 0 for an invalid one, because the span is good without it."""
     try:
         nanoseconds = int(sent)
     except ValueError:
@@ -113,7 +113,7 @@ def event_time_ns(sent: Any) -> int:
 
 
 def dropped_count(sent: int) -> int:
-    """Return what an SDK says it dropped, as the column can hold it."""
+    """Return the count that an SDK reports as dropped, within the range of the column."""
     return min(max(0, sent), DROPPED_MAX)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flatten one log record into a row of `spans`: the older conventions put what was said into logs."""
+"""Flatten one log record into a row of `spans`: older conventions carry messages in logs."""
 
 from __future__ import annotations
 

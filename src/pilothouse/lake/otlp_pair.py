@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read an attribute from its bytes without the protobuf library: a short name with a text or a whole number.
+"""Parse an attribute without the protobuf library: a short name with a text or a whole number.
 
 Nearly every attribute has one of these two shapes, and its length alone says how such a one has to begin. What is
 written in any other way is left to the library, so both always say the same.
@@ -24,12 +24,12 @@ LAST = 0x7F
 
 
 def _field(tag: int, size: int) -> bytes:
-    """Return how a field with a length begins."""
+    """Return the first bytes of a length-delimited field."""
     return bytes([tag, size] if size <= LAST else [tag, size & LAST | 0x80, size >> 7])
 
 
 def _text_heads() -> list[bytes | None]:
-    """Return how the value of an attribute begins that is a text, by its length; None where none has that length."""
+    """Return the first bytes of a text value by its length; None for an impossible length."""
     heads: list[bytes | None] = [None] * VALUE_BYTES_MAX
     for size in range(VALUE_BYTES_MAX):
         text = _field(0x0A, size)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parse an OTLP body and report its malformed items: all that a sender is told before the 200.
+"""Parse an OTLP body and report its malformed items: everything that a sender is told with the response.
 
 Attributes are read here too: one that cannot be read makes the whole body unreadable, and only now can its
 sender be told.
@@ -36,7 +36,7 @@ SpanHead = tuple[str, str, str | None, int, int, tuple[int, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """A request that could be read.
+    """A parsed request.
 
     Attributes:
         signal: What it carries.
@@ -184,7 +184,7 @@ def _check_spans(
 
 
 def _fault_of(head: SpanHead) -> str:
-    """Return what is wrong with the ids or the times of a span, or nothing."""
+    """Return what is wrong with the ids or times of a span, or None."""
     trace_id, span_id, parent, start, end, _ = head
     if len(trace_id) != 32 or trace_id == ZERO_TRACE:
         return "trace_id is not 16 bytes, or all zero"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a resource and a scope say for all of their spans and log records."""
+"""Attributes of resource and scope, which hold for all of their spans and log records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Sender", "read_sender", "scope_text"]
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What a resource says for all of its spans."""
+    """The attributes of a resource, which hold for all of its spans."""
 
     text: str
     agent: str | None

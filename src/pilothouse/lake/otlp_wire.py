@@ -22,7 +22,7 @@ RAW = {("Span", "attributes"), ("Span", "status"), ("LogRecord", "attributes")}
 
 
 def _with_raw_attributes(official: Any, package: str) -> descriptor_pb2.FileDescriptorProto:
-    """Return the official file under another package, with the fields of `RAW` as bytes."""
+    """Return the official descriptor under another package, with the fields in `RAW` as bytes."""
     file = descriptor_pb2.FileDescriptorProto()
     official.DESCRIPTOR.CopyToProto(file)
     before, after = f".{file.package}.", f".{package}."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write rows into one Parquet file that is on the disk when this returns, and say what a reader may prune by."""
+"""Write rows durably into one Parquet file, and return the statistics by which readers prune."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ and gains nothing on the repetitive texts of agents."""
 
 
 def new_path(table: Path, day: int) -> Path:
-    """Return the path of a new file in the folder of its day, which is created; names sort by time.
+    """Return the path of a new file in the folder of its day, which is created; file names sort by time.
 
     Args:
         table: Folder of the table.
@@ -101,7 +101,7 @@ def write_merged(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pat
 
 
 def _options(schema: pa.Schema, traces: int) -> dict[str, Any]:
-    """Return what both kinds of files have in common: how columns are encoded and what is said about them."""
+    """Return the options that both kinds of files share: encodings and statistics of columns."""
     return {
         "use_dictionary": [name for name in DICTIONARY_COLUMNS if name in schema.names],
         "write_statistics": [name for name in STATISTICS if name in schema.names],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn what was said to and by a model into one JSON text, and into a preview of its last words."""
+"""Turn the messages to and from a model into one JSON text, and a preview of the last message."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def flattened_prefix(key: str) -> str | None:
 
 
 def preview(text: str, *, of_user: bool) -> str:
-    """Return the last words of the user or of the assistant, at most `PREVIEW_CHARS_MAX` characters.
+    """Return the last message of the user or the assistant, at most `PREVIEW_CHARS_MAX` characters.
 
     Args:
         text: A JSON list of messages in any convention, alone or as the `messages` of a graph's state, or any other

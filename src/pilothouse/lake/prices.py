@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tokens cost, in whole pico-dollars, so that sums are exact and order-free; unknown stays unknown."""
+"""The cost of tokens in whole pico-dollars, so that sums are exact in any order; unknown stays unknown."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ PriceSource = Callable[[str, str, int], Price | None]
 
 
 def no_prices(provider: str, model: str, at_ns: int) -> Price | None:
-    """Know no price at all: every cost stays unknown.
+    """A price source without prices: every cost stays unknown.
 
     Example:
         >>> no_prices("openai", "gpt-x", 0) is None
@@ -70,7 +70,7 @@ def no_prices(provider: str, model: str, at_ns: int) -> Price | None:
 
 
 def priced_by(list_prices: Callable[[], Sequence[ListPrice]]) -> PriceSource:
-    """Return a source that answers from a list of prices, one row for each class of tokens.
+    """Return a price source over a list of prices, one row for each class of tokens.
 
     Args:
         list_prices: Returns the prices known now, the same object until one is added: it is asked for every

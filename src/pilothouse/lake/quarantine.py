@@ -20,7 +20,7 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineErased:
-    """What became of files that were set aside.
+    """What an erasure did with quarantined files.
 
     Attributes:
         deleted: Files that held a subject and are gone, whole: nobody could read them anyway.
@@ -34,7 +34,7 @@ class QuarantineErased:
 def erase_quarantine(
     lake_folder: Path, spelled: tuple[str, ...], traces: Sequence[str] = ()
 ) -> QuarantineErased:
-    """Delete what was set aside and holds a subject.
+    """Delete quarantined files that contain a subject.
 
     Args:
         lake_folder: Folder of the lake; every node's log is looked at.
@@ -65,7 +65,7 @@ def erase_quarantine(
 
 
 def _looked_through(path: Path, sought: Sequence[bytes]) -> tuple[bool, bool]:
-    """Return whether a file holds a subject, and whether every part of it could be looked through."""
+    """Return whether a file contains a subject, and whether all of it could be searched."""
     raw = path.read_bytes()
     fault = path.with_suffix(".txt")
     texts = [raw, fault.read_bytes() if fault.is_file() else b""]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every question that people and verdicts ask of telemetry, one function each: bound parameters in, typed records out."""
+"""Every query that people and verdicts need, one function each: bound parameters in, typed records out."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class LakeQueries:
         return TaskPage(tasks=page, next_cursor=cursor)
 
     def strays(self, wanted: TaskFilter) -> Sequence[str]:
-        """Return what holds `said` within the window and belongs to no task: trace ids, and log records of no trace.
+        """Return what contains `said` within the window and belongs to no task: trace ids, and log records without a trace.
 
         Args:
             wanted: Only what it says about `said`, `anywhere`, `in_names` and the window is looked at.
@@ -190,7 +190,7 @@ class LakeQueries:
         return found
 
     def claims(self, traces: Sequence[str]) -> Mapping[str, str | None]:
-        """Return what the tasks of some traces claim now, by trace; one that is not stored is not in it."""
+        """Return the present claims of some tasks, by trace; traces that are not stored are absent."""
         return {ident: row.claim for ident, row in self._stored.task_rows(traces).items()}
 
     def agents(self) -> Sequence[AgentSeen]:
@@ -218,7 +218,7 @@ class LakeQueries:
         )
 
     def assigned(self, experiment: str, *, from_ns: int, to_ns: int) -> Sequence[Assigned]:
-        """Return which task belongs to which arm of an experiment, as its spans say."""
+        """Return the tasks of an experiment with the arms that their spans name."""
         view = self._view()
         files = tuple(
             file for file in view.span_files if file.start_min < to_ns and file.start_max >= from_ns
@@ -249,7 +249,7 @@ class LakeQueries:
         return tuple(found.values())
 
     def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
-        """Return what evaluators outside of Pilothouse sent as log events in a half-open window, each once."""
+        """Return external evaluators' scores of a half-open window, deduplicated."""
         view = self._view()
         files = tuple(
             file
@@ -338,12 +338,12 @@ class LakeQueries:
 
 
 def _is_silent(view: View) -> bool:
-    """Tell whether no span is seen that could say anything: an erasure looks week by week, and most weeks are empty."""
+    """Return whether no span can match: an erasure searches week by week, and most weeks are empty."""
     return not view.span_files and not view.span_tail
 
 
 def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a trace, each span and record once: the one received first."""
+    """Return the rows of a trace without duplicates, keeping the row received first."""
     return list({(row["span_id"], row["record_id"]): row for row in reversed(rows)}.values())[::-1]
 
 

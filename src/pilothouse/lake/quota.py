@@ -34,7 +34,7 @@ class Quota:
 
 
 class _Bucket:
-    """What a key may still send: items now, bytes of its day."""
+    """What a key may still send: items now, bytes for the rest of its day."""
 
     __slots__ = ("at_s", "bytes", "items")
 
@@ -70,7 +70,7 @@ class Quotas:
         return not self._quota.items_per_s and not self._quota.bytes_per_day
 
     def wait_s(self, key: str) -> int:
-        """Return after how many whole seconds the key may send again; 0 for now."""
+        """Return in how many whole seconds the key may send again; 0 for now."""
         if self._is_open:
             return 0
         with self._lock:
@@ -83,7 +83,7 @@ class Quotas:
         return math.ceil(max(waits))
 
     def spend(self, key: str, *, items: int, size: int) -> None:
-        """Note what a key sent and was taken.
+        """Charge a key for an accepted request.
 
         Args:
             key: The ingest key's id.

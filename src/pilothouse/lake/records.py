@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the tables → the records that answers are made of."""
+"""Convert rows of the tables to the records of answers."""
 
 from __future__ import annotations
 

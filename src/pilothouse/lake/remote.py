@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An intake in another process of this machine, reached over loopback; and the choice between it and our own."""
+"""An intake in another process of this machine, over loopback, and the choice between it and a local one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RemoteIntake:
     def accept(
         self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
     ) -> Receipt:
-        """Take one request; durable when this returns `ACCEPTED`."""
+        """Ingest one request; durable when this returns `ACCEPTED`."""
         del source  # the server knows where it came from
         headers = {"Content-Type": content_type}
         if content_encoding:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cost of a stored model call by the prices that are known now: unknown stays unknown, known stays as it was."""
+"""Price stored model calls whose cost was unknown; a known cost never changes."""
 
 from __future__ import annotations
 

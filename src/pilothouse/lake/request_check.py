@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Validate one request before it is logged: its type, encoding, size and content."""
+"""Validate one request before it is logged: type, encoding, size and content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTENT_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request that can be read.
+    """A valid request.
 
     Attributes:
         request: Its parsed form.
@@ -37,7 +37,7 @@ class Checked:
 def check_request(
     signal: Signal, *, content_type: str, content_encoding: str, body: bytes
 ) -> Checked | Receipt:
-    """Read a request, or return why it is refused.
+    """Parse a request, or return why it is refused.
 
     Args:
         signal: Which of the three services it was sent to.

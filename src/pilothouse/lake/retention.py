@@ -87,7 +87,7 @@ class Retention:
         self._today = 0
 
     def apply(self, rules: Sequence[RetentionRule], today: int) -> list[Removed]:
-        """Take away what is older than its rule says.
+        """Delete what is older than its retention rule allows.
 
         Args:
             rules: One for each agent that has its own.
@@ -152,7 +152,7 @@ class Retention:
         return (self._spans if what == "spans" else self._tasks).remove(before_day, who)
 
     def _condition(self, rule: RetentionRule) -> str:
-        """Return the rows that a rule speaks of, as SQL; names are quoted, since a charter's are plain words."""
+        """Return the SQL condition of the rows that a rule covers, with quoted names."""
         if rule.agent:
             return f"agent = {_quoted(rule.agent)}"
         if not self._rules:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which row of a task is the current one: the one of the highest revision, in SQL."""
+"""The current row of a task, the one with the highest revision, in SQL."""
 
 from __future__ import annotations
 

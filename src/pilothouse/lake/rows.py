@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rows of `spans` are made of: where they came from, texts within bounds, their core part."""
+"""Building blocks of rows of `spans`: their arrival and bounded texts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Arrival:
 
 
 def bounded(text: str | None) -> tuple[str | None, int]:
-    """Return a text as long as a value may be, and how many characters that took.
+    """Return a text cut to the limit of a value, and how many characters were cut.
 
     Example:
         >>> bounded("short")

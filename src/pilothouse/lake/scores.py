@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the score out of an evaluation event (a stored log record → `Score`)."""
+"""Parse the score in an evaluation event (a stored log record → `Score`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVALUATION_EVENT: Final = "gen_ai.evaluation.result"
 
 
 def read_score(row: Mapping[str, Any]) -> Score | None:
-    """Return the score of a log record, or None when it names no evaluation or says nothing.
+    """Return the score in a log record, or None when it names no evaluation or has no value.
 
     A value that is not finite is left out and the label kept.
 

@@ -111,7 +111,7 @@ class SegmentTable:
         return -1 if self._table is None else self._table.version()
 
     def create(self) -> None:
-        """Make the table unless it is there; one of an earlier release says of its next files what is pruned by now."""
+        """Create the table unless it exists; in a table of an earlier release, new files get the present pruning statistics."""
         pruned_by = {_PRUNED_BY: ",".join(name for name in STATISTICS if name in self._schema.names)}
         made = self._open()
         try:
@@ -132,7 +132,7 @@ class SegmentTable:
         self._sync_log()
 
     def refresh(self) -> None:
-        """Read what others have committed since."""
+        """Load commits of other processes."""
         table = self._open()
         if table is None:
             return
@@ -191,7 +191,7 @@ class SegmentTable:
         return is_held
 
     def make_durable(self) -> None:
-        """Have every commit on the disk when this returns.
+        """Sync every commit to disk.
 
         Raises:
             StorageUnavailable: It could not be synced; the next call tries it again.
@@ -202,7 +202,7 @@ class SegmentTable:
             raise _unavailable(self._folder, error) from error
 
     def small_files(self, *, files_min: int | None = None, over_before: int = 0) -> tuple[DataFile, ...]:
-        """Return the files that the next merge would make one of, or none.
+        """Return the files of the next merge, or none.
 
         Args:
             files_min: Files of about one size that are worth it; see `merging`.
@@ -319,7 +319,7 @@ class SegmentTable:
         return sum(file.rows for file in self.files())
 
     def _rewrite(self, work: Callable[[DeltaTable], Any]) -> dict[str, Any]:
-        """Let deltalake rewrite files, and have the new ones on the disk before this returns."""
+        """Let deltalake rewrite files, and sync the new ones."""
         delta = self._open()
         if delta is None:
             return {}
@@ -386,7 +386,7 @@ class SegmentTable:
         added: Sequence[DataFile],
         removed: Sequence[DataFile] = (),
     ) -> None:
-        """Have files that are on the disk named in the log."""
+        """Commit synced files to the Delta log."""
         delta = self._open()
         if delta is None:
             raise FileNotFoundError(self._folder)
@@ -427,7 +427,7 @@ class SegmentTable:
         return self._table
 
     def _sync_log(self) -> None:
-        """Sync the entries since the last time; of an earlier process the newest, at which a kill may have been first."""
+        """Sync the log entries since the last sync; of an earlier process only the newest, which a kill may have left unsynced."""
         log, version = self._folder / "_delta_log", self.version
         if version == self._synced_version:
             return
@@ -441,7 +441,7 @@ class SegmentTable:
 
 
 def _few(days: Any) -> Any:
-    """Return the day under which each row is stored: its own, or the newest when it is one of very many."""
+    """Return the partition day of each row: its own, or the newest day when there are too many days."""
     counted: list[Any] = pc.value_counts(days).to_pylist()
     if len(counted) <= DAYS_MAX:
         return days

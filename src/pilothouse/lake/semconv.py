@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which attribute of which convention fills which column: data, one row for each column, and which span calls a model.
+"""The table of attribute aliases: which attribute of which convention fills which column, and which span calls a model.
 
 Order is precedence: the first alias that is present wins, and aliases of one column are never added
 up. Names of the OpenTelemetry GenAI conventions come before older ones, those before OpenInference.
@@ -324,7 +324,7 @@ INPUT_ONLY_OPERATIONS: Final[frozenset[str]] = frozenset({"embeddings", "rerank"
 
 
 def is_model_call(operation: str, *, has_usage: bool) -> bool:
-    """Return whether a span calls a model: by its operation, or because it used tokens under one that nobody knows.
+    """Return whether a span is a model call: by its operation, or by token usage under an unknown operation.
 
     Args:
         operation: What the span says it did.

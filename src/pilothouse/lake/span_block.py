@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the table `spans` that were flattened together, column by column; what all of them say stands there once."""
+"""Rows of the table `spans` that were flattened together by column; values that all rows share are stored once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SpanBlock:
         return map(core_span, zip(*self.columns[:CORES], strict=False))
 
     def without(self, places: Collection[int]) -> SpanBlock:
-        """Return the rows that stand elsewhere.
+        """Return the block without the rows at some positions.
 
         Args:
             places: Of rows of the request.

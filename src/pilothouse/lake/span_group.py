@@ -71,7 +71,7 @@ NO_LINKS = ("[]", 0)
 
 
 class Shared(NamedTuple):
-    """What spans have in common that repeat it, as it stands in the columns, and where each finds its own payload."""
+    """The column values that similar spans share, and the positions of their own payloads."""
 
     operation: str
     is_call: bool
@@ -101,7 +101,7 @@ class Shared(NamedTuple):
 
 
 def share(layout: Layout, shared: tuple[Attribute, ...], sender: Sender) -> Shared:
-    """Work out what all spans with these attributes have in common.
+    """Compute the column values that all spans with these attributes share.
 
     Args:
         layout: How they name their attributes.
@@ -239,7 +239,7 @@ class SpanGroup:
         return SpanBlock(columns, self.places)
 
     def _own(self, column: str, read: Any = None, otherwise: Any = None) -> Column:
-        """Return a column in which nearly every span says something else."""
+        """Return a column of mostly distinct values."""
         place = self.layout.own.get(column)
         if place is None:
             return repeat(otherwise)
@@ -247,7 +247,7 @@ class SpanGroup:
         return values if read is None else list(map(read, values))
 
     def _names(self) -> Column:
-        """Return the names of the spans, as one text where all have it: open spans then share it in memory."""
+        """Return the names of the spans; equal names become one shared string, to save memory."""
         names = [span.name[: limits.NAME_CHARS_MAX] for span in self.spans]
         return repeat(names[0]) if names.count(names[0]) == len(names) else names
 
@@ -258,7 +258,7 @@ class SpanGroup:
         return [_metadata_task_type(value) or said for value in self._own("metadata")]
 
     def _usage(self) -> list[Any]:
-        """Return the usage of each span, or nothing when none can have any."""
+        """Return the token usage of each span, or empty when none can have any."""
         kind = "tokens" if TOKENS in self.layout.own else "aggregated"
         if f"{kind}_input_total" not in self.layout.own:
             return []
@@ -286,7 +286,7 @@ class SpanGroup:
     def _costs(
         self, usage: list[Any], ends: Sequence[int | None], starts: Sequence[int], prices: PriceSource
     ) -> tuple[Column, Column, Column]:
-        """Return what each span cost, whether that is known, and by which price."""
+        """Return the cost of each span, whether it is known, and the price used."""
         shared = self.shared
         model = shared.response_model or shared.request_model
         if not shared.is_call:
@@ -327,7 +327,7 @@ class SpanGroup:
     def _said(
         self, found: int | str | None, told: list[tuple[Any, ...]], *, of_user: bool
     ) -> tuple[Column, Column]:
-        """Return what was said in each span, from its payload or else its events, and its last words."""
+        """Return the messages of each span, from its payload or else its events, and their preview."""
         if found is None:
             if not any(told):
                 return ABSENT, ABSENT
@@ -354,7 +354,7 @@ class SpanGroup:
         return [f"{one}}}" for one in joined] if text else [f"{{{one}}}" for one in joined]
 
     def _cut(self, *columns: Column) -> tuple[list[Column], Column]:
-        """Return payloads as long as they may be, and the characters that each span lost."""
+        """Return payloads cut to the limit, and how many characters each span lost."""
         cut = [sum([value.cut for value in one]) for one in self.attributes]
         kept: list[Column] = []
         for column in columns:
@@ -370,7 +370,7 @@ class SpanGroup:
 def _times(
     starts: Sequence[int], ends: Sequence[int], received_ns: int
 ) -> tuple[Sequence[int], Sequence[int | None], Column, Column, Column]:
-    """Return starts, ends, durations, flags and days; at once when nothing about the times is odd."""
+    """Return starts, ends, durations, flags and days; vectorized when all times are plausible."""
     first, last = min(starts), max(ends)
     if (
         received_ns - limits.CLOCK_OLD_NS_MAX <= first
@@ -405,12 +405,12 @@ def _cost(
 
 
 def _lengths(texts: Column) -> Column:
-    """Return the length of each text; an empty one says nothing."""
+    """Return the length of each text, None for an empty one."""
     return ABSENT if texts is ABSENT else [len(text) if text else None for text in texts]
 
 
 def _sums(sent: list[int], ours: Iterable[int]) -> Column:
-    """Return what an SDK says it dropped plus what we left out."""
+    """Return the sum of what the SDK dropped and what we cut."""
     return [one and dropped_count(one) for one in map(add, sent, ours)]
 
 

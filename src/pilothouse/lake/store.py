@@ -33,7 +33,7 @@ class LakeReader(LakeQueries):
         super().__init__(self._newest_view, Database())
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._database.close()
 
     def _newest_view(self) -> View:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the writer reads back of its own tables, to fold a trace again and to go on after a restart."""
+"""Reads the writer's own tables, to fold a trace again and to resume after a restart."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class StoredRows:
         )
 
     def near(self, trace_ids: Sequence[str], starts: Sequence[int]) -> View:
-        """Return what can be seen now, without the files that hold nothing of some traces.
+        """Return the present view without files that hold no row of some traces.
 
         Files whose traces are noted say so; of the others those are left out in which everything starts elsewhere.
 
@@ -151,7 +151,7 @@ class StoredRows:
             yield from map(str, ids.slice(start, TRACE_IDS_MAX).to_pylist())
 
     def trace_ids_to_price(self, since_ns: int, prices: PriceSource) -> list[str]:
-        """Return the ids of the tasks since then whose cost is not known, with a call that has a price now.
+        """Return the ids of tasks since a moment whose cost is unknown and that have a call with a known price now.
 
         Args:
             since_ns: Start of the tasks, Unix nanoseconds.
@@ -181,7 +181,7 @@ class StoredRows:
         return [str(ident) for ident in table.column("trace_id").to_pylist()]
 
     def late_tasks(self, sealed_ns: int) -> list[str]:
-        """Return the ids of the tasks of which more spans are stored than were folded, by id.
+        """Return the ids of tasks with more stored spans than their row was folded from, sorted.
 
         Each question reads `ROWS_AT_ONCE` rows or one file: a lake may hold more than can be looked through in the time of one.
 
@@ -204,7 +204,7 @@ class StoredRows:
         return late
 
     def _span_counts(self, view: View) -> pa.Table:
-        """Return how many spans are stored of each trace, a span that is in two files twice."""
+        """Return how many spans are stored of each trace; a span in two files counts twice."""
         counts = [
             self._database.run(
                 part,
@@ -244,7 +244,7 @@ class StoredRows:
 
 
 def _since(view: View, since_ns: int) -> View:
-    """Return a view without the files in which nothing starts since a moment."""
+    """Return a view without files whose spans all start before a moment."""
     return replace(
         view,
         span_files=tuple(file for file in view.span_files if file.start_max >= since_ns),

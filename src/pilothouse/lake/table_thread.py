@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that owns the tables: flattens what is durable, does what only it may do, and outlives every fault."""
+"""The one thread that owns the tables: flattens durable requests, runs maintenance jobs, and survives every fault."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOOK_S = 0.5
 
 @dataclass(slots=True)
 class _Job:
-    """Work that only this thread may do, and what came of it."""
+    """A job for this thread, and its result."""
 
     work: Callable[[], Any]
     done: threading.Event
@@ -53,7 +53,7 @@ class _Job:
 
 
 class TableThread:
-    """Takes durable requests in the order of the log.
+    """Processes durable requests in the order of the log.
 
     Args:
         writer: The tables; nobody else calls what changes them while the thread runs.
@@ -94,7 +94,7 @@ class TableThread:
 
     @property
     def is_running(self) -> bool:
-        """Whether what is handed over is taken."""
+        """Whether the thread runs and accepts requests."""
         return self._thread.is_alive()
 
     def start(self) -> None:
@@ -102,13 +102,13 @@ class TableThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what came so far and end."""
+        """Commit everything received so far, and end."""
         self._is_stopping = True
         self._road.put(None)
         self._thread.join(STOP_S)
 
     def put(self, record: WalRecord, request: ParsedRequest | None) -> None:
-        """Hand over a request that is durable.
+        """Enqueue a durable request.
 
         Args:
             record: Its record in the log.
@@ -117,7 +117,7 @@ class TableThread:
         self._road.put((record, request))
 
     def ask(self, work: Callable[[], Any], *, raises: bool = False) -> Any:
-        """Have something done after all that was handed over, and wait for it.
+        """Run a job after all queued requests, and wait for its result.
 
         Args:
             work: What to do.
@@ -144,7 +144,7 @@ class TableThread:
         return job.result
 
     def take(self, record: WalRecord, request: ParsedRequest | None) -> None:
-        """Flatten one request; one that cannot be flattened is set aside with its fault, never dropped.
+        """Flatten one request; on failure it is quarantined with its fault, never dropped.
 
         Args:
             record: Its record in the log.
@@ -209,7 +209,7 @@ class TableThread:
             self.freshness.note_visible(self._clock.now_ns())
 
     def _guard(self, work: Callable[[], object]) -> bool:
-        """Run a step of the writer; a failing disk is noted and tried again, rows stay where they are.
+        """Run a step of the writer; after a disk failure rows stay in memory and the step is retried.
 
         Returns:
             Whether it went well.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of one table that are in no file yet, and how they come into one exactly once (batches → commit)."""
+"""Rows of one table that are in no file yet, committed exactly once (batches → commit)."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Tail:
         self.reached = -1
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take rows in."""
+        """Add rows."""
         self.batches = (*self.batches, batch)
         self.rows += batch.num_rows
         self.size_bytes += batch.nbytes
 
     def commit(self, number: int) -> bool:
-        """Have every row in the table and not here.
+        """Commit every row to the table and remove it from memory.
 
         Args:
             number: The number that is reached with them.
@@ -72,7 +72,7 @@ class Tail:
         return True
 
     def _settle(self) -> bool:
-        """Drop the rows of a commit that failed and is in the log all the same; whether there were any."""
+        """Drop rows whose commit is in the log although it reported a failure; return whether there were any."""
         if self._begun is None:
             return False
         if self._table.holds_last():

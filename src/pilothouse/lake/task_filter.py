@@ -88,7 +88,7 @@ def condition(wanted: TaskFilter) -> tuple[str, list[Any]]:
 
 
 def said_in_spans(wanted: TaskFilter) -> tuple[str, list[Any]]:
-    """Return the condition of spans in whose whole texts a phrase stands, with its values.
+    """Return the condition of spans whose full texts contain a phrase, with its values.
 
     The spans of a task begin with it or later, and files are pruned by that.
 
@@ -160,7 +160,7 @@ def _add_said(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None
 
 
 def _add_held(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
-    """Look through what a task keeps when the texts of its spans are long gone."""
+    """Search the texts that a task row keeps after the texts of its spans have expired."""
     if wanted.held is None:
         return
     phrase = wanted.held.lower()

@@ -51,7 +51,7 @@ class TraceIndex:
         self._lock = threading.Lock()
 
     def add(self, path: str, trace_ids: Iterable[str | None]) -> None:
-        """Note the traces of a file.
+        """Index the traces of a file.
 
         Args:
             path: The file.
@@ -60,25 +60,25 @@ class TraceIndex:
         self._keep(path, _prints(trace_ids))
 
     def add_rows(self, path: str, rows: pa.Table) -> None:
-        """Note the traces of a file that was just written."""
+        """Index the traces of a file that was just written."""
         self.add(path, rows.column("trace_id").unique().to_pylist())
 
     def merge(self, merged: str, paths: Collection[str]) -> None:
-        """Note that the rows of some files stand in another one now; a file that is not known leaves that unknown too."""
+        """Index a merged file from its sources; it stays unknown when a source is unknown."""
         with self._lock:
             parts = [self._files[path] for path in paths if path in self._files]
         if len(parts) == len(paths):
             self._keep(merged, np.unique(np.concatenate(parts)))
 
     def read(self, path: str) -> None:
-        """Note the traces of a file that stands on the disk."""
+        """Index the traces of an existing file."""
         with pq.ParquetFile(path) as opened:
             groups = opened.iter_batches(GROUP_ROWS, columns=["trace_id"], use_threads=False)
             parts = [_prints(group.column(0).unique().to_pylist()) for group in groups]
         self._keep(path, np.unique(np.concatenate([*parts, _prints(())])))
 
     def keep(self, paths: Iterable[str]) -> list[str]:
-        """Forget every other file, and return those that are not known yet and for which there is room."""
+        """Drop every other file, and return the files that are not indexed yet and fit into memory."""
         wanted = set(paths)
         with self._lock:
             for path in [path for path in self._files if path not in wanted]:
@@ -87,7 +87,7 @@ class TraceIndex:
             return [] if self._bytes > FULL_SHARE * BYTES_MAX else sorted(wanted - self._files.keys())
 
     def split(self, paths: Sequence[str], *trace_ids: str) -> tuple[list[str], list[str]]:
-        """Return the files that hold one of some traces, as good as certainly, and those of which nothing is known.
+        """Return the files that almost certainly hold one of some traces, and the files that are not indexed.
 
         Args:
             paths: Files to look among.
@@ -106,7 +106,7 @@ class TraceIndex:
         return holding, [path for path, prints in known if prints is None]
 
     def stored(self, paths: Sequence[str], trace_ids: Sequence[str], *, surely: bool = False) -> set[str]:
-        """Return those of many traces that stand in one of the files, or may; all when one file is not known.
+        """Return the traces that are, or may be, in one of the files; all of them when a file is not indexed.
 
         Args:
             paths: Files to look among.

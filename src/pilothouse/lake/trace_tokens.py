@@ -22,7 +22,7 @@ _CLASSES = slice(_FIRST, _FIRST + 5)
 
 
 class TraceTokens(NamedTuple):
-    """What a trace used, by disjoint class, and what is known of its cost in pico-dollars."""
+    """Token usage of a trace by disjoint class, and its known cost in pico-dollars."""
 
     input: int
     cache_read: int
@@ -35,7 +35,7 @@ class TraceTokens(NamedTuple):
 
 
 def counted_calls(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[CoreSpan]:
-    """Return the model calls that count: a call seen by two instrumentations counts once.
+    """Return the model calls without duplicates: a call seen by two instrumentations counts once.
 
     Two spans tell of one response when they name it and were there at the same time, give or take two clocks.
 
@@ -62,7 +62,7 @@ def counted_calls(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> li
 
 
 def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> set[str]:
-    """Return the ids of calls that say again what a call above or below them says."""
+    """Return the ids of calls that duplicate a call above or below them."""
     above = {span.span_id: outers for span in calls if (outers := _calls_above(span, parents))}
     out: set[str] = set()
     if not above:
@@ -98,7 +98,7 @@ def _calls_above(span: CoreSpan, parents: dict[str, CoreSpan]) -> list[CoreSpan]
 def sum_tokens(
     kept: Sequence[CoreSpan], calls: Sequence[CoreSpan], parents: dict[str, CoreSpan], flags: list[str]
 ) -> TraceTokens:
-    """Sum tokens and cost over the counted calls; agent totals only check them, or stand in for none.
+    """Sum tokens and cost over the counted calls; agent totals only cross-check them, or replace missing ones.
 
     Args:
         kept: All spans of the trace.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is whose parent in a trace, which span is its root and which one is the task."""
+"""The span tree of a trace: parents, the root, and the span of the task."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class TraceTree:
         flags[:] = sorted(set(flags))
 
     def _walk(self, level: Sequence[CoreSpan]) -> None:
-        """Visit level by level; the first agent span that is met is the task. Children are taken as they are met."""
+        """Traverse breadth-first; the first agent span is the task. Children are taken as they are met."""
         depth = 0
         take = self._children.pop
         while level:
@@ -76,7 +76,7 @@ class TraceTree:
         self.max_depth = max(self.max_depth, depth)
 
     def _cut_rings(self, kept: Sequence[CoreSpan]) -> list[CoreSpan]:
-        """Cut each ring of parents, to which nothing outside leads, at its earliest span; return those."""
+        """Break each cycle of parents at its earliest span, and return those spans."""
         cut = []
         while self._children:
             inside = {span.span_id for children in self._children.values() for span in children}

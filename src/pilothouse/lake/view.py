@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reader sees at one moment: committed files and rows still in memory, each row in exactly one."""
+"""A snapshot for readers: committed files and rows still in memory, each row in exactly one of them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Database:
-    """DuckDB over the files and the tail of a view; holds no data of its own.
+    """DuckDB over the files and the in-memory rows of a view; stores no data itself.
 
     Attributes:
         traces: Which files hold which traces, as far as the writer of the lake has noted it.
@@ -103,7 +103,7 @@ class Database:
         self._connection.execute("SET lock_configuration = true")
 
     def close(self) -> None:
-        """Let go of DuckDB."""
+        """Close DuckDB."""
         self._connection.close()
         self._remove_spill()
 
@@ -128,7 +128,7 @@ class Database:
         return self._ask(question)
 
     def files_of_trace(self, files: tuple[DataFile, ...], trace_id: str) -> tuple[DataFile, ...]:
-        """Return the files that hold rows of a trace: one narrow look, so that wide columns of few are opened.
+        """Return the files that hold rows of a trace, by one narrow query, so that wide columns are read from few files.
 
         Raises:
             LimitExceeded: It took longer than `TIMEOUT_S`.
@@ -151,7 +151,7 @@ class Database:
         return tuple(file for file in files if file.path in paths)
 
     def without_strangers(self, files: tuple[DataFile, ...], trace_id: str) -> tuple[DataFile, ...]:
-        """Return the files without those that certainly hold no row of a trace; asks no file."""
+        """Return the files that may hold rows of a trace, by the index alone."""
         if not _TRACE_ID.fullmatch(trace_id):
             return files
         holding, unknown = self.traces.split([file.path for file in files], trace_id)
@@ -183,7 +183,7 @@ class Database:
         return pa.concat_tables(parts) if parts else TASKS.empty_table()
 
     def _ask(self, question: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> pa.Table:
-        """Ask within the time limit; faults of DuckDB become ours."""
+        """Run a query within the time limit, translating errors of DuckDB."""
         cursor = self._connection.cursor()
         timer = threading.Timer(TIMEOUT_S, cursor.interrupt)
         timer.daemon = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write requests to a log and sync it before anybody is told that they arrived (bytes → disk → future).
+"""The write-ahead log: requests are synced before they are acknowledged (bytes → disk → future).
 
 One thread takes everything that waits, writes it at once, syncs once and releases all waiters: the
 sync's own duration forms the group. Files are pre-allocated, so that an accepted append has room.
@@ -37,7 +37,7 @@ FAILURES_MAX = 2
 
 
 class _Waiting:
-    """One request on its way to the disk."""
+    """One request that waits for its sync."""
 
     __slots__ = ("future", "make")
 
@@ -47,7 +47,7 @@ class _Waiting:
 
 
 class Wal:
-    """The log of one node: append, then know that it is on the disk.
+    """The write-ahead log of one node.
 
     Args:
         folder: The node's folder; created.
@@ -93,7 +93,7 @@ class Wal:
 
     @property
     def is_failed(self) -> bool:
-        """Whether syncing failed so often that nothing is accepted any more."""
+        """Whether syncing failed so often that no request is accepted any more."""
         return self._failures >= FAILURES_MAX
 
     @property
@@ -106,13 +106,13 @@ class Wal:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, then close."""
+        """Write the queued records, then close."""
         self._waiting.put(None)
         self._thread.join()
         self._close_file()
 
     def append(self, make: Callable[[int], WalRecord], payload: object = None) -> Future[WalRecord]:
-        """Queue a record; the future is done when it is on the disk.
+        """Queue a record; the future is done when it is durable.
 
         Args:
             make: Builds the record from its number.
@@ -215,7 +215,7 @@ class Wal:
         return self._file
 
     def _rest(self) -> None:
-        """Close the file although nothing comes: what retention and erasure took from the tables must not stay here."""
+        """Close an idle file: data that retention or erasure removed from the tables must not stay in the log."""
         if self._file is not None and self._written:
             self._close_file()
             self.trim(self._committed_seq)
@@ -226,7 +226,7 @@ class Wal:
             self._file = None
 
     def _abandon_file(self) -> None:
-        """Close a file that failed and cut what nobody was promised, so that a replay does not read it."""
+        """Close a failed file and truncate unacknowledged records, so that a replay does not read them."""
         if self._file is None:
             return
         # Its waiters are told that they failed; if cutting fails too, reading them twice is harmless.

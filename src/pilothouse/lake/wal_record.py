@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a request stands in a log file, and how a file is read back: to its end, a torn tail, or its damage."""
+"""The format of a log record, and reading a log file up to its end, a torn tail, or its first damage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIGNALS = (Signal.TRACES, Signal.LOGS, Signal.METRICS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalRecord:
-    """One request as it stands in the log.
+    """One request in the log.
 
     Attributes:
         seq: Its number on this node, from 1.
@@ -55,7 +55,7 @@ class WalRecord:
     body: bytes
 
     def to_bytes(self) -> list[bytes]:
-        """Return header, source and body as they are written."""
+        """Serialize the record: header, source and body."""
         source = self.source.encode()[:255]
         head = HEADER.pack(
             MAGIC,
@@ -77,7 +77,7 @@ class WalRecord:
 
 
 class WalFault(StrEnum):
-    """What is wrong with a log file behind its good part."""
+    """What is wrong with a log file after its valid records."""
 
     TORN = "torn"
     """Nothing valid follows: the end of a write that was cut."""
@@ -88,7 +88,7 @@ class WalFault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalFile:
-    """What could be read of a log file.
+    """The valid records of a log file, and its fault.
 
     Attributes:
         records: Records up to the end or the first damage, in order.

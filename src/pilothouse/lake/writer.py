@@ -152,12 +152,12 @@ class LakeWriter:
         self.start_fault = ""
 
     def view(self) -> View:
-        """Return what can be seen now."""
+        """Return the present view."""
         return self._view
 
     @property
     def is_full(self) -> bool:
-        """Whether a segment should be committed now, whatever waits."""
+        """Whether the segment is full and should be committed now."""
         tail = self._span_tail
         return tail.rows + self._block_rows >= SEGMENT_ROWS or tail.size_bytes >= SEGMENT_BYTES
 
@@ -167,7 +167,7 @@ class LakeWriter:
         return 0.0 if self._tail_since is None else time.monotonic() - self._tail_since
 
     def seconds_to_next(self) -> float:
-        """Return how long the thread may sleep."""
+        """Return how long the thread may sleep until the next step."""
         if self._blocks:
             return 0.0
         if self._tail_since is not None:
@@ -231,7 +231,7 @@ class LakeWriter:
             self._show_rows()
 
     def skip(self, seq: int) -> None:
-        """Note that a record was set aside."""
+        """Note that a record was quarantined."""
         self._taken_seq = seq
 
     def tick(self) -> None:
@@ -246,7 +246,7 @@ class LakeWriter:
             self.upkeep()
 
     def settle(self, *, also_rootless: bool = False) -> None:
-        """Close the traces that can be closed and commit everything."""
+        """Close every trace that can be closed, and commit everything."""
         self._show_rows()
         self._fold(self._assembler.settle(also_rootless=also_rootless))
         self.flush()
@@ -274,7 +274,7 @@ class LakeWriter:
             self._index_traces()
 
     def upkeep(self) -> None:
-        """Merge some small files, and once an hour delete what nobody needs any more; then leave time for requests."""
+        """Merge some small files, and vacuum once an hour; then yield to requests."""
         began = time.monotonic()
         self._upkeep_at = began + RETRY_S  # a file that cannot be read is not tried again with every request
         if began >= self._vacuum_at:
@@ -294,7 +294,7 @@ class LakeWriter:
         self._upkeep_at = began + max(spent_s / MERGE_SHARE, 0.0 if merged else self._merge_look_s)
 
     def retain(self, rules: Sequence[RetentionRule]) -> list[Removed]:
-        """Take away what is older than its rule says.
+        """Delete what is older than its retention rule allows.
 
         Args:
             rules: One for each agent that has its own.
@@ -310,7 +310,7 @@ class LakeWriter:
             self._counters.add("expired", before - self.rows())
 
     def erase(self, traces: Sequence[str]) -> int:
-        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied."""
+        """Erase the content of the rows of some traces; return how many rows were changed."""
         self.flush()
         self._assembler.forget_words(traces)
         emptied = self._retention.erase(traces)
@@ -326,7 +326,7 @@ class LakeWriter:
         return self._stored_rows.trace_ids_to_price(since_ns, self._prices)
 
     def late_tasks(self) -> list[str]:
-        """Return the sealed tasks of which more is stored than stands in their row."""
+        """Return the sealed tasks with more stored spans than their row was folded from."""
         self.flush()
         return self._stored_rows.late_tasks(self._clock.now_ns() - SEALED_NS)
 
@@ -349,7 +349,7 @@ class LakeWriter:
         return len(rows)
 
     def rows(self) -> int:
-        """Return how many rows of `spans` can be asked for: counted, not added up."""
+        """Return how many rows of `spans` are visible, counted by a query."""
         view = self._view
         return sum(file.rows for file in view.span_files) + sum(batch.num_rows for batch in view.span_tail)
 
@@ -360,7 +360,7 @@ class LakeWriter:
 
     @property
     def open_traces(self) -> int:
-        """Traces that are still gathered."""
+        """Traces whose spans are still being gathered."""
         return self._assembler.open_traces
 
     def _show_rows(self) -> None:
@@ -435,7 +435,7 @@ class LakeWriter:
             raise faults[0]
 
     def _stored(self, trace_ids: Sequence[str], *, surely: bool = False) -> set[str]:
-        """Return those of some traces that have a row, or unless `surely` may have one: asks no file."""
+        """Return the traces that have a row, or may have one unless `surely`, by the index alone."""
         if not trace_ids:
             return set()
         files = [file.path for file in self._tasks.files()]
@@ -486,7 +486,7 @@ class LakeWriter:
         return rows
 
     def _is_sealed(self, closing: Closing, earlier: TaskRow | None, now_ns: int) -> bool:
-        """Whether what came of a trace came too late for its task; it is counted then. A price is never late."""
+        """Whether late spans of a trace arrived after its task was sealed; they are only counted then. A price is never late."""
         is_late = earlier is not None and bool(closing.spans) and earlier.closed_ns < now_ns - SEALED_NS
         if is_late:
             self._counters.add("late_after_seal", sum(span.record == "span" for span in closing.spans))
@@ -494,7 +494,7 @@ class LakeWriter:
 
 
 def _first_row(closing: Closing, now_ns: int) -> Iterator[TaskRow]:
-    """Yield the row of a trace that has none, unless it is no task."""
+    """Yield the first row of a new trace, if it is a task."""
     if has_work(closing.spans):
         yield _row(closing.spans, closing.reason, now_ns, has_root=closing.has_root)
 

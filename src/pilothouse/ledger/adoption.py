@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What migrations do with existing rows: enter them into the audit log, which proves them from then on, and complete erasures."""
+"""Steps that migrations apply to existing rows: enter them into the audit log, which proves them from then on, and complete erasures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROWS_AT_ONCE = 1_000
 
 
 def adopt_rows(table: str, *, salted: str | None = None) -> None:
-    """Name every row of a table in the log, within a step.
+    """Enter every row of a table into the audit log, within a migration step.
 
     Args:
         table: Its name, one of `LOGGED`.

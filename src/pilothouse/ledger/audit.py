@@ -171,12 +171,12 @@ class SqlAuditLog:
             }
 
     def compare_rows(self, entries: Entries) -> tuple[list[str], Entries]:
-        """Return what is wrong with the rows that log entries name, in words, and the rows that no entry names."""
+        """Return the rows that disagree with the log, in words, and the rows that no entry names."""
         with self.database.read() as connection:
             return compare_rows(connection, entries)
 
     def compare_standing(self, standing: Standing, start: int) -> tuple[list[str], int]:
-        """Return what is wrong with rows that are changed in place, in words, and how many match the log.
+        """Return the mutable rows that disagree with the log, in words, and how many match it.
 
         Args:
             standing: What stands by the records before `start`.
@@ -188,7 +188,7 @@ class SqlAuditLog:
             return compare_standing(connection, standing)
 
     def standing_lines(self) -> tuple[int, list[str]]:
-        """Return how many records there are, and the rows that stand by them, each as an auditor is shown it."""
+        """Return how many records there are, and the rows they prove, each as an auditor is shown it."""
         with self.database.read() as connection:
             return audit_size(connection), list(standing_lines(connection))
 
@@ -198,7 +198,7 @@ class SqlAuditLog:
             return Tree(leaf_hash(text.encode()) for _, text in stored_texts(connection))
 
     def sign(self, size: int | None = None) -> StoredCheckpoint:
-        """Sign the present state and keep the note; the same size again returns what was signed before.
+        """Sign a checkpoint of the present tree and store the note; a size that was signed before returns its note.
 
         Args:
             size: Sign only so many records, the first ones; what came later is not under it.
@@ -226,12 +226,12 @@ class SqlAuditLog:
         )
 
     def payloads(self, position: int) -> dict[str, tuple[bytes, bytes] | None]:
-        """Return salt and payload of a record by name; None for one that was changed, and what was erased is not there."""
+        """Return salt and payload of a record by name; None for a changed payload, and erased ones are absent."""
         with self.database.read() as connection:
             return unseal_payloads(connection, self.keys.wrapper, position)
 
     def erase(self, person: str, *, actor: str, reason: str) -> int | None:
-        """Destroy a person's key, record that, and return the record's position; None when nothing is kept about them."""
+        """Destroy a person's key, record that, and return the record's position; None when nothing is stored about them."""
 
         def decide(connection: Connection) -> AuditEntry:
             at = self._clock.now()
@@ -255,7 +255,7 @@ class SqlAuditLog:
         return position
 
     def latest_at(self) -> datetime | None:
-        """Return the latest time of any record, so that a clock that is set back gains nobody time."""
+        """Return the latest time of any record, so that setting the clock back extends no deadline."""
         with self.database.read() as connection:
             latest = connection.execute(select(func.max(audit_records.c.at_us))).scalar()
         return None if latest is None else from_micros(int(latest))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the audit log: numbered without gaps, in the transaction of whatever they record."""
+"""Rows of the audit log: numbered without gaps, in the transaction of the change that they record."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _document(entry: AuditEntry) -> str:
 
 
 def _text(entry: AuditEntry, position: int, document: str, commitments: Sequence[dict[str, str]]) -> str:
-    """Return the canonical text of a record; its document, the largest part, is written out once already."""
+    """Return the canonical text of a record; its document, the largest part, is serialized already."""
     head = canonical_json(
         {
             "actor": entry.actor,

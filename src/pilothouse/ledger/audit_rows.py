@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the rows behind verdicts and phases with the audit log: each row has its entry, and each entry its row.
+"""Compare the rows behind verdicts and phases with the audit log: each row has its entry, and each entry its row.
 
 The log proves what was written into it. What is read is a table beside it, and whoever may write the database could
 change a waiver, a charter or a measurement there and leave the log as it is.
@@ -44,7 +44,7 @@ ROWS_AT_ONCE = 1_000
 
 @dataclass(slots=True)
 class Entries:
-    """What a log names: charters, verdicts and decisions each by a digest of the whole entry, evidence by its own.
+    """What the log names: charters, verdicts and decisions by a digest of the whole entry, evidence by its own digest.
 
     Attributes:
         named: How often each entry stands in the log.
@@ -59,7 +59,7 @@ class Entries:
     def add(
         self, *, kind: str, agent: str, actor: str, at_us: int, document: Mapping[str, Any], position: int
     ) -> None:
-        """Take one entry."""
+        """Add one entry."""
         if kind == EVIDENCE:
             self.measured.update((agent, str(digest)) for digest in document.get("digests", ()))
         elif kind not in ENTRIES_ALONE:
@@ -70,7 +70,7 @@ class Entries:
 
 
 def compare_rows(connection: Connection, entries: Entries) -> tuple[list[str], Entries]:
-    """Return what is missing or was changed, in words, and the rows that no entry names.
+    """Return missing and changed rows, in words, and the rows that no entry names.
 
     Args:
         connection: A transaction that reads, begun after the entries were read: rows are only ever added.
@@ -110,7 +110,7 @@ def _key(kind: str, agent: str, actor: str, at_us: int, document: object) -> byt
 
 
 def _rows(connection: Connection) -> Iterator[tuple[bytes, str]]:
-    """Yield charters, verdicts and decisions, each as the key of the entry that it must have, and in words."""
+    """Yield charters, verdicts and decisions, each as the key of its expected entry, and in words."""
     reading = connection.execution_options(yield_per=ROWS_AT_ONCE)
     for row in reading.execute(select(charters)):
         charter = {"number": row.number, "digest": row.digest, "text_sha256": _sha256(row.text)}
@@ -130,7 +130,7 @@ def _rows(connection: Connection) -> Iterator[tuple[bytes, str]]:
 
 
 def _read(text: str, read: Callable[[str], object]) -> object:
-    """Return what JSON text says in a record; None, which no entry holds, for what is none."""
+    """Return the parsed JSON text of a record; None, which no entry holds, for invalid JSON."""
     try:
         return read(text)
     except ValueError:
@@ -146,7 +146,7 @@ def _evidence(connection: Connection) -> Iterable[Row[Any]]:
 
 
 def _is_as_written(row: Row[Any]) -> bool:
-    """Whether a record has its digest, and is filed under what it says."""
+    """Whether a record matches its digest and the columns under which it is filed."""
     try:
         record = parse_document(row.document)
     except (ValueError, KeyError, TypeError):
@@ -160,7 +160,7 @@ def _is_as_written(row: Row[Any]) -> bool:
 
 
 def _out_of_place(connection: Connection) -> Iterator[str]:
-    """Yield what the index of newest records leaves out or has too much: a verdict begins there."""
+    """Yield entries that are missing from, or surplus in, the index of newest records, where a verdict begins."""
     columns = (
         evidence.c.agent,
         evidence.c.about,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares rows that are changed in place with the audit log: the rows that exist are those added and not removed."""
+"""Compare mutable rows with the audit log: the rows that exist are those added and not removed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ROWS_AT_ONCE = 1_000
 
 @dataclass(slots=True)
 class Standing:
-    """What stands in these tables by the log.
+    """The rows that these tables must have, according to the log.
 
     Attributes:
         named: How often each digest came without having gone.
@@ -63,7 +63,7 @@ class Standing:
     problems: list[str] = field(default_factory=list)
 
     def read(self, text: str, position: int) -> None:
-        """Take one stored record; records of other kinds, and malformed ones, are ignored here."""
+        """Add one stored record; records of other kinds, and malformed ones, are ignored here."""
         if f'"kind":"{ROWS_CHANGED}"' in text:
             with suppress(ValueError, TypeError, KeyError):
                 record = json.loads(text)
@@ -71,7 +71,7 @@ class Standing:
                     self.add(record["document"], position)
 
     def add(self, document: Mapping[str, Any], position: int) -> None:
-        """Take one entry."""
+        """Add one entry."""
         try:
             digests = base64.b64decode(document["sha256"], validate=True)
             added, removed, table = int(document["added"]), int(document["removed"]), str(document["table"])
@@ -124,7 +124,7 @@ def standing_lines(connection: Connection) -> Iterator[str]:
 
 
 def _line(name: str, row: RowMapping) -> str:
-    """Return a row as it stands in the log; one in which no row of ours can be is a line that no record names."""
+    """Return a row as the log shows it; a malformed row becomes a line that no record names."""
     try:
         return row_line(name, row)
     except (TypeError, ValueError):

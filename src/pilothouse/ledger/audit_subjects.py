@@ -110,7 +110,7 @@ def seal_payloads(
 
 
 def _open_payload(key: AESGCM, subject: str, name: str, sealed: str) -> tuple[bytes, bytes] | None:
-    """Return salt and payload, or None when what is kept was changed."""
+    """Return salt and payload, or None when the stored payload was changed."""
     raw = base64.b64decode(sealed)
     try:
         opened = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], f"{subject}/{name}".encode())
@@ -134,7 +134,7 @@ def seal_text(connection: Connection, wrapper: AESGCM, person: str, name: str, t
 
 
 def unseal_text(connection: Connection, wrapper: AESGCM, name: str, kept: str) -> str | None:
-    """Return the text given to `seal_text`, or None when the person was erased or the text was changed."""
+    """Return the text given to `seal_text`, or None when its person was erased or the text was changed."""
     subject, _, sealed = kept.partition(":")
     query = select(audit_subjects.c.wrapped_key).where(audit_subjects.c.subject == subject)
     wrapped = connection.execute(query).scalar()
@@ -166,15 +166,15 @@ def unseal_payloads(
 
 
 def is_known(connection: Connection, person: str) -> bool:
-    """Return whether something is kept that belongs to a person."""
+    """Return whether anything is stored that belongs to a person."""
     query = select(audit_subjects.c.subject).where(audit_subjects.c.person == person)
     return connection.execute(query).first() is not None
 
 
 def erase_subject(connection: Connection, person: str, at: datetime) -> str | None:
-    """Destroy key, name and payloads of a person; return their random id, or None when nothing is kept about them.
+    """Destroy key, name and payloads of a person; return their random id, or None when nothing is stored about them.
 
-    Without the key a payload says nothing any more, not even whether it was changed since; so it goes as well.
+    Without its key a payload is useless, and cannot even be checked for changes; so it is deleted as well.
     """
     row = connection.execute(
         select(audit_subjects.c.subject).where(audit_subjects.c.person == person)

@@ -33,7 +33,7 @@ class SqlCharters(Repository):
         at: datetime,
         files: Mapping[str, str] | None = None,
     ) -> CharterInForce:
-        """Put a charter into force; what is already in force, beside the same files, changes nothing."""
+        """Put a charter into force; one that is in force already, with the same files, changes nothing."""
         beside = None if files is None else tuple(sorted(files.items()))
         with self.database.write() as connection:
             current = _newest(connection, agent)
@@ -77,7 +77,7 @@ class SqlCharters(Repository):
     def charter(
         self, agent: str, *, at: datetime | None = None, number: int | None = None
     ) -> CharterInForce | None:
-        """Return an agent's charter: the one in force, the one in force at a moment, or the one of a number."""
+        """Return an agent's charter: the one in force now or at a moment, or the one with a number."""
         conditions = []
         if at is not None:
             conditions.append(charters.c.accepted_us <= to_micros(at))

@@ -30,7 +30,7 @@ class SqlContacts(Repository):
     """`ports.ContactStore` on the ledger."""
 
     def put(self, contact: Contact) -> None:
-        """Set an address in place of an earlier one."""
+        """Set an address, replacing an earlier one."""
         with self.database.write() as connection:
             connection.execute(delete(contacts).where(_here(contact.identity, contact.channel)))
             connection.execute(
@@ -45,7 +45,7 @@ class SqlContacts(Repository):
             )
 
     def remove(self, identity: str, channel: str) -> bool:
-        """Forget an address; return whether there was one."""
+        """Delete an address; return whether there was one."""
         with self.database.write() as connection:
             return connection.execute(delete(contacts).where(_here(identity, channel))).rowcount > 0
 

@@ -68,7 +68,7 @@ class SqlControls(Repository):
     """`ports.ControlStore` on the ledger."""
 
     def read(self) -> ControlState:
-        """Return what is in force, read now."""
+        """Return what is in force, read from the ledger."""
         with self.database.read() as connection:
             rows = connection.execute(select(controls)).all()
             faults = connection.execute(select(planted_faults)).all()
@@ -81,7 +81,7 @@ class SqlControls(Repository):
         )
 
     def pause(self, pause: Pause) -> Pause:
-        """Put a pause into force and return the one in force; an earlier one is kept unchanged."""
+        """Pause an agent or tool and return the pause in force; an earlier pause stays unchanged."""
         with self.database.write() as connection:
             row = _in_force(connection, pause.agent, _PAUSE, pause.tool)
             if row is not None:
@@ -108,7 +108,7 @@ class SqlControls(Repository):
         at: datetime,
         since: datetime | None = None,
     ) -> Pause | None:
-        """End a pause and return it, or None when nothing was paused; a pause that began at another moment than `since` is a conflict."""
+        """End a pause and return it, or None when nothing was paused; a pause that began at a moment other than `since` is a conflict."""
         with self.database.write() as connection:
             _need_same(connection, agent, _PAUSE, tool, since)
             row = _remove(connection, agent, _PAUSE, tool, at=at, actor=actor)
@@ -118,7 +118,7 @@ class SqlControls(Repository):
         return _pause(row)
 
     def roll_back(self, rollback: Rollback) -> None:
-        """Put a rollback into force in place of an earlier one."""
+        """Roll an agent back, replacing an earlier rollback."""
         with self.database.write() as connection:
             _remove(connection, rollback.agent, _ROLLBACK, None, at=rollback.at, actor=rollback.actor)
             _insert(
@@ -142,7 +142,7 @@ class SqlControls(Repository):
     def end_rollback(
         self, agent: str, *, reason: str, actor: str, at: datetime, since: datetime | None = None
     ) -> Rollback | None:
-        """End a rollback and return it, or None; a rollback that began at another moment than `since` is a conflict."""
+        """End a rollback and return it, or None; a rollback that began at a moment other than `since` is a conflict."""
         with self.database.write() as connection:
             _need_same(connection, agent, _ROLLBACK, None, since)
             row = _remove(connection, agent, _ROLLBACK, None, at=at, actor=actor)
@@ -199,7 +199,7 @@ class SqlControls(Repository):
             )
 
     def clear_fault(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
-        """End a planted fault; False when it had ended."""
+        """End an injected fault; False when it had ended already."""
         with self.database.write() as connection:
             here = _same(agent, kind, integration)
             with logged_change(connection, planted_faults, here, at=at, actor=actor):
@@ -251,7 +251,7 @@ def _insert(
 def _need_same(
     connection: Connection, agent: str, kind: str, tool: str | None, since: datetime | None
 ) -> None:
-    """Refuse to end what began after it was shown: somebody stopped the agent again, for a reason that nobody here has read.
+    """Raise when another stop is in force than the one shown: somebody stopped the agent again, for a reason not read yet.
 
     Raises:
         Conflict: Another pause or rollback is in force than the one since this moment.

@@ -35,7 +35,7 @@ class SqlCredentials(Repository):
     """Credentials of an installation."""
 
     def save(self, credential: Credential, *, at: datetime, actor: str) -> None:
-        """Keep a credential in place of an earlier one of that name.
+        """Store a credential, replacing an earlier one of that name.
 
         Raises:
             LimitExceeded: There are as many as one installation may have.
@@ -84,7 +84,7 @@ class SqlCredentials(Repository):
         return tuple(_credential(row) for row in rows)
 
     def remove(self, name: str, *, at: datetime, actor: str) -> bool:
-        """Forget a credential; return whether there was one."""
+        """Delete a credential; return whether there was one."""
         with self.database.write() as connection:
             here = credentials.c.name == name
             with logged_change(connection, credentials, here, at=at, actor=actor):

@@ -94,7 +94,7 @@ class SqlCuration(Repository):
     """`ports.CurationStore` on the ledger."""
 
     def save_examples(self, agent: str, version: str, examples: Sequence[Example], at: datetime) -> None:
-        """Keep a library under its version; the same version again changes nothing."""
+        """Store a library under its version; storing the same version again changes nothing."""
         if len(examples) > EXAMPLES_MAX:
             raise LimitExceeded(
                 f"{len(examples):,} examples, at most {EXAMPLES_MAX:,} are kept for one agent",
@@ -150,7 +150,7 @@ class SqlCuration(Repository):
         )
 
     def link(self, edges: Sequence[Edge]) -> None:
-        """Keep what was made from what; an edge that is known changes nothing."""
+        """Store lineage edges; a known edge changes nothing."""
         with self.database.write() as connection:
             for edge in edges:
                 same = select(exists().where(lineage.c.parent == edge.parent, lineage.c.child == edge.child))
@@ -176,7 +176,7 @@ class SqlCuration(Repository):
             )
 
     def edges_since(self, agent: str, since: datetime) -> Sequence[Edge]:
-        """Return what was made for an agent since a moment, oldest first, at most 10,000."""
+        """Return the lineage edges of an agent since a moment, oldest first, at most 10,000."""
         wanted = (
             select(lineage)
             .where(lineage.c.agent == agent, lineage.c.at_us >= to_micros(since))
@@ -190,7 +190,7 @@ class SqlCuration(Repository):
             )
 
     def traces_with(self, subject: str) -> Sequence[str]:
-        """Return the ids of reviewed tasks whose texts hold a subject, at most 10,000."""
+        """Return the ids of reviewed tasks whose texts contain a subject, at most 10,000."""
         _check_subject(subject)
         with self.database.read() as connection:
             return tuple(
@@ -204,7 +204,7 @@ class SqlCuration(Repository):
             )
 
     def left_with(self, subject: str) -> Mapping[str, int]:
-        """Return how many rows still hold a subject, by table, in places that an erasure may not change or does not reach."""
+        """Return how many rows still contain a subject, by table, where an erasure may not or cannot reach."""
         _check_subject(subject)
         left = {}
         with self.database.read() as connection:
@@ -222,7 +222,7 @@ class SqlCuration(Repository):
         return left
 
     def erase(self, subject: str, *, actor: str, at: datetime) -> Mapping[str, int]:
-        """Overwrite every text that holds a subject, and all texts of a task of that id; return rows by table."""
+        """Overwrite every text that contains a subject, and all texts of a task of that id; return rows by table."""
         _check_subject(subject)
         counts: dict[str, int] = {}
         with self.database.write() as connection:
@@ -254,14 +254,14 @@ def _holds(table: Table, subject: str) -> ColumnElement[bool]:
 
 
 def _says(column: ColumnElement[str], subject: str) -> ColumnElement[bool]:
-    """Whether a text holds a subject: messages of agents are mostly JSON, in which names stand escaped."""
+    """Whether a text contains a subject: messages of agents are mostly JSON, in which names may be escaped."""
     return or_(*(column.contains(one, autoescape=True) for one in spellings(subject)))
 
 
 def _overwrite(
     connection: Connection, table: Table, subject: str, items: Sequence[str], *, at: datetime, actor: str
 ) -> int:
-    """Overwrite whole texts, not words in them: what is left of a sentence still tells whom it is about."""
+    """Overwrite whole texts, not words in them: the rest of a sentence can still identify a person."""
     chosen = _holds(table, subject)
     if "item_id" in table.c:  # what was made from an item that holds the subject goes with it
         chosen = or_(chosen, table.c.item_id.in_(items))
@@ -289,7 +289,7 @@ def _empty(connection: Connection, table: Table, here: ColumnElement[bool]) -> N
 
 
 def _rename_erased(connection: Connection) -> None:
-    """Give feedback whose text is gone another id: the first one is a digest of the text, and a guess could be held against it."""
+    """Give erased feedback another id: the first one is a digest of the text, against which a guess could be checked."""
     column = feedback.c
     gone = and_(column.text == ERASED, column.feedback_id.not_like(f"{_OF_ERASED}%"))
     for one in connection.execute(select(column.feedback_id).where(gone)).scalars().all():
@@ -298,7 +298,7 @@ def _rename_erased(connection: Connection) -> None:
 
 
 def _close_erased(connection: Connection, *, at: datetime, actor: str) -> None:
-    """Ask nobody about a text that is gone: what waits for a delivery is rejected, what waits for a label stays without."""
+    """Close items whose text was erased: outputs that wait for delivery are rejected, items that wait for a label stay unlabelled."""
     item = review_items.c
     is_gone = and_(item.state.in_([state.value for state in OPEN_STATES]), item.proposal == ERASED)
     ids = connection.execute(select(item.item_id).where(is_gone)).scalars().all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two kinds of transaction that every part of the ledger is made of."""
+"""Read and write transactions, on which every part of the ledger is built."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that only reads: one moment of the ledger."""
+        """Open a read-only transaction: a consistent snapshot of the ledger."""
         with unbroken(), translated(self.subject), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that writes: on disk when the block ends, or nothing of it happened."""
+        """Open a write transaction: durable when the block ends, or rolled back."""
         writing = self.engine.execution_options(**{WRITE_OPTION: True})
         with unbroken(), translated(self.subject), writing.begin() as connection:
             refuse_other_revision(connection, self.subject)
@@ -50,12 +50,12 @@ class Database:
 
     @property
     def is_postgres(self) -> bool:
-        """Whether it is kept by a server with a clock of its own."""
+        """Whether the database is a PostgreSQL server, which has its own clock."""
         return self.engine.dialect.name == "postgresql"
 
     @contextmanager
     def write_no_news(self) -> Iterator[Connection]:
-        """Open a transaction for writes that leave `state` unchanged: a heartbeat every other second."""
+        """Open a write transaction that leaves `state` unchanged, such as a heartbeat every other second."""
         if self.is_postgres:
             with self.write() as connection:
                 yield connection
@@ -67,7 +67,7 @@ class Database:
                 yield watcher
 
     def state(self) -> str:
-        """Return an opaque token that changes whenever this or another process has written something new.
+        """Return an opaque change token: it differs whenever this or another process has written something.
 
         It names no record: whoever holds the text of an earlier look and reads the same one now need not look again.
         """
@@ -104,7 +104,7 @@ class Database:
         return self._watcher
 
     def close(self) -> None:
-        """Close every connection; the object is of no use afterwards."""
+        """Close every connection; the object cannot be used afterwards."""
         with self._watching:
             if self._watcher is not None:
                 self._watcher.close()
@@ -113,7 +113,7 @@ class Database:
 
 
 class Repository:
-    """What reads and writes some tables of a ledger; safe to share between threads and between processes."""
+    """Base of the classes that read and write tables of a ledger; safe to share between threads and processes."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of what was decided: rows are added and read, never changed."""
+"""The append-only record of decisions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SqlDecisions(Repository):
     def record(
         self, *, kind: str, agent: str, at: datetime, actor: str, document: str, after: int | None = None
     ) -> int:
-        """Append one decision (JSON text) and return its sequence number; another one of its kind since `after` is a conflict."""
+        """Append one decision (JSON text) and return its sequence number; a newer one of its kind than `after` is a conflict."""
         newest = select(func.max(decisions.c.sequence)).where(
             decisions.c.agent == agent, decisions.c.kind == kind
         )
@@ -97,7 +97,7 @@ def _append(connection: Connection, *, kind: str, agent: str, at: datetime, acto
 
 
 def document_in_record(document: str) -> object:
-    """Return a document as the audit log records it: a long one by its digest, since the row has the text.
+    """Return a document as the audit log records it: a long one by its digest, because the row holds the text.
 
     Args:
         document: JSON text.

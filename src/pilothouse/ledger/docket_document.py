@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serialise a docket and read it back: 190 items in a millisecond, because items are not validated a second time."""
+"""Serialize a docket and parse it: 190 items in a millisecond, because items are not validated again."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ SCOPES_KEPT = 4_096
 
 
 def docket_text(kept: KeptDocket) -> str:
-    """Return a kept docket as JSON text."""
+    """Return a stored docket as JSON text."""
     docket = kept.docket
     document = _Document(
         in_force={
@@ -123,7 +123,7 @@ def _item(item: ItemVerdict) -> _Item:
 
 
 def parse_docket(text: str, *, form: str, at: datetime, arrived: int) -> KeptDocket | None:
-    """Return what a text keeps, or None when another program wrote it.
+    """Return the docket in a JSON text, or None when another version of the program wrote it.
 
     Args:
         text: What `docket_text` wrote.

@@ -45,7 +45,7 @@ class SqlDockets:
         return self._decider()
 
     def docket(self, agent: str) -> KeptDocket | None:
-        """Return what is kept for an agent, or None."""
+        """Return the stored docket of an agent, or None."""
         with self._database.read() as connection:
             row = connection.execute(_DOCKET, {"agent": agent}).first()
         if row is None:
@@ -53,7 +53,7 @@ class SqlDockets:
         return parse_docket(row.document, form=row.form, at=from_micros(row.at_us), arrived=row.arrived)
 
     def keep_docket(self, agent: str, kept: KeptDocket) -> None:
-        """Keep it in place of the one before."""
+        """Store a docket, replacing the earlier one."""
         row = {
             "agent": agent,
             "form": kept.form,
@@ -66,7 +66,7 @@ class SqlDockets:
             connection.execute(insert(dockets), row)
 
     def arrivals(self, agent: str, *, after: int, at: datetime) -> Arrivals:
-        """Return which evidence about an agent arrived after a number, as seen at a moment."""
+        """Return the evidence about an agent that arrived after a sequence number, as of a moment."""
         asked = {"agent": agent, "after": after}
         with self._database.read() as connection:
             newest, last_us = connection.execute(_NEWEST, asked).one()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open the database, a file or a PostgreSQL server, so that a returned write is on disk and writers take turns."""
+"""Open the database, a file or a PostgreSQL server, with durable commits and serialized writers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NEEDS_A_DATABASE = (
 
 
 def make_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
-    """Return an engine whose connections are durable, check references and wait for their turn.
+    """Return an engine whose connections commit durably, enforce foreign keys and wait for locks.
 
     Args:
         url: SQLAlchemy address of a SQLite file or a PostgreSQL database.
@@ -83,7 +83,7 @@ def _postgres(address: URL, busy_timeout_s: float) -> Engine:
 
 
 def database_subject(url: str) -> str:
-    """Return the file or the server of a ledger address, as messages name it: without a password.
+    """Return the file or server of a ledger address for messages, without its password.
 
     Example:
         >>> database_subject("sqlite:////data/ledger.sqlite")
@@ -147,7 +147,7 @@ def _prepare(connection: Any) -> None:
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
-    """Switch a new file to write-ahead logging; whoever else does so at this moment does it for us too."""
+    """Switch a new file to write-ahead logging; another process that does so at the same time does it for us too."""
     try:
         cursor.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of evidence, each content once."""
+"""Records of evidence, deduplicated by content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SqlEvidence(Repository):
     """The part of `ports.Ledger` that keeps evidence."""
 
     def add_evidence(self, records: Sequence[Evidence]) -> int:
-        """Store records; a record with equal content counts once. Return how many were new."""
+        """Store records, deduplicated by content, and return how many were new."""
         with self.database.write() as connection:
             return _add(connection, records)
 
@@ -44,7 +44,7 @@ class SqlEvidence(Repository):
         kinds: Collection[str],
         following: Callable[[Sequence[Evidence]], Sequence[Evidence]],
     ) -> Sequence[Evidence]:
-        """Store records that follow from those that stand, with nobody writing in between, and return them."""
+        """Store records derived from the current ones, atomically, and return them."""
         with self.database.write() as connection:
             records = following(_read(connection, agent, since, kinds))
             _add(connection, records)
@@ -53,7 +53,7 @@ class SqlEvidence(Repository):
     def evidence(
         self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
     ) -> Sequence[Evidence]:
-        """Return the records of an agent, oldest first, of some kinds, recorded at or after `since`."""
+        """Return an agent's records, oldest first, optionally of some kinds or recorded since a moment."""
         with self.database.read() as connection:
             return _read(connection, agent, since, kinds)
 
@@ -66,7 +66,7 @@ class SqlEvidence(Repository):
         decides: Callable[[Evidence], bool],
         kinds: Collection[str] | None = None,
     ) -> Sequence[Evidence]:
-        """Return the records of an agent that a verdict at a moment can rest on, oldest first."""
+        """Return the records of an agent on which a verdict at a moment can rest, oldest first."""
         with self.database.read() as connection:
             found = standing_records(
                 connection,
@@ -83,7 +83,7 @@ class SqlEvidence(Repository):
 
 
 def _add(connection: Connection, records: Sequence[Evidence]) -> int:
-    """Store the records that are not there yet and return how many those were."""
+    """Store the records that are new and return how many there were."""
     by_digest: dict[str, Evidence] = {}
     for record in records:
         by_digest.setdefault(evidence_digest(record), record)
@@ -116,7 +116,7 @@ def _agents(by_digest: Mapping[str, Evidence]) -> dict[str, None]:
 
 
 def _announce(connection: Connection, by_digest: Mapping[str, Evidence], agent: str) -> int:
-    """Name the records of an agent in the audit log; return the number of the first entry, from 1 on."""
+    """Enter the records of an agent into the audit log; return the number of the first entry, counted from 1."""
     own = [digest for digest, record in by_digest.items() if record.agent == agent]
     at = max(by_digest[digest].recorded_at for digest in own)
     return 1 + min(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An index of evidence: what each record is about, what it was made against, and which is the newest about each thing.
+"""An index of evidence: the subject of each record, what it is bound to, and the newest record of each subject.
 
 All of it follows from the records, so it can be made again from them at any time (`rebuild_index`).
 """
@@ -63,7 +63,7 @@ def _key(*parts: str | None) -> str:
 
 
 def put_in_place(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Let new records take the place of older ones about the same thing.
+    """Update the index of newest records with new ones.
 
     Args:
         connection: A transaction that writes.

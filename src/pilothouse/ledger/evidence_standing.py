@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which records of evidence a verdict reads: of each thing the newest, and older ones only behind one that decides nothing.
+"""Select the records that a verdict reads: the newest of each subject, and older ones only behind an undecided one.
 
 A record decides when it proves a rule or its opposite. What lies behind it, by its window and by its writing, is never looked
 at, so it is never read; how much that is depends on the charter, which is why the reader is told what decides.
@@ -44,7 +44,7 @@ def standing_records(
     kinds: Collection[str] | None,
     parse: Parse,
 ) -> dict[str, Evidence]:
-    """Return what a verdict at a moment can rest on, by digest.
+    """Return the records on which a verdict at a moment can rest, by digest.
 
     Args:
         connection: A transaction that reads.
@@ -121,7 +121,7 @@ def _read_older(
 
 
 class _Head(NamedTuple):
-    """What must be known of a record to tell whether it stands."""
+    """The part of a record that is needed to select it."""
 
     slot: str
     about: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feedback in the ledger: a row for each thing said, and a bound on how much is said about one task."""
+"""Feedback in the ledger: one row for each statement, with a limit for each task."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SqlFeedback(Repository):
     """`ports.FeedbackStore` on the ledger."""
 
     def add(self, said: Feedback) -> bool:
-        """Keep it; False when the same was said before."""
+        """Store feedback; False for a repetition."""
         column = feedback.c
         with self.database.write() as connection:
             if connection.execute(
@@ -72,7 +72,7 @@ class SqlFeedback(Repository):
         return True
 
     def of(self, agent: str, *, since: datetime | None = None) -> Sequence[Feedback]:
-        """Return what was said about an agent's tasks, newest first, at most 10,000."""
+        """Return the feedback about an agent's tasks, newest first, at most 10,000."""
         column = feedback.c
         wanted = select(feedback).where(column.agent == agent)
         if since is not None:

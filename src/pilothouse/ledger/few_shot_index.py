@@ -81,7 +81,7 @@ class FewShotIndex:
         return tuple(example for example in found if example.item_id != without or not without)[:wanted]
 
     def _rarest(self, known: Sequence[str]) -> list[str]:
-        """Return the words to look for: rarest first, at least one, until their rows are spent."""
+        """Return the words to search for: rarest first, at least one, until the row budget is spent."""
         chosen: list[str] = []
         rows = 0
         for word in sorted(known, key=lambda word: self._frequency[word])[:WORDS_MAX]:

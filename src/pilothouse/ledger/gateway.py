@@ -79,7 +79,7 @@ class SqlGatewayStore(Repository):
     """`ports.GatewayStore` on the ledger."""
 
     def add_key(self, key: VirtualKey) -> None:
-        """Keep a key; a prefix that is taken is a conflict."""
+        """Store a key; a prefix that is taken is a conflict."""
         with self.database.write() as connection:
             taken = connection.execute(select(gateway_keys.c.prefix)).scalars().all()
             if key.prefix in taken:
@@ -125,7 +125,7 @@ class SqlGatewayStore(Repository):
         return tuple(_key(row) for row in rows)
 
     def revoke_key(self, prefix: str, at: datetime, *, actor: str) -> VirtualKey | None:
-        """Stop a key for good and return it; None when there is none of that prefix."""
+        """Revoke a key and return it; None when no key has that prefix."""
         named = gateway_keys.c.prefix == prefix
         with self.database.write() as connection:
             row = connection.execute(select(gateway_keys).where(named)).first()
@@ -145,7 +145,7 @@ class SqlGatewayStore(Repository):
             return _key(connection.execute(select(gateway_keys).where(named)).one())
 
     def save_provider(self, provider: Provider, *, at: datetime, actor: str) -> None:
-        """Keep a provider in place of an earlier one of that name."""
+        """Store a provider, replacing an earlier one of that name."""
         with self.database.write() as connection:
             others = (
                 connection.execute(
@@ -182,7 +182,7 @@ class SqlGatewayStore(Repository):
         return tuple(_provider(row) for row in rows)
 
     def remove_provider(self, name: str, *, at: datetime, actor: str) -> bool:
-        """Forget a provider; return whether there was one."""
+        """Delete a provider; return whether there was one."""
         with self.database.write() as connection:
             here = gateway_providers.c.name == name
             with logged_change(connection, gateway_providers, here, at=at, actor=actor):

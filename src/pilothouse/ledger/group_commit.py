@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One transaction for everybody who waits: a durable commit costs milliseconds, its rows microseconds."""
+"""Group commit: a durable commit costs milliseconds, its rows microseconds, so waiting threads share one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Piece(Generic[T]):
 
 
 class GroupCommit:
-    """Group commit: runs the work of many threads in shared transactions; the first thread commits for the others."""
+    """Runs the work of many threads in shared transactions; the first waiting thread commits for the others."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -88,7 +88,7 @@ class GroupCommit:
             piece.result, piece.done = result, True
 
     def _alone(self, piece: _Piece[object]) -> None:
-        """Run a piece by itself after its group failed: only the one at fault fails."""
+        """Run one piece alone after its group failed, so that only the faulty one fails."""
         try:
             with self._database.write() as connection:
                 piece.result = piece.work(connection)

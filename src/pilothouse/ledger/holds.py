@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Held outputs: rows of the review queue, seen by those who wait for the decision."""
+"""Held outputs: rows of the review queue, as the callers see them that wait for a decision."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SqlHolds:
         self._open_max = open_max
 
     def hold(self, output: HeldOutput) -> Hold:
-        """Hold an output, or return the hold that this very call of this task already has."""
+        """Hold an output, or return the existing hold of exactly this call."""
         _check_length(output)
         # Not made of the call: the id outlives an erasure, and a guess at the call could be held against it.
         hold_id = secrets.token_hex(16)
@@ -84,7 +84,7 @@ class SqlHolds:
         return _hold(row, output.held_at)
 
     def read(self, hold_id: str, now: datetime) -> Hold | None:
-        """Return the state of a hold at a moment, or None when the id is unknown."""
+        """Return a hold as of a moment, or None for an unknown id."""
         with self._database.read() as connection:
             row = _row(connection, hold_id)
         if row is None:
@@ -96,7 +96,7 @@ class SqlHolds:
         return None if row is None else _hold(row, now)
 
     def expire(self, now: datetime) -> tuple[Hold, ...]:
-        """Reject what nobody decided in time and return it, at most 1,000 at once."""
+        """Reject holds past their deadline and return them, at most 1,000 at once."""
         return self._expire(now)
 
     def _expire(self, now: datetime, *, only: str | None = None) -> tuple[Hold, ...]:
@@ -177,7 +177,7 @@ def _row(connection: Connection, hold_id: str) -> Row[Any] | None:
 
 
 def _held(connection: Connection, output: HeldOutput) -> Row[Any] | None:
-    """Return the row of this very call of this task, or None."""
+    """Return the hold of exactly this call of this task, or None."""
     return connection.execute(
         select(review_items).where(
             review_items.c.trace_id == output.trace_id,

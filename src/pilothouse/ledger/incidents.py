@@ -101,7 +101,7 @@ class SqlIncidents:
             return change.incident, True
 
     def change(self, change: IncidentChange, lease: Lease | None = None) -> Incident:
-        """Apply a change and return the incident as it stands."""
+        """Apply a change and return the incident after it."""
         before = change.incident
         after = replace(before, version=before.version + 1)
         with self._database.write() as connection:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lease, timers and outbox: background work that survives kill and restart and that two processes never do twice."""
+"""Leases, timers and outbox: background work that survives kill and restart and is never done by two processes."""
 
 from __future__ import annotations
 
@@ -119,14 +119,14 @@ class SqlWork:
         self._life = timedelta(seconds=life_s)
 
     def now(self) -> datetime:
-        """Return the time that leases and timers go by: the database's clock where it has one."""
+        """Return the time of leases and timers: the database's clock where it has one."""
         if self._given_now is not None or not self._database.is_postgres:
             return (self._given_now or _system_now)()
         with self._database.read() as connection:
             return self._now(connection)
 
     def acquire(self, name: str, holder: str) -> Lease | None:
-        """Take a lease that is free, expired or already ours, or renew it; None while another one has it."""
+        """Acquire a lease that is free or expired, or renew our own; None while another holder has it."""
         with self._database.write_no_news() as connection:
             now = self._now(connection)
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).first()
@@ -146,7 +146,7 @@ class SqlWork:
         return lease
 
     def release(self, lease: Lease) -> None:
-        """Give a lease back; one that was lost meanwhile changes nothing."""
+        """Release a lease; releasing a lost one changes nothing."""
         with self._database.write() as connection:
             connection.execute(
                 update(leases)
@@ -155,7 +155,7 @@ class SqlWork:
             )
 
     def due(self, kinds: Sequence[str], *, limit: int = TIMERS_MAX) -> Sequence[Timer]:
-        """Return timers that are due, earliest first; kinds and forms this program does not know are left alone."""
+        """Return due timers, earliest first; kinds and schemas that this program does not know are skipped."""
         if not 1 <= limit <= TIMERS_MAX:
             raise LimitExceeded(
                 f"{limit} timers asked for at once, 1 to {TIMERS_MAX} are given",
@@ -172,7 +172,7 @@ class SqlWork:
         return tuple(_timer(row) for row in rows)
 
     def next_due(self, kinds: Sequence[str]) -> datetime | None:
-        """Return when the next timer is due, or the next job may run; None when nothing waits."""
+        """Return when the next timer is due or the next job may run; None when nothing is pending."""
         with self._database.read() as connection:
             timer = connection.execute(select(func.min(timers.c.due_us)).where(_known_timers(kinds))).scalar()
             job = connection.execute(
@@ -182,7 +182,7 @@ class SqlWork:
         return from_micros(min(found)) if found else None
 
     def foreign(self, kinds: Sequence[str], actions: Sequence[str]) -> int:
-        """Return how many waiting timers and jobs this program does not know; they are left to a newer one."""
+        """Return how many pending timers and jobs this program does not know; they are left to a newer version."""
         with self._database.read() as connection:
             waiting = connection.execute(
                 select(func.count())
@@ -200,13 +200,13 @@ class SqlWork:
         return int(waiting) + int(ready)
 
     def commit(self, lease: Lease | None, change: WorkChange) -> None:
-        """Apply a change that goes with no other state."""
+        """Apply a change on its own, in its own transaction."""
         with self._database.write() as connection:
             check_fence(connection, lease)
             apply_work(connection, change, now=self._now(connection))
 
     def claim(self, lease: Lease, actions: Sequence[str], *, limit: int = JOBS_MAX) -> Sequence[Job]:
-        """Claim ready jobs, and jobs of holders that lost the lease."""
+        """Claim ready jobs, and jobs claimed under an earlier lease."""
         with self._database.write() as connection:
             check_fence(connection, lease)
             now_us = to_micros(self._now(connection))
@@ -232,7 +232,7 @@ class SqlWork:
         return tuple(_job(row, state=LEASED, attempts=row.attempts + 1) for row in rows)
 
     def retry(self, lease: Lease, key: str, *, run_after: datetime, error: str) -> None:
-        """Give a claimed job back for another try."""
+        """Return a claimed job to the queue for a retry."""
         with self._database.write() as connection:
             check_fence(connection, lease)
             connection.execute(
@@ -242,7 +242,7 @@ class SqlWork:
             )
 
     def jobs(self, subject: str) -> Sequence[Job]:
-        """Return the jobs about something, oldest first, at most 1,000."""
+        """Return the jobs of a subject, oldest first, at most 1,000."""
         with self._database.read() as connection:
             rows = connection.execute(
                 select(jobs)
@@ -253,7 +253,7 @@ class SqlWork:
         return tuple(_job(row) for row in rows)
 
     def lateness(self, *, limit: int = 1_000) -> Sequence[float]:
-        """Return by how many seconds the last timers fired late, newest first."""
+        """Return how many seconds late the last timers fired, newest first."""
         with self._database.read() as connection:
             rows = connection.execute(
                 select(timers.c.late_s)
@@ -271,7 +271,7 @@ class SqlWork:
 
 
 def check_fence(connection: Connection, lease: Lease | None) -> None:
-    """Refuse to write for a holder whose lease has been taken by another one (a stale fencing token).
+    """Raise for a stale fencing token: another holder has taken over the lease.
 
     Args:
         connection: The transaction; the lease's row stays locked until its end.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger as one object: every method is one transaction, on disk when it returns."""
+"""The ledger as one object: every method is one transaction, durable when it returns."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class SqlLedger(SqlCharters, SqlEvidence, SqlOutcomes, SqlVerdicts, SqlDecisions
     """`ports.Ledger` on a database; other repositories of the same ledger share its database."""
 
     def close(self) -> None:
-        """Close every connection; the object is of no use afterwards."""
+        """Close every connection; the object cannot be used afterwards."""
         self.database.close()
 
 
 @contextmanager
 def open_ledger(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Iterator[SqlLedger]:
-    """Open the ledger, making or bringing up to date its tables, and close it again.
+    """Open the ledger, creating or migrating its tables, and close it afterwards.
 
     Args:
         url: SQLAlchemy address, `Settings.ledger_url`.

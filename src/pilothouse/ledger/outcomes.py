@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the system of record said about each task: one current outcome for each."""
+"""Outcomes of verification: one current outcome for each task."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SqlOutcomes(Repository):
     """The part of `ports.Ledger` that keeps outcomes."""
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Store outcomes; one that is there is replaced only while it is pending, or when the claim was corrected."""
+        """Store outcomes; an existing one is replaced only while it is pending, or when the claim was corrected."""
         latest = {outcome.trace_id: outcome for outcome in outcomes}
         with self.database.write() as connection:
             stored = _stored(connection, list(latest))
@@ -87,7 +87,7 @@ class SqlOutcomes(Repository):
         return {trace_id: _outcome(row) for trace_id, row in stored.items()}
 
     def outcomes_holding(self, subject: str) -> Sequence[str]:
-        """Return the traces of outcomes in whose claim or finding a subject stands, at most 10,000."""
+        """Return the traces of outcomes whose claim or finding contains a subject, at most 10,000."""
         held = or_(
             *(
                 column.contains(one, autoescape=True)
@@ -100,7 +100,7 @@ class SqlOutcomes(Repository):
             return tuple(connection.scalars(traces.limit(OUTCOME_IDS_MAX)))
 
     def erase_claims(self, claims: Mapping[str, str | None], *, at: datetime, actor: str) -> int:
-        """Overwrite claims and findings of some traces; whether an outcome is about its task's claim is kept."""
+        """Overwrite claims and findings of some traces; whether an outcome matches its task's claim stays known."""
         done = 0
         with self.database.write() as connection:
             for ids in _chunks(list(claims)):

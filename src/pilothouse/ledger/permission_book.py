@@ -83,7 +83,7 @@ class SqlPermissionBook:
     def settle(
         self, proposal: CallProposal, decide: Callable[[UsedSoFar], PermissionDecision]
     ) -> PermissionDecision:
-        """Decide with what was used so far, use up budget or approval, and record it."""
+        """Decide a call by what was used so far, consume budget or approval, and record the decision."""
         made: list[PermissionDecision] = []
 
         def work(connection: Connection) -> AuditEntry:
@@ -102,22 +102,22 @@ class SqlPermissionBook:
         return replace(made[-1], position=position)
 
     def follow(self, proposal: CallProposal, decision: PermissionDecision) -> bool:
-        """Record an allowed read within a second, in a thread of the book's own."""
+        """Queue the record of an allowed read, which is written in the background within a second."""
         # The one text of a record that somebody else chooses freely; a record that is too long could not follow.
         if len(proposal.task_type) > TASK_TYPE_CHARACTERS_MAX:
             return False
         return self._following.take((proposal, decision, self._clock.now()))
 
     def close(self) -> None:
-        """Write the records that wait."""
+        """Write the queued records."""
         self._following.close()
 
     def note(self, kind: str, agent: str, document: Mapping[str, Any]) -> None:
-        """Record something that no effect waits for."""
+        """Record an event that no call waits for."""
         self._log.append(kind, agent, document)
 
     def begin(self, agent: str, policy: str) -> None:
-        """Void what was asked or approved under another policy, and forget old counts."""
+        """Void approvals that were asked for under another policy, and delete old counts."""
 
         def work(connection: Connection) -> AuditEntry:
             now = self._clock.now()
@@ -140,7 +140,7 @@ class SqlPermissionBook:
         self._log.commit(work)
 
     def _forget_old_counts(self, connection: Connection, now: datetime) -> None:
-        """Forget counts of runs and days that are over: once a day, for a server runs for months and a run leaves rows."""
+        """Delete counts of past runs and days, once a day: a server runs for months, and every run leaves rows."""
         if self._forgot_on < now.date():
             connection.execute(
                 delete(permission_uses).where(permission_uses.c.at_us < to_micros(now - USES_KEPT))
@@ -150,7 +150,7 @@ class SqlPermissionBook:
     def _asked(
         self, connection: Connection, proposal: CallProposal, decision: PermissionDecision, now: datetime
     ) -> PermissionDecision:
-        """Use an approval of exactly this call, or ask for one."""
+        """Consume an approval of exactly this call, or ask for one."""
         known = newest_for_call(connection, proposal.call_digest, now)
         if known is not None and known.state == "approved":
             put_state(connection, approvals.c.id == known.id, "used", at=now, actor="pilothouse")
@@ -288,7 +288,7 @@ def _question(proposal: CallProposal, decision: PermissionDecision, now: datetim
 
 
 def _canary_of(asked: Approval) -> Approval | None:
-    """Return a known-bad twin of a question: its target is a stranger; None where the tool has no target."""
+    """Return a known-bad variant of an approval request with an unknown target; None where the tool has no target."""
     target = next((one for one in asked.arguments if one.role == "target"), None)
     if target is None:
         return None
@@ -313,7 +313,7 @@ def _canary_of(asked: Approval) -> Approval | None:
 
 
 def _strange(value: str) -> str:
-    """Return another value of the same look: every digit and some letters moved on."""
+    """Return a different value of the same form: digits and letters shifted by one."""
     moved = {sign: chr(ord(sign) + 1) for sign in "abcdefghijklmnopqrstuvwxy012345678"}
     inside = value.strip('"')
     head, separator, tail = inside.partition("@")

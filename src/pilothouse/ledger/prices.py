@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prices of tokens, exact and with their time; nothing is in here until somebody adds it."""
+"""Token prices, exact and with the time from which they hold; empty until somebody adds one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SqlPrices(Repository):
             return tuple(_price(row) for row in connection.execute(query))
 
     def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
-        """Return the price with the latest start that covers a moment, or None: unknown, which is not zero."""
+        """Return the price in force at a moment, or None: unknown, which is not zero."""
         moment = to_micros(at)
         query = (
             select(price_rows)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which items of the review queue wait, who may have them, and which comes first."""
+"""Which items of the review queue are open, who may claim them, and in which order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ITEM, _LABEL = review_items.c, review_labels.c
 
 
 def live(at: int) -> ColumnElement[bool]:
-    """Return whether an item is claimed, not lapsed, and still to be decided: a late held output is only rejected.
+    """Return the condition that an item has a live claim and can still be decided: a late held output is only rejected.
 
     Args:
         at: The moment, microseconds.
@@ -44,7 +44,7 @@ def live(at: int) -> ColumnElement[bool]:
 
 
 def free(at: int) -> ColumnElement[bool]:
-    """Return whether an item waits for whoever comes.
+    """Return the condition that anybody may claim an item.
 
     Args:
         at: The moment, microseconds.
@@ -61,7 +61,7 @@ def free(at: int) -> ColumnElement[bool]:
 
 @lru_cache(maxsize=_PEOPLE_KEPT_MAX)
 def may_have(reviewer: str) -> ColumnElement[bool]:
-    """Return the condition that a person may have an item: it is for anybody or for them, and they have given no opinion on it.
+    """Return the condition that a person may claim an item: it is unassigned or theirs, and they have given no opinion on it.
 
     Whoever is given an item is no exception; only a repetition is meant for who has answered it before.
     """

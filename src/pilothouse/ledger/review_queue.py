@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The review queue: claims and answers of items, each step one transaction."""
+"""The review queue: items are claimed and answered, each step in one transaction."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SqlReviewQueue(Repository):
     """`ports.ReviewQueue` on the ledger."""
 
     def add(self, items: Sequence[ReviewItem]) -> int:
-        """Add items; one that is known changes nothing. Return how many were new."""
+        """Add items, ignoring known ones, and return how many were new."""
         new: list[dict[str, Any]] = []
         with self.database.write() as connection:
             for item in items:
@@ -69,7 +69,7 @@ class SqlReviewQueue(Repository):
         return len(new)
 
     def claim_next(self, reviewer: str, agents: Sequence[str], now: datetime) -> ItemRecord | None:
-        """Return the item this person has open, or give the most urgent one that waits; None when none does."""
+        """Return the item that this person has open, or claim the most urgent one; None when none is open."""
         at = to_micros(now)
         with self.database.write() as connection:
             mine = select(review_items).where(_ITEM.holder == reviewer, _ITEM.agent.in_(agents), live(at))
@@ -81,7 +81,7 @@ class SqlReviewQueue(Repository):
             return give(connection, row.item_id, reviewer, now)
 
     def claim(self, item_id: str, reviewer: str, now: datetime) -> ItemRecord:
-        """Give one item to a person."""
+        """Claim one item for a person."""
         at = to_micros(now)
         with self.database.write() as connection:
             row = need_row(connection, item_id)
@@ -90,7 +90,7 @@ class SqlReviewQueue(Repository):
             return give(connection, item_id, reviewer, now)
 
     def answer(self, label: Label) -> tuple[ItemRecord, int]:
-        """Keep an answer and settle the item; return it and how many duplicates were settled with it."""
+        """Store an answer and settle the item; return it and how many duplicates were settled with it."""
         check_length("correction", label.correction or "")
         if len(label.note) > NOTE_CHARS_MAX:
             raise LimitExceeded(
@@ -130,7 +130,7 @@ class SqlReviewQueue(Repository):
             return read_item(need_row(connection, row.item_id)), len(twins)
 
     def undo(self, reviewer: str, now: datetime, *, item_id: str | None = None) -> ItemRecord | None:
-        """Take the person's last answer back and open the item again.
+        """Undo the person's last answer and reopen the item.
 
         None when it is older than `UNDO_WINDOW`, or is not about the item that is named.
         """
@@ -173,7 +173,7 @@ class SqlReviewQueue(Repository):
             return give(connection, ids[0], reviewer, now)
 
     def assign(self, item_id: str, reviewer: str | None, *, actor: str, now: datetime) -> ItemRecord:
-        """Give an open item to one person, or back to everybody."""
+        """Assign an open item to one person, or to anybody with None."""
         with self.database.write() as connection:
             row = need_row(connection, item_id)
             if row.source == ReviewSource.CANARY.value or not ItemState(row.state).is_open:
@@ -197,7 +197,7 @@ class SqlReviewQueue(Repository):
             return read_item(need_row(connection, item_id))
 
     def record(self, item_id: str) -> ItemRecord | None:
-        """Return an item as it stands, or None."""
+        """Return an item, or None."""
         with self.database.read() as connection:
             row = row_of(connection, item_id)
         return None if row is None else read_item(row)
@@ -224,18 +224,18 @@ class SqlReviewQueue(Repository):
         since: datetime | None = None,
         limit: int = ITEMS_READ_MAX,
     ) -> Sequence[Label]:
-        """Return answers that stand, newest first."""
+        """Return valid answers, newest first."""
         wanted = labels_wanted(agent, reviewer=reviewer, since=since, limit=limit)
         with self.database.read() as connection:
             return tuple(read_label(row) for row in connection.execute(wanted))
 
     def counts(self, agents: Sequence[str], now: datetime) -> Sequence[QueueCount]:
-        """Return what waits, by agent and source."""
+        """Return how many items are open, by agent and source."""
         with self.database.read() as connection:
             return tuple(read_count(row) for row in connection.execute(counts_wanted(agents, now)))
 
     def save_draft(self, item_id: str, reviewer: str, text: str, now: datetime) -> None:
-        """Keep what a person has typed so far (at most 64 KiB); an empty text forgets it."""
+        """Store a person's draft (at most 64 KiB); an empty text deletes it."""
         check_length("draft", text)
         one = and_(review_drafts.c.item_id == item_id, review_drafts.c.reviewer == reviewer)
         with self.database.write() as connection:
@@ -249,7 +249,7 @@ class SqlReviewQueue(Repository):
                 )
 
     def draft(self, item_id: str, reviewer: str) -> str:
-        """Return what a person has typed so far, or an empty text."""
+        """Return a person's draft, or an empty text."""
         one = and_(review_drafts.c.item_id == item_id, review_drafts.c.reviewer == reviewer)
         with self.database.read() as connection:
             found = connection.execute(select(review_drafts.c.text).where(one)).scalar_one_or_none()

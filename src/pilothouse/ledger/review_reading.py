@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The questions that the review queue is asked: items, answers, and how much waits."""
+"""Queries of the review queue: items, answers, and counts of open items."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def items_wanted(
 def labels_wanted(
     agent: str | None, *, reviewer: str | None, since: datetime | None, limit: int
 ) -> Select[Any]:
-    """Return the query for answers that stand, newest first."""
+    """Return the query for valid answers, newest first."""
     wanted = select(review_labels).where(_LABEL.undone_us.is_(None))
     if agent is not None:
         wanted = wanted.where(_LABEL.agent == agent)
@@ -53,7 +53,7 @@ def labels_wanted(
 
 
 def counts_wanted(agents: Sequence[str], now: datetime) -> Select[Any]:
-    """Return the query for what waits, by agent and source."""
+    """Return the query for open items, by agent and source."""
     late = case((_ITEM.due_us <= to_micros(now), 1), else_=0)
     return (
         select(
@@ -70,7 +70,7 @@ def counts_wanted(agents: Sequence[str], now: datetime) -> Select[Any]:
 
 
 def read_count(row: Row[Any]) -> QueueCount:
-    """Return how much of one source waits."""
+    """Return the count of open items of one source."""
     return QueueCount(
         agent=row.agent,
         source=ReviewSource(row.source),

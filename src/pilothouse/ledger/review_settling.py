@@ -79,7 +79,7 @@ def need_row(connection: Connection, item_id: str) -> Row[Any]:
 
 
 def refuse_other_holder(row: Row[Any], reviewer: str, at: int) -> None:
-    """Refuse an item that is answered, too late, or open for another person.
+    """Raise when an item is answered, too late, or claimed by another person.
 
     Args:
         row: The item.
@@ -110,7 +110,7 @@ def refuse_other_holder(row: Row[Any], reviewer: str, at: int) -> None:
 
 
 def refuse_other_person(connection: Connection, item_id: str, reviewer: str) -> None:
-    """Refuse an item that is assigned to somebody else, or on which this person has given an opinion.
+    """Raise when an item is assigned to somebody else, or this person has given an opinion on it.
 
     Raises:
         Conflict: It is one of these.
@@ -125,7 +125,7 @@ def refuse_other_person(connection: Connection, item_id: str, reviewer: str) -> 
 
 
 def refuse_other_opinion(connection: Connection, row: Row[Any], reviewer: str) -> None:
-    """Refuse to assign an item to a person who has answered it or given an opinion on the same output.
+    """Raise when the assignee has answered the item or given an opinion on the same output.
 
     Raises:
         Conflict: Two opinions would be one person's.
@@ -146,7 +146,7 @@ def refuse_other_opinion(connection: Connection, row: Row[Any], reviewer: str) -
 
 
 def _opinions(row: Row[Any]) -> Select[tuple[str]]:
-    """Return the query for the ids of all opinions on one output, this one among them; hidden repetitions are none."""
+    """Return the query for the ids of all opinions on one output, this one included; hidden repetitions do not count."""
     first = row.pair_of or row.item_id
     return select(_ITEM.item_id).where(
         or_(_ITEM.item_id == first, _ITEM.pair_of == first), _ITEM.source != ReviewSource.CANARY.value
@@ -154,7 +154,7 @@ def _opinions(row: Row[Any]) -> Select[tuple[str]]:
 
 
 def refuse_gone_on(row: Row[Any], reviewer: str, at: int) -> None:
-    """Refuse to take an answer back after which the item went on.
+    """Raise when an answer cannot be undone because the item has moved on since.
 
     Args:
         row: The item.
@@ -177,7 +177,7 @@ def refuse_gone_on(row: Row[Any], reviewer: str, at: int) -> None:
 
 
 def give(connection: Connection, item_id: str, reviewer: str, now: datetime) -> ItemRecord:
-    """Give an item to a person for the life of a claim, and return it as it stands."""
+    """Claim an item for a person for the life of a claim, and return it."""
     connection.execute(
         update(review_items)
         .where(_ITEM.item_id == item_id)
@@ -187,7 +187,7 @@ def give(connection: Connection, item_id: str, reviewer: str, now: datetime) -> 
 
 
 def is_repeated(connection: Connection, row: Row[Any], label: Label) -> bool:
-    """Return whether this very answer of this person is what settled the item: a form that was sent twice."""
+    """Return whether exactly this answer settled the item already: a form that was submitted twice."""
     given = connection.execute(
         select(review_labels)
         .where(_LABEL.item_id == row.item_id, _LABEL.reviewer == label.reviewer, _LABEL.undone_us.is_(None))
@@ -198,7 +198,7 @@ def is_repeated(connection: Connection, row: Row[Any], label: Label) -> bool:
 
 
 def settle(connection: Connection, row: Row[Any], label: Label) -> RowMapping:
-    """Keep an answer to an item, and put the item where the answer leads; two who are unsure close a label item.
+    """Store an answer and move the item to its next state; two unsure answers close an item to be labelled.
 
     Returns:
         The row of the answer, which the caller enters in the log.
@@ -235,7 +235,7 @@ def settle(connection: Connection, row: Row[Any], label: Label) -> RowMapping:
 
 
 def _free_other_opinions(connection: Connection, row: Row[Any], label: Label) -> None:
-    """Give what this person was to say of the same output besides back to everybody: it needs somebody else now."""
+    """Unassign this person's other opinions on the same output: they need somebody else now."""
     others = select(_ITEM.item_id).where(
         _ITEM.item_id.in_(_opinions(row)),
         _ITEM.only_for == label.reviewer,
@@ -251,7 +251,7 @@ def _free_other_opinions(connection: Connection, row: Row[Any], label: Label) ->
 
 
 def twins_of(connection: Connection, row: Row[Any], label: Label) -> Sequence[Row[Any]]:
-    """Return free items of equal content that the same answer settles; nothing waits for any of them."""
+    """Return open items of equal content that the same answer settles; no caller waits for any of them."""
     if row.source not in _LABEL_SOURCES or row.pair_of is not None or row.only_for is not None:
         return ()
     return connection.execute(
@@ -271,7 +271,7 @@ def twins_of(connection: Connection, row: Row[Any], label: Label) -> Sequence[Ro
 
 
 def check_length(name: str, text: str) -> None:
-    """Refuse a text that no page shows whole.
+    """Raise for a text that is too long for a page to show.
 
     Raises:
         LimitExceeded: It is longer than an item may be.

@@ -117,7 +117,7 @@ review_drafts = Table(
 
 
 def digest_of_erased(item_id: ColumnElement[str]) -> ColumnElement[str]:
-    """Return what stands in the place of the digests of an item whose texts were erased: no other item has the same."""
+    """Return the placeholder for the digests of an erased item; no other item has the same."""
     return func.substr(literal("erased ").concat(item_id), 1, 64)
 
 

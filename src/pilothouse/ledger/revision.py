@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tables this program knows, and that nobody writes into others."""
+"""The schema revision that this program knows, and a guard against writing into another."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows that are changed in place stand in the audit log by digest, each change in the transaction that makes it.
+"""Mutable rows are entered into the audit log by digest, each change in the transaction that makes it.
 
 Decisions, charters, verdicts and evidence are only ever added, and each has an entry of its own. Prices, outcomes, questions
 of the review queue, labels, approvals, incidents, pauses, faults of drills and keys are many or are changed, so an entry names rows that came and
@@ -39,7 +39,7 @@ _Digests: TypeAlias = dict[str, dict[bytes, None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """What of a table stands in the log. A column that is added later changes no digest until it is named here.
+    """The part of a table that the log covers. A column that is added later changes no digest until it is listed here.
 
     Attributes:
         words: What one row is.
@@ -152,7 +152,7 @@ random bits. Who has a question open, and until when, decides nothing and change
 
 
 def fresh_salt() -> str:
-    """Return the salt of a new row, or of one whose texts were erased."""
+    """Return a random salt, for a new row or one whose texts were erased."""
     return os.urandom(SALT_BYTES).hex()
 
 
@@ -178,7 +178,7 @@ def row_line(table: str, row: Mapping[Any, Any]) -> str:
 def logged_change(
     connection: Connection, table: Table, where: ColumnElement[bool], *, at: datetime, actor: str
 ) -> Iterator[None]:
-    """Enter in the log what the block does to some rows.
+    """Log the changes that the block makes to some rows.
 
     Args:
         connection: A transaction that writes.
@@ -204,7 +204,7 @@ def log_rows(
     actor: str,
     adopted: bool = False,
 ) -> None:
-    """Enter in the log which rows came and which went; what is the same before and after is no change.
+    """Log which rows were added and which removed; a row that is equal before and after is no change.
 
     Args:
         connection: The transaction that makes the change.
@@ -264,7 +264,7 @@ def _document(table: str, changes: Sequence[tuple[bool, bytes]]) -> dict[str, An
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in the one way in which it stands in a line, whichever database it comes from and by which road.
+    """Return a value in its one normal form, whichever database it comes from.
 
     Nanoseconds are beyond the numbers that JSON has; SQLite gives back a whole float as it was handed over.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sign-in links and sessions: only hashes are kept, a link works once, a session ends by itself."""
+"""Sign-in links and sessions: only hashes are stored, a link works once, a session expires."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SqlSessions(Repository):
     """`ports.SessionStore` on the ledger; every secret arrives hashed."""
 
     def issue_link(self, link: str, identity: str, *, actor: str, at: datetime, expires_at: datetime) -> None:
-        """Keep the hash of a link that signs one identity in, once; links that are too old go."""
+        """Store the hash of a single-use sign-in link; expired links are deleted."""
         with self.database.write() as connection:
             connection.execute(delete(sign_in_links).where(sign_in_links.c.expires_us <= to_micros(at)))
             connection.execute(
@@ -59,12 +59,12 @@ class SqlSessions(Repository):
             _record(connection, "sign_in.link_issued", identity, actor=actor, at=at)
 
     def read_link(self, link: str, now: datetime) -> str | None:
-        """Return whom a link signs in, or None when it is unknown, used or too old."""
+        """Return the identity that a link signs in, or None for an unknown, used or expired one."""
         with self.database.read() as connection:
             return _identity_of_link(connection, link, now)
 
     def redeem(self, link: str, session: str, *, now: datetime, expires_at: datetime) -> str | None:
-        """Use a link up and open a session in one step; return the identity, or None when it does not work."""
+        """Redeem a link and open a session in one step; return the identity, or None when the link is invalid."""
         at = to_micros(now)
         with self.database.write() as connection:
             identity = _identity_of_link(connection, link, now)
@@ -89,7 +89,7 @@ class SqlSessions(Repository):
             return identity
 
     def read(self, session: str, now: datetime) -> Session | None:
-        """Return a session that has not ended, or None; notes every five minutes that it is used."""
+        """Return a live session, or None; its last use is recorded every five minutes."""
         at = to_micros(now)
         with self.database.read() as connection:
             row = connection.execute(select(sessions).where(sessions.c.session_hash == session)).first()
@@ -108,7 +108,7 @@ class SqlSessions(Repository):
         )
 
     def end(self, session: str, *, now: datetime) -> str | None:
-        """End a session and return whose it was, or None."""
+        """End a session and return its identity, or None."""
         with self.database.write() as connection:
             identity = connection.execute(
                 select(sessions.c.identity).where(sessions.c.session_hash == session)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clock that never goes back: what expires may do so early, never late."""
+"""A clock that never goes back: deadlines may expire early, never late."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SteadyClock"]
 
 
 class SteadyClock:
-    """The later of the wall clock, what passed since the last look, and the latest moment ever recorded.
+    """The latest of the wall clock, the last reading plus elapsed monotonic time, and the latest recorded moment.
 
     Args:
         clock: The wall clock.
@@ -32,7 +32,7 @@ class SteadyClock:
         self._last_s = monotonic()
 
     def now(self) -> datetime:
-        """Return the present moment, aware UTC, never before one that was returned earlier."""
+        """Return the present moment, aware UTC, never earlier than a previous reading."""
         with self._lock:
             at_s = self._monotonic()
             self._last = max(self._clock.now(), self._last + timedelta(seconds=max(0.0, at_s - self._last_s)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls of tools that change something: one row each, on disk before anything leaves."""
+"""Idempotency records of tool calls with an effect: one row each, durable before anything is sent."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SqlToolCalls:
         self._wrapper = wrapper
 
     def known(self, call: str) -> StoredCall | None:
-        """Return what is kept of a call."""
+        """Return the record of a call, or None."""
         with self._database.read() as connection:
             row = connection.execute(select(tool_calls).where(tool_calls.c.call == call)).first()
             return None if row is None else self._stored(connection, row)
@@ -64,7 +64,7 @@ class SqlToolCalls:
     def begin(
         self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
     ) -> None:
-        """Keep that a call is about to be sent: one commit, on disk when it returns.
+        """Record that a call is about to be sent: one commit, durable when it returns.
 
         Raises:
             Conflict: It is kept already.
@@ -88,7 +88,7 @@ class SqlToolCalls:
     def step(
         self, call: str, *, before: str, after: str, result: str | None, at: datetime, person: str = "unknown"
     ) -> None:
-        """Move a row on.
+        """Move a call to its next state.
 
         Raises:
             Conflict: It is not in the state `before` any more.
@@ -108,7 +108,7 @@ class SqlToolCalls:
             )
 
     def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
-        """Return calls that were sent and never settled, oldest first: a person looks at them."""
+        """Return calls that were sent and never settled, oldest first, for a person to look at."""
         with self._database.read() as connection:
             rows = connection.execute(
                 select(tool_calls)
@@ -134,7 +134,7 @@ class SqlToolCalls:
 
 
 def erase_results(database: Database, runs: Iterable[str]) -> int:
-    """Forget what calls of some runs returned; that they were made stays, so that nobody makes them twice.
+    """Erase the results of calls of some runs; that they were made stays recorded, so that none is made twice.
 
     Args:
         database: The ledger.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn what the database says went wrong into our own errors, each with what to do about it."""
+"""Translate errors of the database into our own, each with a remedy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ make room for the index of its log on a full disk, only says that the disk has a
 
 @contextmanager
 def translated(subject: str) -> Iterator[None]:
-    """Let no exception of the database driver past this point.
+    """Translate every exception of the database driver raised inside the block.
 
     Args:
         subject: The ledger, as a person knows it: its file or address without a password.
@@ -111,6 +111,6 @@ def _translate(error: SQLAlchemyError, subject: str) -> Conflict | Infrastructur
 
 
 def _code(error: SQLAlchemyError) -> str:
-    """Return what the driver names an error by, or nothing."""
+    """Return the driver's code of an error, or empty."""
     found = error.orig if isinstance(error, DBAPIError) else None
     return str(getattr(found, "sqlite_errorname", None) or getattr(found, "sqlstate", None) or "")

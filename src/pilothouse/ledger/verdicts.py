@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frozen verdicts: what was said about an agent at a moment, byte for byte."""
+"""Frozen verdicts, byte for byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SqlVerdicts(Repository):
     """The part of `ports.Ledger` that keeps verdicts."""
 
     def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
-        """Freeze a verdict (canonical JSON) under its digest; the same bytes again change nothing.
+        """Store a verdict (canonical JSON) under its digest; equal bytes change nothing.
 
         Raises:
             DigestMismatch: The digest is not that of the document.

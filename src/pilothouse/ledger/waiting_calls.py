@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts the calls that wait for a person, by agent, in one question to the ledger."""
+"""Counts the calls that wait for a person, by agent, in one query."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SqlWaitingCalls:
         self._database = database
 
     def counts(self, now: datetime) -> Sequence[CallsWaiting]:
-        """Return how many calls wait for each agent that has any, by name."""
+        """Return how many calls wait for approval, by agent name; agents without any are absent."""
         query = (
             select(approvals.c.agent, func.count(), func.min(approvals.c.expires_us))
             .where(approvals.c.state == "pending", approvals.c.expires_us > to_micros(now))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch in the ledger: one row for what a detector remembers, one for what it said of each day."""
+"""The watch in the ledger: one row for the state of a detector, one for its reading of each day."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class SqlWatch(Repository):
             }
 
     def whole(self) -> Mapping[str, Mapping[str, WatchState]]:
-        """Return the states that are about no single task type, by agent and detector."""
+        """Return the states that belong to no single task type, by agent and detector."""
         found: dict[str, dict[str, WatchState]] = {}
         with self.database.read() as connection:
             for row in connection.execute(select(watch_states).where(_STATE.task_type == "")):
@@ -85,7 +85,7 @@ class SqlWatch(Repository):
         return found
 
     def advance(self, agent: str, steps: Sequence[WatchStep]) -> None:
-        """Store steps with their readings, all or none."""
+        """Store steps with their readings, atomically."""
         with self.database.write() as connection:
             rows = connection.execute(
                 select(_STATE.task_type, _STATE.detector, _STATE.version).where(_STATE.agent == agent)
@@ -119,7 +119,7 @@ class SqlWatch(Repository):
     def readings(
         self, agent: str, *, since: date, detector: str | None = None, limit: int = READINGS_MAX
     ) -> Sequence[WatchReading]:
-        """Return what was said of the days from `since` on, oldest day first; the newest ones when there are more."""
+        """Return the readings of days since `since`, oldest first; only the newest when there are too many."""
         wanted = select(watch_readings).where(_READING.agent == agent, _READING.day >= since.isoformat())
         if detector is not None:
             wanted = wanted.where(_READING.detector == detector)
@@ -129,7 +129,7 @@ class SqlWatch(Repository):
         return tuple(_reading(row) for row in reversed(rows))
 
     def unsettled(self) -> Sequence[WatchReading]:
-        """Return warnings and verdicts of which the consequences are still to come, oldest first."""
+        """Return warnings and verdicts whose consequences are still pending, oldest first."""
         order = (_READING.day, _READING.task_type, _READING.detector)
         place = func.row_number().over(partition_by=_READING.agent, order_by=order).label("place")
         found = select(watch_readings, place).where(_READING.settled.is_(False)).subquery()
@@ -142,7 +142,7 @@ class SqlWatch(Repository):
             return tuple(_reading(row) for row in connection.execute(wanted))
 
     def settle(self, reading: WatchReading) -> None:
-        """Write down that everything was done that follows from a reading."""
+        """Mark a reading as settled: all its consequences are done."""
         with self.database.write() as connection:
             connection.execute(
                 update(watch_readings)

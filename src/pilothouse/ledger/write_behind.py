@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A write-behind buffer for records: kept in memory for a moment, written by a thread of its own in groups.
+"""A write-behind buffer for records: held in memory briefly, written in groups by a background thread.
 
 Only for calls that change nothing. While a group cannot be written the buffer takes no more; the caller then records
 synchronously, fails, and denies, so an unreachable ledger stops reads within a second.
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class WriteBehind(Generic[T]):
-    """Buffers records and writes them soon after; safe to share between threads.
+    """Buffers records and writes them in the background; safe to share between threads.
 
     Args:
         write: Puts records on disk, all of them or none; runs in the thread of the buffer, so the call does not pay for it.
@@ -51,7 +51,7 @@ class WriteBehind(Generic[T]):
         self._is_failing = False
 
     def take(self, entry: T) -> bool:
-        """Take a record.
+        """Buffer a record; False when the buffer takes none now.
 
         Returns:
             Whether it will be written; False while writing fails, when too many wait, and after the end.
@@ -66,7 +66,7 @@ class WriteBehind(Generic[T]):
         return True
 
     def close(self) -> None:
-        """Write what waits, and take nothing more."""
+        """Write the buffered records, and accept no more."""
         with self._lock:
             self._end.set()
             thread = self._thread
@@ -94,7 +94,7 @@ class WriteBehind(Generic[T]):
             pass
 
     def _write_group(self) -> bool:
-        """Write the oldest; they stay where they are until they are on disk."""
+        """Write the oldest group; records stay buffered until they are durable."""
         group = [self._waiting[at] for at in range(min(GROUP_MAX, len(self._waiting)))]
         try:
             self._write(group)

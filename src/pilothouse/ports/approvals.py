@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of approvals: exact calls that wait for a person, and who said what about them."""
+"""The port of approvals: exact calls that wait for a person, and the votes on them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ShownArgument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """What one person said.
+    """The vote of one person.
 
     Attributes:
         actor: Person id.
@@ -115,7 +115,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverRecord:
-    """How one approver answered.
+    """How one approver has voted over time.
 
     Attributes:
         actor: Person id.
@@ -206,22 +206,22 @@ class WaitingCalls(Protocol):
     """How many calls wait, over all agents."""
 
     def counts(self, now: datetime) -> Sequence[CallsWaiting]:
-        """Return how many calls wait for each agent that has any, by name."""
+        """Return how many calls wait for approval, by agent name; agents without any are absent."""
         ...
 
 
 @runtime_checkable
 class PermissionBook(Protocol):
-    """What has to be on disk before a call is made: budgets, approvals and the record, in one transaction."""
+    """What must be durable before a call is made: budgets, approvals and the record, in one transaction."""
 
     def settle(
         self, proposal: CallProposal, decide: Callable[[UsedSoFar], PermissionDecision]
     ) -> PermissionDecision:
-        """Decide with what was used so far, use up budget or approval, and record it."""
+        """Decide a call by what was used so far, consume budget or approval, and record the decision."""
         ...
 
     def follow(self, proposal: CallProposal, decision: PermissionDecision) -> bool:
-        """Record an allowed read within a second, in a thread of the book's own.
+        """Queue the record of an allowed read, which is written in the background within a second.
 
         Returns:
             Whether it will be; False while records cannot be written, or too many wait.
@@ -229,24 +229,24 @@ class PermissionBook(Protocol):
         ...
 
     def note(self, kind: str, agent: str, document: Mapping[str, Any]) -> None:
-        """Record something that no effect waits for."""
+        """Record an event that no call waits for."""
         ...
 
 
 @runtime_checkable
 class Approvals(Protocol):
-    """What people see and say."""
+    """The approvals that people see and vote on."""
 
     def waiting(self, agent: str | None = None) -> Sequence[Approval]:
-        """Return what waits, oldest first."""
+        """Return the pending approvals, oldest first."""
         ...
 
     def find(self, approval: str) -> Approval | None:
-        """Return one by its id or by the unique beginning of it."""
+        """Return one approval by its id or a unique prefix of it."""
         ...
 
     def vote(self, approval: str, *, actor: str, allows: bool, reason: str) -> Approval:
-        """Keep what a person said, with its record.
+        """Record a person's vote, and its audit record with it.
 
         Raises:
             Denied: They may not answer this one.
@@ -255,5 +255,5 @@ class Approvals(Protocol):
         ...
 
     def approvers(self, agent: str) -> Sequence[ApproverRecord]:
-        """Return how each approver of an agent answered."""
+        """Return how each approver of an agent has voted so far."""
         ...

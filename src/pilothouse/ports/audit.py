@@ -19,7 +19,7 @@ AUDIT_PAGE_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Something to be appended.
+    """A record to be appended.
 
     Attributes:
         kind: What happened, for example `call.decided`.

@@ -11,7 +11,7 @@ __all__ = ["Clock"]
 
 @runtime_checkable
 class Clock(Protocol):
-    """Tells the time; a test hands in one that stands still."""
+    """A source of time; tests pass a fixed one."""
 
     def now(self) -> datetime:
         """Return the present moment, aware UTC."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ports of reaching people: their addresses, and whatever carries a message to one of them."""
+"""The ports of paging people: their addresses, and what delivers a message to them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is carried.
+    """A message to one person.
 
     Attributes:
         key: Recognises a repetition of the same message.
@@ -55,11 +55,11 @@ class ContactStore(Protocol):
     """Addresses of people; one for each person and channel."""
 
     def put(self, contact: Contact) -> None:
-        """Set an address in place of an earlier one."""
+        """Set an address, replacing an earlier one."""
         ...
 
     def remove(self, identity: str, channel: str) -> bool:
-        """Forget an address; return whether there was one."""
+        """Delete an address; return whether there was one."""
         ...
 
     def of(self, identity: str) -> Sequence[Contact]:
@@ -73,10 +73,10 @@ class ContactStore(Protocol):
 
 @runtime_checkable
 class Notifier(Protocol):
-    """Carries a message to one address; every try ends within its time-out."""
+    """Delivers a message to one address; every try ends within its timeout."""
 
     def send(self, url: str, message: Message) -> str:
-        """Send; return an empty text when the other side took it, else why not."""
+        """Send a message; return an empty text on success, else the reason of the failure."""
         ...
 
     def masked(self, url: str) -> str:

@@ -151,23 +151,23 @@ NO_CONTROLS = ControlState()
 
 @runtime_checkable
 class Controls(Protocol):
-    """The kill switch as gateway and tools see it: in memory, at most a second behind the ledger."""
+    """The kill switch as gateway and tools see it: an in-memory copy, at most a second old."""
 
     def state(self) -> ControlState:
-        """Return what is in force now; costs nothing, so ask before every call."""
+        """Return what is in force now; cheap enough for every call."""
         ...
 
 
 @runtime_checkable
 class ControlStore(Protocol):
-    """The kill switch as it is kept; every change is one transaction with the decision that records it."""
+    """The stored kill switch; every change is one transaction with the decision that records it."""
 
     def read(self) -> ControlState:
-        """Return what is in force, read now."""
+        """Return what is in force, read from the ledger."""
         ...
 
     def pause(self, pause: Pause) -> Pause:
-        """Put a pause into force and return the one in force: an earlier one stays as it is."""
+        """Pause an agent or tool and return the pause in force; an earlier pause stays unchanged."""
         ...
 
     def resume(
@@ -188,7 +188,7 @@ class ControlStore(Protocol):
         ...
 
     def roll_back(self, rollback: Rollback) -> None:
-        """Put a rollback into force in place of an earlier one."""
+        """Roll an agent back, replacing an earlier rollback."""
         ...
 
     def end_rollback(
@@ -202,7 +202,7 @@ class ControlStore(Protocol):
         ...
 
     def inject_fault(self, fault: PlantedFault) -> None:
-        """Let calls of an agent meet a fault, in place of an earlier one of its kind.
+        """Inject a fault into the calls of an agent, replacing an earlier one of its kind.
 
         Raises:
             LimitExceeded: It would live longer than `FAULT_LIFE_MAX`.
@@ -210,5 +210,5 @@ class ControlStore(Protocol):
         ...
 
     def clear_fault(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
-        """End a planted fault; False when it had ended."""
+        """End an injected fault; False when it had ended already."""
         ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of credentials for outside systems: what they are called, where they stand, and for whom they are."""
+"""The port of credentials for outside systems: their names, where each secret is read from, and who may use it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Credential:
 
 @runtime_checkable
 class CredentialStore(Protocol):
-    """Keeps names and places; durable when a method returns."""
+    """Stores names and sources of credentials; durable when a method returns."""
 
     def save(self, credential: Credential, *, at: datetime, actor: str) -> None:
-        """Keep a credential in place of an earlier one of that name."""
+        """Store a credential, replacing an earlier one of that name."""
         ...
 
     def all(self) -> Sequence[Credential]:
@@ -47,5 +47,5 @@ class CredentialStore(Protocol):
         ...
 
     def remove(self, name: str, *, at: datetime, actor: str) -> bool:
-        """Forget a credential; return whether there was one."""
+        """Delete a credential; return whether there was one."""
         ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of what labels become: few-shot examples, and the lineage between answers, cases and examples."""
+"""The port of few-shot examples, and of the lineage between answers, cases and examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """One thing was made from another.
+    """A lineage edge: one thing was made from another.
 
     Attributes:
         agent: Agent id.
@@ -57,10 +57,10 @@ class Example:
 
 @runtime_checkable
 class CurationStore(Protocol):
-    """Where examples and lineage are kept, and where a person's data are found and erased."""
+    """Stores examples and lineage, and finds and erases a person's data in them."""
 
     def save_examples(self, agent: str, version: str, examples: Sequence[Example], at: datetime) -> None:
-        """Keep a library under its version; the same version again changes nothing."""
+        """Store a library under its version; storing the same version again changes nothing."""
         ...
 
     def examples(self, agent: str) -> tuple[str, Sequence[Example]]:
@@ -68,7 +68,7 @@ class CurationStore(Protocol):
         ...
 
     def link(self, edges: Sequence[Edge]) -> None:
-        """Keep what was made from what; an edge that is known changes nothing."""
+        """Store lineage edges; a known edge changes nothing."""
         ...
 
     def edges_of(self, name: str) -> Sequence[Edge]:
@@ -76,17 +76,17 @@ class CurationStore(Protocol):
         ...
 
     def edges_since(self, agent: str, since: datetime) -> Sequence[Edge]:
-        """Return what was made for an agent since a moment, oldest first, at most 10,000."""
+        """Return the lineage edges of an agent since a moment, oldest first, at most 10,000."""
         ...
 
     def erase(self, subject: str, *, actor: str, at: datetime) -> Mapping[str, int]:
-        """Overwrite every text that holds a subject, and all texts of a task of that id; return rows by table."""
+        """Overwrite every text that contains a subject, and all texts of a task of that id; return rows by table."""
         ...
 
     def left_with(self, subject: str) -> Mapping[str, int]:
-        """Return how many rows hold a subject still, by table, where an erasure may change nothing or does not reach."""
+        """Return how many rows still contain a subject, by table, where an erasure may not or cannot reach."""
         ...
 
     def traces_with(self, subject: str) -> Sequence[str]:
-        """Return the ids of reviewed tasks whose texts hold a subject, at most 10,000."""
+        """Return the ids of reviewed tasks whose texts contain a subject, at most 10,000."""
         ...

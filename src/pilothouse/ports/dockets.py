@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of decided items: a cache, so that the next verdict decides only what has changed."""
+"""The port of dockets: a cache of decided items, so that the next verdict decides only what has changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Arrivals", "Dockets", "KeptDocket"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptDocket:
-    """The items of an agent as they were decided last.
+    """The items of an agent as they were last decided.
 
     Attributes:
         form: What they were decided under: digest of the charter and of the code that decides.
@@ -38,7 +38,7 @@ class KeptDocket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """What came in about an agent.
+    """Evidence about an agent that is new since a docket.
 
     Attributes:
         newest: Number of the newest record; 0 when there is none.
@@ -53,7 +53,7 @@ class Arrivals:
 
 @runtime_checkable
 class Dockets(Protocol):
-    """Keeps one docket for each agent; losing one costs time and nothing else."""
+    """Stores one docket for each agent; losing one costs only time."""
 
     @property
     def decider(self) -> str:
@@ -61,13 +61,13 @@ class Dockets(Protocol):
         ...
 
     def docket(self, agent: str) -> KeptDocket | None:
-        """Return the docket of an agent, or None; one that this program cannot read is None too."""
+        """Return the stored docket of an agent, or None; also None when this program cannot read it."""
         ...
 
     def keep_docket(self, agent: str, kept: KeptDocket) -> None:
-        """Keep it in place of the one before."""
+        """Store a docket, replacing the earlier one."""
         ...
 
     def arrivals(self, agent: str, *, after: int, at: datetime) -> Arrivals:
-        """Return which evidence about an agent arrived after a number, as seen at a moment."""
+        """Return the evidence about an agent that arrived after a sequence number, as of a moment."""
         ...

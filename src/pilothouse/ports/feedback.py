@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of feedback: what users say about finished tasks, each thing once."""
+"""The port of feedback: what users say about finished tasks, deduplicated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEEDBACK_PER_TASK_MAX = 20
 
 
 class FeedbackKind(StrEnum):
-    """What somebody says about a finished task."""
+    """What kind of statement it is."""
 
     THUMB = "thumb"
     CORRECTION = "correction"
@@ -34,7 +34,7 @@ class FeedbackKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """One thing that was said about one task.
+    """One statement about one task.
 
     Attributes:
         agent: Agent id, from the task itself and never from the sender.
@@ -64,7 +64,7 @@ class Feedback:
 
     @property
     def is_bad(self) -> bool:
-        """Whether it says that the output was wrong, so that a person must look."""
+        """Whether it says that the output was wrong, so that a person must review it."""
         if self.kind is FeedbackKind.THUMB:
             return (self.value or 0) < 0
         if self.kind is FeedbackKind.SATISFACTION:
@@ -74,10 +74,10 @@ class Feedback:
 
 @runtime_checkable
 class FeedbackStore(Protocol):
-    """Where feedback is kept."""
+    """Stores feedback."""
 
     def add(self, feedback: Feedback) -> bool:
-        """Keep it; False when the same was said before.
+        """Store feedback; False for a repetition.
 
         Raises:
             LimitExceeded: Too much was said about this task already.
@@ -85,5 +85,5 @@ class FeedbackStore(Protocol):
         ...
 
     def of(self, agent: str, *, since: datetime | None = None) -> Sequence[Feedback]:
-        """Return what was said about an agent's tasks, newest first, at most 10,000."""
+        """Return the feedback about an agent's tasks, newest first, at most 10,000."""
         ...

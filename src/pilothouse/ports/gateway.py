@@ -139,7 +139,7 @@ class GatewayStore(Protocol):
     """What the gateway keeps; durable when a method returns."""
 
     def add_key(self, key: VirtualKey) -> None:
-        """Keep a key; a prefix that is taken is a conflict."""
+        """Store a key; a prefix that is taken is a conflict."""
         ...
 
     def list_keys(self) -> Sequence[VirtualKey]:
@@ -147,11 +147,11 @@ class GatewayStore(Protocol):
         ...
 
     def revoke_key(self, prefix: str, at: datetime, *, actor: str) -> VirtualKey | None:
-        """Stop a key for good and return it; None when there is none of that prefix."""
+        """Revoke a key and return it; None when no key has that prefix."""
         ...
 
     def save_provider(self, provider: Provider, *, at: datetime, actor: str) -> None:
-        """Keep a provider in place of an earlier one of that name."""
+        """Store a provider, replacing an earlier one of that name."""
         ...
 
     def providers(self) -> Sequence[Provider]:
@@ -159,7 +159,7 @@ class GatewayStore(Protocol):
         ...
 
     def remove_provider(self, name: str, *, at: datetime, actor: str) -> bool:
-        """Forget a provider; return whether there was one."""
+        """Delete a provider; return whether there was one."""
         ...
 
     def add_spent(self, day: date, spent: Mapping[str, Spent]) -> None:

@@ -15,7 +15,7 @@ HELD_OPEN_MAX = 10_000
 
 
 class HoldState(StrEnum):
-    """Where a held output stands."""
+    """The state of a held output."""
 
     HELD = "held"
     CLAIMED = "claimed"
@@ -26,7 +26,7 @@ class HoldState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will change any more.
+        """Whether the state is final.
 
         Example:
             >>> HoldState.CLAIMED.is_final, HoldState.EXPIRED.is_final
@@ -37,7 +37,7 @@ class HoldState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutput:
-    """An output that must not be delivered yet.
+    """An output that must not be delivered before a decision.
 
     Attributes:
         agent: Agent id.
@@ -73,7 +73,7 @@ class HeldOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A held output as it stands.
+    """A held output with its state.
 
     Attributes:
         hold_id: Its id; the same call of the same task has the same one.
@@ -102,10 +102,10 @@ class Hold:
 
 @runtime_checkable
 class Holds(Protocol):
-    """Where gateway and tools hold outputs; every answer is on disk before it is given, and survives a restart."""
+    """Holds outputs for gateway and tools; every answer is durable before it is given."""
 
     def hold(self, output: HeldOutput) -> Hold:
-        """Hold an output, or return the hold that this very call of this task already has.
+        """Hold an output, or return the existing hold of exactly this call.
 
         A full queue gives a hold that is rejected at once.
 
@@ -115,7 +115,7 @@ class Holds(Protocol):
         ...
 
     def read(self, hold_id: str, now: datetime) -> Hold | None:
-        """Return a hold as it stands at a moment, or None when nothing has that id.
+        """Return a hold as of a moment, or None for an unknown id.
 
         Past its deadline it is expired, whoever asks first. A decision counts some seconds after it was made,
         so that a slip of the hand can be undone.
@@ -123,5 +123,5 @@ class Holds(Protocol):
         ...
 
     def expire(self, now: datetime) -> tuple[Hold, ...]:
-        """Reject what nobody decided in time and return it, at most 1,000 at once."""
+        """Reject holds past their deadline and return them, at most 1,000 at once."""
         ...

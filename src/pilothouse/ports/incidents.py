@@ -21,7 +21,7 @@ EVENTS_MAX = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentChange:
-    """What one decision does to one incident.
+    """The changes that one decision makes to one incident.
 
     Attributes:
         incident: As it shall stand; its version is the one it was decided on.
@@ -53,7 +53,7 @@ class IncidentStore(Protocol):
         ...
 
     def change(self, change: IncidentChange, lease: Lease | None = None) -> Incident:
-        """Apply a change and return the incident as it stands.
+        """Apply a change and return the incident after it.
 
         Raises:
             Conflict: The incident was changed meanwhile, the lease is lost, or the timer was fired.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port through which OTLP requests come in."""
+"""The port of OTLP ingestion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Signal(StrEnum):
 
 
 class IntakeAnswer(StrEnum):
-    """What became of an OTLP request; only the last two ask the sender to try again."""
+    """The result of an OTLP request; only the last two ask the sender to retry."""
 
     ACCEPTED = "accepted"
     MALFORMED = "malformed"
@@ -31,7 +31,7 @@ class IntakeAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The answer to one OTLP request; `ACCEPTED` means that every item not rejected is on the disk.
+    """The answer to one OTLP request; `ACCEPTED` means that every item not rejected is durable.
 
     Attributes:
         answer: What became of it.
@@ -50,12 +50,12 @@ class Receipt:
 
 @runtime_checkable
 class Intake(Protocol):
-    """Takes OTLP requests in; what it accepts survives the death of the process."""
+    """Ingests OTLP requests; what it accepts survives the death of the process."""
 
     def accept(
         self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
     ) -> Receipt:
-        """Take one request; durable when this returns `ACCEPTED`.
+        """Ingest one request; durable when this returns `ACCEPTED`.
 
         Args:
             signal: Which of the three services it was sent to.

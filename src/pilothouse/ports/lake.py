@@ -50,7 +50,7 @@ SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
 
 
 def disk_floor_bytes(total_bytes: int) -> int:
-    """Return below how much free space telemetry is refused, so that nothing acknowledged is lost.
+    """Return the free space below which telemetry is refused, so that nothing acknowledged is lost.
 
     Example:
         >>> disk_floor_bytes(100 << 30) == 5 << 30
@@ -61,7 +61,7 @@ def disk_floor_bytes(total_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCursor:
-    """Where a page of tasks ended: the next one begins strictly before it.
+    """The keyset cursor of a page of tasks: the next page begins strictly before it.
 
     Attributes:
         start_ns: Start of the last task.
@@ -77,7 +77,7 @@ class TaskCursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks a query wants; None means any.
+    """Conditions on tasks; None means any.
 
     Attributes:
         agent: Agent name.
@@ -134,12 +134,12 @@ class TaskFilter:
 
     @property
     def leaves_out_shadows(self) -> bool:
-        """Whether tasks of drills are none of its business: who wants them asks for their environment or their trace."""
+        """Whether tasks of drills are excluded: they are included by asking for their environment or trace."""
         return self.environment is None and self.trace_prefix is None and not self._leaves_out_nothing
 
     @property
     def leaves_out_canaries(self) -> bool:
-        """Whether traces of our own are none of its business: who wants them asks for their agent or their trace."""
+        """Whether our own canary traces are excluded: they are included by asking for their agent or trace."""
         return self.agent is None and self.trace_prefix is None and not self._leaves_out_nothing
 
     @property
@@ -149,7 +149,7 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPage:
-    """Tasks newest first, and where to go on (None at the end)."""
+    """Tasks newest first, and the cursor of the next page (None at the end)."""
 
     tasks: tuple[Task, ...]
     next_cursor: TaskCursor | None
@@ -231,7 +231,7 @@ class TraceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSeen:
-    """An agent as telemetry knows it.
+    """An agent seen in telemetry.
 
     Attributes:
         agent: Name.
@@ -265,14 +265,14 @@ class Assigned:
 
 @runtime_checkable
 class Lake(Protocol):
-    """Telemetry in bulk, as queries; every answer is bounded."""
+    """Queries over telemetry; every answer is bounded."""
 
     def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
         """Return tasks that match, newest first, at most `limit` (1..10,000)."""
         ...
 
     def strays(self, wanted: TaskFilter) -> Sequence[str]:
-        """Return what holds `said` within the window and belongs to no task: trace ids, and log records of no trace.
+        """Return what contains `said` within the window and belongs to no task: trace ids, and log records without a trace.
 
         Args:
             wanted: Only what it says about `said`, `anywhere`, `in_names` and the window is looked at.
@@ -299,11 +299,11 @@ class Lake(Protocol):
         ...
 
     def assigned(self, experiment: str, *, from_ns: int, to_ns: int) -> Sequence[Assigned]:
-        """Return which task belongs to which arm of an experiment, at most 200,000."""
+        """Return the tasks of an experiment with their arms, at most 200,000."""
         ...
 
     def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
-        """Return what evaluators outside of Pilothouse sent in a half-open window, at most 200,000."""
+        """Return external evaluators' scores of a half-open window, at most 200,000."""
         ...
 
 
@@ -316,7 +316,7 @@ class LakeHealth:
         rows: Rows of `spans` that a query can see, counted in files and memory.
         pending: Acknowledged items that no query can see yet.
         gap: Acknowledged items that are nowhere; anything but 0 for more than a minute is a loss.
-        open_traces: Traces that are still gathered.
+        open_traces: Traces whose spans are still being gathered.
         waiting_bytes: Inflated bytes that wait for flattening.
         uncommitted_s: Age of the oldest row that is in no file, seconds.
         freshness_s: Longest time from receipt until a query could see it, in the last minute, seconds.
@@ -340,7 +340,7 @@ class LakeHealth:
     last_error: str
 
     def count(self, name: str) -> int:
-        """Return one counter; what was never counted is 0.
+        """Return one counter; 0 when it was never incremented.
 
         Args:
             name: Its name, for example `acked`.

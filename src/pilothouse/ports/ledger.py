@@ -60,7 +60,7 @@ class CharterInForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One thing that a person or the system decided.
+    """One decision of a person or the system.
 
     Attributes:
         sequence: 1 for the first of the installation, then rising.
@@ -93,7 +93,7 @@ class Ledger(Protocol):
         at: datetime,
         files: Mapping[str, str] | None = None,
     ) -> CharterInForce:
-        """Put a charter into force; the same digest beside the same files again changes nothing."""
+        """Put a charter into force; one that is in force already, with the same files, changes nothing."""
         ...
 
     def charter(
@@ -113,7 +113,7 @@ class Ledger(Protocol):
         ...
 
     def add_evidence(self, records: Sequence[Evidence]) -> int:
-        """Store records; a record with equal content counts once. Return how many were new."""
+        """Store records, deduplicated by content, and return how many were new."""
         ...
 
     def extend_evidence(
@@ -124,7 +124,7 @@ class Ledger(Protocol):
         kinds: Collection[str],
         following: Callable[[Sequence[Evidence]], Sequence[Evidence]],
     ) -> Sequence[Evidence]:
-        """Store records that follow from those that stand, with nobody writing in between, and return them.
+        """Store records derived from the current ones, atomically, and return them.
 
         Args:
             agent: Agent id.
@@ -155,7 +155,7 @@ class Ledger(Protocol):
         decides: Callable[[Evidence], bool],
         kinds: Collection[str] | None = None,
     ) -> Sequence[Evidence]:
-        """Return the records of an agent that a verdict at a moment can rest on, oldest first.
+        """Return the records of an agent on which a verdict at a moment can rest, oldest first.
 
         What was written later is left out. Of records about the same thing, made against the same, only those up to the
         newest that decides need to be there; of other versions only the newest record of each thing.
@@ -182,11 +182,11 @@ class Ledger(Protocol):
         ...
 
     def outcomes_holding(self, subject: str) -> Sequence[str]:
-        """Return the traces of outcomes in whose claim or finding a subject stands, at most 10,000."""
+        """Return the traces of outcomes whose claim or finding contains a subject, at most 10,000."""
         ...
 
     def erase_claims(self, claims: Mapping[str, str | None], *, at: datetime, actor: str) -> int:
-        """Overwrite what outcomes of some traces say in words; their status stays, and about which claim it is.
+        """Overwrite the texts of outcomes of some traces; their status stays, and which claim it is about.
 
         Args:
             claims: What each task claims now, by trace; None for one that nothing is known of.
@@ -199,7 +199,7 @@ class Ledger(Protocol):
         ...
 
     def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
-        """Freeze a verdict (canonical JSON) with its digest."""
+        """Store a verdict (canonical JSON) under its digest; equal bytes change nothing."""
         ...
 
     def latest_verdict(self, agent: str, *, at: datetime | None = None) -> str | None:
@@ -232,7 +232,7 @@ class Ledger(Protocol):
         ...
 
     def add_prices(self, prices: Sequence[Price], *, at: datetime, actor: str) -> int:
-        """Store prices; one that is known changes nothing, another for the same start is a conflict.
+        """Store prices; a known one changes nothing, a different price with the same start is a conflict.
 
         Returns:
             How many were new.

@@ -83,18 +83,18 @@ class PermissionDecision:
 
 @runtime_checkable
 class Decider(Presenter, Protocol):
-    """Decides every call of one agent and labels what it returns; no open task means that only reads are possible."""
+    """Decides every call of one agent and labels its results; without an open task only reads are possible."""
 
     def open_task(self, opening: TaskOpening) -> str:
         """Open a task and return its token, which the model never sees."""
         ...
 
     def known_run(self, token: str) -> str | None:
-        """Return the run that a token was given for, or None; nothing is recorded, so nothing waits for a disk."""
+        """Return the run of a task token, or None; nothing is recorded, so the call does not wait for a disk."""
         ...
 
     def run_of(self, token: str) -> str:
-        """Return the run that a token was given for.
+        """Return the run of a task token.
 
         Raises:
             Denied: Nobody gave this token, or it has lapsed; recorded.
@@ -102,11 +102,11 @@ class Decider(Presenter, Protocol):
         ...
 
     def needs_token(self, run: str) -> bool:
-        """Whether a task was opened for a run, so that a call of it from outside this process shows its token."""
+        """Whether a task was opened for a run, so that calls from other processes must show its token."""
         ...
 
     def decide_read(self, call: ToolCall) -> PermissionDecision | None:
-        """Allow a read that uses nothing up, without waiting for a disk; its record follows within a second.
+        """Allow a read that consumes no budget, without waiting for a disk; its record follows within a second.
 
         Returns:
             None for every other call, and while records cannot be written: then `decide` has the answer.
@@ -118,5 +118,5 @@ class Decider(Presenter, Protocol):
         ...
 
     def refuse(self, call: ToolCall) -> PermissionDecision:
-        """Deny a call of a tool that nobody declared; recorded as every other decision."""
+        """Deny a call of an undeclared tool; recorded like every other decision."""
         ...

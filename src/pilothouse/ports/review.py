@@ -82,11 +82,11 @@ class ReviewQueue(Protocol):
     """Items and answers; each method is one transaction."""
 
     def add(self, items: Sequence[ReviewItem]) -> int:
-        """Add items; one that is known changes nothing. Return how many were new."""
+        """Add items, ignoring known ones, and return how many were new."""
         ...
 
     def claim_next(self, reviewer: str, agents: Sequence[str], now: datetime) -> ItemRecord | None:
-        """Return the item this person has open, or give the most urgent one that waits; None when none does.
+        """Return the item that this person has open, or claim the most urgent one; None when none is open.
 
         Most urgent is the highest cost of an error per minute left. Nobody is given an item whose content that
         person has answered, unless it is meant for that person.
@@ -94,7 +94,7 @@ class ReviewQueue(Protocol):
         ...
 
     def claim(self, item_id: str, reviewer: str, now: datetime) -> ItemRecord:
-        """Give one item to a person.
+        """Claim one item for a person.
 
         Raises:
             UnknownName: Nothing has that id.
@@ -116,7 +116,7 @@ class ReviewQueue(Protocol):
         ...
 
     def undo(self, reviewer: str, now: datetime, *, item_id: str | None = None) -> ItemRecord | None:
-        """Take the person's last answer back and open the item again.
+        """Undo the person's last answer and reopen the item.
 
         None when it is older than `UNDO_WINDOW`, or is not about the item that is named.
         """
@@ -132,7 +132,7 @@ class ReviewQueue(Protocol):
         ...
 
     def record(self, item_id: str) -> ItemRecord | None:
-        """Return an item as it stands, or None."""
+        """Return an item, or None."""
         ...
 
     def items(
@@ -155,17 +155,17 @@ class ReviewQueue(Protocol):
         since: datetime | None = None,
         limit: int = ITEMS_READ_MAX,
     ) -> Sequence[Label]:
-        """Return answers that stand, newest first."""
+        """Return valid answers, newest first."""
         ...
 
     def counts(self, agents: Sequence[str], now: datetime) -> Sequence[QueueCount]:
-        """Return what waits, by agent and source."""
+        """Return how many items are open, by agent and source."""
         ...
 
     def save_draft(self, item_id: str, reviewer: str, text: str, now: datetime) -> None:
-        """Keep what a person has typed so far (at most 64 KiB); an empty text forgets it."""
+        """Store a person's draft (at most 64 KiB); an empty text deletes it."""
         ...
 
     def draft(self, item_id: str, reviewer: str) -> str:
-        """Return what a person has typed so far, or an empty text."""
+        """Return a person's draft, or an empty text."""
         ...

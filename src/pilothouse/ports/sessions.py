@@ -32,21 +32,21 @@ class SessionStore(Protocol):
     """Links and sessions; whoever reads the ledger's file learns no secret from it."""
 
     def issue_link(self, link: str, identity: str, *, actor: str, at: datetime, expires_at: datetime) -> None:
-        """Keep the hash of a link that signs one identity in, once."""
+        """Store the hash of a single-use sign-in link for one identity."""
         ...
 
     def read_link(self, link: str, now: datetime) -> str | None:
-        """Return whom a link signs in, or None when it is unknown, used or too old; using it is another step."""
+        """Return the identity that a link signs in, or None for an unknown, used or expired one; the link stays usable."""
         ...
 
     def redeem(self, link: str, session: str, *, now: datetime, expires_at: datetime) -> str | None:
-        """Use a link up and open a session in one step; return the identity, or None when it does not work."""
+        """Redeem a link and open a session in one step; return the identity, or None when the link is invalid."""
         ...
 
     def read(self, session: str, now: datetime) -> Session | None:
-        """Return a session that has not ended, or None; notes that it was used."""
+        """Return a live session, or None; its last use is recorded."""
         ...
 
     def end(self, session: str, *, now: datetime) -> str | None:
-        """End a session and return whose it was, or None."""
+        """End a session and return its identity, or None."""
         ...

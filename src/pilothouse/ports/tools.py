@@ -90,10 +90,10 @@ class CallRecord:
 
 @runtime_checkable
 class CallGuard(Protocol):
-    """Something that may refuse a call before anything is sent."""
+    """A check that may refuse a call before anything is sent."""
 
     def check(self, call: ToolCall) -> Callable[[], None] | None:
-        """Let the call pass, or return what still has to be asked because its answer waits for a disk.
+        """Allow the call, or return the rest of the check as a function, because it waits for a disk.
 
         Returns:
             None when the call may pass; else the question, for a thread, since an event loop must not wait for a disk.
@@ -110,17 +110,17 @@ class CallObserver(Protocol):
     """Records calls; must be fast, and an error that it raises before a call refuses the call."""
 
     def before(self, call: ToolCall) -> None:
-        """Keep that a call is about to be made."""
+        """Note that a call is about to be made."""
         ...
 
     def after(self, record: CallRecord) -> None:
-        """Keep how it went."""
+        """Note how the call went."""
         ...
 
 
 @runtime_checkable
 class UnreadValues(Protocol):
-    """Values that a task has received and its model has not been shown; names stand for them."""
+    """Values that a task has received and its model has not seen; names stand for them."""
 
     def reveal(self, name: str) -> Any:
         """Return a value for the model to read; the task has then read something untrusted."""
@@ -129,7 +129,7 @@ class UnreadValues(Protocol):
     def matching(
         self, names: Sequence[str], how: Literal["equals", "starts_with", "contains"], words: str
     ) -> list[str]:
-        """Return those names whose values match, without showing any."""
+        """Return the names whose values match, without revealing any."""
         ...
 
     def extract(self, name: str, written: str) -> list[Any]:
@@ -137,7 +137,7 @@ class UnreadValues(Protocol):
         ...
 
     def transform(self, names: Sequence[str], work: Callable[..., str]) -> str:
-        """Make a text out of values by code, or by a model without tools, and return its name."""
+        """Build a text from values, by code or a model without tools, and return its name."""
         ...
 
     def filled(self, value: Any) -> tuple[Any, bool]:
@@ -147,7 +147,7 @@ class UnreadValues(Protocol):
 
 @runtime_checkable
 class Presenter(Protocol):
-    """Stands between what tools say and what the model reads."""
+    """Stands between tool results and the model."""
 
     def filled(self, call: ToolCall) -> ToolCall:
         """Return a call with what its names of unread values stand for.
@@ -158,7 +158,7 @@ class Presenter(Protocol):
         ...
 
     def observe(self, call: ToolCall, result: Any) -> Any:
-        """Label a result; return what the model is shown of it."""
+        """Label a result and return the part that the model may see."""
         ...
 
     def unread(self, run: str) -> UnreadValues | None:
@@ -166,7 +166,7 @@ class Presenter(Protocol):
         ...
 
     def requester(self, run: str) -> str:
-        """Return who asked for what a run does; `unknown` where nobody said."""
+        """Return the requester of a run; `unknown` where none was named."""
         ...
 
 
@@ -191,16 +191,16 @@ class StoredCall:
 
 @runtime_checkable
 class IdempotencyStore(Protocol):
-    """Calls with an effect; every step is on disk when it returns."""
+    """Idempotency records of calls with an effect; every step is durable when it returns."""
 
     def known(self, call: str) -> StoredCall | None:
-        """Return what is kept of a call; None when it was never sent."""
+        """Return the record of a call; None when it was never sent."""
         ...
 
     def begin(
         self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
     ) -> None:
-        """Keep that a call is about to be sent for the first time.
+        """Record that a call is about to be sent for the first time.
 
         Args:
             call: Identity of the call.
@@ -219,7 +219,7 @@ class IdempotencyStore(Protocol):
     def step(
         self, call: str, *, before: str, after: str, result: str | None, at: datetime, person: str = "unknown"
     ) -> None:
-        """Move a row on.
+        """Move a call to its next state.
 
         Args:
             call: Identity of the call.
@@ -235,5 +235,5 @@ class IdempotencyStore(Protocol):
         ...
 
     def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
-        """Return calls that were sent and never settled, oldest first: a person looks at them."""
+        """Return calls that were sent and never settled, oldest first, for a person to look at."""
         ...

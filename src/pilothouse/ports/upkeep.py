@@ -29,7 +29,7 @@ class RetentionRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """What retention took away at one time.
+    """What one run of retention removed.
 
     Attributes:
         agent: Agent name; empty for those without a rule.
@@ -45,14 +45,14 @@ class Removed:
 
 
 class LakeUpkeep(Protocol):
-    """What the process that writes a lake can be asked to do to it."""
+    """Maintenance that the process which writes a lake carries out."""
 
     def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
-        """Delete what is older than its retention rule allows; doing it again changes nothing."""
+        """Delete telemetry past its retention; idempotent."""
         ...
 
     def claims(self, traces: Sequence[str]) -> Mapping[str, str | None]:
-        """Return what the tasks of some traces claim now, by trace; one that is not stored is not in it."""
+        """Return the present claims of some tasks, by trace; traces that are not stored are absent."""
         ...
 
     def erase(self, traces: Sequence[str]) -> int:
@@ -60,5 +60,5 @@ class LakeUpkeep(Protocol):
         ...
 
     def reprice(self, *, since_ns: int) -> int:
-        """Fold tasks again whose cost was unknown and is known now; return how many were corrected."""
+        """Fold tasks again whose cost has become known; return how many were corrected."""
         ...

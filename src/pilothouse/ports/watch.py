@@ -16,7 +16,7 @@ READINGS_MAX = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchState:
-    """What a detector remembers between days.
+    """The state of a detector between days.
 
     Attributes:
         version: Rises with every change; 0 stands for a detector that was never run.
@@ -29,7 +29,7 @@ class WatchState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchReading:
-    """What a detector said of one day.
+    """A detector's reading of one day.
 
     Attributes:
         agent: Agent id.
@@ -54,7 +54,7 @@ class WatchReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchStep:
-    """One detector goes on by some days.
+    """One detector advances by some days.
 
     Attributes:
         task_type: Task type, or empty for all.
@@ -80,11 +80,11 @@ class WatchStore(Protocol):
         ...
 
     def whole(self) -> Mapping[str, Mapping[str, WatchState]]:
-        """Return the states that are about no single task type, by agent and detector: what a quiet tick needs."""
+        """Return the states that belong to no single task type, by agent and detector: all that a quiet tick needs."""
         ...
 
     def advance(self, agent: str, steps: Sequence[WatchStep]) -> None:
-        """Store steps with their readings, all or none.
+        """Store steps with their readings, atomically.
 
         Raises:
             Conflict: Another process was there first; nothing was stored.
@@ -94,13 +94,13 @@ class WatchStore(Protocol):
     def readings(
         self, agent: str, *, since: date, detector: str | None = None, limit: int = READINGS_MAX
     ) -> Sequence[WatchReading]:
-        """Return what was said of the days from `since` on, oldest day first; the newest ones when there are more."""
+        """Return the readings of days since `since`, oldest first; only the newest when there are too many."""
         ...
 
     def unsettled(self) -> Sequence[WatchReading]:
-        """Return warnings and verdicts of which the consequences are still to come, oldest first, at most 200 of each agent."""
+        """Return warnings and verdicts whose consequences are still pending, oldest first, at most 200 of each agent."""
         ...
 
     def settle(self, reading: WatchReading) -> None:
-        """Write down that everything was done that follows from a reading."""
+        """Mark a reading as settled: all its consequences are done."""
         ...

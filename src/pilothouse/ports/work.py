@@ -37,7 +37,7 @@ JOBS_MAX = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickState:
-    """How one piece of recurring work is doing.
+    """The health of one piece of recurring work.
 
     Attributes:
         name: Its name.
@@ -71,7 +71,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timer:
-    """A moment at which something must be decided. The row is the truth, the tick is only its alarm.
+    """A moment at which something must be decided. The stored row is authoritative; the tick only wakes it.
 
     Attributes:
         key: Unique for ever: a timer that fired cannot be set again.
@@ -94,7 +94,7 @@ JobState = str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Something to do in the outside world, at least once and recognisable by its key.
+    """An action in the outside world, executed at least once, with an idempotency key.
 
     Attributes:
         key: Unique for ever; sent along as the idempotency key.
@@ -121,7 +121,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkChange:
-    """What a decision adds to or takes from the background work, in the transaction of the decision.
+    """Changes to the background work that are applied in the transaction of a decision.
 
     Attributes:
         timers: Timers to set; a key that exists stays as it is.
@@ -145,31 +145,31 @@ class WorkStore(Protocol):
     """Leases, timers and jobs; every method is one transaction."""
 
     def acquire(self, name: str, holder: str) -> Lease | None:
-        """Take a lease that is free, expired or already ours, or renew it; None while another one has it."""
+        """Acquire a lease that is free or expired, or renew our own; None while another holder has it."""
         ...
 
     def release(self, lease: Lease) -> None:
-        """Give a lease back; one that was lost meanwhile changes nothing."""
+        """Release a lease; releasing a lost one changes nothing."""
         ...
 
     def now(self) -> datetime:
-        """Return the time that leases and timers go by: the database's clock where it has one."""
+        """Return the time of leases and timers: the database's clock where it has one."""
         ...
 
     def due(self, kinds: Sequence[str], *, limit: int = TIMERS_MAX) -> Sequence[Timer]:
-        """Return timers that are due, earliest first; kinds and forms this program does not know are left alone."""
+        """Return due timers, earliest first; kinds and schemas that this program does not know are skipped."""
         ...
 
     def next_due(self, kinds: Sequence[str]) -> datetime | None:
-        """Return when the next timer is due, or the next job may run; None when nothing waits."""
+        """Return when the next timer is due or the next job may run; None when nothing is pending."""
         ...
 
     def foreign(self, kinds: Sequence[str], actions: Sequence[str]) -> int:
-        """Return how many waiting timers and jobs this program does not know; they are left to a newer one."""
+        """Return how many pending timers and jobs this program does not know; they are left to a newer version."""
         ...
 
     def commit(self, lease: Lease | None, change: WorkChange) -> None:
-        """Apply a change that goes with no other state.
+        """Apply a change on its own, in its own transaction.
 
         Raises:
             Conflict: The lease is lost, or the fired timer was fired or cancelled by somebody else.
@@ -177,7 +177,7 @@ class WorkStore(Protocol):
         ...
 
     def claim(self, lease: Lease, actions: Sequence[str], *, limit: int = JOBS_MAX) -> Sequence[Job]:
-        """Claim ready jobs, and jobs of holders that lost the lease.
+        """Claim ready jobs, and jobs claimed under an earlier lease.
 
         Raises:
             Conflict: The lease is lost.
@@ -185,7 +185,7 @@ class WorkStore(Protocol):
         ...
 
     def retry(self, lease: Lease, key: str, *, run_after: datetime, error: str) -> None:
-        """Give a claimed job back for another try.
+        """Return a claimed job to the queue for a retry.
 
         Raises:
             Conflict: The lease is lost.
@@ -193,9 +193,9 @@ class WorkStore(Protocol):
         ...
 
     def jobs(self, subject: str) -> Sequence[Job]:
-        """Return the jobs about something, oldest first, at most 1,000."""
+        """Return the jobs of a subject, oldest first, at most 1,000."""
         ...
 
     def lateness(self, *, limit: int = 1_000) -> Sequence[float]:
-        """Return by how many seconds the last timers fired late, newest first."""
+        """Return how many seconds late the last timers fired, newest first."""
         ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Alembic runs: the steps, on the connection whose transaction `migrate` holds."""
+"""The environment of Alembic: runs the steps on the connection whose transaction `migrate` holds."""
 
 from __future__ import annotations
 

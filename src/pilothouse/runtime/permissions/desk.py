@@ -103,11 +103,11 @@ class PermissionDesk:
         return self._tasks.open(opening)
 
     def known_run(self, token: str) -> str | None:
-        """Return the run that a token was given for, or None; nothing is recorded."""
+        """Return the run of a task token, or None; nothing is recorded."""
         return self._tasks.run_of(token)
 
     def run_of(self, token: str) -> str:
-        """Return the run that a token was given for.
+        """Return the run of a task token.
 
         Raises:
             Denied: Nobody gave this token, or it has lapsed; recorded.
@@ -123,7 +123,7 @@ class PermissionDesk:
         return run
 
     def needs_token(self, run: str) -> bool:
-        """Whether a task was opened for a run, so that a call of it shows its token."""
+        """Whether a task was opened for a run, so that its calls must show the token."""
         return self._tasks.needs_token(run)
 
     def decide(self, call: ToolCall) -> PermissionDecision:
@@ -131,7 +131,7 @@ class PermissionDesk:
         return self._recorded(self._decide, call)
 
     def refuse(self, call: ToolCall) -> PermissionDecision:
-        """Deny a call of a tool that nobody declared; recorded, so that no trace shows a call that nobody decided."""
+        """Deny a call of an undeclared tool; recorded, so that no trace shows a call without a decision."""
         return self._recorded(self._refuse, call)
 
     def _recorded(
@@ -149,7 +149,7 @@ class PermissionDesk:
             )
 
     def decide_read(self, call: ToolCall) -> PermissionDecision | None:
-        """Allow a read that uses nothing up, without waiting for a disk; its record follows within a second.
+        """Allow a read that consumes no budget, without waiting for a disk; its record follows within a second.
 
         Returns:
             None for every other call, and while records cannot be written: then `decide` has the answer.
@@ -180,7 +180,7 @@ class PermissionDesk:
         return replace(call, args={name: one for name, (one, _) in parts.items()}, unread=unread)
 
     def observe(self, call: ToolCall, result: Any) -> Any:
-        """Label a result; return what the model is shown of it."""
+        """Label a result and return the part that the model may see."""
         compiled = self._policy.tools.get(call.tool)
         context = self._tasks.context_of(call)
         if compiled is None:
@@ -190,7 +190,7 @@ class PermissionDesk:
         )
 
     def requester(self, run: str) -> str:
-        """Return who asked for what a run does; `unknown` where nobody said."""
+        """Return the requester of a run; `unknown` where none was named."""
         context = self.context(run)
         return (context.opening.requester if context is not None else "") or "unknown"
 

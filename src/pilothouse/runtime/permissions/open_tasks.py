@@ -82,12 +82,12 @@ class OpenTasks:
         return token
 
     def run_of(self, token: str) -> str | None:
-        """Return the run that a token was given for; None for a token that was given to nobody, or has lapsed."""
+        """Return the run of a task token; None for an unknown or expired token."""
         with self._lock:
             return self._tokens.get(token_digest(token))
 
     def needs_token(self, run: str) -> bool:
-        """Whether a task was opened for a run, so that naming the run proves nothing: traces are no secret."""
+        """Whether a task was opened for a run, so that naming the run alone proves nothing: trace ids are not secret."""
         with self._lock:
             return run in self._token_of
 

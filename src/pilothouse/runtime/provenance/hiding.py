@@ -139,7 +139,7 @@ class HiddenFields:
         return value
 
     def matching(self, names: Sequence[str], how: How, words: str) -> list[str]:
-        """Return those names whose values match, without showing any.
+        """Return the names whose values match, without revealing any.
 
         Args:
             names: Names to choose among.

@@ -50,7 +50,7 @@ class Door:
         return call if self.presenter is None else self.presenter.filled(call)
 
     def person_of(self, call: ToolCall) -> str:
-        """Return who asked for the task of a call; `unknown` where nobody said."""
+        """Return the requester of a call's task; `unknown` where none was named."""
         return "unknown" if self.presenter is None else self.presenter.requester(call.run)
 
     def now(self) -> datetime:

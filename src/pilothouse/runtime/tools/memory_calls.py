@@ -33,7 +33,7 @@ class MemoryCalls:
         return [row.stored.state for row in self._rows.values()]
 
     def known(self, call: str) -> StoredCall | None:
-        """Return what is kept of a call."""
+        """Return the record of a call, or None."""
         with self._lock:
             row = self._rows.get(call)
         return None if row is None else row.stored
@@ -41,7 +41,7 @@ class MemoryCalls:
     def begin(
         self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
     ) -> None:
-        """Keep that a call is about to be sent.
+        """Record that a call is about to be sent.
 
         Raises:
             Conflict: It is kept already.
@@ -60,7 +60,7 @@ class MemoryCalls:
     def step(
         self, call: str, *, before: str, after: str, result: str | None, at: datetime, person: str = "unknown"
     ) -> None:
-        """Move a row on.
+        """Move a call to its next state.
 
         Raises:
             Conflict: It is not in the state `before` any more.
@@ -77,7 +77,7 @@ class MemoryCalls:
             self._rows[call] = _Row(replace(row.stored, state=after, result=result), row.agent, at)
 
     def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
-        """Return calls that were sent and never settled, oldest first: a person looks at them."""
+        """Return calls that were sent and never settled, oldest first, for a person to look at."""
         found = [
             row
             for row in self._rows.values()

@@ -24,7 +24,7 @@ class RunRecord:
         self._log = log
 
     def before(self, call: ToolCall) -> None:
-        """Keep that a call is about to be made.
+        """Note that a call is about to be made.
 
         Raises:
             ToolError: It changes something and cannot be recorded.
