@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Composition root: the only module that knows every class and puts them together.
+"""Composition root: the only package that knows every class and connects them.
 
 What a command needs is imported when it runs, so that `pilothouse --help` and `check` answer at once.
 """
@@ -69,7 +69,7 @@ __all__ = [
 
 
 def demo_parts() -> DemoParts:
-    """Return what the demo needs of us."""
+    """Return the parts of the installation that the demo uses."""
     from pilothouse.app.demo import demo_parts as parts
 
     return parts(command_tree)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells Arrow where a server's memory comes from, before anything loads it."""
+"""Chooses Arrow's memory allocator for a server, before Arrow is loaded."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ VARIABLE = "ARROW_DEFAULT_MEMORY_POOL"
 
 
 def choose_allocator() -> None:
-    """Have Arrow take its memory from the C library, unless the person who starts the server has chosen.
+    """Let Arrow allocate from the C library, unless the environment names an allocator.
 
-    Its own allocator keeps what a merge has used in pieces that it cannot give back, and takes new ones for the next.
+    Its own allocator fragments after a merge: it cannot return the memory, and allocates anew for the next one.
     """
     os.environ.setdefault(VARIABLE, "system")

@@ -66,7 +66,7 @@ def permission_desk(
     *,
     tasks: OpenTasks | None = None,
 ) -> PermissionDesk:
-    """Compose what decides the tool calls of an agent.
+    """Compose the permission desk of an agent.
 
     Args:
         ledger: The ledger.

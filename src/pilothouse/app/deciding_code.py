@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digests the code that decides, so that what other code decided is never taken for its own."""
+"""Digests the deciding code, so that items decided by other code are decided again."""
 
 from __future__ import annotations
 

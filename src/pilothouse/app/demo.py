@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives the demo what it needs: the stores, the door for telemetry, and the command line, at simulated moments."""
+"""Gives the demo its stores, its intake of telemetry, and the command line, at simulated moments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANSWER_COLUMNS = 400
 
 
 def demo_parts(tree: Callable[[], typer.Typer]) -> DemoParts:
-    """Return what the demo needs of us.
+    """Return the parts of the installation that the demo uses.
 
     Args:
         tree: The command line with every part wired.
@@ -69,7 +69,7 @@ def prepare_demo(settings: Settings, parts: DemoParts) -> Settings:
 
 
 def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
-    """Run one command line in this process, as if it were typed at a moment."""
+    """Run one command line in this process, as of a simulated moment."""
     from pilothouse.demo.parts import Typed
     from pilothouse.demo.variables import with_variables
     from pilothouse.interfaces.cli.main import run_cli

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins what forgets traces: the ledger in which it is asked, the run log, results of calls, and a lake that no server writes."""
+"""Composes erasure: the ledger that records the request, the run log, results of calls, and a lake without a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["forgetting"]
 
 
 def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence[str], str], Forgotten]:
-    """Return what empties the traces of a subject, and its recorded runs and results; a server empties telemetry within a minute.
+    """Return what erases the traces, recorded runs and results of a subject; a server erases telemetry within a minute.
 
     Args:
         settings: Values in force.

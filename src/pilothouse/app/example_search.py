@@ -15,7 +15,7 @@ __all__ = ["example_index"]
 
 
 def example_index(settings: Settings) -> Callable[[Sequence[Example]], ExampleIndex]:
-    """Return what makes an index over a library.
+    """Return the factory of an index over a library.
 
     Raises:
         UsageError: The endpoint's address cannot be used.

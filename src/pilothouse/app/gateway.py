@@ -218,7 +218,7 @@ def running_gateway(
 
 
 def _record_counters(run_log: RunLog) -> dict[str, int]:
-    """Return what became of the events of the run log: a lost one is a run that cannot be replayed."""
+    """Return the counters of the run log: a lost event means a run that cannot be replayed."""
     health = run_log.health()
     return {
         "events_recorded": health.written,

@@ -96,7 +96,7 @@ def serve_gateway(request: ServeRequest) -> None:
 
 
 def accept_charters(request: ServeRequest, ledger: SqlLedger) -> None:
-    """Put the charters of a start into force; a slip in a file leaves the one in force as it is.
+    """Put the charters given at the start into force; an invalid file leaves the charter in force unchanged.
 
     Raises:
         CharterInvalid: A charter is wrong and none of its agent is in force yet.

@@ -65,7 +65,7 @@ def mcp_endpoint(
     run_log: RunLog,
     on_note: Callable[[str], None],
 ) -> McpEndpoint:
-    """Return what answers MCP for every agent of the installation.
+    """Return the MCP endpoint for every agent of the installation.
 
     Args:
         ledger: Charters and records, open for as long as it answers.
@@ -112,7 +112,7 @@ def mcp_endpoint(
 
 
 def run_mcp_proxy(request: McpRequest) -> None:
-    """Stand between an agent and its MCP servers on standard input and output until the agent goes.
+    """Run the proxy between an agent and its MCP servers on standard input and output until the agent disconnects.
 
     Raises:
         UsageError: No charter is in force, or no tool of it stands on one of the servers.
@@ -145,7 +145,7 @@ def run_mcp_proxy(request: McpRequest) -> None:
 
 
 def list_mcp_tools(address: UpstreamAddress) -> list[tuple[str, str, dict[str, object]]]:
-    """Return name, digest and own words of each tool of a server, for review."""
+    """Return name, digest and description of each tool of a server, for review."""
     import asyncio
 
     from pilothouse.runtime.tools.mcp_listing import manifest_of
@@ -180,7 +180,7 @@ def _proxy(
     actor: str,
     task_type: str = "unknown",
 ) -> McpProxy:
-    """Return the proxy of an agent; a tool that is not what was reviewed is kept in the ledger and told."""
+    """Return the proxy of an agent; a tool that differs from what was reviewed is recorded and reported."""
     from pilothouse.runtime.tools.mcp_pins import PinChange
     from pilothouse.runtime.tools.mcp_proxy import McpProxy
 

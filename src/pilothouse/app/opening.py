@@ -30,7 +30,7 @@ class SystemClock:
 
 @contextmanager
 def at_simulated(moment: datetime) -> Iterator[None]:
-    """Let this process live at a moment for the time of a block; only the demo does, and no setting can.
+    """Set the simulated time of this process for a block; only the demo does, and no setting can.
 
     Args:
         moment: Aware UTC.
@@ -43,13 +43,13 @@ def at_simulated(moment: datetime) -> Iterator[None]:
 
 
 def simulated_now() -> Callable[[], datetime] | None:
-    """Return the clock for timers where the process lives at a simulated moment; None leaves it to the database."""
+    """Return the clock for timers under simulated time; None leaves it to the database."""
     return SystemClock().now if _simulated else None
 
 
 @contextmanager
 def open_installation(settings: Settings) -> Iterator[Installation]:
-    """Open lake and ledger for reading and deciding, and close them again.
+    """Open lake and ledger, and close them afterwards.
 
     A server may be writing the lake meanwhile; what it has committed is seen.
     """
@@ -59,7 +59,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
 
 @contextmanager
 def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
-    """Open an installation, and give its ledger as its class too, for the repositories that stand on it."""
+    """Open an installation and its ledger as a class, for further repositories on it."""
     from pilothouse.app.deciding_code import deciding_code
     from pilothouse.app.lazy_lake import LazyLake
     from pilothouse.ledger.controls import SqlControls
@@ -94,7 +94,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
 
 @contextmanager
 def open_intake(settings: Settings) -> Iterator[Intake]:
-    """Open the door for telemetry: the running server's, or the lake itself when none runs."""
+    """Open the intake of telemetry: the running server's, or the lake itself when none runs."""
     from pilothouse.lake import remote
 
     with remote.open_intake(settings.lake_folder, SystemClock()) as intake:

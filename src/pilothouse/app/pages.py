@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Composes what pages made of sections are gathered from: for a server, or for a command."""
+"""Composes the desk from which section pages are built, for a server or a command."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def page_desk(
 
 @contextmanager
 def open_page_desk(settings: Settings) -> Iterator[PageDesk]:
-    """Open everything a page is gathered from, for the time of a command."""
+    """Open the desk of pages for the time of a command."""
     with open_stores(settings) as (installation, ledger), open_run_log(settings) as runs:
         yield page_desk(control_room(installation, ledger), ledger, runs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins what people need: sign-in, the review queue and held outputs, over one ledger."""
+"""Composes what people use: sign-in, the review queue and held outputs, over one ledger."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
 
 
 def _workbench_of(ledger: SqlLedger, directory: Directory) -> Workbench:
-    """Return what a reviewer works with."""
+    """Return the workbench of reviewers."""
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.review.queue import Workbench
@@ -178,7 +178,7 @@ def feedback_key(settings: Settings) -> str:
 
 
 def people_api(installation: Installation, ledger: SqlLedger, directory: Directory) -> ApiApp:
-    """Return what is served under /api: feedback, its widget, and few-shot examples.
+    """Return the routes under /api: feedback, its widget, and few-shot examples.
 
     Args:
         installation: Opened lake and ledger.
@@ -209,7 +209,7 @@ def _desk(installation: Installation, ledger: SqlLedger, directory: Directory) -
 
 
 def serve_examples(settings: Settings, agent: str) -> None:
-    """Serve an agent's few-shot examples by MCP on standard input and output until the agent goes."""
+    """Serve an agent's few-shot examples by MCP on standard input and output until the agent disconnects."""
     import asyncio
 
     from pilothouse.interfaces.mcp.examples import ExampleServer
@@ -224,7 +224,7 @@ def serve_examples(settings: Settings, agent: str) -> None:
 
 @contextmanager
 def open_curation(settings: Settings) -> Iterator[CurationDesk]:
-    """Open what curating and erasing need, for the time of a command."""
+    """Open the parts for curation and erasure for the time of a command."""
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue
@@ -247,7 +247,7 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
 
 @contextmanager
 def open_gaps(settings: Settings) -> Iterator[GapRoom]:
-    """Open what the audit of knowledge gaps needs, for the time of a command."""
+    """Open the parts for the audit of knowledge gaps for the time of a command."""
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins what finds damaged files of the lake, what takes them out, and the ledger that has it on record."""
+"""Composes the repair of a lake: scrubbing, setting damaged files aside, and recording it in the ledger."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRACES_AT_ONCE = 100
 
 
 def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> ScrubReport:
-    """Look for damaged files of the lake, and take them out of their tables if asked to.
+    """Scrub the lake, and set damaged files aside if asked to.
 
     Args:
         settings: Values in force.
@@ -49,7 +49,7 @@ def repair_lake(settings: Settings, *, take_out: bool, actor: str) -> ScrubRepor
 
 
 def rebuild_tasks(settings: Settings, *, actor: str) -> int:
-    """Fold the sealed tasks again of which spans came later, on record before it is done; return how many say something else now."""
+    """Fold sealed tasks with late spans again, recorded beforehand; return how many changed."""
     from pilothouse.core.charter.digest import canonical_json
     from pilothouse.lake.node import open_node
     from pilothouse.ledger.ledger import open_ledger
@@ -72,7 +72,7 @@ def rebuild_tasks(settings: Settings, *, actor: str) -> int:
 
 
 def lake_checks(settings: Settings) -> Iterator[Check]:
-    """Yield a failed check for each file of the lake whose end cannot be read."""
+    """Yield a failed check for each file of the lake with an unreadable footer."""
     from pilothouse.lake.repair import scrub_files
     from pilothouse.workflows.server.checkup import Check
 

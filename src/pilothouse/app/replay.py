@@ -40,7 +40,7 @@ def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[Replay
 
 
 def _retrieved(settings: Settings, run: str) -> tuple[str, ...]:
-    """Return what telemetry says that a run had retrieved; nothing where it cannot be read, for a replay needs none."""
+    """Return the texts that a run had retrieved according to telemetry; empty where unreadable, because a replay can do without."""
     from pilothouse.app.opening import open_installation
     from pilothouse.errors import PilothouseError
     from pilothouse.workflows.replay.retrieved import retrieved_texts

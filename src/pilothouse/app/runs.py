@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the run log of an installation: the server's that is written, or for a command that reads."""
+"""Opens the run log of an installation, for a server that writes or a command that reads."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins what a server is made of: what answers on its port, and its recurring work."""
+"""Composes the parts of a server: the application on its port, and its recurring work."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Parts", "Site", "application", "recurring_work"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a server joins, each open and at work."""
+    """The opened parts of a server."""
 
     request: ServeRequest
     room: ControlRoom
@@ -50,7 +50,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What pages show and do, and what is told of the work in the background."""
+    """The pages of a server, and the health of its background work."""
 
     shows: Shows
     desk: PageDesk
@@ -60,9 +60,9 @@ class Site:
 
 
 def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
-    """Return the recurring work, and apart from it what the gateway has spent.
+    """Return the recurring work, and separately the exchange of gateway spending.
 
-    That is told and learnt every few seconds, also while another tick takes minutes.
+    Spending is exchanged every few seconds, also while another tick takes minutes.
     """
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.lake.scrubber import Scrubber
@@ -113,7 +113,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
 
 
 def application(parts: Parts, site: Site, mcp: McpEndpoint | None) -> App:
-    """Return what answers on the port: telemetry, pages, gateway, API, and MCP where it is installed."""
+    """Return the application of the port: telemetry, pages, gateway, API, and MCP where it is installed."""
     from pilothouse.interfaces.http.otlp import otlp_app
     from pilothouse.interfaces.http.server import compose
     from pilothouse.interfaces.web.controls import ControlsRoom

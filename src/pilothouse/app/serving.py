@@ -189,7 +189,7 @@ def _mcp(parts: Parts) -> McpEndpoint | None:
 
 
 def _start_grpc(request: ServeRequest, node: LakeNode, host: str) -> GrpcServer | None:
-    """Take OTLP over gRPC where grpcio is installed; a taken port is said and stops nothing."""
+    """Serve OTLP over gRPC where grpcio is installed; a port in use is reported and stops nothing."""
     if find_spec("grpc") is None:
         return None
     from pilothouse.errors import Conflict

@@ -71,7 +71,7 @@ def open_tool_runtime() -> ToolRuntime | None:
 
 
 def recorded(runtime: ToolRuntime, run_log: RunLog) -> ToolRuntime:
-    """Return a runtime whose calls are kept in the run log too."""
+    """Return a runtime whose calls are also recorded in the run log."""
     from pilothouse.runtime.tools.recording import RunRecord
 
     record = RunRecord(run_log)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the watch: the detectors over one installation, with everything that a warning or an alarm sets in motion."""
+"""Composes the watch: the detectors over one installation, with everything that a warning or alarm triggers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["open_watch", "watch_room", "watch_ticks"]
 
 
 def watch_room(room: ControlRoom, ledger: SqlLedger, directory: Directory) -> WatchRoom:
-    """Return what the watch needs, over an opened ledger.
+    """Return the watch over an opened ledger.
 
     Args:
         room: Opened parts.

@@ -34,7 +34,7 @@ _KEY_HEADER = "Idempotency-Key"
 
 
 class _Said(logging.Handler):
-    """Keeps the last thing that Apprise logged in this thread: its only word about why a message failed."""
+    """Keeps the last message that Apprise logged in this thread, its only explanation of a failure."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a charter's YAML into plain values with the line and column of each (file → located tree).
+"""Parse a charter's YAML into plain values with the line and column of each (file → located tree).
 
 The stream of YAML events is folded by hand: nothing is constructed, aliases and tags are refused, and
 depth and size are bounded, so the file of a stranger is as safe to read as any text.
@@ -111,7 +111,7 @@ def read_text_of(path: Path) -> str:
 
 
 def read_charter_text(text: str, *, file: str) -> LocatedTree:
-    """Read the text of a charter; nothing in it can raise.
+    """Parse the text of a charter; no input raises.
 
     Args:
         text: YAML.
@@ -158,7 +158,7 @@ def _bad_character(text: str) -> Mark:
 
 
 def look_at_files(folder: Path, names: Iterable[str]) -> dict[str, FileFact]:
-    """Look at the files that a charter names.
+    """Check the files that a charter names.
 
     Args:
         folder: Folder of the charter; names are relative to it.
@@ -192,7 +192,7 @@ def _look_at(folder: Path, name: str) -> FileFact:
 
 
 def _contract(name: str, raw: bytes) -> ToolContract | str | None:
-    """The tool contract that a file is, or the first thing that keeps it from being one."""
+    """Return the tool contract in a file, or the first reason why it is none."""
     if not name.endswith(".json"):
         return None
     try:
@@ -217,7 +217,7 @@ def _contract_arguments(name: str, raw: bytes) -> tuple[str, ...] | None:
 
 
 class _Refused(Exception):
-    """Something that no charter needs: nothing behind it is read."""
+    """Refuses YAML that no charter needs; reading stops there."""
 
     def __init__(self, words: str, mark: Mark) -> None:
         super().__init__(words)
@@ -285,7 +285,7 @@ class _Fold:
         self.open.append(_Holder(values=values, path=self._put(values, mark)))
 
     def _put(self, value: Any, mark: Mark) -> TreePath:
-        """Put a value where it belongs, and return its path."""
+        """Insert a value at its place, and return its path."""
         if not self.open:
             self.value = value
             return ()

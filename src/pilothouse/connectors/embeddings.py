@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the examples most like an input by the vectors of an embedding endpoint, and by words while it does not answer."""
+"""Find the examples most similar to an input by embeddings, and by words while the endpoint does not answer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FOUND_MAX = 20
 
 
 class _Straight(urllib.request.HTTPRedirectHandler):
-    """A key goes to the address that somebody wrote down, and to no other."""
+    """Follows no redirect: a key is sent to the configured address only."""
 
     def redirect_request(self, *_: object) -> None:
         return None
@@ -192,7 +192,7 @@ class EmbeddingIndex:
         return vectors @ asked if len(asked) == vectors.shape[1] else None
 
     def _library(self) -> NDArray[np.float32] | None:
-        """Return the vectors of the library, made once; None while another thread makes them."""
+        """Return the vectors of the library, computed once; None while another thread computes them."""
         if self._vectors is None and self._lock.acquire(blocking=False):
             try:
                 texts = [example.input for example in self._examples]

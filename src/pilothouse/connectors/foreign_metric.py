@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the adapters of other scoring libraries have in common: how a metric is found, what it is called, and what it reads."""
+"""Shared parts of the adapters to other scoring libraries: finding a metric, its identity, and its input."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def find_metric(module: str, name: str, *, noun: str, kind: Any = type) -> Any:
 
 
 def identity_of(package: str, name: str, args: dict[str, Any]) -> str:
-    """Return what makes a metric the one it is: another release of its library or other arguments are another metric."""
+    """Return the identity of a metric, which includes the release of its library and its arguments."""
     return f"{package} {version(package)} {name} {sorted(args.items())}"
 
 
 def as_text(value: Any) -> str:
-    """Return a value as libraries take it that take text only: JSON, where it is none.
+    """Return a value as text for libraries that accept text only, as JSON unless it is text.
 
     Example:
         >>> as_text("yes"), as_text({"n": 1})

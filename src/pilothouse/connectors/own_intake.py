@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hands telemetry of a process of its own to the server of the same data folder, over HTTP."""
+"""Sends telemetry of a separate process to the server of the same data folder, over HTTP."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class ServerAddress:
 
 
 def note_server(home: Path, url: str) -> None:
-    """Write down where this process listens; replaces the note of an earlier server.
+    """Record the address of this process, replacing that of an earlier server.
 
     Args:
         home: Data folder.
@@ -55,14 +55,14 @@ def note_server(home: Path, url: str) -> None:
 
 
 def forget_server(home: Path) -> None:
-    """Remove the note, if it is this process's own."""
+    """Remove the record, if it belongs to this process."""
     noted = read_server(home)
     if noted is not None and noted.pid == os.getpid():
         (home / FILE_NAME).unlink(missing_ok=True)
 
 
 def read_server(home: Path) -> ServerAddress | None:
-    """Return the noted server, or None when there is no readable note; says nothing about whether it lives."""
+    """Return the recorded server, or None without a readable record; whether it is alive is not checked."""
     try:
         noted = json.loads((home / FILE_NAME).read_text(encoding="utf-8"))
         return ServerAddress(url=str(noted["url"]), pid=int(noted["pid"]))
@@ -127,7 +127,7 @@ def _runs(pid: int) -> bool:
 
 
 def ask_health(url: str) -> dict[str, object] | None:
-    """Ask a server how it is; None when nothing of ours answers in time.
+    """Return the health of a server, or None when no Pilothouse answers in time.
 
     Args:
         url: Base address on loopback.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look through an agent's repository for what a charter must name (folder → sightings).
+"""Scan an agent's repository for what a charter must name (folder → sightings).
 
 Nothing is imported or run: Python is parsed, everything else is read as text. A file that is broken is
 a note, never a failure, and no secret leaves this module: only where one stands.
@@ -70,7 +70,7 @@ SCRIPT_TOOL = re.compile(
 
 
 def read_repository(folder: Path) -> RepositoryReport:
-    """Look through a repository.
+    """Scan a repository.
 
     Returns:
         What was seen, in the order of files and lines, and notes about what was left out.
@@ -103,7 +103,7 @@ def read_repository(folder: Path) -> RepositoryReport:
 
 
 def _whole(seen: Sighting) -> Sighting:
-    r"""Return a sighting without half characters, which code can spell (`"\ud800"`) and no file can hold."""
+    r"""Return a sighting without lone surrogates, which code can spell (`"\ud800"`) and no file can hold."""
     value, detail, *names = (_written(text) for text in (seen.value, seen.detail, *seen.names))
     return replace(seen, value=value, detail=detail, names=tuple(names))
 

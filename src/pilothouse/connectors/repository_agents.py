@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Python code calls its agent: in the spans it writes, or where a framework makes one."""
+"""The names that Python code gives its agent, in spans or in a framework."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Python file says about an agent, from its syntax tree; the file is never run."""
+"""What a Python file tells about an agent, from its syntax tree; the file is never run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PROMPT_OPENING = re.compile(
 
 
 def sightings_in_python(text: str, file: str) -> Iterator[Sighting]:
-    """Yield what a Python file says.
+    """Yield the sightings in a Python file.
 
     Args:
         text: Its text.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the functions that a module marks as tools (file or module name → functions without their door)."""
+"""Find the functions that a module marks as tools (file or module name → undecorated functions)."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _content(use: str, file: Path) -> bytes:
 
 
 def _sources(use: str, folder: Path, file: Path) -> dict[Path, str]:
-    """Return what a verifier is made of: its file and the neighbours it imports, however far, each with its digest."""
+    """Return the source files of a verifier, its imports from the folder included, each with its digest."""
     found: dict[Path, str] = {}
     waiting = [file]
     while waiting and len(found) < NEIGHBOURS_MAX:
@@ -172,7 +172,7 @@ def _digest_of(sources: dict[Path, str], folder: Path) -> str:
 
 
 def _load_file(use: str, folder: Path, module_name: str, file: Path) -> ModuleType:
-    """Load a file of the folder, once for each form of it and of the neighbours it imports."""
+    """Load a file of the folder, once for each version of it and of the files that it imports."""
     root = ROOT_PREFIX + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     name = f"{root}.{module_name}"
     sources = _sources(use, folder, file)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases made to break an agent, from what the project already has: its own cases and its tools. No model is needed.
+"""Adversarial cases generated from the project's own cases and tools. No model is needed.
 
 The same seeds, tools and number give the same cases. Variants of one seed case are one cluster, so fifty
 paraphrases count as one attack. What a right answer is stays known: either the seed's own, or that nothing
@@ -47,7 +47,7 @@ FILLER: Final = "This paragraph is unrelated to the request and changes nothing 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSurface:
-    """What of a tool an attack can aim at.
+    """The parts of a tool that an attack can target.
 
     Attributes:
         name: Tool.
@@ -180,7 +180,7 @@ def _malformed(seed: Case, tools: Sequence[ToolSurface], rng: np.random.Generato
 
 
 def _broken_digits(text: str, rng: np.random.Generator) -> str:
-    """Return a text of whose numbers each has lost one digit, so that none says which case is meant."""
+    """Return a text with one digit removed from each number, so that none identifies the case."""
 
     def broken(run: re.Match[str]) -> str:
         at = int(rng.integers(len(run[0])))

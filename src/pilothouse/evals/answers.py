@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of an agent that people label: what was asked, what came back, who said whether it is good.
+"""Answers of an agent that people label: the input, the answer, and the verdicts and labels on it.
 
-They lie beside a dataset, outside its hash: a label never changes what must run again.
+They are stored beside a dataset, outside its hash: a label never invalidates a trial.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ANSWERS_MAX: Final = 20_000
 
 
 class Answer(BaseModel):
-    """One answer, and what is known about it.
+    """One answer with its labels and verdicts.
 
     Attributes:
         id: Digest of what was asked and what came back.
@@ -70,7 +70,7 @@ class Answer(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_id(cls, fields: Any) -> Any:
-        """Give a row written by hand its id."""
+        """Compute the id of a row written by hand."""
         if isinstance(fields, dict) and "id" not in fields and {"input", "output"} <= set(fields):
             fields = {"case_id": "", "task_type": "task", **fields}
             fields["id"] = answer_id(fields["input"], fields["output"])
@@ -84,7 +84,7 @@ class Answer(BaseModel):
 
 
 def answer_id(asked: Any, output: Any) -> str:
-    """Return the id of an answer: the same answer to the same input is labelled once.
+    """Return the id of an answer, so that the same answer to the same input is labelled once.
 
     Example:
         >>> answer_id(1, "a") == answer_id(1, "a"), answer_id(1, "a") == answer_id(1, "b")
@@ -106,7 +106,7 @@ def answers_file(dataset: Path) -> Path:
 
 
 def read_answers(path: Path) -> tuple[Answer, ...]:
-    """Read a file of answers; none when it is not there.
+    """Read a file of answers; a missing file holds none.
 
     Args:
         path: JSON-lines file.
@@ -158,7 +158,7 @@ def change_answers(path: Path, changed: Iterable[Answer]) -> tuple[Answer, ...]:
 
 
 def forget_answers(path: Path, is_meant: Callable[[Answer], bool]) -> int:
-    """Take answers out of a file; return how many went. A file that is not there holds none."""
+    """Remove answers from a file and return how many there were; a missing file holds none."""
     if not path.is_file():
         return 0
     with _alone_with(path):
@@ -171,7 +171,7 @@ def forget_answers(path: Path, is_meant: Callable[[Answer], bool]) -> int:
 
 @contextmanager
 def _alone_with(path: Path) -> Iterator[None]:
-    """Wait until nobody else changes the file; the kernel frees the lock of a process that ends."""
+    """Lock the file exclusively; the kernel releases the lock of a process that ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -186,13 +186,13 @@ def _joined(known: Answer, changed: Answer) -> Answer:
 
 
 def _write(path: Path, answers: Iterable[Answer]) -> None:
-    """Replace a file of answers at once, so that a killed session loses no earlier label."""
+    """Replace a file of answers atomically, so that a killed session loses no earlier label."""
     rows = (one.model_dump(mode="json", exclude_defaults=True) for one in answers)
     replace_file(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
 
 
 def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Answer, ...]:
-    """Add answers; what was labelled or judged before stays, and what else was judged joins it."""
+    """Merge answers: existing labels and verdicts stay, and new verdicts are added."""
     by_id = {one.id: one for one in known}
     for one in fresh:
         by_id[one.id] = _joined(by_id[one.id], one) if one.id in by_id else one
@@ -200,7 +200,7 @@ def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Ans
 
 
 def labelling_order(answers: Sequence[Answer], identity: str | None = None) -> tuple[Answer, ...]:
-    """Order what is not labelled yet: at random, what a judge failed as likely next as what it passed.
+    """Order the unlabelled answers at random, with failed and passed verdicts equally likely to come next.
 
     Among 200 random answers of good quality are a dozen bad ones, which say almost nothing about how many a
     judge catches. Which side is next is drawn too: in turns, each place would tell the verdict.

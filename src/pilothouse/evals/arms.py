@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two sides of a comparison: what answers for each version, and under which keys its trials are kept."""
+"""The two sides of a comparison: the target of each version, and the keys of its trials."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Arm:
 
     @property
     def is_stored(self) -> bool:
-        """Whether only trials that the journal has count."""
+        """Whether only stored trials count."""
         return isinstance(self.target, StoredTrials)
 
     @property
@@ -58,7 +58,7 @@ class Arm:
 
 
 def config_digest(*, version: str, fingerprint: str, deadline_s: float) -> str:
-    """Return the digest of what decides a trial besides its input.
+    """Return the digest of everything besides its input that determines a trial.
 
     Args:
         version: Version digest of the agent.

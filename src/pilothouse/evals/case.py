@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One evaluation input with its expectation, and the two hashes that say what must run or be scored again."""
+"""One evaluation input with its expectation, and the two hashes that decide what must run or be scored again."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Trajectory(_Frozen):
 
 
 class CaseLabel(_Frozen):
-    """What a person said the right answer is, and who confirmed it.
+    """The right answer according to a person, and its confirmation by a second one.
 
     Attributes:
         by: Person id.

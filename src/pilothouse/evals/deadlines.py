@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Timeouts of an agent that pause while this process itself is busy: a scorer that computes is not a slow agent."""
+"""Timeouts of an agent that exclude the time in which this process itself was busy: a computing scorer is no slow agent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELD_S_MIN: Final = 0.2
 
 
 class Deadlines:
-    """Limits the time of several things at once, and gives back what was taken from all of them."""
+    """Limits the time of concurrent bodies, and credits back time in which the event loop was blocked."""
 
     def __init__(self) -> None:
         self._open: set[asyncio.Timeout] = set()
@@ -27,7 +27,7 @@ class Deadlines:
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncIterator[None]:
-        """Let the body take so long.
+        """Limit the time of the body.
 
         Args:
             seconds: Longest time, without that for which the process was held up.
@@ -46,7 +46,7 @@ class Deadlines:
                 self._open.discard(limit)
 
     def _beat(self) -> None:
-        """Look how long the last beat is ago; a timer that came due meanwhile has not run yet, and is moved."""
+        """Measure the delay since the last beat, and postpone timers that came due meanwhile and have not run yet."""
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         held_s = now_s - self._beaten_at_s - BEAT_S

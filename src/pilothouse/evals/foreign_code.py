@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions and messages of third-party code: none ends our run, is lost, or cannot be stored."""
+"""Exceptions and messages of third-party code: contained, never lost, and always storable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def must_propagate(error: BaseException) -> bool:
 
 
 def plain_reason(text: object) -> str:
-    """Return what foreign code said as a short text that can be stored and printed.
+    """Return a message of third-party code as a short text that can be stored and printed.
 
     Args:
         text: Whatever it said; half a surrogate pair becomes a question mark.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores that another harness wrote: Inspect logs (`.eval`, JSON) and plain score files, as cases with values."""
+"""Scores of another harness: Inspect logs (`.eval`, JSON) and plain score files, as cases with values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ForeignScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignRun:
-    """Everything one file holds.
+    """The scores of one file.
 
     Attributes:
         path: The file.
@@ -187,7 +187,7 @@ def _from_lines(path: Path, scorer: str) -> ForeignRun:
 
 
 def _goodness(path: Path, value: Any, line: int | None = None) -> float | None:
-    """Return a value in [0, 1]; what is none is no score, and never zero.
+    """Return a value in [0, 1]; anything else is no score, and never zero.
 
     A number beyond shows that the whole file is on another scale: of stars from 1 to 5, the worst would count as right.
     """
@@ -201,7 +201,7 @@ def _goodness(path: Path, value: Any, line: int | None = None) -> float | None:
 
 
 def _once(path: Path, scores: list[ForeignScore]) -> tuple[ForeignScore, ...]:
-    """Return the scores; a case that stands twice with one repeat would count twice."""
+    """Return the scores, refusing a case that occurs twice with the same repeat."""
     seen: set[tuple[str, int]] = set()
     for one in scores:
         if (one.case_id, one.repeat) in seen:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of every trial and score, in one SQLite file: durable when committed, committed in groups.
+"""The journal of trials and scores, in one SQLite file with durable group commits.
 
 Totals are always computed from rows and never kept beside them. One writer thread commits every 5 ms
 or 256 rows; one process at a time writes, guarded by a file lock that dies with its process.
@@ -75,11 +75,11 @@ class Journal:
 
     @property
     def is_behind(self) -> bool:
-        """Whether a trial that starts now might have to be repeated for want of a disk that keeps up."""
+        """Whether the disk lags so far behind that a trial started now might have to be repeated."""
         return self._writer.is_behind
 
     def check(self) -> None:
-        """Raise what the writer ran into, if anything.
+        """Raise the error of the writer, if there is one.
 
         Raises:
             StorageFull: The disk stayed full.
@@ -96,7 +96,7 @@ class Journal:
         )
 
     def put_run(self, run: RunRow) -> None:
-        """Store that a run began; the same run again changes nothing."""
+        """Store the start of a run; idempotent."""
         self._writer.put(
             "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, NULL)",
             (run.run_id, run.dataset, run.candidate, run.document, run.at),
@@ -107,7 +107,7 @@ class Journal:
         self._writer.put("UPDATE run SET verdict = ? WHERE id = ?", (verdict, run_id))
 
     def put_started(self, key: str, *, config: str, case_id: str, input_hash: str, index: int) -> None:
-        """Store that a trial is being started, before its target is called."""
+        """Store the start of a trial, before its target is called."""
         self._writer.put(
             "INSERT INTO trial (key, config, case_id, input_hash, k, attempt, status) VALUES (?, ?, ?, ?, ?, 1, 'running')"
             " ON CONFLICT (key) DO UPDATE SET attempt = attempt + 1, status = 'running'",
@@ -154,11 +154,11 @@ class Journal:
         )
 
     def forget_scores(self, key: str) -> None:
-        """Forget what was said of a trial's answer, since another answer takes its place."""
+        """Delete the scores of a trial whose answer is replaced."""
         self._writer.put("DELETE FROM score WHERE trial = ?", (key,))
 
     def put_look(self, run_id: str, number: int, document: str) -> None:
-        """Store what a look saw and decided, as JSON text."""
+        """Store the result of an interim look, as JSON text."""
         self._writer.put("INSERT OR REPLACE INTO look VALUES (?, ?, ?)", (run_id, number, document))
 
     async def settled(self) -> None:
@@ -243,7 +243,7 @@ class Journal:
         return int(row[0])
 
     def close(self) -> None:
-        """Commit what was given, close the file, free the lock."""
+        """Commit all rows, close the file, release the lock."""
         self._writer.close()
         self._reader.close()
         self._connection.close()

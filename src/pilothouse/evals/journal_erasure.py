@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Erase a subject's trials from the journal: answers, the large ones in files beside it, and what scorers said of them."""
+"""Erase a subject's trials from the journal: answers, also those in files beside it, and their scores."""
 
 from __future__ import annotations
 
@@ -103,5 +103,5 @@ class JournalEraser:
 
 
 def _forms(text: str | None) -> tuple[str, ...]:
-    """Return a JSON text as it is written and with its signs as they are read."""
+    """Return a JSON text as written and with its escapes decoded."""
     return () if text is None else (text, json.dumps(json.loads(text), ensure_ascii=False))

@@ -45,7 +45,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def take_lock(path: Path) -> int:
-    """Take the lock file; the kernel frees it when the process ends, however it ends.
+    """Take the lock file; the kernel releases it when the process ends, however it ends.
 
     Args:
         path: The SQLite file; the lock lies beside it.

@@ -83,7 +83,7 @@ class ConfigRow:
 
 
 def reply_text(reply: Reply | None) -> str | None:
-    """Return the JSON text of a reply; what is unknown is left out.
+    """Return the JSON text of a reply without unknown fields.
 
     Args:
         reply: The reply, or None when there is none.

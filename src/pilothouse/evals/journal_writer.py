@@ -71,7 +71,7 @@ class GroupWriter:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much, or something for so long, is uncommitted that no trial should be started."""
+        """Whether the uncommitted rows are so many, or so old, that no trial should be started."""
         if len(self._given_at) > BACKLOG_ROWS_MAX:
             return True
         try:
@@ -80,7 +80,7 @@ class GroupWriter:
             return False
 
     def check(self) -> None:
-        """Raise what the thread ran into, if anything.
+        """Raise the error of the thread, if there is one.
 
         Raises:
             StorageFull: The disk stayed full.
@@ -90,7 +90,7 @@ class GroupWriter:
             raise self._failure
 
     def put(self, statement: str, row: tuple[Any, ...], blob: tuple[str, bytes] | None = None) -> None:
-        """Give a row to be written.
+        """Queue a row.
 
         Args:
             statement: SQL with question marks.
@@ -101,13 +101,13 @@ class GroupWriter:
         self._queue.put(_Write(statement, row, blob))
 
     def barrier(self) -> Future[None]:
-        """Return what is done when everything given so far is committed, or dropped."""
+        """Return a future that is done when all rows queued so far are committed, or dropped."""
         reached: Future[None] = Future()
         self._queue.put(_Write("", (), barrier=reached))
         return reached
 
     def close(self) -> None:
-        """Write what was given and end the thread."""
+        """Write the queued rows and end the thread."""
         self._queue.put(None)
         self._thread.join()
 
@@ -173,5 +173,5 @@ def _write_blob(folder: Path, digest: str, body: bytes) -> None:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether the trouble is one that passes: a full disk, a lock, an I/O error; not a broken file."""
+    """Whether an error may be transient: a full disk, a lock, an I/O error; not a corrupt file."""
     return isinstance(error, OSError | sqlite3.OperationalError)

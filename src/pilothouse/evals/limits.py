@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many trials run at once, how fast they start and what they may cost: limits that adapt, and a budget."""
+"""Limits on concurrent trials, on their start rate and on their cost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AdaptiveLimit:
         self._usual_s: float | None = None
 
     async def acquire(self) -> None:
-        """Wait for a place."""
+        """Wait for a slot."""
         while self._in_flight >= self.limit:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -59,7 +59,7 @@ class AdaptiveLimit:
         self._in_flight += 1
 
     def release(self, latency_s: float, *, is_pressure: bool = False) -> None:
-        """Give the place back and say how it went.
+        """Release the slot and report how the call went.
 
         Args:
             latency_s: Seconds the call took.
@@ -99,7 +99,7 @@ class AdaptiveLimit:
 
 
 class StartRate:
-    """Spaces the starts of calls so that no more than a declared number begins in a minute.
+    """Paces the starts of calls to a declared number a minute.
 
     Args:
         per_minute: Starts in a minute, or None for no limit.
@@ -149,11 +149,11 @@ class Budget:
 
     @property
     def estimate_usd(self) -> float:
-        """What one more trial is reserved at."""
+        """The amount reserved for one more trial."""
         return ESTIMATE_FACTOR * self._dearest_usd
 
     def reserve(self) -> bool:
-        """Set money aside for one more trial; False when it does not fit any more."""
+        """Reserve the cost of one more trial; False when the budget does not cover it."""
         if self.limit_usd is not None:
             ahead = (self._reserved + 1) * self.estimate_usd
             if self.spent_usd + ahead > self.limit_usd or self.spent_usd >= self.limit_usd:

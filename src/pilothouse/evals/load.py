@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drive a target at a rate, whether or not it keeps up, and keep what every user would have got.
+"""Drive a target at a fixed rate (open loop), and record what each user would have received.
 
 Open loop: arrivals do not wait for answers, and latency counts from the scheduled start, so a system that
 stalls cannot hide it by slowing its own test down.
@@ -51,7 +51,7 @@ IN_FLIGHT_MAX: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """What one user would have got.
+    """What one user would have received.
 
     Attributes:
         case_id: The case.
@@ -135,7 +135,7 @@ def arrival_order(cases: Sequence[Case], *, seed: int) -> tuple[Case, ...]:
 
 
 def poisson_schedule(count: int, *, per_minute: float, seed: int) -> tuple[float, ...]:
-    """Draw when users come who know nothing of each other.
+    """Draw the arrival times of independent users.
 
     Args:
         count: How many.
@@ -150,7 +150,7 @@ def poisson_schedule(count: int, *, per_minute: float, seed: int) -> tuple[float
 
 
 def lag_s_max(deadline_s: float) -> float:
-    """Return how late the 99 % quantile of starts may be before a run says nothing.
+    """Return how late the 99 % quantile of starts may be before a run is invalid.
 
     Args:
         deadline_s: Seconds after which a user gives up.
@@ -164,7 +164,7 @@ def lag_s_max(deadline_s: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answered:
-    """A call that is over: its latency counts from the scheduled start, its lag is how late it was sent."""
+    """A finished call: latency counts from the scheduled start, lag is how late it was sent."""
 
     case: Case
     result: Result
@@ -183,7 +183,7 @@ async def drive(
     deadline_s: float,
     skip_idle: bool = False,
 ) -> ArmResult:
-    """Send each case once at its moment, answered or not what came before, then score what came back.
+    """Send each case at its scheduled moment, whatever is still unanswered, then score the answers.
 
     Args:
         target: The system.
@@ -240,7 +240,7 @@ async def drive(
 
 
 async def _until_idle(open_calls: set[asyncio.Task[_Answered]], due: float) -> float:
-    """Wait until nothing is open or the next arrival is due; return the seconds that may be jumped over."""
+    """Wait until no call is open or the next arrival is due; return the idle seconds that may be skipped."""
     while open_calls and (left_s := due - time.monotonic()) > 0:
         await asyncio.wait(set(open_calls), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
     return max(0.0, due - time.monotonic() - IDLE_S)

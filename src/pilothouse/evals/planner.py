@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a gate run will take, before it spends: chance to release, cases, money and time, by simulating the real test."""
+"""Plan a gate run by simulating the real test: chance of release, cases, cost and time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POWER_WANTED: Final = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What an average run takes.
+    """The expected size of a run.
 
     Attributes:
         released: Chance that the difference is proved harmless.
@@ -44,7 +44,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A true state of the world that the plan asks about.
+    """A true state of the world for which the plan is simulated.
 
     Attributes:
         difference: True difference, candidate minus baseline, as a fraction.

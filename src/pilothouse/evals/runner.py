@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run and score the trials that are still missing, and record each (cases -> outcomes)."""
+"""Run and score the missing trials, and record each (cases -> outcomes)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TrialRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one trial came out; the answer itself stays in the journal.
+    """The outcome of one trial; the answer itself stays in the journal.
 
     Attributes:
         case_id: The case.
@@ -139,7 +139,7 @@ class _Tally:
 
 
 class Runner:
-    """Runs trials against targets, scores them, and writes everything down; one for each run.
+    """Runs and scores trials and records them; one instance for each run.
 
     Args:
         journal: Where trials and scores are kept.
@@ -199,11 +199,11 @@ class Runner:
         )
 
     def stop(self, because: str) -> None:
-        """Start no further trial; those in flight end and are recorded."""
+        """Start no further trial; trials in flight finish and are recorded."""
         self.stopped_because = self.stopped_because or because
 
     async def run(self, requests: Sequence[TrialRequest]) -> list[Outcome]:
-        """Bring every trial to an outcome, stored ones without a call.
+        """Return the outcome of every trial; stored ones need no call.
 
         Args:
             requests: Trials in the order they should start.
@@ -252,7 +252,7 @@ class Runner:
         return outcomes
 
     async def _call(self, key: str, request: TrialRequest) -> Result:
-        """Call the target; the world's failures are tried again with the same idempotency key."""
+        """Call the target; infrastructure failures are retried with the same idempotency key."""
         self._fresh_keys.add(key)
         if not self._reuse:
             self._journal.forget_scores(key)
@@ -273,7 +273,7 @@ class Runner:
         return result
 
     async def _attempt(self, key: str, request: TrialRequest, attempt: int) -> tuple[Result, float | None]:
-        """Run one attempt and give the place back, whatever happens."""
+        """Run one attempt and release the slot, whatever happens."""
         case = request.case
         context = TrialContext(
             run_id=self._run_id,
@@ -312,7 +312,7 @@ class Runner:
         known: Result | None,
         scored: Mapping[tuple[str, str, str], Score],
     ) -> bool:
-        """Whether a trial is still to be run, or its answer to be scored."""
+        """Whether a trial still has to be run, or its answer scored."""
         hashed = request.case.case_hash
         checks = self._book.of(request.case)
         return known is None or any((key, hashed, one.scorer.spec.version) not in scored for one in checks)
@@ -327,7 +327,7 @@ class Runner:
         *,
         is_costly: bool,
     ) -> Outcome:
-        """Score what has no stored score yet, and fold the scores into one outcome."""
+        """Compute missing scores, and fold all scores into one outcome."""
         case = request.case
         checks = self._book.of(case)
         scores: list[Score] = []
@@ -381,7 +381,7 @@ class Runner:
 
 
 def _check_reply(reply: Reply) -> None:
-    """Refuse what could not be written down, or would make money out of nothing."""
+    """Refuse a reply that could not be stored, or that reports a negative cost."""
     calls = [[one.name, one.arguments] for one in reply.tool_calls or ()]
     size = _json_bytes("output", reply.output)
     if size > OUTPUT_BYTES_MAX:

@@ -24,7 +24,7 @@ class ScoreStatus(StrEnum):
 
 
 class Unscored(StrEnum):
-    """Why there is no value."""
+    """Why a score has no value."""
 
     PARSE_FAILED = "parse_failed"
     JUDGE_REFUSED = "judge_refused"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask one scorer about one result; its crash, hang or nonsense is a missing value with a reason."""
+"""Run one scorer on one result; a crash, hang or invalid value becomes a missing value with a reason."""
 
 from __future__ import annotations
 

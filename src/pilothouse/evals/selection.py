@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cases of a dataset a run uses, and in which order, so that every prefix stands for the whole."""
+"""Which cases of a dataset a run uses, in an order of which every prefix is representative."""
 
 from __future__ import annotations
 

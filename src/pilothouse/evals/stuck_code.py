@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interrupts code of others that computes for ever in the loop in which all trials wait: nothing else of a run goes on meanwhile.
+"""Interrupt third-party code that blocks the event loop of all trials.
 
 An exception is raised at its place by a timer of the system, as often as it takes no notice of it. What holds the interpreter itself, such
 as a pattern that tries every way, hears of no exception: it ends with its process, which the command outlives.
@@ -27,12 +27,12 @@ BEAT_S: Final = 1.0
 
 
 class CodeStuck(BaseException):
-    """Raised within code that holds up everything; no `except Exception` of its own stops it."""
+    """Raised within blocking code; its own `except Exception` does not catch it."""
 
 
 @contextmanager
 def interrupting(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Interrupt what holds up a loop while the body runs; does nothing beside the main thread, or where somebody uses the timer.
+    """Interrupt code that blocks the loop while the body runs; no effect outside the main thread, or where the timer is in use.
 
     Args:
         loop: The loop that runs.

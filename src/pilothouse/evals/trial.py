@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of one case: what the agent gave, how it ended, and the key it is stored under."""
+"""One run of one case: its reply, its status, and its key."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OUTPUT_BYTES_MAX: Final = 1024 * 1024
 
 
 class TrialStatus(StrEnum):
-    """How a trial ended; only `infra_error` says nothing about the agent."""
+    """How a trial ended; only `infra_error` is no evidence about the agent."""
 
     DONE = "done"
     AGENT_ERROR = "agent_error"
@@ -60,7 +60,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a target says; return one from your function to say more than the bare output.
+    """The reply of a target; return one from your function to report more than the bare output.
 
     Attributes:
         output: Any JSON value.
@@ -108,7 +108,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialContext:
-    """What a target is told about the trial it runs.
+    """The trial as the target sees it.
 
     Attributes:
         run_id: Run of the harness.
@@ -140,7 +140,7 @@ class TrialContext:
 
 
 def traceparent_of(key: str) -> str:
-    """Return the trace context under which a trial asks an agent, or a judge is asked about it: no work of the agent.
+    """Return the trace context of a trial and of its judge, which marks their spans as no work of the agent.
 
     Args:
         key: A SHA-256 in hex.
@@ -149,7 +149,7 @@ def traceparent_of(key: str) -> str:
 
 
 def asked_of(case: Case, address: str) -> str:
-    """Return what tells the trials of a case from those of others: its input, and of recorded traces the very trace.
+    """Return what identifies the trials of a case: its input, or for recorded traces the trace.
 
     The same input may stand in several traces, with another answer in each.
 

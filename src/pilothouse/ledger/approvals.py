@@ -60,7 +60,7 @@ class SqlApprovals:
         self._names_of = names_of
 
     def waiting(self, agent: str | None = None) -> Sequence[Approval]:
-        """Return what waits, oldest first."""
+        """Return the pending approvals, oldest first."""
         query = select(approvals).where(
             approvals.c.state == "pending", approvals.c.expires_us > to_micros(self._clock.now())
         )
@@ -71,13 +71,13 @@ class SqlApprovals:
             return tuple(_approval(connection, row, self._clock.now()) for row in rows)
 
     def find(self, approval: str) -> Approval | None:
-        """Return one by its id or by the unique beginning of it."""
+        """Return one approval by its id or a unique prefix of it."""
         with self._log.database.read() as connection:
             row = _row(connection, approval)
             return None if row is None else _approval(connection, row, self._clock.now())
 
     def vote(self, approval: str, *, actor: str, allows: bool, reason: str) -> Approval:
-        """Keep what a person said, with its record.
+        """Record a person's vote, and its audit record with it.
 
         Raises:
             Denied: They may not answer this one.
@@ -129,7 +129,7 @@ class SqlApprovals:
         return voted[-1]
 
     def approvers(self, agent: str) -> Sequence[ApproverRecord]:
-        """Return how each approver of an agent answered."""
+        """Return how each approver of an agent has voted so far."""
         query = (
             select(approval_votes, approvals.c.asked_us, approvals.c.canary)
             .join(approvals, approvals.c.id == approval_votes.c.approval)
@@ -145,7 +145,7 @@ class SqlApprovals:
 
 
 def insert_approval(connection: Connection, asked: Approval) -> None:
-    """Keep a new question."""
+    """Store a new approval request."""
     row = {
         "id": asked.id,
         "call_digest": asked.call_digest,
@@ -167,7 +167,7 @@ def insert_approval(connection: Connection, asked: Approval) -> None:
 
 
 def _document(asked: Approval) -> str:
-    """Return what an approver is shown."""
+    """Return the document that an approver is shown."""
     return canonical_json(
         {
             "task_type": asked.task_type,
@@ -190,7 +190,7 @@ def _document(asked: Approval) -> str:
 
 
 def newest_for_call(connection: Connection, call_digest: str, now: datetime) -> Approval | None:
-    """Return the newest question about exactly this call, or None."""
+    """Return the newest approval request for exactly this call, or None."""
     row = connection.execute(
         select(approvals)
         .where(approvals.c.call_digest == call_digest, approvals.c.canary == 0)
@@ -201,7 +201,7 @@ def newest_for_call(connection: Connection, call_digest: str, now: datetime) -> 
 
 
 def expire(connection: Connection, now: datetime) -> int:
-    """Write down what has lapsed and return how much that was."""
+    """Mark lapsed approvals as expired, and return how many there were."""
     lapsed = approvals.c.state.in_(("pending", "approved")) & (approvals.c.expires_us <= to_micros(now))
     return put_state(connection, lapsed, "expired", at=now, actor="pilothouse")
 
@@ -209,7 +209,7 @@ def expire(connection: Connection, now: datetime) -> int:
 def put_state(
     connection: Connection, which: ColumnElement[bool], state: str, *, at: datetime, actor: str
 ) -> int:
-    """Put some approvals into a state, on record, and return how many."""
+    """Move the selected approvals to a state, with an audit record, and return how many."""
     ids = connection.execute(select(approvals.c.id).where(which)).scalars().all()
     for start in range(0, len(ids), _AT_ONCE):
         here = approvals.c.id.in_(ids[start : start + _AT_ONCE])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a stored record of evidence: it was validated when it was written, so it is parsed and not validated again."""
+"""Parse a stored record of evidence without validating it again: it was validated when it was written."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ PARTS_KEPT = 4_096
 
 
 def parse_document(text: str, written: int | None = None) -> Evidence:
-    """Return the record that a text holds; a text that holds none fails as any other malformed record does.
+    """Parse a record; an invalid text raises as any other malformed record does.
 
     Args:
         text: What `Evidence.model_dump_json` wrote.

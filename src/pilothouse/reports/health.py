@@ -148,7 +148,7 @@ def _road(health: LakeHealth) -> Section:
             None,
             "Age of the oldest row that is in the log and in no table yet.",
         ),
-        _count("open traces", health.open_traces, "Traces whose spans are still being gathered."),
+        _count("open traces", health.open_traces, "Traces that are still gathered."),
         _bytes("waiting", health.waiting_bytes, "Acknowledged bytes that wait to be read."),
         _bytes("write-ahead log", health.wal_bytes, "What a start after a kill would look through."),
         _bytes(

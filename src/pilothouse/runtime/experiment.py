@@ -22,7 +22,7 @@ ARM_KEY: Final = "pilothouse.experiment.arm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """Where a unit belongs.
+    """The arm of one unit.
 
     Attributes:
         experiment: Id of the experiment.

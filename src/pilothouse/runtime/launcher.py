@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environment that makes any agent's standard instrumentation report here.
+"""The environment variables that make any agent's standard instrumentation report here.
 
 An agent keeps its code. OpenTelemetry reads where to send, who is sending and how much to say from environment
 variables, so that is all we set. What the user has set for other purposes stays as it is.
@@ -62,7 +62,7 @@ PARENT_CONTEXT = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """How an agent process is to be started.
+    """How an agent process is started.
 
     Attributes:
         endpoint: Base address for OTLP, without `/v1/traces`.
@@ -164,7 +164,7 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
 
 
 def _pass_proxies(env: dict[str, str], *addresses: str | None) -> None:
-    """Let nothing that goes to our addresses take the way of a proxy: its requests hold the key, and it may not know us."""
+    """Exempt our addresses from proxies: requests carry the key, and a proxy may not reach us."""
     if not any(name.lower() in PROXIES and value for name, value in env.items()):
         return
     listed = [part.strip() for name in ("no_proxy", "NO_PROXY") for part in env.get(name, "").split(",")]
@@ -188,7 +188,7 @@ def gateway_address(endpoint: str, *, run: str | None, launch: str) -> str:
 
 
 def read_taps(text: str) -> tuple[str, ...]:
-    """Return the taps that a list names.
+    """Parse a list of taps.
 
     Args:
         text: Names with commas between.
@@ -208,7 +208,7 @@ def read_taps(text: str) -> tuple[str, ...]:
 
 
 def command_name(command: Sequence[str]) -> str:
-    """Name an agent after the command that starts it, when nobody named it.
+    """Return an agent name from the command that starts it, when none was given.
 
     Args:
         command: Program and arguments, at least the program.
@@ -224,7 +224,7 @@ def command_name(command: Sequence[str]) -> str:
 
 
 def _resource_attributes(launch: Launch, inherited: str) -> str:
-    """Add ours to the user's; a key of ours is ours."""
+    """Merge our resource attributes into the user's; ours win."""
     ours = {"pilothouse.agent": launch.agent}
     if launch.version is not None:
         ours["pilothouse.version"] = launch.version

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find the run that a model call belongs to when the client does not say: by ids that only one run was given.
+"""Link a model call to its run when the client names none, by ids that were given to only one run.
 
 A model answer hands out ids (of tool calls, of responses); the next request of the same run brings them back. Where
 there are none, a request that continues the messages of exactly one earlier request belongs to that one's run.
@@ -39,7 +39,7 @@ _SORTED = msgspec.json.Encoder(order="sorted")
 
 
 class RunLinker:
-    """Remembers which run was given which id, for each agent apart.
+    """Remembers which run was given which id, separately for each agent.
 
     Example:
         >>> linker = RunLinker()
@@ -93,7 +93,7 @@ class RunLinker:
     def remember(
         self, agent: str, run: str, *, handed: Sequence[str] = (), messages: str | None = None
     ) -> None:
-        """Keep what a run was given.
+        """Remember the ids and messages that a run was given.
 
         Args:
             agent: The agent.
@@ -115,7 +115,7 @@ class RunLinker:
                     self._old, self._young = self._young, {}
 
     def _forget(self) -> None:
-        """Drop what is too old: links are kept in two halves, and a half goes as a whole, so that none carries a time."""
+        """Drop old links: they are kept in two generations, and a generation is dropped as a whole, so that none needs a time."""
         now = self._now_s()
         if now < self._until:
             return
@@ -136,7 +136,7 @@ def _key(agent: str, name: str) -> bytes:
 
 
 class Conversation:
-    """A request as linkage reads it: parsed once, its digests made when somebody asks for them.
+    """A request for linkage: parsed once, digested lazily.
 
     A body that is no JSON object links nothing.
 
@@ -160,7 +160,7 @@ class Conversation:
 
 
 class CallLinker:
-    """Links calls by their bodies as the gateway has them: JSON requests, answers in one piece or in events."""
+    """Links calls by their bodies: JSON requests, and answers in one piece or as events."""
 
     def __init__(self, linker: RunLinker | None = None) -> None:
         self.linker = linker or RunLinker()
@@ -176,7 +176,7 @@ class CallLinker:
         return self.linker.find(agent, consumed=said.consumed, prefixes=beginnings)
 
     def learn(self, agent: str, run: str, said: Conversation, answer: bytes) -> None:
-        """Keep what a run was given.
+        """Remember the ids and messages that a run was given.
 
         Args:
             agent: The agent.
@@ -242,7 +242,7 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
-    """Return the digest of all messages, and of the beginnings that the request may continue, the longest first.
+    """Return the digest of all messages, and of the prefixes that the request may continue, longest first.
 
     A request continues another when it has the other's messages, then what a model made, then more.
 

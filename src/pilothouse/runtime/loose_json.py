@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks into JSON that others wrote and that need not be what it should: what is of another shape is empty."""
+"""Tolerant access to foreign JSON: a value of an unexpected type counts as empty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["list_or_empty", "object_or_empty"]
 
 
 def object_or_empty(body: bytes) -> dict[str, Any]:
-    """Return a body as a JSON object; empty where it is none.
+    """Return a body as a JSON object, empty for anything else.
 
     Example:
         >>> object_or_empty(b'{"a": 1}'), object_or_empty(b"[1]"), object_or_empty(b"not JSON")
@@ -25,5 +25,5 @@ def object_or_empty(body: bytes) -> dict[str, Any]:
 
 
 def list_or_empty(value: Any) -> list[Any]:
-    """Return a value that should be a list; empty where it is none."""
+    """Return a value as a list, empty for anything else."""
     return value if isinstance(value, list) else []

@@ -119,7 +119,7 @@ def code_revision(folder: Path, *, apart: Iterable[str] = ()) -> str:
 
 
 def _contents(folder: Path) -> dict[bytes, bytes]:
-    """Return what git would call the present content of each file of a folder that it knows, and of each new Python file."""
+    """Return the git blob names of the present content of each tracked file of a folder, and of each new Python file."""
     listed = _git(folder, "ls-files", "--stage", "-z", "--", ".") or b""
     blobs = {
         path: entry.split()[1]
@@ -138,7 +138,7 @@ def _contents(folder: Path) -> dict[bytes, bytes]:
 
 
 def _about_the_agent(document: Mapping[str, Any], charter: str) -> tuple[str, ...]:
-    """Return what is written about an agent: its charter, the cases that judge it, its trials, and what people read."""
+    """Return files about an agent that are no part of it: its charter, datasets, trials and documents."""
     datasets, context, runbooks = (
         part if isinstance(part := document.get(key), dict) else {}
         for key in ("datasets", "context", "runbooks")
@@ -162,7 +162,7 @@ def _about_the_agent(document: Mapping[str, Any], charter: str) -> tuple[str, ..
 
 
 def _blobs(folder: Path, paths: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Return the names that git gives to the present contents of files: what it would know them by after a commit."""
+    """Return the git blob names of the present contents of files."""
     names: dict[bytes, bytes] = {}
     for start in range(0, len(paths), FILES_AT_ONCE):
         some = paths[start : start + FILES_AT_ONCE]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judgements of results: computed, or asked of a model."""
+"""Scorers: judgements of results, computed or by a model."""

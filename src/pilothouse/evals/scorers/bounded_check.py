@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check an answer against a scorer's pattern or schema in a process that can be ended, because the check may not terminate."""
+"""Check an answer against a scorer's pattern or schema in a killable process, because the check may not terminate."""
 
 from __future__ import annotations
 

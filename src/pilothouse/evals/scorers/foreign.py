@@ -16,7 +16,7 @@ __all__ = ["ForeignScorer"]
 
 
 class ForeignScorer:
-    """Asks a metric of another library.
+    """Wraps a metric of another library.
 
     Args:
         name: Name in the registry, for example `deepeval:ExactMatchMetric`.

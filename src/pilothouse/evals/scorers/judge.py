@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model as judge over an OpenAI-compatible endpoint; whatever goes wrong is unscored with its reason, never zero."""
+"""A model as judge over an OpenAI-compatible endpoint; every failure is unscored with its reason, never zero."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SCHEMA: Final = {
 
 
 class ModelJudge:
-    """Asks a pinned model for pass or fail by a rubric.
+    """Asks a pinned model for a verdict, pass or fail, by a rubric.
 
     Its identity is pin, template, rubric, parameters and parser; a change of any makes another judge, whose
     scores are not comparable and whose card must be made again.
@@ -85,7 +85,7 @@ class ModelJudge:
         )
 
     async def score(self, case: Case, result: Result) -> Score:
-        """Ask, read, and say why when there is no verdict."""
+        """Ask the judge and parse its verdict; a missing verdict has a reason."""
         if result.reply is None:
             raise ValueError("only a result that is done can be scored")
         prompt = TEMPLATE.format(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scorers of what a run took: time and money."""
+"""Scorers of the time and cost of a run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ __all__ = ["FunctionScorer", "Rule", "Scorer", "ScorerKind", "ScorerSpec", "same
 
 
 class ScorerKind(StrEnum):
-    """What a score rests on."""
+    """Whether a score is computed or judged."""
 
     DETERMINISTIC = "deterministic"
     JUDGE = "judge"
@@ -52,7 +52,7 @@ class Scorer(Protocol):
 
     @property
     def spec(self) -> ScorerSpec:
-        """What it is."""
+        """Its specification."""
         ...
 
     def score(self, case: Case, result: Result) -> Score | Awaitable[Score]:

@@ -83,7 +83,7 @@ def json_subset(*, at: str | None = None) -> FunctionScorer:
 
 
 def _missing(wanted: Any, found: Any, path: str) -> str | None:
-    """Return the first place where `found` lacks what is wanted, or None."""
+    """Return the first path at which `found` lacks an expected value, or None."""
     if isinstance(wanted, dict):
         if not isinstance(found, dict):
             return f"{path} is no object"

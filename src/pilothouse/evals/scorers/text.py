@@ -166,7 +166,7 @@ def numeric(*, tolerance: float = 0.0, relative: float = 0.0, field: str | None 
 
 
 def has_field(value: Any, field: str) -> bool:
-    """Whether a value is an object with this field; a field that neither side has is nothing that agrees."""
+    """Whether a value is an object with this field; two missing fields do not agree."""
     return isinstance(value, dict) and field in value
 
 
@@ -192,7 +192,7 @@ def _as_text(value: Any) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield an answer as text, and each text that stands in it as it was meant: JSON writes quotes and lines otherwise."""
+    """Yield an answer as text, and each decoded text within it: JSON escapes quotes and line ends."""
     yield _as_text(value)
     inner = [] if isinstance(value, str) else [value]
     while inner:
@@ -206,7 +206,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _bare(text: str) -> str:
-    """Return a text without characters that nobody sees, its letters in one form (full width is plain)."""
+    """Return a text without invisible characters, with its letters in one form (full width is plain)."""
     return "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what a user types (`python:app:run`, `http://...`, `exec:...`) to a target."""
+"""Open a target by its address (`python:app:run`, `http://...`, `exec:...`)."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class ChatAnswer:
 
 
 class ChatClient:
-    """Asks one model at one address; keeps its connections.
+    """Client of one model at one address, with persistent connections.
 
     Args:
         base_url: Address that ends before `/chat/completions`.

@@ -39,7 +39,7 @@ SHOWN_CHARS_MAX = 200
 
 
 class JsonPoster:
-    """Posts JSON over kept-alive connections and tells the agent's faults from the world's."""
+    """Posts JSON over persistent connections, and tells faults of the agent from infrastructure failures."""
 
     def __init__(self, *, headers: dict[str, str] | None = None) -> None:
         self._headers = headers or {}

@@ -36,7 +36,7 @@ def _one_thread() -> ThreadPoolExecutor:
 
 
 def _leave_thread(left: ThreadPoolExecutor) -> None:
-    """Go on with another thread: this one hangs in the agent's code."""
+    """Replace a thread that hangs in the agent's code."""
     if _ONE_THREAD == [left]:
         _ONE_THREAD.clear()
     left.shutdown(wait=False, cancel_futures=True)
@@ -113,7 +113,7 @@ class PythonFunction:
             raise
 
     async def close(self) -> None:
-        """End the threads that wait; one that hangs in the agent's code is left behind."""
+        """End idle threads; one that hangs in the agent's code is abandoned."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -152,7 +152,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 
 
 def _source_digest(source: Path | None, address: str) -> str:
-    """Hash the module, or every module beside it when it lies in a package."""
+    """Hash the module, or all modules of its package."""
     found = hashlib.sha256(address.encode())
     if source is not None:
         is_package = (source.parent / "__init__.py").exists()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results that exist already, scored without running anything: traces of the lake, or a file of outputs."""
+"""Targets with existing results, scored without running anything: traces of the lake, or a file of outputs."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class RecordedTraces:
         return reply_of(view)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 class StoredTrials:
-    """Stands for a version of which only the journal's trials count: nothing is run, and what is missing stays missing."""
+    """A version for which only stored trials count: nothing is run, and missing trials stay missing."""
 
     def __init__(self, *, version: str) -> None:
         self.spec = TargetSpec(
@@ -86,7 +86,7 @@ class StoredTrials:
         raise TargetUnreachable(f"no stored trial of case {case.id!r}")
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 class RecordedFile:
@@ -127,7 +127,7 @@ class RecordedFile:
         )
 
     async def run(self, case: Case, context: TrialContext) -> Reply:
-        """Return what is recorded for the case."""
+        """Return the recorded result of the case."""
         try:
             return as_reply(self._replies[case.id, context.index])
         except KeyError:
@@ -136,11 +136,11 @@ class RecordedFile:
             ) from None
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 def _about(line: bytes) -> str:
-    """Return what the first line says about the file, or empty when it is an output."""
+    """Return the description in the first line, or empty when that line is an output."""
     try:
         fields = json.loads(line)
     except ValueError:

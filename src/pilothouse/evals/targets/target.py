@@ -43,7 +43,7 @@ class AgentFailed(Exception):
 
 
 class TargetUnreachable(Exception):
-    """The world failed between us and the agent; the trial says nothing and is tried again.
+    """Infrastructure failed between us and the agent; the trial is retried.
 
     Attributes:
         retry_after_s: Seconds the other side asked us to wait, or None.
@@ -60,11 +60,11 @@ class TargetUnreachable(Exception):
 
 @runtime_checkable
 class Target(Protocol):
-    """Something that answers a case."""
+    """A target: it answers a case."""
 
     @property
     def spec(self) -> TargetSpec:
-        """What it is."""
+        """Its specification."""
         ...
 
     async def run(self, case: Case, context: TrialContext) -> Reply:
@@ -77,12 +77,12 @@ class Target(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back what it holds."""
+        """Release connections, threads and processes."""
         ...
 
 
 def as_reply(value: Any) -> Reply:
-    """Read what a foreign target gave: a `Reply`, a JSON object that says more, or the bare output.
+    """Convert the result of a target: a `Reply`, a JSON object with more fields, or the bare output.
 
     Args:
         value: Any JSON value, or a `Reply`.

@@ -69,7 +69,7 @@ class WorkerProcess:
         )
 
     async def run(self, case: Case, context: TrialContext) -> Reply:
-        """Give the case to a worker that is free, or to a new one."""
+        """Send the case to an idle worker, or to a new one."""
         if self._deaths >= DEATHS_MAX:
             raise TargetUnreachable(f"{DEATHS_MAX} workers died in a row without an answer")
         worker = self._idle.pop() if self._idle else await self._start()
@@ -152,7 +152,7 @@ class _Worker:
             raise AgentFailed(f"line is no JSON: {answer[:200].decode('utf-8', 'replace')!r}") from error
 
     async def stop(self, *, at_once: bool = False) -> None:
-        """End the process: its input closes, and it is killed when that does not end it."""
+        """End the process by closing its input, and kill it when that does not end it."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         if self._process.returncode is None:

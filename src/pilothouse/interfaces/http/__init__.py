@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The doors of machines: OTLP, the model gateway, MCP over HTTP, feedback, and the server that joins them with the pages."""
+"""HTTP for machines: OTLP, the model gateway, MCP, feedback, and the server that mounts them beside the pages."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""POST /api/feedback with its one-line widget, and POST /api/few-shot: a key or a token of the task opens them."""
+"""POST /api/feedback with its one-line widget, and POST /api/few-shot, authorized by a key or the token of a task."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model gateway as a bare ASGI call: no framework stands between a token and its reader."""
+"""The model gateway as a plain ASGI application: no framework delays a token on its way to the client."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class _AsgiCaller:
         return b"".join(parts)
 
     def watch(self, on_gone: Callable[[], None]) -> None:
-        """From now on call `on_gone` once when the client goes away."""
+        """Call `on_gone` once when the client disconnects from now on."""
         self._on_gone = on_gone
         self._watch = asyncio.create_task(self._wait_for_end())
 
@@ -103,13 +103,13 @@ class _AsgiCaller:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send(self, part: bytes, *, more: bool) -> None:
-        """Send a part of the body; the server waits while the client takes nothing."""
+        """Send a part of the body; waits while the client applies backpressure."""
         if not more:
             self._on_gone = None  # what comes now is the regular end
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching the client."""
         self._on_gone = None
         if self._watch is not None:
             self._watch.cancel()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which ingest key a request came with: a short id that tells senders apart and reveals nothing."""
+"""The ingest key of a request as a short id that tells senders apart without revealing the key."""
 
 from __future__ import annotations
 

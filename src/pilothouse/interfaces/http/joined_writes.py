@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends what an answer writes in one turn of the loop with one system call: its head and its body, above all.
+"""Coalesces writes: what an answer writes in one turn of the event loop, such as head and body, is one system call.
 
 A write to a socket wakes the reader in another process, and on small answers that costs more than making them. A part of a
 stream that came from elsewhere goes out in the turn in which it came: the next one would cost another look at all sockets.
@@ -36,7 +36,7 @@ COPIED_BYTES_MAX = 64 << 10
 
 
 class JoinedWritesProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over a transport that joins writes, with a bound on what comes before a body."""
+    """uvicorn's protocol over a coalescing transport, with a limit on the size of a request head."""
 
     _head_bytes = -1
     """Of a head that has not ended, in the reads after the one that it began in; -1 between heads."""
@@ -44,11 +44,11 @@ class JoinedWritesProtocol(HttpToolsProtocol):
     _began = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the joining transport in front of the loop's."""
+        """Wrap the loop's transport in the coalescing one."""
         super().connection_made(_JoinedWrites(transport, self.loop))
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; a head that does not end is refused."""
+        """Receive data; an endless request head is refused."""
         self._read_bytes = len(data)
         self._began = False
         super().data_received(data)
@@ -60,7 +60,7 @@ class JoinedWritesProtocol(HttpToolsProtocol):
                 self.send_400_response("The head of the request is too large.")
 
     def on_headers_complete(self) -> None:
-        """Refuse a long head that came whole; the parser makes a refusal of what is raised."""
+        """Refuse a complete head that is too long; the parser turns the exception into a refusal."""
         self._head_bytes = -1
         is_short = self._began and self._read_bytes <= HEAD_BYTES_MAX  # it began and ended in one small read
         if not is_short and sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX:
@@ -68,13 +68,13 @@ class JoinedWritesProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_begin(self) -> None:
-        """Offer the answer's way for parts that must not wait, and for what is whole."""
+        """Offer the application the direct calls for urgent parts and whole answers."""
         super().on_message_begin()
         self._head_bytes, self._began = 0, True
         self.scope["extensions"] = {PASS_ON: self.pass_on, ANSWER: self.answer}  # type: ignore[dict-item]  # calls, not settings
 
     def pass_on(self, scope: Any, part: bytes) -> bool:
-        """Write a part of a body in chunks at once, with what was written before.
+        """Write a part of a body immediately, together with buffered writes.
 
         Args:
             scope: The request that is answered; its head has been sent.
@@ -144,7 +144,7 @@ class JoinedWritesProtocol(HttpToolsProtocol):
 
 
 class _JoinedWrites(asyncio.Transport):
-    """A transport that keeps what is written until the loop's next turn, and passes everything else on."""
+    """A transport that buffers writes until the loop's next turn, and delegates everything else."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class _JoinedWrites(asyncio.Transport):
         self._kept.append(data)
 
     def write_now(self, data: bytes) -> None:
-        """Write what is kept, and this."""
+        """Write the buffer and this data."""
         if self._kept:
             self._kept.append(data)
             self.flush()
@@ -166,7 +166,7 @@ class _JoinedWrites(asyncio.Transport):
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Write what is kept."""
+        """Write the buffer."""
         kept = self._kept
         if not kept:
             return

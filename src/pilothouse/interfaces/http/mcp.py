@@ -95,7 +95,7 @@ def mcp_app(rooms: McpRooms) -> App:
 
 
 def _is_foreign_page(headers: dict[bytes, bytes]) -> bool:
-    """Whether a browser says that the page which asks came from somewhere else than this server."""
+    """Whether a browser reports that the requesting page belongs to another site."""
     origin = headers.get(b"origin")
     if origin is None:
         return False
@@ -107,7 +107,7 @@ def _is_foreign_page(headers: dict[bytes, bytes]) -> bool:
 
 
 async def _opening(receive: Receive) -> _Opening:
-    """Read what a task is opened with.
+    """Parse the opening of a task.
 
     Raises:
         LimitExceeded: It is too long.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OTLP/HTTP as a bare ASGI call: read the body within bounds, hand it to the intake, answer in kind.
+"""OTLP/HTTP as a plain ASGI application: read the body within limits, pass it to the intake, answer in its encoding.
 
-It stands beside the pages' router, so that a span pays for no framework. The answer is an OTLP message
+It bypasses the pages' router, so that spans do not pay for a framework. The answer is an OTLP message
 in the encoding of the request: an export response, or a `google.rpc.Status` with the reason.
 """
 
@@ -77,7 +77,7 @@ REJECTED_FIELD = {
 
 
 class AsyncIntake(Protocol):
-    """An intake that can be asked without waiting in the event loop."""
+    """An intake that does not block the event loop."""
 
     def submit(
         self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
@@ -86,7 +86,7 @@ class AsyncIntake(Protocol):
         ...
 
     def has_room(self, source: str, coming: int) -> bool:
-        """Return whether another request of a key would be taken now, while so many bytes are being read."""
+        """Return whether another request of a key would be accepted now, while so many bytes are being read."""
         ...
 
     def settle(self) -> None:
@@ -156,14 +156,14 @@ def otlp_app(intake: AsyncIntake) -> App:
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why a body was not read; status 0 when nobody is there to be told."""
+    """Why a body was not read; status 0 when the client has gone."""
 
     status: int
     reason: str
 
 
 class _Reserved:
-    """Bytes promised to all requests in flight, and those of them that found room; only the event loop touches it."""
+    """Bytes reserved for all requests in flight, and those admitted to the intake; used by the event loop only."""
 
     __slots__ = ("bytes", "reading")
 
@@ -172,7 +172,7 @@ class _Reserved:
 
 
 class _Hold:
-    """What one request has reserved, and the parts of its body."""
+    """The reservation of one request, and the parts of its body."""
 
     __slots__ = ("_all", "_reading", "parts", "size")
 
@@ -195,17 +195,17 @@ class _Hold:
         return self._all.reading
 
     def begin_reading(self) -> None:
-        """Note that the body is read from now on."""
+        """Mark the start of reading the body."""
         self._reading = self.size
         self._all.reading += self._reading
 
     def end_reading(self) -> None:
-        """Note that the intake has the body, or that it never gets it."""
+        """Mark the end of reading: the intake has the body, or will never get it."""
         self._all.reading -= self._reading
         self._reading = 0
 
     def release(self) -> None:
-        """Give everything back."""
+        """Release the whole reservation."""
         self.end_reading()
         self._all.bytes -= self.size
         self.size = 0
@@ -216,7 +216,7 @@ class _Hold:
 
 
 async def _wait_for_room(intake: AsyncIntake, source: str, hold: _Hold) -> None:
-    """Leave the body with its sender while the tables catch up; who finds no room at the end is told so by the intake."""
+    """Delay reading the body while the backlog is full; if it stays full, the intake refuses the request."""
     end = time.monotonic() + ROOM_S_MAX
     while not intake.has_room(source, hold.others_reading) and time.monotonic() < end:  # noqa: ASYNC110 - another thread makes room
         await asyncio.sleep(ROOM_LOOK_S)
@@ -260,7 +260,7 @@ async def _read_parts(receive: Receive, hold: _Hold, *, is_sized: bool) -> _Refu
 
 
 async def _drain(receive: Receive, size: int) -> None:
-    """Read and forget a body that is refused, so that the sender gets to see the answer."""
+    """Read and discard a refused body, so that the sender receives the answer."""
     left = min(size, 8 * BODY_BYTES_MAX)
     while left > 0:
         message = await asyncio.wait_for(receive(), READ_S_MAX)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OTLP over gRPC: three services whose bodies go unread into the same intake as those of HTTP.
+"""OTLP over gRPC: three services that pass raw bodies to the same intake as HTTP.
 
 Without a deserializer gRPC hands over the bytes as they came (inflated), so that a request costs no more
 than over HTTP. Needs the extra `pilothouse[grpc]`.
@@ -66,12 +66,12 @@ class GrpcServer:
         self.address = address
 
     def stop(self) -> None:
-        """Take no more and answer what is in flight."""
+        """Accept no more requests and answer those in flight."""
         self._server.stop(STOP_S).wait()
 
 
 def start_grpc(intake: AsyncIntake, host: str, port: int) -> GrpcServer:
-    """Take OTLP over gRPC.
+    """Serve OTLP over gRPC.
 
     Args:
         intake: Where requests go.
@@ -126,7 +126,7 @@ def _exporter(intake: AsyncIntake, signal: Signal) -> Callable[[bytes, grpc.Serv
 
 
 def _need_free(host: str, port: int) -> None:
-    """Ask for the port ourselves first: gRPC would print its own complaint over several lines."""
+    """Check that the port is free first: gRPC would print its own error over several lines."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`GET …/v1/recall/ID` beside the model routes: an agent reads what was taken out of its own requests."""
+"""`GET …/v1/recall/ID` beside the model routes: an agent reads results that were removed from its requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUERY_CHARACTERS_MAX = 200
 
 
 def with_recall(inner: App, directory: Callable[[], Directory], log: RunLog) -> App:
-    """Return an application that answers recalls itself, and leaves everything else to another."""
+    """Return an application that answers recalls and delegates everything else."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if PLACE not in scope["path"] or scope["method"] != "GET":
@@ -55,7 +55,7 @@ def with_recall(inner: App, directory: Callable[[], Directory], log: RunLog) -> 
 
 
 def recall_range(query: bytes) -> tuple[int, int | None]:
-    """Return `start` and `end` of a query in characters; what is missing or no number is the whole.
+    """Return `start` and `end` of a query in characters; missing or invalid ends mean the whole.
 
     Example:
         >>> recall_range(b"start=10&end=20"), recall_range(b"end=x")

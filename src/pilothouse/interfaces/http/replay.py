@@ -134,7 +134,7 @@ class ReplayServer:
             await self._ask(decision, route, dict(scope["headers"]), send)
 
     def _shadow(self, decision: Serve, route: str) -> asyncio.Task[None] | None:
-        """Ask the live model the same beside the recorded answer."""
+        """Ask the live model as well, in the shadow of the recorded answer."""
         live = self._live
         body = decision.shadow
         if live is None or not body:
@@ -166,7 +166,7 @@ class ReplayServer:
 
 
 async def _recalled(send: Send, session: ReplaySession, route: str, query: bytes) -> None:
-    """Answer what the agent asks back of its shortened requests, as the gateway did when it was recorded."""
+    """Answer a recall of a removed result, as the gateway did in the recording."""
     start, end = recall_range(query)
     text = session.recall(route.removeprefix(PLACE), start=start, end=end)
     if text is None:
@@ -191,7 +191,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 async def _replayed(send: Send, response: ModelResponse) -> None:
-    """Send a recorded answer in the pieces in which it came."""
+    """Send a recorded answer in its recorded chunks."""
     headers = {name: value for name, value in response.headers.items() if name.lower() not in HOP_HEADERS}
     await send(_start(response.status, headers))
     sizes = response.chunk_sizes if sum(response.chunk_sizes) == len(response.body) else (len(response.body),)
@@ -223,7 +223,7 @@ def _start(status: int, headers: dict[str, str]) -> dict[str, Any]:
 async def _refuse(
     send: Send, route: str, code: str, text: str, *, path: str = "$", status: int = 422
 ) -> None:
-    """Refuse in the protocol's own shape, and ask the client not to try again."""
+    """Refuse in the shape of the protocol, and ask the client not to retry."""
     error: dict[str, Any] = {"type": "invalid_request_error", "message": text}
     if route.startswith("/v1/messages"):
         body: dict[str, Any] = {"type": "error", "error": error}

@@ -38,7 +38,7 @@ moment, and a call that was just put on it fails with a connection error althoug
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Open the listening socket, so that a busy port is said before anything else starts.
+    """Open the listening socket, so that a port in use is reported before anything else starts.
 
     Args:
         host: A loopback address; others are refused until keys and TLS exist.
@@ -88,7 +88,7 @@ def compose(
 ) -> App:
     """Return one application: OTLP under /v1/, /metrics, /healthz, the mounts, and pages for everything else.
 
-    The OTLP road is a bare call beside the pages' router, so that a span pays for no framework. A request that
+    OTLP bypasses the pages' router, so that spans do not pay for a framework. A request that
     was meant for another name is refused: a web page elsewhere may not read traces through the visitor's browser
     by letting its own name point to this machine.
 
@@ -176,7 +176,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal without raising it again: what comes after serving must still run."""
+        """Stop on a signal without raising it again, because clean-up after serving must still run."""
         before = {asked: signal.signal(asked, self.handle_exit) for asked in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -195,7 +195,7 @@ class _Server(uvicorn.Server):
 
 
 def _is_meant_for(scope: Scope, hosts: set[bytes]) -> bool:
-    """Return whether the Host header names us; HTTP/1.0 without one is meant for whoever answers."""
+    """Return whether the Host header names this server; HTTP/1.0 requests without one are accepted."""
     for name, value in scope["headers"]:
         if name == b"host":
             host: bytes = value.lower()

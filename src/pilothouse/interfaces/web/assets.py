@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Style, scripts and icon under names that carry their digest, so that a browser keeps them for ever."""
+"""Style, scripts and icon under names with their digest, so that browsers can cache them for ever."""
 
 from __future__ import annotations
 

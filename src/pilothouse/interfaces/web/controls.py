@@ -22,7 +22,7 @@ __all__ = ["ControlsRoom"]
 
 
 class ControlsRoom:
-    """What keeps an agent in hand.
+    """The controls of one agent.
 
     Args:
         desk: What pages are gathered from.
@@ -95,7 +95,7 @@ class ControlsRoom:
 
 
 def _since(form: Mapping[str, str], page: str) -> datetime:
-    """Return since when what the form ends was in force, as the page showed it."""
+    """Return the start of the pause or rollback that the form ends, as the page showed it."""
     try:
         since = datetime.fromisoformat(form.get("since", ""))
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A form as it arrives: bounded, of one content type, sent by our own page and by nobody else's."""
+"""Posted forms: bounded, of one content type, and sent by our own pages only (CSRF protection)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def refuse_foreign(request: Request) -> None:
 
 
 def _named_in(origin: str) -> str | None:
-    """Return the host that an origin names, with its port; None for what is no address."""
+    """Return host and port of an origin; None for an invalid one."""
     try:
         return urlsplit(origin).netloc
     except ValueError:
@@ -86,7 +86,7 @@ def refuse_without_token(form: Mapping[str, str], expected: str | None) -> None:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a posted form; of two with one name the last counts.
+    """Return the fields of a posted form; of two equal names the last counts.
 
     Raises:
         UsageError: It is no form, or no UTF-8.

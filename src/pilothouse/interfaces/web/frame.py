@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What surrounds every answer: the page frame, the forms of a page, and the security headers."""
+"""The frame of every answer: page layout, formats and security headers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ HEADERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """Who looks at a page, as its frame shows it; `token` goes into the form that signs out."""
+    """The visitor of a page, as its frame shows them; `token` goes into the form that signs out."""
 
     name: str
     token: str
@@ -80,7 +80,7 @@ def error_body(template: Mapping[str, Any]) -> Markup:
 
 
 def rendered(template: str, **values: Any) -> Markup:
-    """Return the content of a page that is no view model: an error, or a step of signing in.
+    """Render a page without a view model: an error, or a step of signing in.
 
     Args:
         template: Name of the template.
@@ -90,7 +90,7 @@ def rendered(template: str, **values: Any) -> Markup:
 
 
 def _finalized(value: Any) -> Any:
-    """Make hidden characters visible in what stands around a page: names of people and agents, messages of errors."""
+    """Make hidden characters visible in the frame of a page: names of people and agents, messages of errors."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -111,7 +111,7 @@ def _environment() -> Environment:
 
 
 class Frame:
-    """Puts a view model into its answer: page, JSON or PDF, with digest, cache and security headers.
+    """Renders a view model as page, JSON or PDF, with digest, cache and security headers.
 
     Args:
         signs_in: Whether people can sign in here.
@@ -125,13 +125,13 @@ class Frame:
         self._signs_in = signs_in
 
     def offer(self, paths: Iterable[str]) -> None:
-        """Show the pages that are served in the menu; called once, when every room has named its addresses."""
+        """Build the menu from the pages that are served; called once, when every room has declared its routes."""
         self._served = frozenset(paths)
 
     def answer(
         self, request: Request, page: Page, *, governed: bool, viewer: Viewer | None = None
     ) -> Response:
-        """Return a page, or its JSON or PDF for an address that ends so, or 304 when the browser has it.
+        """Return a page, its JSON or PDF by the ending of the address, or 304 when the browser has it cached.
 
         Args:
             request: The request.
@@ -183,7 +183,7 @@ class Frame:
         return self.plain(body, title, None, status=status)
 
     def plain(self, body: Markup, title: str, viewer: Viewer | None, *, status: int = 200) -> Response:
-        """Return a page that is no view model and that no browser keeps.
+        """Return an uncached page without a view model.
 
         Args:
             body: From `rendered`.

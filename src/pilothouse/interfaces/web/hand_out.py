@@ -20,7 +20,7 @@ __all__ = ["HandOutRoom"]
 
 
 class HandOutRoom:
-    """Reviews of one agent, as they are handed out."""
+    """The assignment of reviews of one agent."""
 
     def __init__(self, desk: HandOut, clock: Clock) -> None:
         self._desk = desk

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells an open page that it has changed: server-sent events that carry the digest of the page and no content.
+"""Live updates of an open page: server-sent events that carry the digest of the page and no content.
 
 The page fetches itself again, so what is shown passes the same door, and whoever may not read it any more is
 turned away there. A page is made again only when somebody wrote to the ledger since the last look, or a minute went
@@ -59,7 +59,7 @@ class LiveStreams:
         self._open = 0
 
     async def answer(self, request: Request, look: Callable[[], Response]) -> Response:
-        """Return a stream that says which page there is now, and again whenever it is another.
+        """Return a stream that sends the digest of the page now and after every change.
 
         Args:
             request: The request.
@@ -106,7 +106,7 @@ class LiveStreams:
 
 
 class _Stream(StreamingResponse):
-    """A stream that tells when it has ended, also when its visitor left before it began."""
+    """A stream with a callback at its end, also when the visitor left before it began."""
 
     def __init__(
         self, events: AsyncIterator[str], headers: Mapping[str, str], ended: Callable[[], None]
@@ -123,12 +123,12 @@ class _Stream(StreamingResponse):
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """The state of the ledger before a look, and the page there was."""
+    """The state of the ledger before a check, and the page at that time."""
 
     state: object
     tag: str | None
 
 
 def _page(tag: str | None) -> str:
-    """Name the page there is now; a browser that shows another one fetches it."""
+    """Send the digest of the present page; a browser that shows another one fetches it."""
     return f"event: page\ndata: {tag or ''}\n\n"

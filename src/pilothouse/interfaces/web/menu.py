@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two rows of the menu: rooms about all agents, and the pages of one; only what is served is offered."""
+"""The two rows of the menu: pages about all agents, and the pages of one; only served pages are listed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person or a program is told when a page or a form did not work: what, why, and what to do."""
+"""Error answers for people and programs: what failed, why, and what to do."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def problem(
 
 
 def bug(frame: Frame, request: Request, error: Exception) -> Response:
-    """Return an unexpected exception as an error of ours, and log it under the id that is shown."""
+    """Convert an unexpected exception to an error of ours, and log it under the id that is shown."""
     ident = secrets.token_hex(4)
     log.error("event=page_failed id=%s path=%s", ident, foreign_line(request.url.path), exc_info=error)
     if request.url.path.endswith(".json"):
@@ -123,7 +123,7 @@ def bug(frame: Frame, request: Request, error: Exception) -> Response:
 
 
 def _parts(remedy: str) -> list[tuple[str, str]]:
-    """Split into texts, `code` that is to be typed, which stands between backticks, and every `link` to a page of ours."""
+    """Split a message into texts, `code` between backticks, and every `link` to a page of ours."""
     parts: list[tuple[str, str]] = []
     for number, text in enumerate(remedy.split("`")):
         if number % 2:

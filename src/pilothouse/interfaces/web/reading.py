@@ -57,7 +57,7 @@ class ReadingRoom:
             return found
 
         def of_agent(visit: Visit) -> Response:
-            """An agent's name alone, as people type it, is its first page."""
+            """Redirect an agent's bare name, as people type it, to its first page."""
             return Response(
                 status_code=307,
                 headers={**HEADERS, "location": f"/agents/{quote(visit.path('agent'), safe='')}/agent"},

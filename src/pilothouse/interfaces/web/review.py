@@ -37,7 +37,7 @@ OTHERS_DIGITS_MAX = 7
 
 
 class ReviewRoom:
-    """The queue, the item, the answer, the draft and the step back."""
+    """The queue, the item, its answer and draft, and undo."""
 
     def __init__(self, bench: Workbench, clock: Clock) -> None:
         self._bench = bench

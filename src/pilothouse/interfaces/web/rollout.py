@@ -37,7 +37,7 @@ DAY_CHARS_MAX = 40
 
 
 class RolloutRoom:
-    """Where an agent is on its way, what it is worth, and its sheet for whoever decides.
+    """The phase of an agent, its value, and its sheets for decision makers.
 
     Args:
         installation: Lake and ledger.
@@ -111,7 +111,7 @@ class RolloutRoom:
         return self._to_page(agent)
 
     def _addition(self, visit: Visit, agent: str) -> Addition | None:
-        """Return what a form asks for beside the agent itself, or None."""
+        """Return the addition that a form is about, or None for the agent itself."""
         what, name = visit.form.get("what", ""), visit.form.get("name", "")
         if not what:
             return None

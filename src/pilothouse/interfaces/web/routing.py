@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The single entry to all pages: each route declares what it requires, and a request without it is refused."""
+"""The single entry to all pages: each route declares the action it requires, and requests without it are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SECURE_COOKIE = "__Host-pilothouse_session"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One request that was let in.
+    """One authorized request.
 
     Attributes:
         request: The request.
@@ -65,13 +65,13 @@ class Visit:
 
     @property
     def person(self) -> Visitor:
-        """Who sends it, on routes that nobody enters without signing in."""
+        """The visitor, on routes that require signing in."""
         if self.visitor is None:
             raise Denied("sign in first", remedy="Open a link from `pilothouse sign-in PERSON`.")
         return self.visitor
 
     def person_id(self, agent: str) -> str:
-        """Return the person id in an agent's charter; empty for somebody it does not name, or nobody."""
+        """Return the visitor's person id in an agent's charter; empty for a person it does not name, or without sign-in."""
         return self.visitor.persons.get(agent, "") if self.visitor else ""
 
     def path(self, name: str) -> str:
@@ -81,7 +81,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRoute:
-    """One address and what it needs.
+    """One route and what it requires.
 
     Attributes:
         path: Address, with names in braces; `agent` is the agent it is about.
@@ -101,7 +101,7 @@ class PageRoute:
 def page_at(
     path: str, answer: Callable[[Visit], Response], *, is_live: bool = False, has_pdf: bool = False
 ) -> tuple[PageRoute, ...]:
-    """Return the addresses of a page that is read: the same as JSON and PDF, and the page.
+    """Return the routes of a read-only page: its JSON, its PDF, and the page.
 
     Args:
         path: Address of the page.
@@ -125,7 +125,7 @@ class Room(Protocol):
 
 
 class DeclaredRoute(Route):
-    """A route behind the door; `declared` says what it needs, and a test reads it of every route."""
+    """An authorized route; `declared` says what it requires, and a test checks that on every route."""
 
     def __init__(
         self, declared: PageRoute, endpoint: Callable[[Request], object], methods: list[str]
@@ -135,7 +135,7 @@ class DeclaredRoute(Route):
 
 
 class Door:
-    """Lets requests in or turns them away with a page that says why.
+    """Authorizes requests, or answers them with a page that says why not.
 
     Args:
         frame: Puts pages into their frame.
@@ -157,7 +157,7 @@ class Door:
         self._streams = streams or LiveStreams()
 
     def route(self, declared: PageRoute) -> DeclaredRoute:
-        """Return a route behind the door."""
+        """Return a route that checks authorization."""
         methods = ["POST"] if declared.writes else ["GET"]
         return DeclaredRoute(declared, self._guarded(declared), methods)
 
@@ -240,7 +240,7 @@ _TYPED = ("correction", "note", "prompt", "reason", "text")
 
 
 def session_of(request: Request, *, is_secure: bool) -> str | None:
-    """Return the secret of the session that a request carries, or None.
+    """Return the session secret in a request's cookie, or None.
 
     Args:
         request: The request.

@@ -154,7 +154,7 @@ class RunRoom:
 
 
 def _answer(text: str) -> Any:
-    """Return what was written as JSON where it is some, else as text; None for nothing."""
+    """Return a typed value as JSON where it parses, else as text; None for an empty one."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page that somebody wanted before signing in: remembered by the browser, because the link comes by another way."""
+"""The page to return to after signing in, remembered in a cookie, because the sign-in link arrives on another channel."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def is_ours(path: str) -> bool:
 
 
 def remember_wanted(answer: Response, path: str) -> None:
-    """Let the browser remember which page somebody wanted.
+    """Remember the requested page in a cookie.
 
     Args:
         answer: What is sent to the browser.
@@ -51,10 +51,10 @@ def remember_wanted(answer: Response, path: str) -> None:
 
 
 def read_wanted(request: Request) -> str:
-    """Return the page that this browser was turned away from, or empty."""
+    """Return the remembered page, or empty."""
     return unquote(request.cookies.get(_COOKIE, ""))
 
 
 def forget_wanted(answer: Response) -> None:
-    """Let the browser forget it: whoever has signed in is there."""
+    """Delete the cookie after signing in."""
     answer.delete_cookie(_COOKIE, path="/")

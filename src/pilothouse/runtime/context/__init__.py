@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Context of a model call: how much of the window it uses, and edits that lose nothing."""
+"""Context of a model call: its use of the window, and lossless edits."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tool calls and tool results that a request carries along, in any of the three protocols."""
+"""Tool calls and tool results in a request, in any of the three protocols."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolUse:
-    """A tool call as a request shows it.
+    """A tool call in a request.
 
     Attributes:
         call_id: The model's id of it.
@@ -65,12 +65,12 @@ class ToolResult:
         return self.item.get(self.key)
 
     def replace(self, content: Any) -> None:
-        """Put another result in its place, in the request."""
+        """Replace the result in the request."""
         self.item[self.key] = content
 
 
 def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
-    """Return the tool calls that a request shows, by id, in any of the three protocols.
+    """Return the tool calls in a request by id, in any of the three protocols.
 
     Example:
         >>> tool_uses({"input": [{"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}]})
@@ -93,7 +93,7 @@ def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
 
 
 def called_in(item: Any) -> tuple[str, Any] | None:
-    """Return the tool that an item asks its client for, and with what; None for one that asks for none.
+    """Return the tool call of an item, or None when it is no tool call.
 
     Args:
         item: An item of `input` or `output`, or one of `tool_calls`.
@@ -155,7 +155,7 @@ def tool_results(document: Mapping[str, Any]) -> Iterable[ToolResult]:
 
 
 def tool_names(document: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of the tools that a request offers.
+    """Return the names of the tools declared in a request.
 
     Example:
         >>> sorted(tool_names({"tools": [{"function": {"name": "look_up"}}, {"name": "recall"}]}))
@@ -168,7 +168,7 @@ def tool_names(document: Mapping[str, Any]) -> frozenset[str]:
 
 
 def is_all_text(document: Mapping[str, Any]) -> bool:
-    """Return whether the whole input of a request stands in it as text.
+    """Return whether the whole input of a request is text within it.
 
     Images, files and sealed reasoning have no tokens that their bytes tell, and a conversation that the provider keeps
     is not here.
@@ -196,7 +196,7 @@ TEXT_TYPES = frozenset(
 
 
 def _nested(item: Mapping[str, Any], depth: int = 3) -> list[Mapping[str, Any]]:
-    """Return an item of a conversation and its parts, also those of tool results; no protocol nests deeper."""
+    """Return an item of a conversation and its parts, those of tool results included; no protocol nests deeper."""
     found = [item]
     for name in ("content", "output"):
         inner = item.get(name)
@@ -206,7 +206,7 @@ def _nested(item: Mapping[str, Any], depth: int = 3) -> list[Mapping[str, Any]]:
 
 
 def is_said_by_model(item: Any) -> bool:
-    """Whether an item of a conversation comes from the model: words of it, or a call of a tool.
+    """Whether an item of a conversation comes from the model: a message or a tool call.
 
     Example:
         >>> is_said_by_model({"role": "assistant", "content": "Yes."}), is_said_by_model({"role": "user"})
@@ -219,7 +219,7 @@ def is_said_by_model(item: Any) -> bool:
 
 
 def last_said(document: Mapping[str, Any]) -> str:
-    """Return the text of the last thing in a request, in any of the three protocols; empty without any.
+    """Return the text of the last item in a request, in any of the three protocols; empty without one.
 
     Example:
         >>> last_said({"messages": [{"role": "user", "content": [{"type": "text", "text": "Where is 7?"}]}]})

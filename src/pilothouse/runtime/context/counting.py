@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count the tokens of a request before it is sent: what was sent before is known exactly, only what is new is estimated.
+"""Count the tokens of a request before it is sent: known exactly for what was sent before, estimated for the rest.
 
 A provider says after each call how many tokens its input had. The next request of the conversation begins with the
 same messages, so its count is that number plus an estimate of the rest, by a ratio that is learned for each model and
@@ -37,7 +37,7 @@ ALERTS = (0.70, 0.85, 0.95)
 
 
 class ContentClass(StrEnum):
-    """What a text is, as far as its tokens are concerned."""
+    """Classes of text with different ratios of tokens to bytes."""
 
     PROSE = "prose"
     CODE = "code"
@@ -61,7 +61,7 @@ TABLE_MARGIN = 1.35
 
 
 class Level(StrEnum):
-    """How full the window is."""
+    """How full the context window is."""
 
     CALM = "calm"
     NOTICE = "notice"
@@ -93,7 +93,7 @@ CODE = re.compile(r"(?m)^\s*(?:def |class |import |from |return |if .*:|for .*:|
 
 
 def content_class(text: str) -> ContentClass:
-    """Return what a text is.
+    """Classify a text by its ratio of tokens.
 
     Args:
         text: Any text; its first 4,000 characters decide.
@@ -113,7 +113,7 @@ def content_class(text: str) -> ContentClass:
 
 
 def level_of(estimate: TokenEstimate, window_tokens: int, output_tokens: int) -> tuple[Level, float]:
-    """Return how full the window is, and the share of it that is used at the 95 % quantile.
+    """Return how full the context window is, and the share in use at the 95 % quantile.
 
     Args:
         estimate: Input tokens.
@@ -132,7 +132,7 @@ def level_of(estimate: TokenEstimate, window_tokens: int, output_tokens: int) ->
 
 
 class ContextCounter:
-    """Counts requests of conversations and learns from what providers report."""
+    """Counts the tokens of requests, and learns from the counts that providers report."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, int] = OrderedDict()
@@ -156,11 +156,11 @@ class ContextCounter:
         )
 
     def tokens(self, model: str, text: str) -> int:
-        """Return how many tokens a text probably has."""
+        """Estimate the tokens of a text."""
         return round(len(text) * self._ratio(model, content_class(text))[1])
 
     def learn(self, model: str, request: Mapping[str, Any], input_tokens: int) -> bool:
-        """Keep what the provider counted; return whether it read clearly less than was sent.
+        """Learn the provider's count; return whether the provider read clearly less than was sent.
 
         Args:
             model: Exact model id.
@@ -190,7 +190,7 @@ class ContextCounter:
         return cut
 
     def _beginning(self, digests: list[str]) -> tuple[int, int]:
-        """Return the tokens of the longest beginning that was counted before, and how many parts it has."""
+        """Return the tokens of the longest known prefix, and its number of parts."""
         for place in range(len(digests), 0, -1):
             known = self._known.get(digests[place - 1])
             if known is not None:
@@ -206,7 +206,7 @@ class ContextCounter:
 
 
 def _parts(request: Mapping[str, Any]) -> list[str]:
-    """Return the request as texts that grow at the end: tools and instructions first, then each message."""
+    """Return the request as an append-only list of texts: tools and instructions first, then each message."""
     head = [request.get(name) for name in ("tools", "system", "instructions")]
     parts = [json.dumps(each, ensure_ascii=False, sort_keys=True) for each in head if each]
     items = request.get("messages", request.get("input"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parse a request body as JSON, only where every reader parses it to the same object."""
+"""Parse a request body as JSON only where every parser reads the same object."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def document_of(body: bytes) -> dict[str, Any] | None:
 
 
 def readable_of(body: bytes) -> dict[str, Any] | None:
-    """Return a body as a JSON object that says one thing, also where its whole numbers are too large for one canonical form.
+    """Return a body as an unambiguous JSON object, also with whole numbers too large for a canonical form.
 
     Example:
         >>> readable_of(b'{"a": 9007199254740993}'), readable_of(b'{"a": 1, "a": 2}')

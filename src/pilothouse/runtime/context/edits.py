@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take tool results out of a long request without losing them: what is kept and the ledger together are the original.
+"""Remove tool results from a long request without losing them: the edited request and the ledger restore the original.
 
 Only results of tools are ever touched. Instructions, the user's words, and what the assistant said stay, and so does
 any result that holds a pinned text: an id, an amount, a prohibition. In place of a removed result the model reads what
@@ -65,7 +65,7 @@ class EditPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """An entry of the ledger: one result that was taken out.
+    """A ledger entry: one removed result.
 
     Attributes:
         path: JSON path of it in the request.
@@ -102,7 +102,7 @@ class ContextEdits:
 
 
 def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -> ContextEdits:
-    """Edit a request, and verify that nothing is lost.
+    """Edit a request, and verify that it can be restored.
 
     What the model has not answered to yet is only taken out where it stands again, or where the agent has a tool
     `recall`: else the model would never see it.
@@ -154,7 +154,7 @@ def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -
 
 
 def restore(edits: ContextEdits) -> dict[str, Any]:
-    """Put everything back; the original, exactly.
+    """Restore the original request exactly.
 
     Args:
         edits: An edited request with its ledger.
@@ -169,7 +169,7 @@ def restore(edits: ContextEdits) -> dict[str, Any]:
 
 
 def recall(removed: Mapping[str, Any], digest: str, *, start: int = 0, end: int | None = None) -> str | None:
-    """Return a removed result, or a range of it, by the digest that its note names; None for an unknown one.
+    """Return a removed result, or a range of it, by the digest in its note; None for an unknown one.
 
     Args:
         removed: Results by their whole digests.
@@ -186,14 +186,14 @@ def recall(removed: Mapping[str, Any], digest: str, *, start: int = 0, end: int 
 
 
 def recall_id(run: str, digest: str) -> str:
-    """Return the id by which a removed result is asked for."""
+    """Return the id by which a removed result is recalled."""
     return f"{run}-{digest[:DIGEST_CHARACTERS]}" if run else digest[:DIGEST_CHARACTERS]
 
 
 def _chosen(
     request: dict[str, Any], policy: EditPolicy, *, can_recall: bool
 ) -> Iterator[tuple[ToolResult, str]]:
-    """Yield each result that the policy takes out, and the reason."""
+    """Yield each result that the policy removes, and the reason."""
     uses = tool_uses(request)
     results = [result for result in tool_results(request) if result.is_given]
     answered = _answered(request, [result.path for result in results])
@@ -218,7 +218,7 @@ def _chosen(
 
 
 def _answered(request: Mapping[str, Any], paths: Sequence[str]) -> int:
-    """Return how many of the results stand before something that the model said after them."""
+    """Return how many of the results precede a later answer of the model."""
     spoken = -1
     name = "messages" if isinstance(request.get("messages"), list) else "input"
     items = request.get(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger of what was taken out of a run's requests, read back from its record, and recalled by id."""
+"""Results removed from a run's requests, read from its record, and recalled by id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ID = re.compile(r"(?P<run>[0-9a-f]{32})-(?P<digest>[0-9a-f]{16,64})")
 
 
 def removed_results(recorded: RecordedRun) -> dict[str, Any]:
-    """Return the results of tools that were taken out of requests of a run, by digest.
+    """Return the tool results that were removed from requests of a run, by digest.
 
     Args:
         recorded: The run; one whose content was erased has none.
@@ -32,7 +32,7 @@ def removed_results(recorded: RecordedRun) -> dict[str, Any]:
 
 
 def recall_from(recorded: RecordedRun, ident: str, *, start: int = 0, end: int | None = None) -> str | None:
-    """Return what an id of a run stands for, or a range of it; None where it stands for nothing.
+    """Return the removed result behind an id, or a range of it; None for an unknown id.
 
     Args:
         recorded: The run.

@@ -80,7 +80,7 @@ def inspect_arguments(compiled: CompiledTool, context: TaskContext, call: ToolCa
 
 
 def facts_of(name: str, inspected: InspectedArguments, used: UsedSoFar) -> ArgumentFacts:
-    """Return what the policy's rules are asked about one argument.
+    """Return the facts about one argument that the policy's rules decide on.
 
     Args:
         name: Argument.
@@ -112,7 +112,7 @@ def _is_short_enough(argument: Argument, value: Any) -> bool:
 
 
 def _amount(argument: Argument, value: Any) -> int:
-    """The size of a magnitude in whole units; a list counts as the sum of its sizes.
+    """Return the size of a magnitude in whole units; a list counts as the sum of its sizes.
 
     Many small ones are one large one, and a negative one takes nothing off a limit or a sum.
     """
@@ -137,7 +137,7 @@ def persons_needed(compiled: CompiledTool, inspected: InspectedArguments) -> int
 def shown_arguments(
     compiled: CompiledTool | None, inspected: InspectedArguments | None, args: Mapping[str, Any]
 ) -> tuple[ShownArgument, ...]:
-    """Return every argument as an approver sees it; of an unknown tool nothing is known but the model's word."""
+    """Return every argument as an approver sees it; arguments of an unknown tool have the model as origin."""
     nobody: tuple[Origin, ...] = ("model",)
     return tuple(
         ShownArgument(

@@ -86,7 +86,7 @@ def tool_text(name: str, tool: Tool, *, regions: Collection[str]) -> ToolText:
 
 
 def context_of(text: ToolText, facts: CallFacts, *, killed: bool, region: str) -> dict[str, Any]:
-    """Return a call's facts as the context that the schema asks for; what is missing stays missing."""
+    """Return a call's facts as the Cedar context that the schema requires; missing facts stay missing."""
     context: dict[str, Any] = {
         "killed": killed,
         "region": region,
@@ -111,7 +111,7 @@ def context_of(text: ToolText, facts: CallFacts, *, killed: bool, region: str) -
 
 
 def _possible(name: str, policy: Argument) -> list[str]:
-    """Conditions without which nobody is even asked."""
+    """Return the conditions of `propose`: without them no person is asked."""
     conditions = [f"!context.o_{name}.isEmpty()", f"context.fits_{name}"]
     if policy.required:
         conditions.append(f'!context.o_{name}.contains("absent")')
@@ -125,7 +125,7 @@ def _possible(name: str, policy: Argument) -> list[str]:
 
 
 def _proven(name: str, policy: Argument, *, outside: bool) -> list[str]:
-    """Conditions under which nobody need be asked."""
+    """Return the conditions of `call`: under them no person needs to be asked."""
     if policy.role == "neutral":
         return []
     conditions = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an agent is told that may not make a call: the rule in words, never a value or another tool's policy."""
+"""The text of a denial: the rule in words, never a value or another tool's policy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIXED = {
 
 
 def remedy_for(tool: CompiledTool, rule: str | None, decision: str) -> str:
-    """Return what the agent can do.
+    """Return the remedy that the agent is told.
 
     Args:
         tool: The tool.

@@ -270,7 +270,7 @@ class PermissionDesk:
         *,
         is_askable: bool = True,
     ) -> CallProposal:
-        """Return what is recorded of a call; only one that a person may be asked about needs the digest of it all."""
+        """Return the record of a call; only an askable one needs the digest of everything."""
         opening = context.opening
         shown = shown_arguments(compiled, inspected, call.args)
         return CallProposal(
@@ -300,7 +300,7 @@ def _is_text(value: str) -> bool:
 
 
 def _call_digest(call: ToolCall, context: TaskContext, shown: tuple[ShownArgument, ...], policy: str) -> str:
-    """What an approval is bound to: whatever of this changes, the call is asked again."""
+    """Return the digest that an approval is bound to: any change of it needs a new approval."""
     bound = {
         "agent": call.agent,
         "version": call.version,

@@ -49,7 +49,7 @@ ANYWHERE = "anywhere"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDecision:
-    """What the engine says.
+    """The decision of the engine.
 
     Attributes:
         decision: Allow, ask or deny.
@@ -62,7 +62,7 @@ class EngineDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRun:
-    """How one example of a charter went.
+    """The result of one example of a charter.
 
     Attributes:
         tool: Tool.
@@ -166,7 +166,7 @@ class CompiledTool:
         return found
 
     def _shape(self, facts: CallFacts, agent: str, *, killed: bool) -> object:
-        """Return everything that a decision rests on, so that one that is remembered is the one that would be made.
+        """Return the cache key of a decision: everything that it depends on.
 
         A count or an amount enters a rule only as `at most LIMIT` or `less than LIMIT`, so of a number nothing counts
         but which limits it has passed.
@@ -249,7 +249,7 @@ def _pattern_problems(tool: Tool) -> Iterator[str]:
 
 
 def _own_regions(charter: Charter) -> tuple[str, ...] | None:
-    """Regions that the charter allows to every tool; None while it says nothing."""
+    """Return the regions that the charter allows every tool; None while it names none."""
     residency = known(charter.residency)
     regions = known(residency.regions) if residency else None
     return None if regions is None else tuple(one for one in regions if one != OPEN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks the desk before a tool call is sent, and turns what it decides into an error that the agent can read."""
+"""Asks the permission desk before a tool call is sent, and turns a denial into an error for the agent."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class PermissionGuard:
         self._decider = decider
 
     def check(self, call: ToolCall) -> Callable[[], None] | None:
-        """Let a read pass that is allowed and uses nothing up; every other call is a question that waits for a disk."""
+        """Allow a read that consumes no budget; every other call returns the rest of the check, which waits for a disk."""
         return None if self._decider.decide_read(call) is not None else partial(self._settle, call)
 
     def _settle(self, call: ToolCall) -> None:
-        """Let the call pass when it is allowed.
+        """Decide the call, and raise unless it is allowed.
 
         Raises:
             ToolError: It is denied, or a person is asked first.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weakens each rule of a tool policy in turn: an example must turn red, or the rule is written down and not proven."""
+"""Mutation testing of tool policies: each rule is weakened in turn, and an example must fail or the rule is unproven."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open tasks of one agent and their tokens: they outlive a change of the charter, or it would wash them clean."""
+"""The open tasks of one agent and their tokens; they survive a change of the charter, which must not clear their taint."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def token_digest(token: str) -> str:
-    """Return what is kept of a token."""
+    """Return the stored digest of a token."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def task_type_of(call: ToolCall, context: TaskContext) -> str:
-    """Return the task type that entitles a call: its task's, and outside a run its own, for such calls share no task."""
+    """Return the task type that entitles a call: its task's, or its own outside of a run."""
     return call.task_type if call.run == NO_RUN else context.opening.task_type
 
 
@@ -117,7 +117,7 @@ class OpenTasks:
             return found
 
     def _use(self, run: str) -> None:
-        """Note that a task is used, and forget the texts of the one that is not among the last any more."""
+        """Mark a task as used, and drop the texts of the least recently used one beyond the limit."""
         self._recent[run] = None
         self._recent.move_to_end(run)
         if len(self._recent) > TASKS_TEXTS_MAX:
@@ -127,7 +127,7 @@ class OpenTasks:
                 forgotten.forget_texts()
 
     def _keep(self, run: str, context: TaskContext) -> None:
-        """Keep an open task, and close the one not used for longest, with its token, when there are too many."""
+        """Store an open task, and close the least recently used one, with its token, beyond the limit."""
         self._tasks[run] = context
         self._use(run)
         while len(self._tasks) > TASKS_OPEN_MAX:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the values of a call come from."""
+"""Provenance of the values of a call."""

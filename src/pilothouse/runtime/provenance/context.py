@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one task has seen: typed request, registries, handles, untrusted fields; and where a value comes from.
+"""The provenance state of one task: typed request, registries, handles, untrusted fields; and the origin of a value.
 
 Allow by proof of trusted origin: a value is trusted when an equal typed value was typed by the
 requester, written by the owner, or read from a registry. That it also stands in a mail takes nothing
@@ -54,7 +54,7 @@ REFERENCE_TYPES = ("email", "iban", "url")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueOrigin:
-    """Where the values of one argument come from.
+    """The origins of the values of one argument.
 
     Attributes:
         origins: Every origin, worst last; never empty.
@@ -69,7 +69,7 @@ class ValueOrigin:
 
 @dataclass(slots=True)
 class _Labelled:
-    """Values that carry an origin of their own, compared by type as they are asked for."""
+    """Labelled values, compared by type on demand."""
 
     values: list[str] = field(default_factory=list)
     _read: dict[str, tuple[int, set[str]]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class _Labelled:
 
 @dataclass(frozen=True, slots=True)
 class _Showing:
-    """A tool's labels while one of its results is looked through."""
+    """A tool's labels while one of its results is traversed."""
 
     tool: str
     labels: Mapping[str, ResultField]
@@ -142,7 +142,7 @@ class TaskContext:
         return ValueOrigin(origins=found, source=source, fits=fits)
 
     def names_strangers(self, text: str) -> bool:
-        """Whether a payload names an address, account or link that nobody trusted has named."""
+        """Whether a payload names an address, account or link from an untrusted origin."""
         shown = clean(text)
         if len(shown) > PIECE_MAX:  # what is not looked through may name anybody
             return True
@@ -240,7 +240,7 @@ class TaskContext:
         return tells_little(written, value, label.values)
 
     def _keep(self, tool: str, label: ResultField | None, value: Any) -> None:
-        """Keep what a hidden or poor value proves, and where it stood; nobody has read it."""
+        """Remember the origin of a hidden or harmless value that the model has not read."""
         origin = known(label.origin) if label else None
         if origin == "registry":
             self._add(self._registry, value)
@@ -289,7 +289,7 @@ class TaskContext:
         return found
 
     def _place_of(self, value: str) -> str | None:
-        """The untrusted field a value stands in; said to the approver and never a reason to allow."""
+        """Return the untrusted field that contains a value, for the approver; never a reason to allow."""
         wanted = clean(value).strip()
         return next((path for path, text in self._fields if wanted and wanted in text), None)
 
@@ -309,12 +309,12 @@ class TaskContext:
             self._keep_text(path, leaf)
 
     def forget_texts(self) -> None:
-        """Forget where foreign values stood; what they made of the task stays."""
+        """Drop the texts of foreign values; the taint of the task stays."""
         self._fields = []
         self._field_room = FIELD_TEXT_MAX
 
     def _keep_text(self, path: str, leaf: str) -> None:
-        """Keep a foreign text; each takes some room, or a million empty ones would be kept."""
+        """Store a foreign text; each has a minimum size, so that a million empty ones are not kept."""
         text = clean(leaf[: self._field_room])
         self._field_room -= len(text) + FIELD_ROOM_MIN
         self._fields.append((path, text))
@@ -347,7 +347,7 @@ def _is_name(key: str) -> bool:
 
 
 def _says_more_than_names(result: Any) -> bool:
-    """Whether a key of a result is more than a name: a model reads keys too, and no label stands for one."""
+    """Whether a key of a result is more than a name: a model reads keys too, and keys have no labels."""
     waiting = [result]
     for _ in range(DEPTH_MAX + 1):
         following: list[Any] = []
@@ -365,7 +365,7 @@ def _says_more_than_names(result: Any) -> bool:
 
 
 def _is_trusted(label: ResultField | None) -> bool:
-    """Whether nobody but the system itself could have written a field."""
+    """Whether only the system itself can have written a field."""
     if label is None or label.integrity == "untrusted":
         return False
     return known(label.origin) in ("owner", "registry", "handle") or label.integrity == "trusted"
@@ -377,7 +377,7 @@ def _ends(path: str) -> Iterator[int]:
 
 
 def _under(path: str, key: object) -> str:
-    """Return the path of a key; a dot within a key is no level, or foreign keys could name labelled fields."""
+    """Return the path of a key; dots within a key are escaped, so that foreign keys cannot name labelled fields."""
     name = str(key).replace(".", "\\.")
     return f"{path}.{name}" if path else name
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fields that a task has received and its model has not been shown: passed on by name, chosen by trusted code.
+"""Values that a task has received and its model has not seen: passed on by name, selected by trusted code.
 
 A hidden value stands in a result as `[[hidden 3: mail.find body]]`. The model may put that name into an
 argument, whole or within a text of its own; the boundary puts the value in its place after the model has
@@ -44,7 +44,7 @@ How = Literal["equals", "starts_with", "contains"]
 
 
 def tells_little(written: str, value: Any, values: Sequence[str] | None = None) -> bool:
-    """Whether a value may be shown for being of a type that holds no instruction.
+    """Whether a value may be shown because its type cannot carry an instruction.
 
     Args:
         written: Declared type; an `id` counts with a pattern, which is its owner's word.
@@ -70,7 +70,7 @@ class FillingRoom:
 
 
 class HiddenFields:
-    """What one task has not been shown.
+    """The hidden values of one task.
 
     Args:
         on_reveal: Told before a value is shown; from then on the task is tainted.
@@ -164,7 +164,7 @@ class HiddenFields:
         return [name for name in names if known[self._number(name)]]
 
     def extract(self, name: str, written: str) -> list[Any]:
-        """Return the values of one type that stand in a hidden value; numbers in their order.
+        """Return the values of one type in a hidden value; numbers in their order.
 
         Numbers, dates and the like are returned as they are; addresses, accounts and other texts are hidden
         in their turn.

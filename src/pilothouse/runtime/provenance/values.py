@@ -185,7 +185,7 @@ def value_type(written: str) -> ValueType:
 
 
 def pattern_problem(written: str) -> str | None:
-    """Return why the pattern of an `id` cannot be used, or None; every call is held against it.
+    """Return why the pattern of an `id` cannot be used, or None; every call is matched against it.
 
     Args:
         written: Type as written in a charter.
@@ -214,7 +214,7 @@ def _schema_of(pattern: str) -> str:
 
 
 def quoted_texts(text: str) -> frozenset[str]:
-    """Return what stands between quotation marks in a clean text.
+    """Return the quoted parts of a clean text.
 
     Example:
         >>> quoted_texts('write "see you" to Ana')
@@ -313,7 +313,7 @@ def _unedged(word: str) -> str | None:
 
 
 def _iban_at_start(text: str) -> str | None:
-    """The longest beginning that is a number with the right checksum: words may stand right behind one."""
+    """Return the longest prefix that is an IBAN with a valid checksum: words may follow directly."""
     groups = text.split(" ")
     tried = (" ".join(groups[:count]) for count in range(len(groups), 0, -1))
     return next((found for one in tried if (found := _iban(one)) is not None), None)

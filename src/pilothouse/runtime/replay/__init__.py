@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Play a recorded run again: match its calls, name the first divergence, keep the world out."""
+"""Replay a recorded run: match its calls, name the first divergence, isolate it from the world."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model answered, whatever the protocol and whether it came in pieces: its text and the tools it called.
+"""The text and tool calls of a model's answer, in any protocol, streamed or not.
 
 Two answers are compared by this, because ids and times differ between any two answers of a live model.
 """
@@ -19,7 +19,7 @@ __all__ = ["Answer", "error_told", "read_answer"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is said and done in an answer.
+    """Text and tool calls of an answer.
 
     Attributes:
         text: Text of it.
@@ -40,7 +40,7 @@ class _Building:
 
 
 def read_answer(status: int, body: bytes) -> Answer:
-    r"""Return what an answer says.
+    r"""Parse an answer.
 
     Args:
         status: HTTP status.
@@ -62,7 +62,7 @@ def read_answer(status: int, body: bytes) -> Answer:
 
 
 def error_told(body: bytes) -> str:
-    """Return the message of an error answer, in either protocol; empty where it says none.
+    """Return the message of an error answer, in either protocol, or empty.
 
     Example:
         >>> error_told(b'{"error": {"message": "no such key"}}')

@@ -31,7 +31,7 @@ CONVERSATION = re.compile(r"^\$\.(?:messages|input)(?:\[(\d+)\])?")
 
 
 class DivergenceKind(StrEnum):
-    """What kind of thing went another way."""
+    """The kind of a difference."""
 
     MODEL = "model"
     PARAMS = "params"
@@ -52,7 +52,7 @@ MAY_CARRY = frozenset({DivergenceKind.HISTORY, DivergenceKind.TOOL_RESULT, Diver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """The first place where a replay went another way.
+    """The first place where a replay diverges from its record.
 
     Attributes:
         call: Number of the recorded call, or of the further one.
@@ -103,7 +103,7 @@ def differences(recorded: Any, found: Any, path: str = "$") -> Iterator[tuple[st
 def nearest(
     found: dict[str, Any], route: str, waiting: Sequence[Exchange], served: Sequence[Exchange]
 ) -> tuple[Exchange | None, bool]:
-    """Return the recorded call that a request is nearest to, and whether that one was answered already.
+    """Return the recorded call most similar to a request, and whether it was served already.
 
     Args:
         found: Parsed request.
@@ -166,7 +166,7 @@ def describe(
 
 
 def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Callable[[], Sequence[str]]) -> Divergence:
-    """Name the difference between a recorded call and the request that stands for it.
+    """Classify the difference between a recorded call and the corresponding request.
 
     Args:
         call: The recorded call, with a document.
@@ -192,7 +192,7 @@ def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Callable[[], 
 
 
 def _differs_by(texts: Sequence[str], recorded: str, found: str) -> bool:
-    """Whether one side has a retrieved text that the other has not; one that both have is not what differs."""
+    """Whether a retrieved text is on one side only."""
     return any((text in recorded) != (text in found) for text in texts)
 
 
@@ -242,7 +242,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def shown_pair(recorded: Any, found: Any) -> tuple[str, str]:
-    """Return both values of a difference as text, shortened to the place where they part.
+    """Return both values of a difference as text, shortened around the first difference.
 
     Example:
         >>> [text[-12:] for text in shown_pair("a" * 300 + " left", "a" * 300 + " right")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model calls of a recorded run, each with the key that a request of a replay must have to be that call.
+"""The model calls of a recorded run, each with the key by which a replayed request matches it.
 
 The key is the route and the canonical JSON of the body. Ids that the model minted are in the body, so what a request
 consumed is part of its key and parallel calls need no order between them. A body without one canonical form (no JSON,
@@ -61,12 +61,12 @@ class Exchange:
 
     @property
     def is_answering(self) -> bool:
-        """Whether a model says something in it."""
+        """Whether the call is answered by a model."""
         return is_answering(self.route)
 
 
 def is_answering(route: str) -> bool:
-    """Return whether a model says something when it is asked there.
+    """Return whether a route is answered by a model.
 
     Example:
         >>> is_answering("/v1/messages"), is_answering("/v1/embeddings")
@@ -136,7 +136,7 @@ def _answers(recorded: RecordedRun) -> tuple[dict[str, ModelResponse], dict[str,
 
 
 def request_key(route: str, body: bytes) -> str:
-    """Return what makes two requests the same.
+    """Return the key that equal requests share.
 
     Example:
         >>> request_key("/v1/x", b'{"a":1,"b":2}') == request_key("/v1/x", b'{ "b": 2, "a": 1.0 }')

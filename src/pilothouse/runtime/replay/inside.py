@@ -57,7 +57,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def main(arguments: list[str]) -> int:
-    """Close the place and run the command in it.
+    """Isolate the process and run the command.
 
     Args:
         arguments: `--socket FILE --port N --scratch FOLDER --cwd FOLDER [--hide FILE ...] -- CMD`.
@@ -120,7 +120,7 @@ def _leave(what: int) -> None:
 
 
 def _show_own_processes() -> None:
-    """Show the agent no process but its own, where no container forbids that; and let root change nothing of the kernel there."""
+    """Mount a private /proc that shows only the agent's processes, where the container allows it, read-only."""
     with contextlib.suppress(OSError):
         _mount("proc", "/proc", MS_RDONLY, "proc")
 
@@ -138,7 +138,7 @@ def _mount(source: str | None, target: str, flags: int, kind: str | None = None)
 
 
 def _make_read_only(scratch: str, hidden: list[str]) -> None:
-    """Let nothing be written outside the scratch folder, and hide what leads to processes outside."""
+    """Make everything outside the scratch folder read-only, and hide sockets of outside processes."""
     _mount(None, "/", MS_REC | MS_PRIVATE)
     _mount(scratch, scratch, MS_BIND)
     _replace_devices(Path(scratch, "dev"))
@@ -157,7 +157,7 @@ def _make_read_only(scratch: str, hidden: list[str]) -> None:
 
 
 def _replace_devices(stage: Path) -> None:
-    """Put a folder of harmless devices in the place of the machine's own.
+    """Replace /dev by a folder of harmless devices.
 
     Args:
         stage: Where it is built, below the scratch folder.
@@ -190,7 +190,7 @@ def _mounts() -> list[tuple[str, int]]:
 
 
 def _drop_rights() -> None:
-    """Give up every right that could open the place again; runs in the agent's process before it starts."""
+    """Drop every capability that could undo the isolation; runs in the agent's process before it starts."""
     for capability in range(CAPABILITIES_MAX):
         _LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -205,7 +205,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _forward(listener: socket.socket, path: str) -> None:
-    """Carry connections to the port to the replay server's socket file."""
+    """Forward connections of the port to the replay server's socket file."""
 
     def accept() -> None:
         while True:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a live model on behalf of a replay, through a gateway, so that pins and budgets hold for it as for any call."""
+"""Asks a live model on behalf of a replay, through a gateway, so that pins and budgets apply as to any call."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ __all__ = ["ReplayMode"]
 
 
 class ReplayMode(StrEnum):
-    """What happens to a request that the record does not have."""
+    """How requests are answered that are not in the record."""
 
     STRICT = "strict"
     PIN_TOOLS = "pin-tools"

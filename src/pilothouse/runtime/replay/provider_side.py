@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request lets its provider do besides asking a model: run tools that reach other systems, keep state.
+"""Side effects that a request allows its provider: running tools that reach other systems, keeping state.
 
 Tools are known by their types, which providers add every month. One that nobody knows here counts as one that reaches others.
 """
@@ -44,7 +44,7 @@ KEPT_CONTAINER = "the provider would work in a container that it keeps"
 
 
 def provider_effect(document: Mapping[str, Any]) -> str:
-    """Return what a request would let its provider change, or empty.
+    """Return the side effect that a request allows its provider, or empty.
 
     Args:
         document: Parsed body of a chat, responses or messages request.
@@ -67,7 +67,7 @@ def provider_effect(document: Mapping[str, Any]) -> str:
 
 
 def _tools(document: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the tools that a request brings along: as such, and with items and parts of its conversation."""
+    """Yield the tools in a request: declared, and in items and parts of its conversation."""
     yield from list_or_empty(document.get("tools"))
     for name in ("input", "messages"):
         for item in list_or_empty(document.get(name)):

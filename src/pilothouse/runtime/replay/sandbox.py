@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A closed place for the agent's code: no network but the replay server, nothing writable but a scratch copy, no real key.
+"""A sandbox for the agent's code: no network but the replay server, nothing writable but a scratch copy, no real key.
 
 The walls are the kernel's: a network namespace with loopback only, every file system read-only, no capabilities. A
 Python hook on top names each refused attempt by its place in the code. Where the system gives no namespaces, nothing
@@ -157,7 +157,7 @@ class Sandbox:
         return env
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """Return what the hook refused, in order."""
+        """Return the attempts that the hook refused, in order."""
         file = self.folder / "hook.jsonl"
         if not file.is_file():
             return ()
@@ -173,7 +173,7 @@ class Sandbox:
 
 
 def _left_out(folder: str, names: list[str]) -> list[str]:
-    """Return what of a folder is not copied: what is read where it is, and what is no file, such as a socket or a pipe."""
+    """Return the entries of a folder that are not copied: those mounted read-only, and sockets or pipes."""
     return [
         name
         for name in names
@@ -193,7 +193,7 @@ def _socket_files() -> tuple[str, ...]:
 
 @cache
 def is_sandbox_supported() -> bool:
-    """Whether this system lets us make the namespaces."""
+    """Return whether this system supports the namespaces."""
     if shutil.which(UNSHARE[0]) is None:
         return False
     done = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False, timeout=30)  # noqa: S603 - fixed words

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One replay: each request is answered from the record, goes live, or ends the replay with its first divergence.
+"""One replay: each request is answered from the record, goes live, or ends the replay at its first divergence.
 
 Only what a change touches leaves the record, because only those requests no longer match it: that is the causal cone
 of the change, by construction. A parallel branch that the change does not reach is still served.
@@ -94,7 +94,7 @@ class ReplaySession:
 
     Args:
         recorded: The calls of the run.
-        mode: What happens to a request that the record does not have.
+        mode: How requests are answered that are not in the record.
         redaction: What the record was written through.
         substitution: What is changed.
         allowed_tools: Tools whose unseen calls may keep what they returned inside.
@@ -219,7 +219,7 @@ class ReplaySession:
         )
 
     def _pin(self, route: str, document: dict[str, Any]) -> Serve | None:
-        """Serve the recorded call from which a request differs in results of tools only."""
+        """Serve a recorded call that differs from the request in tool results only."""
         call, was_served = nearest(document, route, self._left(), self._served)
         if call is None or was_served or call.document is None:
             return None
@@ -234,7 +234,7 @@ class ReplaySession:
         return self._serve(self._waiting[call.key])
 
     def _rewrite(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Put recorded results where tool and arguments are recorded ones; let others pass only by name."""
+        """Substitute recorded results for recorded calls; other results pass only by name."""
         changed = copy.deepcopy(document)
         uses = tool_uses(document)
         asked: Counter[tuple[str, str]] = Counter()
@@ -257,7 +257,7 @@ class ReplaySession:
         return document if _is_same(changed, document) else changed
 
     def _count_once(self, name: str, call_id: str) -> None:
-        """A result is sent again with each later request; it counts once."""
+        """Count a substituted result once, although every later request repeats it."""
         if f"{name}:{call_id}" not in self._seen:
             self._seen.add(f"{name}:{call_id}")
             setattr(self.counts, name, getattr(self.counts, name) + 1)
@@ -270,7 +270,7 @@ class _Results:
         self._forms: dict[str, list[Any]] = {}
 
     def add(self, call_id: str, result: Any) -> None:
-        """Keep a result; an agent that shortens its own history sends it in several forms."""
+        """Store a result; an agent that shortens its history sends it in several forms."""
         forms = self._forms.setdefault(call_id, [])
         if result not in forms:
             forms.append(result)

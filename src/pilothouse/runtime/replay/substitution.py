@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one thing that a replay changes: applied to each request, so that what it touches no longer matches the record."""
+"""The change that a replay tests, applied to each request, so that changed requests no longer match the record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Substitution", "instructions_in"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Substitution:
-    """What is changed; everything else stays as recorded.
+    """The changed part of a request; everything else stays as recorded.
 
     Attributes:
         model: Model to ask instead, or None.

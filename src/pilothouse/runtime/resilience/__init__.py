@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a failing system from taking the agent with it: state machines whose time and chance are arguments."""
+"""Resilience patterns as pure state machines; time and randomness are arguments."""

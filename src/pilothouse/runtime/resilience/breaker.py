@@ -16,7 +16,7 @@ __all__ = ["Breaker", "BreakerPolicy", "BreakerState", "Permit", "Refused", "Set
 
 
 class BreakerState(StrEnum):
-    """Where the breaker stands."""
+    """State of the breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -24,7 +24,7 @@ class BreakerState(StrEnum):
 
 
 class Settled(StrEnum):
-    """What an attempt says about the system's health."""
+    """What an attempt tells about the health of a system."""
 
     GOOD = "good"
     BAD = "bad"
@@ -34,7 +34,7 @@ class Settled(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
-    """When it opens and how it closes.
+    """When the breaker opens and how it closes.
 
     Attributes:
         window: Outcomes that are looked at.
@@ -62,7 +62,7 @@ class BreakerPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to try once; must be settled exactly once.
+    """Permission for one attempt; must be settled exactly once.
 
     Attributes:
         epoch: Period it was given in; outcomes of earlier periods say nothing about this one.
@@ -75,7 +75,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No leave.
+    """Permission refused.
 
     Attributes:
         retry_after_s: When asking again may help, seconds.
@@ -88,7 +88,7 @@ class Breaker:
     """The state machine of one backend; not safe between threads by itself, see `gate.Gate`.
 
     Args:
-        policy: When it opens and how it closes.
+        policy: When the breaker opens and how it closes.
 
     Example:
         >>> breaker = Breaker(BreakerPolicy())
@@ -116,7 +116,7 @@ class Breaker:
         """How often it opened; for the counters of a page."""
 
     def state(self, now_s: float) -> BreakerState:
-        """Return where it stands at a moment, a forced state first."""
+        """Return the state at a moment; a forced state wins."""
         forced = self._forced_at(now_s)
         if forced is not None:
             return BreakerState.OPEN if forced == "open" else BreakerState.CLOSED
@@ -125,7 +125,7 @@ class Breaker:
         return self._state
 
     def admit(self, now_s: float) -> Permit | Refused:
-        """Ask for leave to try once.
+        """Ask for permission for one attempt.
 
         Args:
             now_s: Monotonic seconds.
@@ -152,7 +152,7 @@ class Breaker:
     def settle(
         self, permit: Permit, outcome: Settled, *, took_s: float, now_s: float, chance: float = 0.0
     ) -> None:
-        """Say how an admitted attempt went.
+        """Report the outcome of an admitted attempt.
 
         Args:
             permit: What `admit` gave.
@@ -187,7 +187,7 @@ class Breaker:
             self._open(now_s, chance)
 
     def force(self, state: Literal["open", "closed"] | None, *, until_s: float = 0.0) -> None:
-        """Hold it open or closed until a moment, whatever is seen meanwhile; None lets go.
+        """Force the state until a moment, whatever is observed meanwhile; None releases it.
 
         Args:
             state: The state to hold.

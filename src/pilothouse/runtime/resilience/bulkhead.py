@@ -12,7 +12,7 @@ Waiter = TypeVar("Waiter")
 
 
 class Bulkhead(Generic[Waiter]):
-    """Slots and a bounded line before them; a slot that is left goes to the first in line.
+    """Slots with a bounded FIFO queue; a released slot goes to the first waiter.
 
     Args:
         slots: Calls at once, at least 1.
@@ -41,7 +41,7 @@ class Bulkhead(Generic[Waiter]):
         return self._inside
 
     def enter(self, waiter: Waiter) -> Literal["in", "waits", "full"]:
-        """Ask for a slot; whoever waits is given one by a later `leave`."""
+        """Ask for a slot; a waiter is given one by a later `leave`."""
         if self._inside < self._slots:
             self._inside += 1
             return "in"
@@ -51,14 +51,14 @@ class Bulkhead(Generic[Waiter]):
         return "waits"
 
     def leave(self) -> Waiter | None:
-        """Give a slot back; return the waiting call that it was handed to, or None."""
+        """Release a slot; return the waiter that it was handed to, or None."""
         if self._waiting:
             return self._waiting.popleft()
         self._inside -= 1
         return None
 
     def give_up(self, waiter: Waiter) -> bool:
-        """Stop waiting; False when the slot was handed over meanwhile and must be left."""
+        """Stop waiting; False when the slot was handed over meanwhile and must be released."""
         try:
             self._waiting.remove(waiter)
         except ValueError:

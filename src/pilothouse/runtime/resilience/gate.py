@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state machines of one tool behind one lock, so that threads and event loops share them."""
+"""The resilience state of one tool behind one lock, shared by threads and event loops."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class GatePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Leave for one attempt.
+    """Permission for one attempt.
 
     Attributes:
         permit: Of the breaker.
@@ -58,7 +58,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """No leave because of the rate limit.
+    """Attempt refused by the rate limit.
 
     Attributes:
         retry_after_s: When there will be a place, seconds.
@@ -68,7 +68,7 @@ class Limited:
 
 
 class Turn:
-    """Someone who waits for a slot; `wake` is called once it is theirs, from any thread.
+    """A waiter for a slot; `wake` is called, from any thread, once the slot is theirs.
 
     Args:
         wake: What tells them.
@@ -81,7 +81,7 @@ class Turn:
 
 
 class Gate:
-    """Everything that one tool's calls share.
+    """The resilience state that all calls of one tool share.
 
     Args:
         policy: Its limits.
@@ -98,20 +98,20 @@ class Gate:
         self._hedge = Hedge()
 
     def enter(self, turn: Turn) -> Literal["in", "waits", "full"]:
-        """Ask for a slot for one call; the call earns its part of a retry."""
+        """Ask for a slot for one call, which also adds to the retry budget."""
         with self._lock:
             self._budget.earn()
             return self._bulkhead.enter(turn)
 
     def leave(self) -> None:
-        """Give the slot back and wake whoever is next."""
+        """Release the slot and wake the next waiter."""
         with self._lock:
             following = self._bulkhead.leave()
         if following is not None:
             following.wake()
 
     def give_up(self, turn: Turn) -> None:
-        """Stop waiting for a slot; one that came meanwhile goes to the next."""
+        """Stop waiting for a slot; one granted meanwhile goes to the next waiter."""
         with self._lock:
             waited = self._bulkhead.give_up(turn)
         if not waited:
@@ -137,14 +137,14 @@ class Gate:
             return Admitted(permit, wait_s)
 
     def settle(self, permit: Permit, outcome: Settled, *, took_s: float, now_s: float, chance: float) -> None:
-        """Say how an attempt went; see `Breaker.settle`."""
+        """Report the outcome of an attempt; see `Breaker.settle`."""
         with self._lock:
             self._breaker.settle(permit, outcome, took_s=took_s, now_s=now_s, chance=chance)
             if outcome is Settled.GOOD and self.policy.hedge:
                 self._hedge.observe(took_s)
 
     def push_back(self, now_s: float, retry_after_s: float) -> None:
-        """Obey a `Retry-After` in every later attempt, whoever makes it."""
+        """Apply a `Retry-After` to all later attempts."""
         if self._limiter is not None:
             self._limiter.push_back(now_s, retry_after_s)
 
@@ -174,11 +174,11 @@ class Gate:
             )
 
     def hedge_after_s(self) -> float | None:
-        """Return after how many seconds a read gets a second attempt; None when it gets none."""
+        """Return the delay of a hedged attempt in seconds; None without one."""
         return self._hedge.delay_s() if self.policy.hedge else None
 
     def start_hedge(self) -> bool:
-        """Whether a second attempt may start now."""
+        """Return whether a hedged attempt may start now."""
         with self._lock:
             return self._hedge.start()
 

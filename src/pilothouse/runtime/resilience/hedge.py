@@ -17,7 +17,7 @@ RECOUNT_EVERY = 16
 
 
 class Hedge:
-    """Knows how long the tool usually takes and keeps second attempts few.
+    """Tracks the usual latency of a tool, and limits hedged attempts.
 
     Args:
         share: Largest share of calls that gets a second attempt.
@@ -50,11 +50,11 @@ class Hedge:
             self._quantile = sorted(self._latencies)[int(0.95 * (seen - 1))]
 
     def delay_s(self) -> float | None:
-        """Return after how many seconds a second attempt starts; None while too little was seen."""
+        """Return the delay of a hedged attempt in seconds; None with too few observations."""
         return self._quantile
 
     def start(self) -> bool:
-        """Whether a second attempt may start now; if so it is counted."""
+        """Return whether a hedged attempt may start now; if so it is counted."""
         if self._hedged + 1 > self._share * self._calls:
             return False
         self._hedged += 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call, one effect: the key of a call, and what a row of the ledger allows after a crash or a repetition."""
+"""Idempotency: the key of a call, and what its stored state allows after a crash or a repetition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["CallState", "after_crash", "call_key"]
 
 
 class CallState(StrEnum):
-    """Where a call with an effect stands; each step is on disk before the next one begins."""
+    """State of a call with an effect; each state is durable before the next step begins."""
 
     RESERVED = "reserved"
     SENT = "sent"
@@ -60,7 +60,7 @@ def _exact(value: Any) -> Any:
 def after_crash(
     state: CallState, *, idempotency: Literal["natural", "key", "none"]
 ) -> Literal["send", "send_same_key", "stored", "ask_person"]:
-    """Return what a repeated call may do, given the row that the first one left.
+    """Return what a repeated call may do, given the stored state of the first one.
 
     Args:
         state: State of the row.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the rate that a system accepts: the generic cell rate algorithm, two numbers and no queue."""
+"""Rate limiter by the generic cell rate algorithm (GCRA): two numbers and no queue."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RateLimiter:
         return max(0.0, self._arrival_s - self._tolerance_s - now_s)
 
     def reserve(self, now_s: float, *, wait_max_s: float) -> float | None:
-        """Take a place.
+        """Reserve a start.
 
         Args:
             now_s: Monotonic seconds.
@@ -65,7 +65,7 @@ class RateLimiter:
             return wait_s
 
     def push_back(self, now_s: float, retry_after_s: float) -> None:
-        """Obey a system that said when it wants to be asked again.
+        """Apply a `Retry-After` of the system.
 
         Args:
             now_s: Monotonic seconds.

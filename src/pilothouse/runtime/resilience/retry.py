@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a failed attempt is tried again, and when: only what is safe, within the deadline and a budget."""
+"""Retry policy: whether and when a failed attempt is repeated, only if safe, within deadline and budget."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["NoRetry", "RetryBudget", "RetryPolicy", "next_try", "read_retry_afte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how far apart.
+    """Number of attempts and backoff between them.
 
     Attributes:
         attempts: Attempts in all.
@@ -27,7 +27,7 @@ class RetryPolicy:
 
 
 class RetryBudget:
-    """What all calls of one tool together may spend on second attempts: in an outage that is almost nothing.
+    """Retry budget shared by all calls of one tool: almost nothing during an outage.
 
     Every call earns a tenth of a retry. So that a rarely used tool can retry at all, a few are free in
     each period.
@@ -75,7 +75,7 @@ class RetryBudget:
 
 @dataclass(frozen=True, slots=True)
 class NoRetry:
-    """Not again.
+    """No further attempt.
 
     Attributes:
         reason: `attempts`, `deadline`, `budget`, `unsafe` or `useless`.
@@ -96,10 +96,10 @@ def next_try(
     now_s: float,
     chance: float,
 ) -> float | NoRetry:
-    """Decide what follows a failed attempt.
+    """Decide whether and when to retry after a failed attempt.
 
     Args:
-        policy: How often and how far apart.
+        policy: Number of attempts and backoff between them.
         attempt: The attempt that failed, from 1.
         useful: Whether another one could go differently.
         safe: Whether another one cannot do the same thing twice.
@@ -130,7 +130,7 @@ def next_try(
 
 
 def read_retry_after(text: str | None, now: datetime) -> float | None:
-    """Read the header `Retry-After`: seconds or a date.
+    """Parse the header `Retry-After`: seconds or a date.
 
     Args:
         text: What the system sent.

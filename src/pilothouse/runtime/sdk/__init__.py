@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an agent's code may import of us; light, because it is imported into every process of the agent."""
+"""The SDK for an agent's code; light, because it is imported into every process of the agent."""
 
 from pilothouse.runtime.sdk import unread
 from pilothouse.runtime.sdk.agent import agent

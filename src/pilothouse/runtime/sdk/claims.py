@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent says it did."""
+"""Claims: what the agent says it did."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["claim"]
 
 
 def claim(name: str, *, target: str, expect: dict[str, Any] | None = None) -> None:
-    """Say what was done, so that the verifier of the charter can ask the system of record.
+    """Claim what was done, so that the charter's verifier can check it against the system of record.
 
     Args:
         name: What was done, as the charter's `claim` names it.

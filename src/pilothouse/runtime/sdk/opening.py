@@ -50,7 +50,7 @@ def tool_runtime() -> ToolRuntime | None:
 
 
 def set_runtime(runtime: ToolRuntime | None) -> None:
-    """Use this runtime, or look for one again at the next call when None.
+    """Set the runtime; None looks one up again at the next call.
 
     Args:
         runtime: The runtime; what tests and embedding programs compose themselves.
@@ -61,7 +61,7 @@ def set_runtime(runtime: ToolRuntime | None) -> None:
 
 
 def _after_fork() -> None:
-    """Begin anew in a forked process: the threads that hear of a pause and write records are its parent's alone."""
+    """Reset in a forked process: the threads that receive pauses and write records exist in the parent only."""
     global _LOCK  # noqa: PLW0603 - whoever held it is not here any more
     _LOCK = threading.RLock()
     _OF_PARENT.extend(_FOUND)

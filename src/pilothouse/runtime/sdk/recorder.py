@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends the agent's spans to where OpenTelemetry would: through its own provider where there is one, else itself.
+"""Exports the agent's spans: through OpenTelemetry's configured provider, or else by itself.
 
 A caller only appends to a bounded ring; a thread of its own writes OTLP/HTTP in JSON. When the ring is
 full the newest span is dropped and counted, because a recorder must never slow or stop the agent.
@@ -37,7 +37,7 @@ SpanRow = tuple[str, str, str | None, str, int, int, bool, dict[str, Any]]
 
 
 class Sink(Protocol):
-    """Where spans go."""
+    """A destination of spans."""
 
     def open(self, name: str, parent: tuple[str, str] | None) -> tuple[str, str, Any]:
         """Begin a span; return trace id, span id and what `close` needs."""
@@ -85,7 +85,7 @@ class Recorder:
             self._start()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until everything was sent; False when time ran out."""
+        """Wait until all spans are sent; False on timeout."""
         until = time.monotonic() + timeout_s
         while self._ring and time.monotonic() < until:
             self._wake.set()
@@ -122,7 +122,7 @@ class Recorder:
                     self._ring.popleft()
 
     def _send(self, batch: list[SpanRow]) -> bool:
-        """Send once; False asks for another time. What can never be accepted is dropped and counted."""
+        """Send once; False asks for a retry. Spans that can never be accepted are dropped and counted."""
         import http.client  # noqa: PLC0415 - only this thread pays for the import
         import urllib.error  # noqa: PLC0415 - only this thread pays for the import
         import urllib.request  # noqa: PLC0415 - same reason

@@ -16,7 +16,7 @@ CLAIMS_MAX = 100
 
 
 class Run:
-    """One task as the agent's own code sees it.
+    """One run of a task, as the agent's code sees it.
 
     Args:
         trace_id: 32 hex digits.
@@ -43,7 +43,7 @@ class Run:
         return str(self.steps)
 
     def claim(self, name: str, value: Any) -> None:
-        """Note what the agent says it did; the latest word under one name counts."""
+        """Record a claim of the agent; the latest value of a name counts."""
         if len(self._claims) < CLAIMS_MAX or name in self._claims:
             self._claims[name] = value
 

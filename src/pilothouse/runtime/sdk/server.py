@@ -28,7 +28,7 @@ VERSION_MARK: Final = "pilothouse.few_shot.version"
 
 
 def few_shots(value: Any, *, task_type: str | None = None, k: int = 5) -> tuple[dict[str, str], ...]:
-    """Return the examples most like an input, best first; none where there is no library or no server.
+    """Return the examples most similar to an input, best first; empty without a library or a server.
 
     The version of the library is noted on the task, so that its trace says what the model was shown.
 

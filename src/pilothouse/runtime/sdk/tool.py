@@ -140,7 +140,7 @@ def _owner_of(function: Callable[..., Any], signature: inspect.Signature) -> str
 
 
 class _Undeclared:
-    """What is said of a tool of which the charter says nothing: the worst."""
+    """The assumptions about an undeclared tool: the worst."""
 
     effect, integration, digest = "irreversible", "", ""
 
@@ -182,7 +182,7 @@ class _Call:
         return functools.partial(runtime.tasks.refuse, asked)
 
     def request(self, runtime: ToolRuntime, governed: Any) -> ToolCall:
-        """Return the call as the door wants it."""
+        """Return the call for the pipeline."""
         return _tool_call()(
             tool=self.name,
             args=self.args,

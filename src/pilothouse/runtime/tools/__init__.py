@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one door to the outside: every tool call goes through contract, permission, resilience and record."""
+"""The tool layer: every tool call passes contract, permission, resilience and record."""

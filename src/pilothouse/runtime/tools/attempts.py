@@ -36,7 +36,7 @@ ATTEMPT_MIN_S = 0.02
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of a call while it goes on.
+    """Progress of one call.
 
     Attributes:
         row: Its row, where it has an effect.
@@ -54,7 +54,7 @@ class Progress:
 def try_until_done(
     door: Door, tool: GovernedTool, call: ToolCall, progress: Progress, deadline: Deadline
 ) -> Generator[Step, Any, Any]:
-    """Try until it succeeds, or until another attempt would be useless, unsafe, too late or too much.
+    """Attempt the call until it succeeds, or until a retry would be useless, unsafe, too late or over budget.
 
     Args:
         door: What the calls of the agent have in common.
@@ -114,7 +114,7 @@ def try_until_done(
 def _after_failure(
     door: Door, tool: GovernedTool, progress: Progress, deadline: Deadline, error: ToolError
 ) -> Generator[Step, Any, None]:
-    """Wait for the next attempt, or end the call with its error."""
+    """Wait for the next attempt, or raise the error of the call."""
     now_s = door.monotonic()
     progress.doubt |= error.side_effect == "unknown"
     if error.retry_after_s is not None:
@@ -138,12 +138,12 @@ def _after_failure(
 
 
 def _honest(error: ToolError, progress: Progress) -> ToolError:
-    """An error that says `none` speaks of the last attempt only, and the agent would make a call of its own instead."""
+    """Correct an error whose side effect `none` is true of the last attempt only."""
     return in_doubt(error) if progress.doubt and error.side_effect == "none" else error
 
 
 def _admitted(door: Door, tool: GovernedTool, deadline: Deadline) -> Generator[Step, Any, Permit]:
-    """Wait for a place within the rate, and for the breaker's leave."""
+    """Wait until rate limit and breaker admit the attempt."""
     now_s = door.monotonic()
     leave = tool.gate.admit(now_s, wait_max_s=max(0.0, deadline.left_s(now_s) - ATTEMPT_MIN_S))
     if isinstance(leave, Refused):

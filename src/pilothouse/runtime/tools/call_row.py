@@ -54,11 +54,11 @@ class CallRow:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the call was looked up, so that its row is kept up to date."""
+        """Whether the call was looked up, so that its record is updated."""
         return self._call is not None
 
     def look_up(self, tool: GovernedTool, call: ToolCall, person: str) -> Any:
-        """Look a call up: return the stored result of one that is done, and None for one that is still to be sent.
+        """Look a call up: return the stored result of a finished one, or None when it must still be sent.
 
         Args:
             tool: The tool.
@@ -97,7 +97,7 @@ class CallRow:
         return json.loads(row.result)
 
     def mark_sent(self, tool: GovernedTool) -> None:
-        """Keep that the call is about to leave.
+        """Record that the call is about to be sent.
 
         Raises:
             ToolError: It cannot be kept, so it must not leave.
@@ -116,13 +116,13 @@ class CallRow:
             ) from failed
 
     def mark_done(self, result: Any) -> None:
-        """Keep the result, where that is possible."""
+        """Record the result; failures to record are ignored."""
         # What was done is done: without the mark the row says `sent`, and a repetition asks before it acts.
         with contextlib.suppress(PilothouseError):
             self.step(CallState.DONE, result)
 
     def mark_failed(self, *, unsure: bool) -> None:
-        """Keep that there is no result, where that is possible.
+        """Record that there is no result; failures to record are ignored.
 
         Args:
             unsure: Whether it may have been done.
@@ -132,7 +132,7 @@ class CallRow:
             self.step(CallState.UNKNOWN if unsure else CallState.FAILED)
 
     def step(self, after: CallState, result: Any = None) -> None:
-        """Move on to a state.
+        """Record the next state.
 
         Args:
             after: The state.

@@ -32,7 +32,7 @@ NUMBER_MAX = sys.float_info.max
 
 
 def problem_of(check: ValueCheck, value: Any) -> Generator[Step, Any, str | None]:
-    """Return what is wrong with a value, with its JSON path, or None; a check that takes too long counts as wrong.
+    """Return what is wrong with a value, with its JSON path, or None; an unfinished check counts as wrong.
 
     Yields:
         What has to be waited for.
@@ -47,7 +47,7 @@ def problem_of(check: ValueCheck, value: Any) -> Generator[Step, Any, str | None
 
 
 def check_arguments(tool: GovernedTool, call: ToolCall) -> Generator[Step, Any, None]:
-    """Let only arguments through that fit the contract.
+    """Raise unless the arguments fit the contract.
 
     Yields:
         What has to be waited for.
@@ -118,7 +118,7 @@ def _known_place(path: str, schema: dict[str, Any]) -> str:
 
 
 def _flaw(value: Any, most: int) -> str | None:
-    """Return what is wrong with a value whatever its schema says: its size, or a text that no record can hold."""
+    """Return what is wrong with a value regardless of its schema: its size, or a text that no record can hold."""
     if type(value) is dict and not any(type(one) in (dict, list, tuple) for one in value.values()):
         left, texts = most, [*value, *(one for one in value.values() if type(one) is str)]
         left -= sum(map(len, texts)) + 8 * (2 * len(value) - len(texts))

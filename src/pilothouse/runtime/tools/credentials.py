@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inserts credentials by name into requests to outside systems, and removes them from whatever comes back.
+"""Inserts credentials by name into requests to outside systems, and redacts them from the answers.
 
 A secret is read for each call from where its operator keeps it, so a changed one is used at once; it goes to the one
 host that it is for, or to a program which we start. Nothing that is recorded or shown passes without `without`.
@@ -41,7 +41,7 @@ def credentials_in(text: str) -> tuple[str, ...]:
 
 
 class CredentialBroker:
-    """Gives credentials to connections; safe to share between threads.
+    """Provides credentials to connections; safe to share between threads.
 
     Args:
         kept: Returns the credentials of the installation.
@@ -81,11 +81,11 @@ class CredentialBroker:
 
     @property
     def has_given(self) -> bool:
-        """Whether a secret was given out that could come back."""
+        """Whether a secret was given out that an answer could contain."""
         return bool(self._given)
 
     def without(self, text: str) -> str:
-        """Return a text with each secret that was used replaced by a mark, the same for the same secret."""
+        """Return a text with each used secret replaced by a mark, the same for the same secret."""
         # The longest first: of one that begins with another the rest would stay. A copy, since others give meanwhile.
         given = list(self._given.items())
         for secret, name in sorted(given, key=lambda one: -len(one[0])):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all tool calls of an agent share: guards, observers, the store of idempotency records, and clocks."""
+"""The collaborators of all tool calls of an agent: guards, observers, the store of idempotency records, and clocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Door"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """What the calls of an agent have in common.
+    """The collaborators that all calls of an agent share.
 
     Attributes:
         guards: Who may refuse a call, asked in order: kill switch, permissions.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classify a backend's failure into the closed list of kinds (exception → `ToolError`); its own text is not passed on.
+"""Classify a backend's failure into the closed list of kinds (exception → `ToolError`); its text is not passed on.
 
 Clients differ in their exceptions and agree on what those carry: a status, headers, or being a
 `TimeoutError` or `OSError`. So that is all that is looked at, and no client needs to be imported.
@@ -85,7 +85,7 @@ def read_failure(
     codes: Mapping[str, ToolErrorKind],
     now: datetime,
 ) -> ToolError:
-    """Translate what an attempt raised.
+    """Translate the exception of an attempt.
 
     Args:
         error: The exception.
@@ -122,7 +122,7 @@ def read_failure(
 
 
 def _as_ours(error: ToolError, tool: str, effect: str) -> ToolError:
-    """Return what a tool raised as an error of its own; that of a tool which it called says nothing about what it did itself."""
+    """Return a `ToolError` that the tool itself raised; one of a nested tool call tells nothing about its own effect."""
     inner = error.subject or ""
     if effect == "read" or error.side_effect != "none" or "@" not in inner or inner == tool:
         return error
@@ -144,7 +144,7 @@ def in_doubt(error: ToolError) -> ToolError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what it came from; clients wrap what the socket raised."""
+    """Yield an exception and its causes; clients wrap errors of the socket."""
     one: BaseException | None = error
     for _ in range(CAUSES_MAX):
         if one is None:
@@ -155,12 +155,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def says_of_health(error: ToolError) -> Settled:
-    """Return what a failed attempt says about the system behind the tool."""
+    """Return what a failed attempt tells about the health of the system behind the tool."""
     return Settled.SILENT if error.kind in _NOT_HEALTH else Settled.BAD
 
 
 def was_sent(error: BaseException) -> bool:
-    """Whether bytes may have left before it failed."""
+    """Whether bytes may have been sent before the failure."""
     names = {cls.__name__ for cls in type(error).__mro__}
     return names.isdisjoint(UNSENT)
 

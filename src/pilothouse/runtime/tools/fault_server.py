@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An HTTP server that stands in front of a backend and misbehaves as told: the wire side of a verification.
+"""A fault-injecting HTTP server in front of a backend, for verification on the wire.
 
 Faults are made where they happen, below the tool's own code, so that a function which swallows an error
 or retries on its own is seen. Good answers come from the real backend or from a recording of it.
@@ -67,7 +67,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent back, or done instead.
+    """The response to a request, or the fault instead.
 
     Attributes:
         status: HTTP status.
@@ -92,7 +92,7 @@ Misbehave = Callable[[Hit, int, Callable[[], Reply]], Reply]
 
 
 class RealBackend:
-    """Hands requests to the real system; redirects are not followed.
+    """Forwards requests to the real system; redirects are not followed.
 
     Args:
         base_url: Its address.
@@ -146,7 +146,7 @@ class RealBackend:
 
 
 class RecordedBackend:
-    """Answers from a recording; what was never asked is 404.
+    """Answers from a recording; unknown requests get 404.
 
     Raises:
         UsageError: It cannot be read.
@@ -222,7 +222,7 @@ class FaultServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def begin(self, misbehave: Misbehave | None) -> None:
-        """Forget what was seen, and misbehave like this from now on."""
+        """Clear the hits, and inject this fault from now on."""
         with self._lock:
             self.hits, self._misbehave = [], misbehave
 

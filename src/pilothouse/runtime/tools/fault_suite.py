@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes one tool meet every fault on the wire and says what it made of it (tool + server → a row for each fault)."""
+"""Verify one tool against every fault on the wire (tool + server → a row for each fault)."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def call_together(subject: Subject, calls: int) -> list[ToolError | None]:
 
 
 def run_fault(fault: str, subject: Subject) -> FaultRow:
-    """Make a tool meet one fault.
+    """Run a tool against one fault.
 
     Returns:
         Whether it did what must be seen, and what it did.
@@ -195,7 +195,7 @@ def _always(reply: Reply) -> Misbehave:
 
 
 def _expect(subject: Subject, misbehave: Misbehave, kinds: tuple[str, ...]) -> str | None:
-    """Call once under a fault; say what came instead of the right kind of error."""
+    """Call once under a fault; return what came instead of the expected kind of error."""
     subject.server.begin(misbehave)
     answer = _Caller(subject)()
     if answer.error is None:
@@ -322,7 +322,7 @@ def _schema_change(subject: Subject) -> str | None:
 
 
 def _rename(document: Any) -> Any:
-    """Give every field another name, as a careless new version does."""
+    """Rename every field, as a careless new version does."""
     if isinstance(document, dict):
         return {f"{name}_v2": _rename(part) for name, part in document.items()}
     if isinstance(document, list):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How old a result says its data is, held against what the contract accepts."""
+"""The age of a result's data, checked against the contract."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tool as the door knows it: policy, contract, checks and the state machines its calls share."""
+"""A governed tool: policy, contract, compiled checks and the resilience state that its calls share."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class GovernedTool:
         self._lock = threading.Lock()
 
     def may_reach(self, host: str | None) -> bool:
-        """Whether a server may be asked for it: one that we start, one on this machine, or a declared host.
+        """Return whether the tool may be called at a host: a program that we start, this machine, or a declared host.
 
         Args:
             host: `host:port`; None for a program that we start.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guards that need not look at arguments: paused, rolled back, or down for a drill."""
+"""Guards that do not depend on arguments: pause, rollback, and outages of drills."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PauseGuard:
         self._controls = controls
 
     def check(self, call: ToolCall) -> None:
-        """Let the call pass unless agent, tool or version is stopped.
+        """Raise when agent, tool or version is stopped.
 
         Raises:
             ToolError: It is.
@@ -48,7 +48,7 @@ class OutageGuard:
         self._environment = environment
 
     def check(self, call: ToolCall) -> None:
-        """Let the call pass unless its integration is down for a drill.
+        """Raise when the integration is down for a drill.
 
         Raises:
             ToolError: It is; the same error as of a breaker that opened by itself.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stops a run that goes in circles before its next call is made."""
+"""Loop detection: stops a looping run before its next call."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def data_of(tool: GovernedTool, answer: Mapping[str, Any]) -> Any:
 
 
 def says_more(answer: Mapping[str, Any]) -> bool:
-    """Whether the content of an answer says more than its structured content, which alone was checked and labelled."""
+    """Whether the content of an answer holds more than its structured content, which alone was checked and labelled."""
     structured = answer.get("structuredContent")
     if structured is None:
         return False

@@ -55,7 +55,7 @@ class McpHttp:
         await self._manager.handle_request(scope, receive, send)
 
     async def close(self) -> None:
-        """End what is going on, and every connection to a server."""
+        """Cancel running calls and close every connection to a server."""
         self._stop.set()
         if self._running is not None:
             with contextlib.suppress(asyncio.CancelledError):
@@ -85,7 +85,7 @@ async def _taken(receive: Receive) -> list[MutableMapping[str, Any]]:
 
 
 def _again(taken: Sequence[MutableMapping[str, Any]], receive: Receive) -> Receive:
-    """Return what receives these messages once more, and then the rest."""
+    """Return a `receive` that replays these messages, and then continues."""
     waiting = iter(taken)
 
     async def receive_again() -> MutableMapping[str, Any]:

@@ -26,7 +26,7 @@ SAID_MAX = 4_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinChange:
-    """A tool that is not what was reviewed.
+    """A tool that differs from what was reviewed.
 
     Attributes:
         tool: Tool as the charter names it.
@@ -113,7 +113,7 @@ class PinWatch:
         )
 
     async def _look(self, server: str) -> None:
-        """Read what a server says about its tools, unless a look still counts."""
+        """List a server's tools, unless the last listing is still fresh."""
         if self._still_counts(server):
             return
         upstream = self._upstreams[server]

@@ -142,7 +142,7 @@ def read_plain(proxy: McpProxy, headers: Headers, body: bytes) -> PlainCall | No
 
 
 async def answer_plain(proxy: McpProxy, call: PlainCall, receive: Receive, send: Send) -> None:
-    """Make a call and answer it; a caller that goes takes its call back.
+    """Make a call and answer it; when the caller disconnects, the call is cancelled.
 
     Args:
         proxy: Decides and calls.
@@ -194,7 +194,7 @@ class _Line:
             self._has_left = self._task.cancel()
 
     def is_left(self) -> bool:
-        """Whether the task was cancelled because its caller has left, and for no other reason."""
+        """Whether the task was cancelled only because its caller disconnected."""
         return self._has_left and self._task is not None and self._task.uncancel() == 0
 
     async def stop_waiting(self) -> None:
@@ -206,7 +206,7 @@ class _Line:
                 await self._waiting
 
     async def say(self, text: bytes) -> None:
-        """Give the answer."""
+        """Send the answer."""
         if self._is_open:
             text = b"event: message\r\ndata: " + text + b"\r\n\r\n"
         else:

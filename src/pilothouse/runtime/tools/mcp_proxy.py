@@ -106,7 +106,7 @@ class McpProxy:
             await self.server.run(reader, writer, self.server.create_initialization_options())
 
     async def close(self) -> None:
-        """End every connection to a server."""
+        """Close every connection to a server."""
         for upstream in self._upstreams.values():
             await upstream.close()
 
@@ -172,7 +172,7 @@ class McpProxy:
         *,
         on_progress: ProgressFnT | None = None,
     ) -> dict[str, Any]:
-        """Make one call through the door.
+        """Make one call through the tool layer.
 
         Args:
             shown: Name as it is listed, or as the charter has it.
@@ -250,7 +250,7 @@ class McpProxy:
         telling = self._telling(tool, call, on_progress)
 
         def stop() -> None:
-            """Refuse what was paused while the server was connected to, which may take many seconds."""
+            """Raise for a pause that began while connecting to the server, which may take many seconds."""
             for one in self._runtime.door.stops:
                 one.check(call)
 
@@ -281,7 +281,7 @@ class McpProxy:
     def _telling(
         self, tool: GovernedTool, call: ToolCall, on_progress: ProgressFnT | None
     ) -> ProgressFnT | None:
-        """Return what is told how far a call is: numbers, and a server's own words labelled, without secrets, and not where they hide."""
+        """Return the progress callback of a call: numbers, and the server's text labelled, redacted, and left out where it is hidden."""
         if on_progress is None:
             return None
         broker, presenter = self._broker, self._runtime.door.presenter
@@ -306,7 +306,7 @@ class McpProxy:
         return answer if clean == text else dict(json.loads(clean))
 
     async def _known(self, said: RequestMetadata) -> RequestMetadata:
-        """Return whose call it is; a task token stands above what the caller says of itself.
+        """Return the identity of a call; a task token overrides what the caller claims.
 
         Raises:
             ToolError: The token was given to nobody, or there is none where one is needed: a trace is no secret.
@@ -331,9 +331,9 @@ class McpProxy:
 
 
 async def _no_attempt() -> None:
-    """What is answered here has nobody to be asked."""
+    """Answer here without any backend."""
 
 
 def _wants_progress(context: ServerRequestContext[Any]) -> bool:
-    """Whether the caller asked to be told how far a call is; else the server is not asked either."""
+    """Whether the caller asked for progress; otherwise the server is not asked for it."""
     return context.meta is not None and context.meta.get("progress_token") is not None

@@ -26,7 +26,7 @@ CLOSING_AFTER_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpRoom:
-    """What answers for one agent under the charter that is in force.
+    """The proxy of one agent under the charter in force.
 
     Attributes:
         agent: Agent id.
@@ -75,7 +75,7 @@ class McpRooms:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def room(self, key: str) -> McpRoom:
-        """Return what answers for the agent of a key.
+        """Return the proxy of a key's agent.
 
         Args:
             key: The key that a request shows.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of MCP servers that stand behind the proxy, in the form that other clients use."""
+"""The list of MCP servers behind the proxy, in the format of other clients."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read_servers(file: Path) -> dict[str, UpstreamAddress]:
 
 
 def _said(error: OSError | ValueError) -> str:
-    """Return what is wrong with a file; what the parser quotes of it stays out, since a secret may stand there."""
+    """Return what is wrong with a file, without the parser's quotation, which may contain a secret."""
     return (error.strerror or "it cannot be read") if isinstance(error, OSError) else "no JSON"
 
 
@@ -111,7 +111,7 @@ def _texts(said: Any) -> dict[str, str] | None:
 
 
 def _check_secrets(address: UpstreamAddress, file: str) -> None:
-    """Refuse a file with a secret in it, and one that is sent where anybody on the way can read it."""
+    """Refuse a literal secret, and a credential that would be sent without TLS."""
     for field, value in address.asked.items():
         named = bool(credentials_in(value))
         if (field.lower() in SIGN_IN_HEADERS or secret_kind(value) is not None) and not named:

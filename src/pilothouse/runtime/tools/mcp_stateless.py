@@ -61,7 +61,7 @@ _IN_PATHS = "/%:=&?~+!$,;'@()*[]"
 
 
 class AnswerRefused(Exception):
-    """The server answers with an HTTP status that says why.
+    """The server refused with an HTTP status.
 
     Attributes:
         status: The status.
@@ -97,7 +97,7 @@ class StatelessCalls:
         self._numbers = count(1)
 
     async def call(self, version: str, tool: str, args: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call a tool; a caller that gives up closes the request, which tells the server.
+        """Call a tool; cancellation closes the request, which tells the server.
 
         Args:
             version: Revision of the protocol that the server speaks, one without sessions.
@@ -186,7 +186,7 @@ class StatelessCalls:
 
 
 def _place(url: str) -> tuple[Target, bytes]:
-    """Take an address apart: where to connect, and how each request to it begins."""
+    """Parse an address: where to connect, and the fixed beginning of each request."""
     parts = urlsplit(url)
     target, named = target_of(parts)
     asked = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_IN_PATHS)
@@ -226,7 +226,7 @@ class _Body(httpx2.AsyncByteStream):
 
 
 async def _from_events(connection: Connection, url: str) -> dict[str, Any] | None:
-    """Return the first event that is an answer; what the server tells meanwhile was not asked for."""
+    """Return the first event that is an answer; other messages of the server are ignored."""
     response = httpx2.Response(
         connection.status,
         headers=connection.headers,

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class UpstreamGone(ConnectionError):
-    """The server cannot be reached, or went away during a call."""
+    """The server cannot be reached, or disconnected during a call."""
 
 
 class Upstream:
@@ -99,7 +99,7 @@ class Upstream:
         on_progress: ProgressFnT | None = None,
         before: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
-        """Call a tool of the server; when the caller gives up, the server is told. How long it waits is the caller's.
+        """Call a tool of the server; cancellation is passed on to the server. How long it waits is the caller's.
 
         Args:
             tool: Name on the server.
@@ -127,7 +127,7 @@ class Upstream:
         return await self._asked(ask)
 
     async def _called_at_once(self, client: Client, tool: str, args: dict[str, Any]) -> dict[str, Any] | None:
-        """Call a tool without the SDK's client, where one request is all there is to a call; else None."""
+        """Call a tool without the SDK's client where a call is a single request; otherwise return None."""
         listed, version = self._plain.get(tool), client.protocol_version
         if self._stateless is None or listed is None or version not in MODERN_PROTOCOL_VERSIONS:
             return None
@@ -200,7 +200,7 @@ class Upstream:
             raise
 
     async def _connected(self) -> Client:
-        """Wait for a connection, which the upstream's own task opens."""
+        """Wait for the connection that the upstream's own task opens."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._live(), name=f"mcp-{self.address.name}")
         if len(self._waiting) >= WAITING_MAX:
@@ -211,7 +211,7 @@ class Upstream:
         return await waits
 
     async def _live(self) -> None:
-        """Connect whenever somebody wants a connection and none stands; keep it until it breaks."""
+        """Connect on demand, and keep the connection until it breaks."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()

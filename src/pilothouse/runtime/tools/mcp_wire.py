@@ -61,7 +61,7 @@ class Wire(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
-    """An answer's body as the SDK's client reads one, while it comes."""
+    """The streamed body of an answer, for the SDK's client."""
 
     def __init__(self, answer: aiohttp.ClientResponse, request: httpx2.Request) -> None:
         self._answer = answer
@@ -81,7 +81,7 @@ class _Body(httpx2.AsyncByteStream):
 
 @contextmanager
 def _in_its_words(request: httpx2.Request) -> Iterator[None]:
-    """Say failures as the SDK's client knows them."""
+    """Translate failures to those of the SDK's client."""
     try:
         yield
     except aiohttp.ClientConnectorError as error:

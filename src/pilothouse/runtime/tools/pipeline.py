@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to one tool call, in order, written once for blocking and asynchronous callers.
+"""The stages of one tool call, written once for blocking and asynchronous callers.
 
 The call is a generator: it yields what needs waiting (`steps`), and a driver does the waiting and sends
 the answer back. So there is one order of stages, one place where each is, and no second code path.
@@ -79,7 +79,7 @@ def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[St
 
 
 def _decided(door: Door, tool: GovernedTool, call: ToolCall, progress: Progress) -> Generator[Step, Any, Any]:
-    """Guards, deadline and slot around the attempts."""
+    """Run the attempts within guards, deadline and slot."""
     with_effect = tool.effect != "read"
     for guard in door.guards:
         question = guard.check(call)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes each tool call and its result into the run log, beside what the gateway saw of the same run."""
+"""Records each tool call and its result in the run log, beside the gateway's events of the same run."""
 
 from __future__ import annotations
 

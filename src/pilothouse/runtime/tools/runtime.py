@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What decides about the tool calls of one agent, in one object."""
+"""The composed tool layer of one agent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ToolRuntime"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRuntime:
-    """What decides about the tool calls of one agent.
+    """The composed tool layer of one agent.
 
     Attributes:
         agent: Agent id.

@@ -12,7 +12,7 @@ __all__ = ["check_of"]
 
 
 def check_of(schema: dict[str, Any], *, where: str) -> ValueCheck:
-    """Return what holds values against a schema of a contract.
+    """Compile a schema of a contract.
 
     Args:
         schema: JSON Schema.

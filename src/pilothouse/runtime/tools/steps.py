@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a tool call has to wait for, and the two drivers that wait: one blocks, one awaits."""
+"""The waits of a tool call, and the blocking and asynchronous drivers that perform them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class EnterGate:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """Do something that may wait for a disk."""
+    """Run a function that may block on a disk."""
 
     work: Callable[[], Any]
 
@@ -101,7 +101,7 @@ def _timed_out(attempt: Attempt) -> ToolError:
 
 
 def _second(attempt: Attempt) -> Admitted | None:
-    """Return the leave for a second attempt beside a slow first one, or None."""
+    """Return the permission for a hedged attempt beside a slow first one, or None."""
     gate = attempt.tool.gate
     if not gate.start_hedge():
         return None
@@ -197,7 +197,7 @@ def _attempt(step: Attempt, function: Callable[[], Any]) -> Any:
 
 
 def _first_of_two(step: Attempt, function: Callable[[], Any], first: Any) -> tuple[bool, Any] | None:
-    """Wait for the first good answer of two; the slower one is left to end by itself."""
+    """Wait for the first good answer of two; the other attempt ends by itself."""
     workers = step.tool.workers
     both = threading.Condition()
     found: list[tuple[bool, Any]] = []

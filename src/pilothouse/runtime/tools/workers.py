@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs blocking functions in threads that a caller can stop waiting for.
+"""Runs blocking functions in threads that a caller can abandon.
 
 A blocking call cannot be interrupted in Python, only left behind. Threads are kept and handed work
 through a queue of C: a third of the cost of an executor, because every tool call pays it.
@@ -39,7 +39,7 @@ class Workers:
         self._left_behind = 0
 
     def start(self, call: Callable[[], Any]) -> SimpleQueue[Answer] | None:
-        """Begin a call in a thread, with the caller's context variables.
+        """Start a call in a thread, with the caller's context variables.
 
         Returns:
             Where its answer will lie; None when too many calls before it never came back.
@@ -72,7 +72,7 @@ class Workers:
         return None
 
     def leave_behind(self, answers: SimpleQueue[Answer]) -> None:
-        """Stop waiting for a call; it is counted until it ends."""
+        """Abandon a call; it is counted until it ends."""
         with self._lock:
             self._left_behind += 1
         threading.Thread(
