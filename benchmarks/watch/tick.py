@@ -13,9 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from pilothouse.workflows.watch.effects import settle_all  # noqa: E402
-from pilothouse.workflows.watch.every_day import AGENTS_AT_ONCE, advance_all  # noqa: E402
 from pilothouse.workflows.watch.evidence import record_watch_evidence  # noqa: E402
-from pilothouse.workflows.watch.tick import run_watch  # noqa: E402
+from pilothouse.workflows.watch.tick import (  # noqa: E402
+    AGENTS_AT_ONCE,
+    advance_all,
+    run_watch,
+)
 from pilothouse.workflows.watch.whole import look_at_whole  # noqa: E402
 from simulation.watch_worlds import many_agents  # noqa: E402 - the path above leads there
 

@@ -24,7 +24,7 @@ from pilothouse.workflows.review.label_rates import (
     label_window,
     labels_per_day,
 )
-from pilothouse.workflows.watch.bursts import Burst, next_burst
+from pilothouse.workflows.watch.effects import Burst, next_burst
 from pilothouse.workflows.watch.judge import BURST_TIMES, JUDGE, JudgeState, judge_errors, look_at_judge
 from pilothouse.workflows.watch.labels import LabelledDay, Tally, pooled
 from pilothouse.workflows.watch.quality import SUSPICION, QualityState, look_at_labels

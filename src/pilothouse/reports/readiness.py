@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, Status, worst_status
@@ -10,7 +12,6 @@ from pilothouse.errors import UnknownName
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.next_step import next_step
 from pilothouse.reports.requirement_rows import RequirementRow, requirement_row
-from pilothouse.reports.status_counts import StatusCount, count_statuses, in_words
 from pilothouse.reports.view_models import (
     Frozen,
     Link,
@@ -23,7 +24,14 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import DOMAIN_TITLES, GATE_TITLES, STATUS_WORDS, phase_words
 
-__all__ = ["DomainSection", "GateCell", "GateRow", "ReadinessPage", "build_readiness"]
+__all__ = ["DomainSection", "GateCell", "GateRow", "ReadinessPage", "StatusCount", "build_readiness"]
+
+
+class StatusCount(Frozen):
+    """How many requirements have one status."""
+
+    mark: StatusMark
+    shown: str
 
 
 class GateRow(Frozen):
@@ -124,7 +132,7 @@ def _gate_row(gate: GateVerdict, verdict: AgentVerdict) -> GateRow:
         gate=gate.gate,
         title=GATE_TITLES.get(gate.gate, gate.gate),
         mark=mark_of(gate.status, gate.reason),
-        counts=count_statuses(list(_ids(gate).values())),
+        counts=_count_statuses(list(_ids(gate).values())),
         blocking=Link(text=gate.worst, href=f"#{gate.worst}"),
         place=_place(gate, verdict),
     )
@@ -140,7 +148,7 @@ def _place(gate: GateVerdict, verdict: AgentVerdict) -> str:
 def _cell(gate: GateVerdict, members: frozenset[str]) -> GateCell:
     statuses = [status for name, status in _ids(gate).items() if name in members]
     mark = mark_of(worst_status(tuple(statuses))) if statuses else None
-    return GateCell(gate=gate.gate, mark=mark, counts=in_words(count_statuses(statuses)))
+    return GateCell(gate=gate.gate, mark=mark, counts=_in_words(_count_statuses(statuses)))
 
 
 def _section(key: str, verdict: AgentVerdict, charter: Charter, show: Status | None) -> DomainSection:
@@ -156,7 +164,7 @@ def _section(key: str, verdict: AgentVerdict, charter: Charter, show: Status | N
         key=key,
         title=DOMAIN_TITLES.get(key, key),
         mark=mark_of(worst_status(tuple(own if loose else ahead))) if own and (loose or ahead) else None,
-        counts=in_words(count_statuses(own if loose else ahead)),
+        counts=_in_words(_count_statuses(own if loose else ahead)),
         cells=tuple(_cell(gate, frozenset(found.requirement for found in members)) for gate in verdict.gates),
         requirements=tuple(row for row in rows if row.asked_now or loose),
         later=tuple(row for row in rows if not (row.asked_now or loose)),
@@ -220,8 +228,43 @@ def build_readiness(
         next_lapse=moment(verdict.next_lapse_at, now) if verdict.next_lapse_at else None,
         gates=tuple(_gate_row(gate, verdict) for gate in verdict.gates),
         domains=tuple(_section(key, verdict, charter, show) for key in keys),
-        counts=count_statuses(statuses),
+        counts=_count_statuses(statuses),
         show=show.value if show else "",
         unfolded=unfold,
         filters=_filters(show, unfold),
+    )
+
+
+def _in_words(counts: Iterable[StatusCount]) -> str:
+    """Write counts by status as one line.
+
+    Example:
+        >>> _in_words([StatusCount(mark=mark_of(Status.BREACHED), shown="2")])
+        '2 breached'
+    """
+    return ", ".join(f"{count.shown} {_phrase(count)}" for count in counts)
+
+
+def _phrase(count: StatusCount) -> str:
+    if count.mark.status is Status.NO_EVIDENCE:
+        return "without evidence"
+    if count.mark.status is Status.HOLDS:
+        return "holding" if count.shown != "1" else "holds"
+    return count.mark.word.lower()
+
+
+def _count_statuses(statuses: Sequence[Status]) -> tuple[StatusCount, ...]:
+    """Return how many of some statuses there are, worst first; those that do not occur are left out.
+
+    Args:
+        statuses: One for each requirement.
+
+    Example:
+        >>> _in_words(_count_statuses([Status.HOLDS, Status.BREACHED, Status.HOLDS]))
+        '1 breached, 2 holding'
+    """
+    return tuple(
+        StatusCount(mark=mark_of(status), shown=f"{statuses.count(status):,}")
+        for status in Status
+        if status in statuses
     )

@@ -14,7 +14,7 @@ import pytest
 from pilothouse.core.verdict.stability import DayCell, DayState, StabilityClock
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import svg
-from pilothouse.reports.cost_trend import cost_trend
+from pilothouse.reports.agent import cost_trend
 from pilothouse.reports.fleet import VALUE, Governed, build_fleet
 from pilothouse.reports.html import render_body
 from pilothouse.reports.pictures import STRIP_DAYS, forest, strip, timeline, trend

@@ -41,7 +41,7 @@ def add_tail(group: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Divide the inputs of 28 days into kinds, name the rare ones, and look for new ones; goes on record."""
-        from pilothouse.workflows.reports.inputs_offer import offer_cases
+        from pilothouse.workflows.reports.inputs import offer_cases
         from pilothouse.workflows.reports.inputs_week import look_at_inputs
 
         with services.open_installation(load_settings(home=home)) as installation:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Audit what an agent does not know: failures of a month by term, each with an owner and cases, or it counts."""
+"""Audit what an agent does not know: failures of a month by term, each with an owner and cases; and its case book."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.knowledge_gaps import AskedInput, Gap, Gaps, find_gaps
 from pilothouse.core.evidence.outcome import OutcomeStatus
@@ -25,14 +27,22 @@ from pilothouse.evals.dataset_checks import comparable_text
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.feedback import FeedbackStore
 from pilothouse.ports.review import ItemRecord, ReviewQueue
-from pilothouse.workflows.curation.case_book import case_book
+from pilothouse.reports.foreign import foreign_text
 from pilothouse.workflows.curation.few_shot_library import tested_cases
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import newest_tasks
 from pilothouse.workflows.people.directory import people_gone
 from pilothouse.workflows.people.people import Directory
+from pilothouse.workflows.review.trusted_labels import Trusted, trusted_labels
 
-__all__ = ["GapAudit", "GapRoom", "audit_gaps", "gap_evidence"]
+__all__ = ["GapAudit", "GapRoom", "audit_gaps", "case_book", "gap_evidence"]
+
+CASES_MAX = 500
+"""Corrections in one book: what people still read."""
+
+TEXT_BYTES_MAX = 4 * 1024
+"""Bytes of an input or an answer: the whole of it is one link away."""
+
 
 WINDOW = timedelta(days=28)
 FAILURES_ENOUGH = 200
@@ -244,3 +254,36 @@ def _owners(installation: Installation, charter: Charter) -> dict[str, str]:
         owners.setdefault(document["term"], document["person"])
     here = {*charter.people} - {*people_gone(installation.ledger, charter.agent)}
     return {term: person for term, person in owners.items() if person in here}
+
+
+def case_book(queue: ReviewQueue, charter: Charter, now: datetime) -> str:
+    """Return the case book: by task type, what was asked, what the agent said, what is right, and why."""
+    corrected = [one for one in trusted_labels(queue, charter, now) if one.is_correction]
+    corrected.sort(key=lambda one: one.label.at, reverse=True)
+    chapters: dict[str, list[Trusted]] = defaultdict(list)
+    for one in corrected[:CASES_MAX]:
+        chapters[one.record.item.task_type].append(one)
+    lines = [f"# Case book of {charter.agent}", "", f"{len(corrected):,} corrections, {day(now)}.", ""]
+    if len(corrected) > CASES_MAX:
+        lines += [f"The newest {CASES_MAX:,} are here.", ""]
+    for task_type, cases in sorted(chapters.items()):
+        lines += [f"## {task_type}", ""]
+        for number, one in enumerate(cases, 1):
+            lines += _case(number, one)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _case(number: int, one: Trusted) -> list[str]:
+    item = one.record.item
+    parts = [("Asked", item.input), ("The agent said", item.proposal), ("Right is", one.output)]
+    if one.label.note:
+        parts.append(("Because", one.label.note))
+    lines = [f"### {number}", ""]
+    for title, text in parts:
+        lines += [f"{title}:", "", *_quoted(text), ""]
+    return [*lines, f"{one.label.reviewer}, {day(one.label.at)}, task `{item.trace_id}`", ""]
+
+
+def _quoted(text: str) -> list[str]:
+    """Return foreign text as an indented block: nothing in it can be Markdown, and hostile signs are visible."""
+    return [f"    {line}" for line in foreign_text(text, bytes_max=TEXT_BYTES_MAX).text.splitlines()]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from pilothouse.core.charter.answers import is_open
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.fold import version_in_force
@@ -22,13 +23,14 @@ from pilothouse.core.statistics.clusters import DesignEffect, label_design_effec
 from pilothouse.core.statistics.daily import RESPONSE_MIN
 from pilothouse.core.statistics.drawn_labels import stratum_of_labels
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
+from pilothouse.core.statistics.judging import JudgeCard, judge_card
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.ports.curation import ERASED
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ITEMS_READ_MAX, ItemRecord, ReviewQueue
+from pilothouse.workflows.gate.judge_cards import IN_PRODUCTION, card_evidence
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.labels.production_card import production_card
 from pilothouse.workflows.labels.routing_threshold import routing_evidence
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.review.label_rates import DECIDED
@@ -37,7 +39,7 @@ from pilothouse.workflows.review.label_thinning import drawn_labels
 from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
 from pilothouse.workflows.review.trusted_labels import by_rubric_in_force
 
-__all__ = ["as_counts", "label_evidence", "record_label_evidence", "record_queue_evidence"]
+__all__ = ["as_counts", "label_evidence", "production_card", "record_label_evidence", "record_queue_evidence"]
 
 WINDOW_DEFAULT = timedelta(days=7)
 ITEMS_NAMED_MAX = 50
@@ -266,3 +268,33 @@ def _was_late(record: ItemRecord) -> bool:
 
 def _traces(records: Sequence[ItemRecord]) -> tuple[str, ...]:
     return tuple(record.item.trace_id for record in records[:ITEMS_NAMED_MAX])
+
+
+def production_card(
+    charter: Charter, metric: str, strata: Sequence[Stratum], now: datetime
+) -> Evidence | None:
+    """Return the card of the judge that is named like the metric it scores, or None.
+
+    Labels are drawn at random within what the judge passed and what it failed, which is what a card asks for.
+
+    Args:
+        charter: The charter in force; its judges have names.
+        metric: Name of the metric, and of the scores that arrive.
+        strata: The verdicts `pass` and `fail` of a window, with the labels in each.
+        now: The moment.
+    """
+    judges = () if is_open(charter.model.judges) else charter.model.judges or ()
+    if metric not in {str(one.name) for one in judges}:
+        return None  # nothing says which judge speaks
+    card = judge_card(strata, identity=f"{IN_PRODUCTION}{metric}")
+    if not isinstance(card, JudgeCard):
+        return None
+    return card_evidence(
+        card,
+        agent=charter.agent,
+        judge=metric,
+        command="pilothouse review",
+        at=now,
+        answers=(),
+        charter=charter,
+    )

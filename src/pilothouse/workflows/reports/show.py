@@ -38,8 +38,15 @@ from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.traces.reconcile import gap_alerts
 from pilothouse.workflows.verdict.assess import Assessment
-from pilothouse.workflows.verdict.kept_pages import MINUTE, WINDOW, Judge, KeptPages, Make, unfrozen
-from pilothouse.workflows.verdict.kept_verdicts import KeptVerdicts
+from pilothouse.workflows.verdict.kept_pages import (
+    MINUTE,
+    WINDOW,
+    Judge,
+    KeptPages,
+    KeptVerdicts,
+    Make,
+    unfrozen,
+)
 from pilothouse.workflows.verdict.stability import read_clock
 
 __all__ = ["Shows", "report_of", "young_verdict"]

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
@@ -13,14 +14,16 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
+from pilothouse.core.evidence.work import work_of
 from pilothouse.core.statistics.allocation import allocate_labels
 from pilothouse.core.statistics.quality import Stratum
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import every_page
 from pilothouse.workflows.review.load import reviews_per_day
-from pilothouse.workflows.review.seen_tasks import seen_between
-from pilothouse.workflows.review.strata import JUDGED, STRATA
+from pilothouse.workflows.review.strata import JUDGED, STRATA, judged_by, strata_of
 
 __all__ = [
     "BURST",
@@ -33,6 +36,26 @@ __all__ = [
     "rates_fixed",
     "rates_of_day",
 ]
+
+
+@dataclass(slots=True)
+class _SeenTasks:
+    """What came in a window, counted page by page: a week of a large agent is more than memory holds.
+
+    Attributes:
+        first_ns: Start of the first task, or of the window while there is none.
+        tasks: Tasks.
+        of_type: Tasks of each type.
+        judged: Of each type, tasks by what its judge said, as far as one scored any.
+        placed: Of each type, tasks by what the system of record says.
+    """
+
+    first_ns: int
+    tasks: int = 0
+    of_type: Counter[str] = field(default_factory=Counter)
+    judged: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    placed: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
 
 RATES = "review.sampling"
 """Kind of the decision that fixes the rates of a day."""
@@ -137,11 +160,11 @@ def _allocate(
         return {}
     # The day's own tasks must not decide their chances, so the week ends at its midnight (decision 0154).
     until = midnight(date.fromisoformat(day))
-    seen = seen_between(installation, charter, until - WINDOW, until, now)
+    seen = _seen_between(installation, charter, until - WINDOW, until, now)
     is_first = not seen.tasks
     if is_first:
         until = now  # nothing came before it: its own first hours must do
-        seen = seen_between(installation, charter, until - WINDOW, until, now)
+        seen = _seen_between(installation, charter, until - WINDOW, until, now)
     bursts = _bursts(installation.ledger, charter.agent, day)
     labelled = _labelled(queue, charter.agent, now)
     # An agent that is younger than the window had its tasks in fewer days, and on its first day in hours.
@@ -257,3 +280,34 @@ def _labelled(queue: ReviewQueue, agent: str, now: datetime) -> Mapping[tuple[st
         labelled, good = counts[key]
         counts[key] = (labelled + 1, good + (record.state is ItemState.ACCEPTED))
     return counts
+
+
+def _seen_between(
+    installation: Installation, charter: Charter, start: datetime, until: datetime, now: datetime
+) -> _SeenTasks:
+    """Return what came in a half-open window.
+
+    Args:
+        installation: Lake and ledger.
+        charter: The charter in force.
+        start: Its start, aware UTC.
+        until: Its end.
+        now: The moment: a judge may speak after the window.
+    """
+    start_ns = unix_ns(start)
+    wanted = TaskFilter(agent=charter.agent, from_ns=start_ns, to_ns=unix_ns(until))
+    judged = judged_by(charter, installation.lake.scores(from_ns=start_ns, to_ns=unix_ns(now)))
+    seen = _SeenTasks(first_ns=start_ns)
+    for read in every_page(installation.lake, wanted):
+        page = work_of(charter, read)
+        outcomes = installation.ledger.outcomes_of([task.trace_id for task in page]) if page else {}
+        seen.tasks += len(page)
+        seen.first_ns = page[-1].start_ns if page else seen.first_ns
+        for name in charter.task_types:
+            mine = [task for task in page if task.task_type == name]
+            seen.of_type[name] += len(mine)
+            names, strata = strata_of(charter, name, mine, outcomes, judged)
+            if names == JUDGED:
+                seen.judged[name].update(strata.values())
+            seen.placed[name].update(strata_of(charter, name, mine, outcomes, {})[1].values())
+    return seen

@@ -1,26 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gather the pages about one domain of an agent: Ownership, Integrations, Evals (assessment, ledger → view models)."""
+"""Gather the pages about one domain of an agent, and the tour through all of them (assessment, ledger → view models)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.ports.contacts import ContactStore
+from pilothouse.ports.watch import WatchStore
 from pilothouse.reports.evals import build_evals
 from pilothouse.reports.integrations import build_integrations
 from pilothouse.reports.ownership import OwnershipFacts, build_ownership
 from pilothouse.reports.sections import SectionsPage
+from pilothouse.reports.tour import build_tour
+from pilothouse.reports.watch import build_watch
+from pilothouse.reports.watch_work import coverage_section, failures_section
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.integrations.integrations import rollout_order, take_inventory
 from pilothouse.workflows.people.directory import people_gone
 from pilothouse.workflows.people.signing import signatures
+from pilothouse.workflows.phases.rollout import show_rollout
+from pilothouse.workflows.reports.report import show_executive
+from pilothouse.workflows.reports.value import show_value
 from pilothouse.workflows.verdict.assess import Assessment
+from pilothouse.workflows.watch.missed import missed_sentence
 from pilothouse.workflows.watch.ownership_watch import look_at_ownership
+from pilothouse.workflows.watch.row import DROPS
+from pilothouse.workflows.watch.status import watch_status
 
-__all__ = ["show_evals", "show_integrations", "show_ownership"]
+__all__ = ["show_evals", "show_integrations", "show_ownership", "show_tour", "show_watch"]
 
 DECISIONS_READ = 50
 """Newest decisions of the gate that are read."""
@@ -80,3 +91,43 @@ def show_evals(installation: Installation, found: Assessment, now: datetime) -> 
     return build_evals(
         found.charter, found.verdict, releases, tuple(installation.ledger.evidence(agent)), now
     )
+
+
+def show_watch(store: WatchStore, found: Assessment, now: datetime) -> SectionsPage:
+    """Return the Watch page.
+
+    Args:
+        store: What the detectors remember and said.
+        found: Assessment of the agent at the moment.
+        now: The moment, aware UTC.
+    """
+    status = watch_status(store, found.charter, now.date(), verdict=found.verdict)
+    return build_watch(
+        found.charter,
+        found.verdict,
+        status.detectors,
+        now,
+        falls=DROPS,
+        cost=status.cost,
+        further=(
+            failures_section(found.charter.agent, status.failures),
+            coverage_section(status.coverage),
+        ),
+        missed=missed_sentence(status.missed),
+    )
+
+
+def show_tour(installation: Installation, found: Assessment, says: Mapping[str, str]) -> SectionsPage:
+    """Return the tour of an agent.
+
+    Args:
+        installation: Lake and ledger.
+        found: Assessment of the agent at the moment.
+        says: First sentences of pages that are gathered elsewhere, by name.
+    """
+    own = {"agent": found.verdict.sentence, "readiness": found.verdict.sentence}
+    own["integrations"] = show_integrations(installation, found).sentence.plain
+    own["rollout"] = show_rollout(installation, found).sentence.plain
+    own["value"] = show_value(installation, found).sentence.plain
+    own["executive"] = show_executive(installation, found).sentence.plain
+    return build_tour(found.charter.agent, {**own, **says}, found.verdict.as_of)

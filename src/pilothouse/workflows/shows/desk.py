@@ -13,13 +13,17 @@ from pilothouse.reports.audit import RecordsWanted
 from pilothouse.reports.waivers import build_waivers
 from pilothouse.workflows.ground.agents import choose_agent
 from pilothouse.workflows.people.signing import waivable_state
-from pilothouse.workflows.shows.agent_pages import show_evals, show_integrations, show_ownership
+from pilothouse.workflows.shows.agent_pages import (
+    show_evals,
+    show_integrations,
+    show_ownership,
+    show_tour,
+    show_watch,
+)
 from pilothouse.workflows.shows.audit import show_audit
 from pilothouse.workflows.shows.controls import show_controls
 from pilothouse.workflows.shows.runs import show_run, show_runs
 from pilothouse.workflows.shows.settings import show_settings
-from pilothouse.workflows.shows.tour import show_tour
-from pilothouse.workflows.shows.watch import show_watch
 from pilothouse.workflows.verdict.assess import Assessment, assess
 from pilothouse.workflows.verdict.kept_pages import Make
 

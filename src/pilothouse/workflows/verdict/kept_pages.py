@@ -1,26 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assessments and the pages made of them, kept while they are young, and made anew before anybody has to wait."""
+"""Assessments, the pages made of them and newest verdicts: kept while young, and made anew before anybody has to wait."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
+from pilothouse.core.evidence.score import Score
+from pilothouse.core.evidence.task import Task
+from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import LimitExceeded, PilothouseError
-from pilothouse.ports.ledger import CharterInForce
+from pilothouse.ports.lake import AgentSeen, Assigned, Lake, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.view_models import Page
+from pilothouse.workflows.ground.in_force import verdict_of
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import tasks_between
-from pilothouse.workflows.ground.one_reading import OneReading
 from pilothouse.workflows.verdict.assess import Assessment, assess
 
-__all__ = ["MINUTE", "WINDOW", "Judge", "KeptPages", "Make", "unfrozen"]
+__all__ = ["MINUTE", "WINDOW", "Judge", "KeptPages", "KeptVerdicts", "Make", "OneReading", "unfrozen"]
 
 MINUTE = timedelta(minutes=1)
 """How long an assessment is shown where nobody makes the next one ahead of time."""
@@ -32,7 +37,10 @@ AT_ONCE_S = 0.25
 """CPU seconds of a judgement that nobody notices: it is made when somebody looks, and shows what came in until then."""
 
 AGENTS_KEPT_MAX = 256
-"""Agents whose assessment is kept: those of the Fleet page and some."""
+"""Agents whose assessment or newest verdict is kept: those of the Fleet page and some."""
+
+_MEASURES = frozenset({"cost_per_task"})
+"""Kinds whose items Fleet shows beside the first sentence."""
 
 P = TypeVar("P", bound=Page)
 
@@ -165,3 +173,102 @@ class KeptPages:
         if len(self._kept) >= AGENTS_KEPT_MAX:
             self._kept.clear()
         self._kept[key] = kept
+
+
+class KeptVerdicts:
+    """The newest verdict of each agent, parsed when it is another one than before.
+
+    A verdict is some 200 kB of text and several times that in memory, of which Fleet shows two lines: what it does not
+    show is not kept.
+
+    Args:
+        ledger: Where verdicts stand.
+        shown: Requirements whose items are kept, beside the one that decides.
+    """
+
+    def __init__(self, ledger: Ledger, *, shown: frozenset[str]) -> None:
+        self._ledger = ledger
+        self._shown = shown
+        self._kept: dict[str, tuple[bytes, AgentVerdict | None]] = {}
+
+    def newest(self, agent: str) -> AgentVerdict | None:
+        """Return the newest verdict without most of its items; None when there is none that this program can read."""
+        text = self._ledger.latest_verdict(agent)
+        if text is None:
+            return None
+        digest = hashlib.sha256(text.encode()).digest()
+        kept = self._kept.get(agent)
+        if kept is None or kept[0] != digest:
+            kept = (digest, self._without_evidence(verdict_of(text)))
+            if len(self._kept) >= AGENTS_KEPT_MAX:
+                self._kept.clear()
+            self._kept[agent] = kept
+        return kept[1]
+
+    def _without_evidence(self, verdict: AgentVerdict | None) -> AgentVerdict | None:
+        if verdict is None:
+            return None
+        requirements = tuple(
+            one
+            for one in verdict.requirements
+            if one.requirement in {verdict.deciding, *self._shown}
+            or any(item.kind in _MEASURES for item in one.items)
+        )
+        return verdict.model_copy(
+            update={"requirements": requirements, "gates": (), "domains": (), "additions": ()}
+        )
+
+
+class OneReading:
+    """A `ports.Lake` for one piece of work; let it go afterwards, for it holds the tasks it has read.
+
+    Args:
+        lake: What is read.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._read: dict[TaskFilter, tuple[int, int, Sequence[Task]]] = {}
+
+    def window(self, wanted: TaskFilter) -> Sequence[Task]:
+        """Return every task of a window, out of a longer one that was read before where there is one."""
+        if wanted.from_ns is None or wanted.to_ns is None:
+            return self._lake.window(wanted)  # which says what is missing
+        asked = replace(wanted, from_ns=None, to_ns=None)
+        if asked in self._read:
+            start, end, tasks = self._read[asked]
+            if (start, end) == (wanted.from_ns, wanted.to_ns):
+                return tasks
+            if start <= wanted.from_ns and wanted.to_ns <= end:
+                return tuple(task for task in tasks if wanted.from_ns <= task.start_ns < wanted.to_ns)
+        tasks = self._lake.window(wanted)
+        self._read[asked] = (wanted.from_ns, wanted.to_ns, tasks)
+        return tasks
+
+    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
+        """Return tasks that match, newest first."""
+        return self._lake.tasks(wanted, limit=limit, before=before)
+
+    def strays(self, wanted: TaskFilter) -> Sequence[str]:
+        """Return what holds a phrase and belongs to no task."""
+        return self._lake.strays(wanted)
+
+    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
+        """Return one trace."""
+        return self._lake.trace(trace_id, limit=limit)
+
+    def traces(self, trace_ids: Sequence[str]) -> Mapping[str, TraceView]:
+        """Return several traces."""
+        return self._lake.traces(trace_ids)
+
+    def agents(self) -> Sequence[AgentSeen]:
+        """Return the agents that sent tasks."""
+        return self._lake.agents()
+
+    def assigned(self, experiment: str, *, from_ns: int, to_ns: int) -> Sequence[Assigned]:
+        """Return which task belongs to which arm of an experiment."""
+        return self._lake.assigned(experiment, from_ns=from_ns, to_ns=to_ns)
+
+    def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
+        """Return external scores of a window."""
+        return self._lake.scores(from_ns=from_ns, to_ns=to_ns)

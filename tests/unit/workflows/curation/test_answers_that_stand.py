@@ -21,9 +21,8 @@ from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset, read_cases
 from pilothouse.evals.dataset import write_cases as write_file
 from pilothouse.workflows.curation import fine_tuning
-from pilothouse.workflows.curation.case_book import case_book
 from pilothouse.workflows.curation.few_shot_library import near_judging
-from pilothouse.workflows.curation.knowledge_gaps import GapRoom, audit_gaps
+from pilothouse.workflows.curation.knowledge_gaps import GapRoom, audit_gaps, case_book
 from pilothouse.workflows.gate.datasets import add_cases
 from pilothouse.workflows.labels.review_upkeep import reopen_by_rubric
 from pilothouse.workflows.review.queue import rubric_of

@@ -12,7 +12,7 @@ from pilothouse.core.statistics.quality import Stratum
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.workflows.gate.judge_cards import IN_PRODUCTION, trust_judges
-from pilothouse.workflows.labels.production_card import production_card
+from pilothouse.workflows.labels.label_evidence import production_card
 
 NOW, METRIC = world.NOW, "rubric-v3"
 DRAFT = evidence_made.load_charter()

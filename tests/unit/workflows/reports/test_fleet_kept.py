@@ -14,7 +14,7 @@ from pilothouse.workflows.ground import in_force
 from pilothouse.workflows.ground.in_force import newest_verdict
 from pilothouse.workflows.reports.show import Shows
 from pilothouse.workflows.verdict.assess import assess
-from pilothouse.workflows.verdict.kept_verdicts import KeptVerdicts
+from pilothouse.workflows.verdict.kept_pages import KeptVerdicts
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_fleet_says_the_same_of_a_kept_verdict_as_of_a_whole_one(site):
 def test_a_verdict_is_parsed_once_and_again_when_it_is_another(site, monkeypatch):
     parsed = []
     monkeypatch.setattr(
-        "pilothouse.workflows.verdict.kept_verdicts.verdict_of",
+        "pilothouse.workflows.verdict.kept_pages.verdict_of",
         lambda text: parsed.append(len(text)) or in_force.verdict_of(text),
     )
     kept = KeptVerdicts(site.ledger, shown=frozenset({VALUE}))

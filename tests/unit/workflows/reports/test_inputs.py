@@ -17,8 +17,7 @@ from pilothouse.evals.dataset import load_dataset
 from pilothouse.interfaces.cli.dataset_tail import _lines, _record, _week
 from pilothouse.workflows.gate.datasets import add_cases, dataset_evidence
 from pilothouse.workflows.ground.in_force import charter_in_force
-from pilothouse.workflows.reports.inputs import ANALYSED
-from pilothouse.workflows.reports.inputs_offer import offer_cases
+from pilothouse.workflows.reports.inputs import ANALYSED, offer_cases
 from pilothouse.workflows.reports.inputs_week import AGENTS_AT_ONCE, InputsWatch, look_at_inputs
 from pilothouse.workflows.verdict.assess import assess
 

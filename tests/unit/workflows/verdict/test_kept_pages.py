@@ -13,10 +13,10 @@ import pytest
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.ground.agents import SeenAgents
-from pilothouse.workflows.ground.one_reading import OneReading
 from pilothouse.workflows.reports.show import Shows
 from pilothouse.workflows.shows.ahead import AHEAD_LIFE, PagesAhead
 from pilothouse.workflows.verdict import kept_pages
+from pilothouse.workflows.verdict.kept_pages import OneReading
 
 AGENT = world.AGENT
 

@@ -25,7 +25,7 @@ from pilothouse.ports.feedback import Feedback, FeedbackKind
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.testing import example_task
 from pilothouse.workflows.people.people import Directory
-from pilothouse.workflows.shows.watch import show_watch as watch_page
+from pilothouse.workflows.shows.agent_pages import show_watch as watch_page
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.verdict.assess import assess
 from pilothouse.workflows.watch import drift as watch_drift
@@ -34,10 +34,9 @@ from pilothouse.workflows.watch import tick as watch_tick
 from pilothouse.workflows.watch import whole as watch_whole
 from pilothouse.workflows.watch.count import DayCounter
 from pilothouse.workflows.watch.effects import Settled, settle_all
-from pilothouse.workflows.watch.every_day import advance_all
 from pilothouse.workflows.watch.room import WatchRoom
 from pilothouse.workflows.watch.status import watch_status
-from pilothouse.workflows.watch.tick import run_watch
+from pilothouse.workflows.watch.tick import advance_all, run_watch
 
 MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 VERSION = "v1"

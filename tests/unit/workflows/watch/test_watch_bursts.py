@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from pilothouse.workflows.watch.bursts import Burst, next_burst
+from pilothouse.workflows.watch.effects import Burst, next_burst
 from pilothouse.workflows.watch.judge import JUDGE
 from pilothouse.workflows.watch.quality import SUSPICION
 
