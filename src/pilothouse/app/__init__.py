@@ -14,6 +14,7 @@ from pilothouse.app.credentials import open_credentials
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.mcp import list_mcp_tools, run_mcp_proxy
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
+from pilothouse.app.own_mcp import serve_examples, serve_verdicts
 from pilothouse.app.pages import open_page_desk
 from pilothouse.app.people import (
     feedback_key,
@@ -21,7 +22,6 @@ from pilothouse.app.people import (
     open_gaps,
     open_sign_in,
     open_workbench,
-    serve_examples,
 )
 from pilothouse.app.repair import rebuild_tasks, repair_lake
 from pilothouse.app.replay import replay
@@ -158,6 +158,7 @@ def command_tree() -> typer.Typer:
             prepare_demo=prepare_demo,
             run_mcp_proxy=run_mcp_proxy,
             serve_examples=serve_examples,
+            serve_verdicts=serve_verdicts,
             list_mcp_tools=list_mcp_tools,
             open_page_desk=open_page_desk,
             open_run_log=open_run_log,

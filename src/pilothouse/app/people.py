@@ -38,7 +38,6 @@ __all__ = [
     "people_api",
     "people_rooms",
     "review_ticks",
-    "serve_examples",
     "sign_in_of",
 ]
 
@@ -206,20 +205,6 @@ def _desk(installation: Installation, ledger: SqlLedger, directory: Directory) -
         directory,
         clock=SystemClock(),
     )
-
-
-def serve_examples(settings: Settings, agent: str) -> None:
-    """Serve an agent's few-shot examples by MCP on standard input and output until the agent disconnects."""
-    import asyncio
-
-    from pilothouse.interfaces.mcp.examples import ExampleServer
-    from pilothouse.ledger.curation import SqlCuration
-    from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.curation.few_shots import FewShots
-
-    with open_ledger(settings.ledger_url) as ledger:
-        few_shots = FewShots(SqlCuration(ledger.database), example_index(settings), SystemClock())
-        asyncio.run(ExampleServer(few_shots, agent).serve_stdio())
 
 
 @contextmanager

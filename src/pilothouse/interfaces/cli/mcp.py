@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse mcp`: a proxy before MCP servers, what they say about their tools, and our examples as a server."""
+"""`pilothouse mcp`: a proxy before MCP servers, what they say about their tools, and servers of our own."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Servers = Annotated[
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `mcp proxy`, `mcp examples` and `mcp pin` to the command tree."""
+    """Add `mcp proxy`, `mcp verdicts`, `mcp examples` and `mcp pin` to the command tree."""
     group = typer.Typer(
-        help="MCP: a proxy before servers, pins of their tools, and reviewed examples as a tool.",
+        help="MCP: a proxy before servers, pins of their tools; verdicts and reviewed examples as tools.",
         no_args_is_help=True,
     )
 
@@ -60,6 +60,12 @@ def register(cli: typer.Typer, services: Services) -> None:
                 on_note=lambda text: hints.print(text, markup=False),
             )
         )
+
+    @group.command("verdicts")
+    def verdicts(*, home: Home = None) -> None:
+        """Serve verdicts, evidence, tasks and runs on standard input and output, to be read by a coding assistant."""
+        _need_sdk()
+        services.serve_verdicts(load_settings(home=home))
 
     @group.command("examples")
     def examples(

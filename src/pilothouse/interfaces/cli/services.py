@@ -136,6 +136,7 @@ class Services:
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
         run_mcp_proxy: Stand between an agent and its MCP servers until the agent goes.
         serve_examples: Serve an agent's few-shot examples by MCP until the agent goes.
+        serve_verdicts: Serve verdicts, evidence, tasks and runs by MCP until the assistant goes.
         list_mcp_tools: Ask an MCP server what it says about its tools.
         open_page_desk: Open everything a page is gathered from, for the time of a command.
         open_run_log: Open the run log for the time of a command.
@@ -165,6 +166,7 @@ class Services:
     prepare_demo: Callable[[Settings], Settings]
     run_mcp_proxy: Callable[[McpRequest], None]
     serve_examples: Callable[[Settings, str], None]
+    serve_verdicts: Callable[[Settings], None]
     list_mcp_tools: Callable[[UpstreamAddress], list[tuple[str, str, dict[str, object]]]]
     open_page_desk: Callable[[Settings], AbstractContextManager[PageDesk]]
     open_run_log: Callable[[Settings], AbstractContextManager[RunLog]]

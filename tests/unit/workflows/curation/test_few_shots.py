@@ -21,7 +21,7 @@ from pilothouse.evals.case import Split
 from pilothouse.evals.dataset import load_dataset, write_dataset
 from pilothouse.evals.journal import Journal
 from pilothouse.interfaces.http.feedback import api_app
-from pilothouse.interfaces.mcp.examples import TOOL, ExampleServer
+from pilothouse.interfaces.mcp.examples import TOOL, example_server
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
 from pilothouse.runtime.sdk.run import current_run
@@ -240,7 +240,7 @@ def test_an_mcp_client_gets_examples_of_this_agent_only(site, tmp_path):
     desk.cases(AGENT, tmp_path / "labelled")
     desk.few_shot(AGENT, [])
     version, examples = desk.store.examples(AGENT)
-    served = ExampleServer(FewShots(desk.store, FewShotIndex, site.clock), AGENT)
+    served = example_server(FewShots(desk.store, FewShotIndex, site.clock), AGENT)
 
     async def ask():
         async with Client(served.server) as client:
