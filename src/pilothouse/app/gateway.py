@@ -102,6 +102,7 @@ def running_gateway(
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.ledger.holds import SqlHolds
     from pilothouse.ledger.promises import SqlPromises
+    from pilothouse.ledger.run_spending import SqlRunSpending
     from pilothouse.ledger.stored_answers import SqlAnswerOwners
     from pilothouse.runtime.gateway.gateway import Gateway
     from pilothouse.runtime.gateway.guard import Guardian
@@ -111,6 +112,7 @@ def running_gateway(
     from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
     from pilothouse.workflows.gateway.directory import DirectoryCache
     from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, SignBook
+    from pilothouse.workflows.gateway.run_budgets import RunBudgets
     from pilothouse.workflows.ground.background import Tick
 
     store = SqlGatewayStore(ledger.database)
@@ -131,6 +133,7 @@ def running_gateway(
             gateway.meter.give_back(unsaved)
         now = SystemClock().now()
         gateway.meter.learn(now.date(), store.spent(now.date()))
+        run_budgets.save(now)
         gateway.answers.save(now)
 
     def counters() -> dict[str, int]:
@@ -175,6 +178,7 @@ def running_gateway(
         shared=shared,
         recorded=partial(recorded_call, run_log),
     )
+    run_budgets = RunBudgets(SqlRunSpending(ledger.database), gateway.meter.shared, SystemClock().now())
     save()
     cache.start()
     spans.start()

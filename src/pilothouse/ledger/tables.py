@@ -20,6 +20,7 @@ from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ledger.promises import gateway_promises
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
+from pilothouse.ledger.run_spending import gateway_runs
 from pilothouse.ledger.schema import (
     METADATA,
     charters,
@@ -64,6 +65,7 @@ TABLES = (
     gateway_keys,
     gateway_promises,
     gateway_providers,
+    gateway_runs,
     gateway_spent,
     lineage,
     outcomes,

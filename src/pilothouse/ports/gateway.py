@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,12 +17,15 @@ __all__ = [
     "PROMISES_MAX",
     "PROVIDERS_MAX",
     "REPLAY_ENVIRONMENT",
+    "RUNS_LEARNT_MAX",
+    "RUN_SPENDING_LIFE",
     "THINGS_MAX",
     "AnswerOwners",
     "GatewayStore",
     "Promise",
     "Promises",
     "Provider",
+    "RunSpending",
     "Spent",
     "ThingOwners",
     "VirtualKey",
@@ -220,6 +223,26 @@ class Promise:
     day: date
     usd_pico: int
     tokens: int
+
+
+RUNS_LEARNT_MAX = 20_000
+"""Runs of other gateways that are known: as many as a gateway counts by itself."""
+
+RUN_SPENDING_LIFE = timedelta(days=1)
+"""How long it is remembered what a run has spent that nobody adds to."""
+
+
+@runtime_checkable
+class RunSpending(Protocol):
+    """What runs have spent at all gateways together, as far as they told; durable when a method returns."""
+
+    def add(self, spent: Mapping[tuple[str, str], Spent], at: datetime) -> None:
+        """Add to what runs have spent, by agent and run; forget those that nobody has added to for `RUN_SPENDING_LIFE`."""
+        ...
+
+    def since(self, at: datetime) -> Mapping[tuple[str, str], Spent]:
+        """Return what runs have spent that somebody added to since a moment, at most the latest `RUNS_LEARNT_MAX`."""
+        ...
 
 
 @runtime_checkable

@@ -2,8 +2,8 @@
 """What agents and runs have spent, and whether one more call fits: reserved before it, settled by its usage.
 
 Money needs a price: with an unknown one a money budget refuses, because unknown is not zero. Everything
-is in memory; days are added to the ledger every few seconds, and what other processes added is learnt there, so that
-several gateways together exceed a day's budget by what they spend in that time.
+is in memory; days, and runs near a limit, are added to the ledger every few seconds, and what other processes added is
+learnt there, so that several gateways together exceed a budget by what they spend in that time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX, pictures_in,
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.run_spending import SharedRuns
 from pilothouse.runtime.gateway.watchdog import Stop
 
 __all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter", "Reserved"]
@@ -114,6 +115,7 @@ class Meter:
     def __init__(self, cost_of: CostOf) -> None:
         self._cost_of = cost_of
         self._runs: OrderedDict[tuple[str, str], _Spend] = OrderedDict()
+        self.shared = SharedRuns()
         self._day_number, self._day = -1, EPOCH
         self._days: dict[tuple[date, str], _Spend] = {}
         self._outputs: dict[str, _Outputs] = {}
@@ -149,11 +151,13 @@ class Meter:
         budget = call.policy.budget
         run = self._run(call)
         today, day = self._today(call)
-        if run.calls >= budget.calls_per_run:
+        others_of_run = self.shared.others((call.key.agent, call.run))
+        if run.calls + others_of_run.calls >= budget.calls_per_run:
             raise Refused(
                 Refusal(
                     RefusalCode.LOOP_LIMIT,
-                    f"run {call.run} has made {run.calls} model calls, its most are {budget.calls_per_run}",
+                    f"run {call.run} has made {run.calls + others_of_run.calls} model calls, "
+                    f"its most are {budget.calls_per_run}",
                     "Look for a loop in the agent: `pilothouse traces`; "
                     "a longer task needs `model.limits.calls_per_run` in the charter.",
                 )
@@ -162,14 +166,14 @@ class Meter:
         others = elsewhere.get(call.key.agent, _NOTHING) if known_day == today else _NOTHING
         tokens = self._guess(call)
         try:
-            need = self._need(call, pin, tokens, run, day, others)
+            need = self._need(call, pin, tokens, (run, others_of_run), (day, others))
         except Refused as refused:
             is_priced = refused.refusal.code is not RefusalCode.PRICE_UNKNOWN
             smaller = self._looked_at(call, tokens) if is_priced else None
             if smaller is None:
                 raise
             tokens = smaller
-            need = self._need(call, pin, tokens, run, day, others)
+            need = self._need(call, pin, tokens, (run, others_of_run), (day, others))
         need_tokens = tokens.total
         run.calls += 1
         for spend in (run, day):
@@ -177,10 +181,10 @@ class Meter:
             spend.reserved_tokens += need_tokens
         self._reserved[call.call_id] = _Reservation(today, day, run, need, need_tokens)
 
-    def _need(  # noqa: PLR0917 - what a call may use, and whose it is held against
-        self, call: Call, pin: Pin, tokens: TokenCount, run: _Spend, day: _Spend, others: Spent
+    def _need(
+        self, call: Call, pin: Pin, tokens: TokenCount, run: tuple[_Spend, Spent], day: tuple[_Spend, Spent]
     ) -> int:
-        """Return what a call may cost, pico-dollars.
+        """Return what a call may cost, pico-dollars; run and day are what was spent here and what others have spent.
 
         Raises:
             Refused: It does not fit, or has no price.
@@ -201,15 +205,7 @@ class Meter:
             )
         need, total = cost or 0, tokens.total
         _check("run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=total)
-        _check(
-            "day",
-            day,
-            budget.usd_per_day,
-            budget.tokens_per_day,
-            need_pico=need,
-            need_tokens=total,
-            others=others,
-        )
+        _check("day", day, budget.usd_per_day, budget.tokens_per_day, need_pico=need, need_tokens=total)
         return need
 
     def reserved(self, call: Call) -> Reserved | None:
@@ -230,7 +226,7 @@ class Meter:
         held = self._reserved.pop(call.call_id, None)
         if held is None:
             return
-        self._spend(held, held.usd_pico, held.tokens)
+        self._spend(call, held, held.usd_pico, held.tokens)
         at = (held.date, call.key.agent)
         charged = Spent(usd_pico=held.usd_pico, tokens=held.tokens, calls=1, estimated=1)
         self._unsaved.append((at, charged, True))
@@ -264,6 +260,7 @@ class Meter:
         if run is not None:
             run.usd_pico += used.usd_pico - promise.usd_pico
             run.tokens += used.tokens - promise.tokens
+            self.shared.note((call.key.agent, call.run), run, call.policy.budget)
 
     def settle(self, call: Call) -> None:
         """Replace the reservation by what the call really cost, or by an estimate of what was seen.
@@ -283,7 +280,7 @@ class Meter:
             known = self._cost_of(*_who(call), used, call.began_ns) if tokens else 0
         call.cost_pico, usd_pico = _charged(call, known, held.usd_pico)
         is_priced = call.cost_pico is not None
-        self._spend(held, usd_pico, tokens)
+        self._spend(call, held, usd_pico, tokens)
         if is_exact:
             self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
         more = Spent(usd_pico=usd_pico, tokens=tokens, calls=1, estimated=int(not is_exact or not is_priced))
@@ -331,7 +328,7 @@ class Meter:
             spend.tokens += tokens
         return Spent(usd_pico=usd_pico, tokens=tokens, estimated=int(not is_known))
 
-    def _spend(self, held: _Reservation, usd_pico: int, tokens: int) -> None:
+    def _spend(self, call: Call, held: _Reservation, usd_pico: int, tokens: int) -> None:
         """Count what was reserved as spent."""
         for spend in (held.run, held.day):
             spend.reserved_pico -= held.usd_pico
@@ -339,6 +336,7 @@ class Meter:
             spend.usd_pico += usd_pico
             spend.tokens += tokens
         held.day.calls += 1
+        self.shared.note((call.key.agent, call.run), held.run, call.policy.budget)
 
     def _run(self, call: Call) -> _Spend:
         key = (call.key.agent, call.run)
@@ -408,18 +406,18 @@ _NOTHING = Spent()
 
 def _check(
     scope: str,
-    spend: _Spend,
+    spent: tuple[_Spend, Spent],
     usd: Decimal | None,
     tokens: int | None,
     *,
     need_pico: int,
     need_tokens: int,
-    others: Spent = _NOTHING,
 ) -> None:
+    spend, others = spent
     if usd is not None:
-        spent = spend.usd_pico + others.usd_pico
-        if spent + spend.reserved_pico + need_pico > usd * PICO:
-            raise _exceeded(scope, f"{spent / PICO:.4f} of {usd} USD are spent", f"usd_per_{scope}")
+        paid = spend.usd_pico + others.usd_pico
+        if paid + spend.reserved_pico + need_pico > usd * PICO:
+            raise _exceeded(scope, f"{paid / PICO:.4f} of {usd} USD are spent", f"usd_per_{scope}")
     if tokens is not None:
         used = spend.tokens + others.tokens
         if used + spend.reserved_tokens + need_tokens > tokens:

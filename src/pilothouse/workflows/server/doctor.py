@@ -78,9 +78,9 @@ def examine(
 _LIMITS = Check(
     name="limits",
     state="ok",
-    sentence="Each process counts for itself: rate limits, slots and breakers of tools, and breakers, calls and budgets of a run at "
-    "the gateway. With n gateways or agent processes a limit lets through up to n times as much; budgets of a day are "
-    "shared through the ledger.",
+    sentence="Each process counts for itself: rate limits, slots and breakers of tools, and breakers at the gateway. With n gateways or "
+    "agent processes a limit lets through up to n times as much; budgets of a day and of a run are shared through the ledger, a run's from "
+    "a quarter of a limit on.",
 )
 """Whoever runs several processes on one ledger reads here what they do not share."""
 
