@@ -37,6 +37,10 @@ def file_error(error: OSError) -> PilothouseError | None:
         return UsageError(
             f"{str(folder)!r} is a file, no folder", remedy=f"See it: `ls -l {folder}`", subject=name
         )
+    if error.errno == errno.EEXIST:
+        return UsageError(
+            f"{name!r} is there already", remedy=f"See what it is: `ls -ld {name}`", subject=name
+        )
     if error.errno in REFUSED:
         return StorageUnavailable(
             f"{name!r} may not be read or written: {error.strerror}",

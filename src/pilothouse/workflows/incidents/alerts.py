@@ -24,6 +24,7 @@ from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.every_agent import for_every_agent
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
+from pilothouse.workflows.incidents.ended import shows_nothing_new
 from pilothouse.workflows.incidents.paging import LOUD, call_level, incident_key, page_person
 from pilothouse.workflows.incidents.suspects import suspects
 from pilothouse.workflows.incidents.triage import triage_lines
@@ -445,7 +446,8 @@ def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
     """Open or continue an incident for every breach in the newest verdict of each agent.
 
     A breach of the declared kind (something the charter lacks) is work for the plan, not for the pager: only
-    what was measured counts here. Running it again changes nothing.
+    what was measured counts here. What shows only tasks of incidents that were resolved opens no other one. Running it
+    again changes nothing.
 
     Returns:
         How many incidents were opened.
@@ -459,6 +461,8 @@ def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
 def _breached(room: ControlRoom, record: CharterInForce) -> Iterator[Firing]:
     verdict = newest_verdict(room.installation.ledger, record.agent)
     for item in () if verdict is None else breaches(verdict):
+        if shows_nothing_new(room, record.agent, item):
+            continue
         yield Firing(
             agent=record.agent,
             metric=METRIC_OF_KIND.get(item.kind, item.requirement),

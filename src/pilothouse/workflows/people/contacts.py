@@ -49,7 +49,11 @@ def identity_of(room: ControlRoom, person: str) -> str:
         )
     if not found:
         raise UnknownName.among(
-            "person", person, names, remedy="Persons stand under `people` in the charter: `pilothouse check`."
+            "person",
+            person,
+            names,
+            remedy="Persons stand under `people` of a charter in force; put yours into force: "
+            "`pilothouse verdict --charter PATH/charter.yaml`.",
         )
     return found.pop()
 

@@ -18,6 +18,7 @@ from pilothouse.interfaces.cli.files import file_error
         (errno.ENOENT, "there is no file 'a/b'", "`ls a`", ExitStatus.USAGE),
         (errno.EISDIR, "'a/b' is a folder", "`ls a/b`", ExitStatus.USAGE),
         (errno.ENOTDIR, "'a' is a file, no folder", "`ls -l a`", ExitStatus.USAGE),
+        (errno.EEXIST, "'a/b' is there already", "`ls -ld a/b`", ExitStatus.USAGE),
         (errno.EACCES, "'a/b' may not be read or written: ", "`ls -ld a/b a`", ExitStatus.INFRASTRUCTURE),
         (errno.EROFS, "'a/b' may not be read or written: ", "`ls -ld a/b a`", ExitStatus.INFRASTRUCTURE),
         (errno.ENOSPC, "the disk is full", "`df -h`", ExitStatus.INFRASTRUCTURE),

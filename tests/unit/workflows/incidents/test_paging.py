@@ -284,8 +284,9 @@ def test_a_complaint_whose_moment_is_not_known_decides_nothing(room, clock, said
 
 
 def test_contacts_refuse_what_is_none_and_never_show_the_secret(room, web):
-    with pytest.raises(UnknownName, match="no person 'samm'"):
+    with pytest.raises(UnknownName, match="no person 'samm'") as unknown:
         reach(room, "samm", web.url)
+    assert "put yours into force: `pilothouse verdict --charter" in unknown.value.remedy
     with pytest.raises(UsageError, match="no address of a service"):
         reach(room, "sam", "carrier-pigeon://roof")
     for zone in ("Mars/Base", "Europe", "", "x" * 300):
