@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fresh_ledger import ledger_url
 
-from pilothouse.errors import Conflict
+from pilothouse.errors import Conflict, LimitExceeded
+from pilothouse.ledger import gateway
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import GatewayStore, Provider, Spent, WireProtocol
@@ -56,6 +57,15 @@ def test_a_prefix_is_given_once(store):
         store.add_key(kept)
 
 
+def test_the_other_keys_of_an_agent_go_on_when_one_is_revoked(store):
+    first, second = made(store), made(store)
+    assert revoke_key(store, second.kept.prefix, actor="dana", now=NOW).prefix == second.kept.prefix
+    assert {one.prefix: one.revoked_at for one in store.list_keys()} == {
+        first.kept.prefix: None,
+        second.kept.prefix: NOW,
+    }
+
+
 def test_a_provider_is_replaced_by_name_and_can_be_forgotten(store):
     first = Provider(name="acme", url="https://a.example", protocol=WireProtocol.OPENAI)
     second = Provider(
@@ -65,11 +75,31 @@ def test_a_provider_is_replaced_by_name_and_can_be_forgotten(store):
         credential_file=Path("/run/secrets/acme"),
         region="eu",
     )
-    store.save_provider(first, at=NOW, actor="ana")
-    store.save_provider(second, at=NOW, actor="ana")
-    assert store.providers() == (second,)
+    other = Provider(name="other", url="https://o.example", protocol=WireProtocol.OPENAI)
+    for one in (other, first, second):
+        store.save_provider(one, at=NOW, actor="ana")
+    assert store.providers() == (second, other)
     assert store.remove_provider("acme", at=NOW, actor="ana")
     assert not store.remove_provider("acme", at=NOW, actor="ana")
+    assert store.providers() == (other,)
+
+
+def test_no_more_keys_and_providers_than_may_be_kept_and_one_of_them_can_still_be_replaced(store, monkeypatch):
+    monkeypatch.setattr(gateway, "PROVIDERS_MAX", 2)
+    monkeypatch.setattr(gateway, "KEYS_MAX", 2)
+    named = {
+        name: Provider(name=name, url=f"https://{name}.example", protocol=WireProtocol.OPENAI)
+        for name in ("acme", "bell", "cole")
+    }
+    for name in ("acme", "bell", "acme"):
+        store.save_provider(named[name], at=NOW, actor="ana")
+    with pytest.raises(LimitExceeded, match="2 providers"):
+        store.save_provider(named["cole"], at=NOW, actor="ana")
+    assert store.providers() == (named["acme"], named["bell"])
+    made(store), made(store)
+    with pytest.raises(LimitExceeded, match="2 keys"):
+        made(store)
+    assert len(store.list_keys()) == 2
 
 
 def test_spending_adds_up_by_day_and_agent(store):

@@ -122,6 +122,8 @@ def test_a_cancelled_timer_never_fires(store, clock):
     store.commit(None, WorkChange(timers=(timer(), timer("other"))))
     store.commit(None, WorkChange(cancelled=(timer().key, "unknown")))
     clock.move(hours=1)
+    with pytest.raises(Conflict, match="does not wait"):
+        store.commit(None, WorkChange(fired=timer().key))
     assert [one.key for one in store.due(KINDS)] == ["other"]
 
 
@@ -137,7 +139,8 @@ def test_what_a_newer_program_wrote_is_left_alone_and_counted(store, clock):
     clock.move(hours=1)
     assert store.due(KINDS) == ()
     assert store.claim(store.acquire("work", "a"), ACTIONS) == ()
-    assert store.foreign(KINDS, ACTIONS) == 4
+    store.commit(None, WorkChange(timers=(timer("known"),), jobs=(job("known"),)))
+    assert store.foreign(KINDS, ACTIONS) == 4, "what is known is not counted"
 
 
 def test_a_job_is_claimed_once_and_a_lost_holders_job_comes_back(store, clock):

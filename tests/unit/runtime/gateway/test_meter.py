@@ -12,6 +12,7 @@ import pytest
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Spent, VirtualKey, WireProtocol
+from pilothouse.runtime.gateway import meter as meter_module
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.meter import DAY_NS, PICO, Meter
 from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX
@@ -54,7 +55,11 @@ def spend(meter, budget, *, at_ns, by="acme", tokens=10):
     """Make one call of some tokens."""
     call = asked(budget, at_ns=at_ns, tokens=tokens)
     meter.reserve(call, call.policy.chain[0])
-    call.attempts.append(Attempt(by, "m", at_ns, status=200))
+    return answered_and_settled(meter, call, by=by, tokens=tokens)
+
+
+def answered_and_settled(meter, call, *, by="acme", tokens=10):
+    call.attempts.append(Attempt(by, "m", call.began_ns, status=200))
     call.usage, call.served_by, call.ending = TokenCount(output=tokens), by, Ending.DONE
     meter.settle(call)
     return call
@@ -74,6 +79,33 @@ def test_a_call_that_began_yesterday_makes_nobody_forget_what_today_has_spent():
         (MONDAY, AGENT): 20,
         (TUESDAY, AGENT): 20,
     }
+
+
+def test_the_run_that_is_forgotten_is_the_one_longest_untouched(monkeypatch):
+    monkeypatch.setattr(meter_module, "RUNS_MAX", 2)
+    meter, budget = Meter(price), Budget(tokens_per_run=25)
+
+    def spend_in(run):
+        call = replace(asked(budget), run=run * 32)
+        meter.reserve(call, call.policy.chain[0])
+        return answered_and_settled(meter, call)
+
+    for run in ("a", "b", "a", "c"):
+        spend_in(run)
+    with pytest.raises(Refused, match="20 of 25"):
+        spend_in("a")
+    spend_in("c")
+    with pytest.raises(Refused, match="20 of 25"):
+        spend_in("c")
+    spend_in("b")
+    spend_in("b")
+
+
+def test_a_call_that_used_nothing_costs_nothing():
+    meter, budget = Meter(price), Budget(usd_per_day=Decimal(25))
+    assert spend(meter, budget, at_ns=MIDNIGHT_NS, tokens=0).cost_pico == 0
+    (spent,) = meter.take_unsaved().values()
+    assert (spent.usd_pico, spent.tokens, spent.calls, spent.estimated) == (0, 0, 1, 0)
 
 
 def test_the_budget_of_a_day_is_whole_again_on_the_next():

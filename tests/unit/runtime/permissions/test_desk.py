@@ -12,6 +12,7 @@ from sqlalchemy import select
 from pilothouse.core.charter.policy import ArgumentFacts, CallFacts
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import Conflict, Denied, StorageUnavailable, ToolError
+from pilothouse.ledger import permission_book
 from pilothouse.ledger.approvals import SqlApprovals, forget_requester
 from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ports.permissions import Decider
@@ -210,6 +211,29 @@ def test_who_may_answer(boundary):
     assert "refused" in denied.remedy
 
 
+def test_an_approval_is_found_by_the_beginning_of_its_id_and_by_no_pattern(boundary):
+    boundary.desk.open_task(opening(f"Pay 120.50 to {IBAN}"))
+    asked = boundary.desk.decide(call(recipient=OTHER, amount=120.5))
+    begin = asked.approval[:4]
+    assert boundary.approvals.find(begin).id == asked.approval
+    for pattern in ("", "%", f"{begin}%", f"{begin[:3]}_"):
+        assert boundary.approvals.find(pattern) is None
+
+
+def test_a_call_is_denied_while_as_many_wait_for_people_as_may(boundary, monkeypatch):
+    monkeypatch.setattr(permission_book, "APPROVALS_OPEN_MAX", 1)
+    boundary.desk.open_task(opening(f"Pay 120.50 to {IBAN}"))
+    assert boundary.desk.decide(call(recipient=OTHER, amount=120.5)).decision == "ask"
+    further = boundary.desk.decide(call(recipient=OTHER, amount=120.6))
+    assert (further.decision, further.approval) == ("deny", None)
+    assert "wait for people" in further.remedy
+    boundary.clock.move(days=2)
+    asked = boundary.desk.decide(call(recipient=OTHER, amount=120.6))
+    assert asked.decision == "ask", "what expired waits no more"
+    boundary.approvals.vote(asked.approval, actor="lee", allows=True, reason="fine")
+    assert boundary.desk.decide(call(recipient=OTHER, amount=120.7)).decision == "ask", "nor what was answered"
+
+
 def test_four_eyes_above_the_limit(boundary):
     boundary.desk.open_task(opening(f"Pay 1500 to {IBAN}"))
     asked = boundary.desk.decide(call(recipient=IBAN, amount=1500.0))
@@ -343,6 +367,7 @@ def test_a_remembered_decision_is_the_one_that_would_be_made(monkeypatch):
         "allow",
         "deny",
     ]
+    assert len(compiled._decided) <= 2
 
 
 @pytest.mark.parametrize("amount", ["1e999999", "1.234,50", "1_000"])
