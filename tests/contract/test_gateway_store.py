@@ -84,7 +84,9 @@ def test_a_provider_is_replaced_by_name_and_can_be_forgotten(store):
     assert store.providers() == (other,)
 
 
-def test_no_more_keys_and_providers_than_may_be_kept_and_one_of_them_can_still_be_replaced(store, monkeypatch):
+def test_no_more_keys_and_providers_than_may_be_kept_and_one_of_them_can_still_be_replaced(
+    store, monkeypatch
+):
     monkeypatch.setattr(gateway, "PROVIDERS_MAX", 2)
     monkeypatch.setattr(gateway, "KEYS_MAX", 2)
     named = {

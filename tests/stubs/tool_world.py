@@ -24,10 +24,15 @@ ROUTE = {
 ARGS = {"invoice_id": "INV-7", "queue": "approval"}
 
 
-def governed(effect="read", **terms):
+def governed(effect="read", hosts=frozenset(), **terms):
     contract = ToolContract.model_validate({**ROUTE, **terms})
     return GovernedTool(
-        name=contract.tool, integration="erp", effect=effect, contract=contract, digest="sha256:0"
+        name=contract.tool,
+        integration="erp",
+        effect=effect,
+        contract=contract,
+        digest="sha256:0",
+        hosts=hosts,
     )
 
 

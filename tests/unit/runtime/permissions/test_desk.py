@@ -231,7 +231,9 @@ def test_a_call_is_denied_while_as_many_wait_for_people_as_may(boundary, monkeyp
     asked = boundary.desk.decide(call(recipient=OTHER, amount=120.6))
     assert asked.decision == "ask", "what expired waits no more"
     boundary.approvals.vote(asked.approval, actor="lee", allows=True, reason="fine")
-    assert boundary.desk.decide(call(recipient=OTHER, amount=120.7)).decision == "ask", "nor what was answered"
+    assert boundary.desk.decide(call(recipient=OTHER, amount=120.7)).decision == "ask", (
+        "nor what was answered"
+    )
 
 
 def test_four_eyes_above_the_limit(boundary):

@@ -44,8 +44,10 @@ def test_whatever_is_not_surely_allowed_or_uses_something_up_waits(boundary):
     assert boundary.desk.decide_read(find(run="c" * 32, task_type="x" * 300)) is None
     counted = {**READ, "budget": {"per_task": 2, "per_day": 40}}
     many = {**READ, "args": {f"argument_{number}": READ["args"]["number"] for number in range(40)}}
-    assert [CompiledTool("a.b@1", tool(one)).only_reads for one in (READ, counted, many)] == [
+    writing = {**READ, "effect": "internal"}
+    assert [CompiledTool("a.b@1", tool(one)).only_reads for one in (READ, counted, many, writing)] == [
         True,
+        False,
         False,
         False,
     ]

@@ -394,6 +394,29 @@ def test_a_cancelled_call_gives_everything_back():
     assert store.states == ["sent"]
 
 
+@pytest.mark.parametrize(
+    ("effect", "is_hedged"),
+    [("read", True), ("internal", False), ("external", False), ("irreversible", False)],
+)
+def test_nothing_but_a_read_is_ever_asked_twice_because_it_is_slow(effect, is_hedged):
+    assert governed(effect, hedge=True).gate.policy.hedge is is_hedged
+
+
+def test_a_tool_is_asked_here_and_at_the_hosts_of_its_integration_and_nowhere_else():
+    tool = governed(hosts=frozenset({"erp.example", "crm.example:8443"}))
+    for host in (
+        None,
+        "127.0.0.1:9000",
+        "localhost:1",
+        "erp.example:443",
+        "ERP.example:8080",
+        "crm.example:8443",
+    ):
+        assert tool.may_reach(host), host
+    for host in ("crm.example:443", "evil.example:443", "erp.example.evil:443", "example:443", ""):
+        assert not tool.may_reach(host), host
+
+
 @pytest.mark.parametrize("kind", ["blocking", "asynchronous"])
 def test_a_slow_read_gets_a_second_attempt_and_the_first_good_answer_wins(kind):
     tool, calls, slow = governed(hedge=True, attempts=1), [], []
