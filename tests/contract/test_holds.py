@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fresh_ledger import ledger_url
 
-from pilothouse.core.evidence.review import Answer, Label
+from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.holds import SqlHolds
@@ -59,6 +59,22 @@ def output(n=1, **fields):
     return HeldOutput(**base | fields)
 
 
+ITEM = ReviewItem(
+    item_id="sampled",
+    agent=AGENT,
+    task_type="po_invoice",
+    trace_id="1" * 32,
+    source=ReviewSource.SAMPLED,
+    why="drawn",
+    input="in",
+    proposal="out",
+    call_digest="1" * 64,
+    probability=0.05,
+    created_at=NOW,
+    due_at=NOW + timedelta(hours=24),
+)
+
+
 def label(hold, answer=Answer.ACCEPT, *, by="kim", at=NOW, correction=None):
     return Label(item_id=hold.hold_id, agent=AGENT, reviewer=by, answer=answer, correction=correction, at=at)
 
@@ -73,6 +89,22 @@ def test_the_same_call_of_the_same_task_is_held_once(holds):
     assert (first.state, first.output) == (HoldState.HELD, None)
     assert holds.hold(output(held_at=NOW + SECOND)) == first
     assert holds.hold(output(call_digest="f" * 64)).hold_id != first.hold_id
+    assert holds.hold(output(trace_id="f" * 32)).hold_id != first.hold_id
+    assert holds.hold(output(agent="another")).hold_id != first.hold_id
+
+
+def test_what_is_held_and_what_expires_is_decided_on_record(holds, ledger):
+    held = holds.hold(output())
+    holds.expire(NOW + timedelta(hours=4))
+    assert [(one.kind, one.document) for one in ledger.decisions(AGENT)] == [
+        ("output.expired", f'{{"item":"{held.hold_id}"}}'),
+        ("output.held", f'{{"item":"{held.hold_id}"}}'),
+    ]
+
+
+def test_an_item_that_is_drawn_from_a_sample_is_no_held_output(holds, queue):
+    queue.add([ITEM])
+    assert holds.read(ITEM.item_id, NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,32 @@ def test_evidence_of_some_kinds_is_all_there_is_of_them(ledger):
     assert list(ledger.evidence(AGENT, kinds=[])) == []
 
 
+def test_more_evidence_than_one_answer_may_hold_is_refused_and_not_cut_off(ledger, monkeypatch):
+    monkeypatch.setattr("pilothouse.ledger.evidence.EVIDENCE_MAX", 2)
+    monkeypatch.setattr("pilothouse.testing.EVIDENCE_MAX", 2)
+    ledger.add_evidence([record(recorded_at=NOW - n * HOUR, n=1200 + n, value=None) for n in range(3)])
+    assert len(ledger.evidence(AGENT, since=NOW - HOUR)) == 2
+    with pytest.raises(LimitExceeded, match="records of evidence"):
+        ledger.evidence(AGENT)
+    with pytest.raises(LimitExceeded, match="records of evidence"):
+        ledger.standing_evidence(AGENT, at=NOW, version=None, decides=lambda _: False)
+
+
+def test_what_stands_of_some_kinds_is_what_stands_of_all_of_them(ledger):
+    release = {"kind": "release.verdict", "good": None, "value": None, "passed": True, "n": 1}
+    releases = [record(**release, recorded_at=NOW - n * HOUR, window_to=NOW - n * HOUR) for n in (1, 2)]
+    rate = record(recorded_at=NOW - HOUR)
+    ledger.add_evidence([*releases, rate])
+
+    def standing(**more):
+        return ledger.standing_evidence(AGENT, at=NOW, version=None, decides=lambda _: True, **more)
+
+    everything = standing()
+    assert sorted(one.kind for one in everything) == ["completion", "release.verdict", "release.verdict"]
+    for kinds in (["release.verdict"], ["completion"], ["release.verdict", "completion"], []):
+        assert standing(kinds=kinds) == tuple(one for one in everything if one.kind in kinds)
+
+
 def test_equal_evidence_counts_once_whoever_wrote_it_and_when(ledger):
     zone = timezone(timedelta(hours=2))
     again = record(

@@ -179,6 +179,23 @@ def test_duplicates_that_are_only_to_be_labelled_share_one_answer(queue):
     assert queue.record("item-3").state is ItemState.WAITING
 
 
+def test_an_answer_that_is_taken_back_takes_nobody_elses_with_it(queue):
+    queue.add([item(n) for n in range(1, 4)])
+    queue.answer(label(1, by="lee"))
+    queue.answer(label(2, at=NOW - timedelta(seconds=1)))
+    queue.answer(label(3))
+    assert queue.undo("kim", NOW).item.item_id == "item-3"
+    assert {(one.item_id, one.reviewer) for one in queue.labels(AGENT)} == {
+        ("item-1", "lee"),
+        ("item-2", "kim"),
+    }
+    assert [queue.record(f"item-{n}").state for n in (1, 2, 3)] == [
+        ItemState.ACCEPTED,
+        ItemState.ACCEPTED,
+        ItemState.CLAIMED,
+    ]
+
+
 def test_the_same_form_twice_is_one_answer_and_another_answer_is_a_conflict(queue):
     queue.add([item(1)])
     queue.answer(label(1))

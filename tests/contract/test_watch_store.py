@@ -53,6 +53,26 @@ def test_a_step_stores_state_and_readings_together(store):
     assert store.whole() == {AGENT: {"traffic": WatchState(version=2, document='{"last":"2026-11-19"}')}}
 
 
+def test_a_step_leaves_the_other_agents_task_types_and_detectors_as_they_were(store):
+    places = [
+        (agent, replace(step(), task_type=task_type, detector=detector))
+        for agent in (AGENT, "another")
+        for task_type in ("a", "b")
+        for detector in ("traffic", "drop")
+    ]
+    for agent, one in places:
+        store.advance(agent, [one])
+    store.advance(AGENT, [replace(step(before=1, document="{}"), task_type="a")])
+    changed = [
+        (agent, *place)
+        for agent in (AGENT, "another")
+        for place, state in store.states(agent).items()
+        if state != WatchState(version=1, document='{"last":"2026-11-18"}')
+    ]
+    assert changed == [(AGENT, "a", "traffic")]
+    assert store.states(AGENT)["a", "traffic"] == WatchState(version=2, document="{}")
+
+
 def test_the_second_of_two_processes_stores_nothing(store):
     store.advance(AGENT, [step(readings=(reading(),))])
     with pytest.raises(Conflict, match="counted a day"):

@@ -101,6 +101,14 @@ def test_the_run_that_is_forgotten_is_the_one_longest_untouched(monkeypatch):
     spend_in("b")
 
 
+def test_a_call_is_reserved_by_its_bytes_and_by_what_it_may_answer():
+    call = replace(asked(Budget(tokens_per_day=110)), request=b" " * 250)
+    Meter(price).reserve(call, call.policy.chain[0])
+    short = replace(call, policy=replace(call.policy, budget=Budget(tokens_per_day=109)))
+    with pytest.raises(Refused, match="budget_exceeded"):
+        Meter(price).reserve(short, call.policy.chain[0])
+
+
 def test_a_call_that_used_nothing_costs_nothing():
     meter, budget = Meter(price), Budget(usd_per_day=Decimal(25))
     assert spend(meter, budget, at_ns=MIDNIGHT_NS, tokens=0).cost_pico == 0

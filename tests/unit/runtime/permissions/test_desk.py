@@ -330,7 +330,9 @@ def test_an_origin_that_nobody_computed_denies():
 
 def test_an_erased_requester_is_in_no_approval_and_in_no_record(boundary):
     boundary.desk.open_task(opening("Pay the bill", requester="ana.the.requester"))
+    boundary.desk.open_task(opening("Pay the bill", run="b" * 32, requester="kim"))
     asked = boundary.desk.decide(call(recipient=OTHER, amount=10.0))
+    of_another = boundary.desk.decide(call(run="b" * 32, recipient=OTHER, amount=11.0))
     with boundary.log.database.write() as connection:
         forget_requester(connection, "ana.the.requester", boundary.steady.now(), "test")
     left = boundary.approvals.find(asked.approval)
@@ -340,6 +342,8 @@ def test_an_erased_requester_is_in_no_approval_and_in_no_record(boundary):
         {'"erased"'},
     )
     assert "ana.the.requester" not in "".join(text for _, text in boundary.log.texts())
+    kept = boundary.approvals.find(of_another.approval)
+    assert (kept.state, kept.requester) == ("pending", "kim")
 
 
 def test_what_is_left_of_an_erased_call_proves_no_guess_about_its_arguments(boundary, tmp_path):
