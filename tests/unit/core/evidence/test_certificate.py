@@ -67,6 +67,11 @@ def test_the_order_puts_the_harmless_and_simple_first():
     assert [rank.name for rank in ranks] == ["archive", "mail", "erp"]
     assert [rank.place for rank in ranks] == [1, 2, 3]
     assert "last verification failed" in ranks[2].reasons
+    held = {one.name: len(CHARTER.integrations[one.name].data) for one in ranks}
+    assert {one.name: one.reasons[-1] for one in ranks} == {
+        name: "1 class of data" if count == 1 else f"{count} classes of data" for name, count in held.items()
+    }
+    assert len(set(held.values())) > 1
     assert ranks[2].joins_early, "the charter begins with the one that changes something"
     assert order_integrations(CHARTER, {"erp": True})[2].certified
 

@@ -100,6 +100,12 @@ def test_a_new_kind_is_noticed_by_its_share_of_the_week(share, noticed, harmful)
         assert all(kind.takes(week[at]) for at in kind.inputs)
 
 
+def test_a_new_kind_is_named_by_its_most_frequent_words_first():
+    before = [frozenset({"pay", "invoice"})] * 200
+    now = [*before[:79], *[frozenset({"alpha", "mid", "zeta"})] * 20, frozenset({"mid", "zeta"})]
+    assert [kind.name for kind in find_new_kinds(see_words(before), now)] == ["mid, zeta, alpha"]
+
+
 def test_a_new_month_a_new_name_and_a_week_like_any_other_are_no_news():
     seen = see_words(world(5, {"tax": 40}, plain=960)[1])
     for seed in range(20):

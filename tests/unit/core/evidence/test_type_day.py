@@ -56,6 +56,7 @@ def test_each_result_counts_where_it_belongs():
     assert day.bad == {"completion": ["1"], "escalation": ["2"]}
     assert day.minutes == {0: True}
     assert day.version == "v1"
+    assert [fold([one])["po"].minutes[0] for one in tasks] == [True, False, True, False]
 
 
 def test_time_is_held_against_the_ceiling_only_where_both_are_known():

@@ -204,6 +204,19 @@ def test_few_clusters_and_one_giant_cluster_are_not_enough():
     assert "50 %" in giant.reason
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_as_many_clusters_as_are_asked_for_make_a_giant_one_small_enough(size):
+    sizes = [100, *[size] * 60]
+    need = giant_cluster(np.repeat(np.arange(len(sizes)), sizes)).need
+
+    def grown(clusters):
+        all_sizes = sizes + [size] * (clusters - len(sizes))
+        return giant_cluster(np.repeat(np.arange(clusters), all_sizes))
+
+    assert grown(need) is None
+    assert grown(need - 1) is not None
+
+
 def test_the_cluster_variance_is_that_of_a_regression_with_clustered_errors():
     base, cand, names = clustered()
     d = (cand - base).astype(float)

@@ -41,6 +41,7 @@ def test_kappa_ac1_and_alpha_agree_with_the_reference_libraries(table):
     assert ours.alpha.value == pytest.approx(
         krippendorff.alpha(np.stack([first, second]), level_of_measurement="nominal"), abs=1e-12
     )
+    assert ours.observed.value == pytest.approx((a + d) / (a + b + c + d))
     for e in (ours.kappa, ours.ac1, ours.alpha, ours.observed):
         assert e.low < e.value < e.high
 

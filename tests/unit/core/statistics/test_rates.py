@@ -59,8 +59,8 @@ def test_without_a_line_it_learns_and_says_so():
     assert readings[-1].line is None
     assert "first month" in readings[-1].missing
     assert state.baseline is None
-    state, _ = feed(RateWatch(committed=None, uses_baseline=True), [(10, 10)] * 3, state, 27)
-    assert state.baseline is not None
+    state, _ = feed(RateWatch(committed=None, uses_baseline=True), [(10, 10)], state, 27)
+    assert state.baseline is not None, "four weeks are over"
     _, readings = feed(RateWatch(committed=0.9, uses_baseline=False), [(10, 10)] * 2, state, 30)
     assert readings[-1].line == 0.9
 

@@ -345,6 +345,19 @@ def test_a_floor_without_any_score_says_so():
     assert proved == [Status.NO_EVIDENCE, Status.HOLDS]
 
 
+def test_the_cases_that_a_floor_still_needs_prove_it_where_conversations_hold_several():
+    rules = GateRules(task_type="t", floor=0.9)
+
+    def judged(conversations):
+        cases = [replace(one, cluster=f"k{n // 4}") for n, one in enumerate(results(4 * conversations))]
+        return judge_floor(cases, rules, critical=1.645, is_last=True)
+
+    found = judged(5)
+    assert found.status is Status.NO_EVIDENCE
+    assert judged(-(-found.n_needed // 4)).status is Status.HOLDS
+    assert judged(-(-found.n_needed // 4) - 2).status is Status.NO_EVIDENCE
+
+
 def test_reliability_over_few_clusters_is_not_enough():
     cases = [
         CaseResult(case_id=f"c{n}", cluster=f"k{n % 5}", candidate=(True, n % 3 > 0), baseline=(True,))

@@ -43,6 +43,6 @@ def test_unknown_tool_calls_and_too_few_sequences_prove_nothing():
     few = judge_behaviour([golden("a", True)], least=20)
     assert (few.status, few.reason, few.n_needed) == (Status.NO_EVIDENCE, Reason.INSUFFICIENT, 20)
     assert few.remedy == "pilothouse eval golden TRACE --by PERSON"
-    assert judge_behaviour([golden("a", None), golden("b", False)], least=20).status is Status.BREACHED, (
-        "a loss stays a loss, whatever is unknown"
-    )
+    lost = judge_behaviour([golden("a", None), golden("b", False)], least=20)
+    assert lost.status is Status.BREACHED, "a loss stays a loss, whatever is unknown"
+    assert (lost.n, lost.sentence.partition(" no longer")[0]) == (1, "1 of 1 golden sequences is")

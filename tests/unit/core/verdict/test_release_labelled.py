@@ -74,6 +74,11 @@ def test_as_many_labels_as_are_asked_for_decide_when_the_rates_stay():
     passed = 50 + before.labels_wanted - labelled
     after = found(("pass", 380, passed, round(passed * 39 / 40)), ("fail", 20, labelled, round(labelled / 5)))
     assert after.item.status is Status.HOLDS
+    share = (50 + 0.8 * before.labels_wanted) / 50
+    labelled = min(20, round(10 * share))
+    passed = 50 + round(0.8 * before.labels_wanted) - labelled
+    less = found(("pass", 380, passed, round(passed * 39 / 40)), ("fail", 20, labelled, round(labelled / 5)))
+    assert less.item.status is Status.NO_EVIDENCE, "a fifth fewer do not"
 
 
 def test_where_all_labels_decide_nothing_more_cases_are_asked_for():
