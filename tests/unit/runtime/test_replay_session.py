@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from recorded_runs import MODEL, ROUTE, RUN, TOOL, answer, conversation, record
@@ -13,7 +14,7 @@ from replay_mutations import play
 
 from pilothouse.core.evidence.run_log import LoggedEvent, ModelRequest, ModelResponse, RecordedRun, Tap
 from pilothouse.runtime.replay.answers import read_answer
-from pilothouse.runtime.replay.divergence import MISSING, DivergenceKind, shown_pair
+from pilothouse.runtime.replay.divergence import MISSING, DivergenceKind, nearest, shown_pair
 from pilothouse.runtime.replay.exchange import exchanges, request_key
 from pilothouse.runtime.replay.live import LiveModel
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -60,6 +61,19 @@ def test_two_hundred_seeded_mutations_are_each_named_by_call_path_and_kind(recor
         DivergenceKind.RETRIEVAL,
         DivergenceKind.BODY,
     }
+
+
+def test_the_nearest_call_is_one_of_the_same_route_that_can_be_read(recorded):
+    first, second, *_ = recorded[0]
+    asked = dict(second.document)
+    unread = replace(second, document=None)
+    elsewhere = replace(second, route="/v1/messages")
+    assert nearest(asked, ROUTE, [unread, elsewhere, first], []) == (first, False)
+    assert nearest(asked, ROUTE, [first], [second]) == (second, True)
+    assert nearest(asked, ROUTE, [second], [second]) == (second, False), (
+        "what was not asked for yet comes first"
+    )
+    assert nearest(asked, ROUTE, [unread, elsewhere], [unread]) == (None, False)
 
 
 def test_a_tool_result_is_named_with_its_tool_and_both_values(recorded):

@@ -8,7 +8,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from permissions_stub import COMMON, IBAN, PAY, Boundary, call, opening
+from permissions_stub import COMMON, IBAN, OTHER, PAY, Boundary, call, opening
 
 from pilothouse.core.charter.systems import ResultField
 from pilothouse.errors import ToolError
@@ -119,6 +119,25 @@ def test_words_do_not_come_through_keys_or_types(mail, result):
     assert "obey" not in str(shown).lower()
     assert "10000000" not in str(shown)
     assert not mail.desk.context(RUN).tainted
+
+
+def test_what_is_hidden_proves_nothing_that_its_label_does_not_say(mail):
+    find(mail, {**FOUND, "body": OTHER})
+    paid = mail.desk.decide(call(recipient=OTHER, amount=10.0))
+    assert (paid.decision, paid.rule) == ("ask", "recipient")
+    assert mail.desk.decide(call(recipient=IBAN, amount=10.0)).decision == "allow"
+
+
+def test_a_hidden_handle_still_names_its_object(tmp_path, database):
+    hidden = {**MAIL, "results": {"ref": {"origin": "handle", "integrity": "untrusted"}, "text": {}}}
+    field = {"role": "target", "type": "text", "required": True, "origins": ["handle"]}
+    tools = {"mail.find@1": hidden, "mail.drop@1": {**SEND, "effect": "internal", "args": {"ref": field}}}
+    boundary = Boundary(tmp_path, tools=tools, database=database)
+    boundary.desk.open_task(opening("Drop the spam"))
+    shown = find(boundary, {"ref": "first of May", "text": "second of May"})
+    assert str(shown).count("[[hidden") == 2
+    dropped = {name: decide(boundary, "mail.drop@1", ref=one) for name, one in shown.items()}
+    assert {name: one.decision for name, one in dropped.items()} == {"ref": "allow", "text": "ask"}
 
 
 def test_a_name_is_shown_once_its_registry_is_known(mail):
