@@ -23,7 +23,15 @@ def labels(rng, conversations, turns, correlation):
 
 @pytest.mark.parametrize(
     ("conversations", "turns", "correlation", "plain_most"),
-    [(200, 1, 0.0, 1.0), (40, 5, 0.1, 0.95), (100, 5, 0.3, 0.86), (30, 10, 0.3, 0.75), (35, 20, 0.1, 0.82)],
+    [
+        (200, 1, 0.0, 1.0),
+        (40, 5, 0.1, 0.95),
+        (100, 5, 0.3, 0.86),
+        (30, 10, 0.3, 0.75),
+        (35, 20, 0.1, 0.82),
+        (40, 5, 0.5, 0.8),
+        (100, 5, 0.7, 0.75),
+    ],
 )
 def test_ranges_hold_the_truth_and_a_floor_at_the_truth_is_seldom_proved(
     conversations, turns, correlation, plain_most

@@ -24,7 +24,7 @@ UNKNOWN = "unknown"
 """Name among `counts` of what nobody could tell: a fact with some and without `passed` neither passed nor failed."""
 
 WORTH = "worth"
-"""Name among `counts` of the independent cases that those of a rate are worth, where turns of one conversation are among them."""
+"""Name among `counts` of the independent cases that those of a record are worth, where turns of one conversation are among them."""
 
 
 class Basis(StrEnum):

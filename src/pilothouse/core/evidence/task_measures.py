@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.effective_counts import effective_counts
+from pilothouse.core.evidence.evidence import WORTH
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
@@ -94,14 +95,15 @@ def measure_cost(
     costs = [float(task.cost_known_usd) for task in tasks]
     tokens, unpriced = _tokens(tasks)
     reasons = unmeasured_costs(charter, name)
-    bounds = mean_bounds(costs)
+    whole = _by_conversation(costs, [task.conversation for task in tasks])
+    bounds = mean_bounds(whole)
     value = math.fsum(costs) / (finished + silent)
     low = high = None
     method = ""
     in_other_currency = known(charter.currency) != PRICED_CURRENCY
     if not isinstance(bounds, NotEnoughEvidence) and not in_other_currency:
-        low = bounds.low * len(tasks) / (finished + silent)
-        high = bounds.high * len(tasks) / finished if finished else None
+        low = bounds.low * len(whole) / (finished + silent)
+        high = bounds.high * len(whole) / finished if finished else None
         method = f"{bounds.method}, per finished task"
     return Measurement(
         kind="cost_per_task",
@@ -113,8 +115,21 @@ def measure_cost(
         detail="; ".join(reasons),
         items=tuple(task.trace_id for task in sorted(tasks, key=_dearest)),
         counts={"tokens": tokens, "tokens_unpriced": unpriced, "unmeasured": len(reasons)}
-        | ({"other_currency": 1} if in_other_currency else {}),
+        | ({"other_currency": 1} if in_other_currency else {})
+        | ({WORTH: len(whole)} if len(whole) < len(tasks) else {}),
     )
+
+
+def _by_conversation(costs: Sequence[float], conversations: Sequence[str | None]) -> list[float]:
+    """Return what each conversation cost: its turns are dear together, so it is one case of the mean.
+
+    A task that names none is a case by itself.
+    """
+    totals: dict[tuple[str | None, int], float] = {}
+    for place, (cost, name) in enumerate(zip(costs, conversations, strict=True)):
+        key = (name, place if name is None else 0)
+        totals[key] = totals.get(key, 0.0) + cost
+    return list(totals.values())
 
 
 def _tokens(tasks: Sequence[Task]) -> tuple[int, int]:
@@ -165,7 +180,7 @@ def unmeasured_costs(charter: Charter, name: str, known_parts: Collection[str] =
 def measure_latency(
     _charter: Charter, _name: str, tasks: Sequence[Task], _outcomes: Sequence[Outcome]
 ) -> Measurement | None:
-    """Bound the 95 % quantile of task times.
+    """Bound the 95 % quantile of task times; turns of one conversation are slow together and are worth fewer.
 
     Of a task whose times contradict nobody knows how long it took: for the upper end it took for ever, for the lower no time.
     Left out, the slow ones would only have to say nothing.
@@ -175,8 +190,12 @@ def measure_latency(
         return None
     seconds = [pair[0] for pair in timed]
     silent = len(tasks) - len(timed)
-    at_best = quantile_bounds([*[0.0] * silent, *seconds], LATENCY_QUANTILE)
-    at_worst = quantile_bounds([*seconds, *[_NEVER_S] * silent], LATENCY_QUANTILE)
+    value = seconds[math.ceil(LATENCY_QUANTILE * len(seconds)) - 1]
+    quick = [task.duration_ns is not None and task.duration_ns / 1e9 <= value for task in tasks]
+    worth = effective_counts(quick, [task.conversation for task in tasks])
+    effective = worth.get(WORTH, len(tasks))
+    at_best = quantile_bounds([*[0.0] * silent, *seconds], LATENCY_QUANTILE, effective=effective)
+    at_worst = quantile_bounds([*seconds, *[_NEVER_S] * silent], LATENCY_QUANTILE, effective=effective)
     low = high = None
     method = ""
     if isinstance(at_best, Estimate) and isinstance(at_worst, Estimate):
@@ -185,11 +204,11 @@ def measure_latency(
     return Measurement(
         kind="latency",
         n=len(tasks),
-        value=seconds[math.ceil(LATENCY_QUANTILE * len(seconds)) - 1],
+        value=value,
         low=low,
         high=high,
         method=method,
         detail=f"{silent:,} of {len(tasks):,} tasks do not say how long they took" if silent else "",
         items=tuple(pair[1] for pair in reversed(timed)),
-        counts={"unmeasured": silent} if silent and high is None else {},
+        counts=({"unmeasured": silent} if silent and high is None else {}) | worth,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from pilothouse.core.statistics.checks import Floats, check_fraction, finite_array, malformed
+from pilothouse.core.statistics.checks import Floats, check_count, check_fraction, finite_array, malformed
 from pilothouse.core.statistics.methods import MethodId, sentence_at
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence, Unit
 
@@ -27,7 +27,12 @@ _SKEWNESS_STEPS = 16
 
 
 def quantile_bounds(
-    values: Sequence[float] | NDArray[np.generic], q: float, level: float = 0.95, *, unit: Unit = "seconds"
+    values: Sequence[float] | NDArray[np.generic],
+    q: float,
+    level: float = 0.95,
+    *,
+    unit: Unit = "seconds",
+    effective: int | None = None,
 ) -> Estimate | NotEnoughEvidence:
     """One-sided bounds of a quantile from order statistics, whatever the distribution.
 
@@ -36,6 +41,8 @@ def quantile_bounds(
         q: Which quantile, in (0, 1).
         level: Confidence of each bound alone, in (0, 1).
         unit: Unit of the values.
+        effective: How many independent values they are worth, at most n; None where each is one. The bounds are the sample
+            quantiles at the ranks that so many have.
 
     Returns:
         Sample quantile with low and high, each a one-sided bound at `level`; or how many values
@@ -46,7 +53,7 @@ def quantile_bounds(
         LimitExceeded: More than ten million values.
 
     Source:
-        David and Nagaraja 2003, Order Statistics, section 7.1.
+        David and Nagaraja 2003, Order Statistics, section 7.1; Woodruff 1952 for clustered values.
 
     Example:
         >>> e = quantile_bounds([float(i) for i in range(1, 201)], 0.95)
@@ -61,23 +68,24 @@ def quantile_bounds(
         index = int(np.argmax(falls)) + 1
         raise malformed("values", float(array[index]), "values sorted from small to large", index=index)
     n = len(array)
+    worth = n if effective is None else check_count("effective", effective, least=0, most=n)
     need = math.ceil(math.log(1 - level) / math.log(max(q, 1 - q)) - 1e-9)
-    if n < need:
+    if worth < need:
         return NotEnoughEvidence(
-            reason=f"a bound of the {q:g} quantile needs at least {need} values; there are {n}",
-            have=n, need=need, unit="cases",
-            remedy=f"Measure {need - n} more cases.",
+            reason=f"a bound of the {q:g} quantile needs at least {need} values; there are {worth}",
+            have=worth, need=need, unit="cases",
+            remedy=f"Measure {need - worth} more cases.",
         )  # fmt: skip
-    below = scipy.special.bdtr(np.arange(n), n, q)
-    above = int(np.argmax(below >= level))
-    under = int(np.argmax(below > 1 - level)) - 1
+    below = scipy.special.bdtr(np.arange(worth), worth, q)
+    above = math.ceil((int(np.argmax(below >= level)) + 1) * n / worth - 1e-9) - 1
+    under = math.ceil(int(np.argmax(below > 1 - level)) * n / worth - 1e-9) - 1
     return Estimate(
         value=float(array[min(n, math.ceil(n * q - 1e-9)) - 1]),
         low=float(array[under]),
         high=float(array[above]),
         level=level,
         n=n,
-        n_effective=float(n),
+        n_effective=float(worth),
         unit=unit,
         method=MethodId.QUANTILE_BOUNDS,
         guarantee=sentence_at(MethodId.QUANTILE_BOUNDS, level),

@@ -204,12 +204,12 @@ _UNKNOWN = {
 def _unknown_words(rate: _Rate, kind: str) -> str:
     what = _UNKNOWN.get(kind, "do not say how they ended")
     silent = f"{rate.unknown:,} of {rate.n:,} {what}" if rate.unknown else ""
-    alike = (
-        f"turns of one conversation fail together: {rate.n:,} are worth {rate.worth:,}"
-        if rate.worth < rate.n
-        else ""
-    )
+    alike = _alike_words(rate.n, rate.worth, "fail together") if rate.worth < rate.n else ""
     return "; ".join(filter(None, (silent, alike)))
+
+
+def _alike_words(n: int, worth: int, what: str = "are alike") -> str:
+    return f"turns of one conversation {what}: {n:,} are worth {worth:,}"
 
 
 def _in_all(rate: _Rate, further: int | None) -> int | None:
@@ -392,14 +392,18 @@ def unknown_part(record: Evidence) -> tuple[str, str]:
 def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment:
     amount = _amount(record)
     why, remedy = unknown_part(record)
-    enough = record.n >= cases
+    worth = min(max(record.counts.get(WORTH, record.n), 1), record.n)
+    enough = worth >= cases
+    if not enough and worth < record.n:
+        why = "; ".join(filter(None, (why, _alike_words(record.n, worth))))
     proof = Proof.OPEN
     if amount.low > bound and enough:
         proof = Proof.BREACHED
     elif amount.high <= bound and enough and not why:
         proof = Proof.PROVED
     lost = amount.value / bound if bound > 0 else math.inf
-    found = _said(proof, record, n_needed=None if enough else cases, lost=lost, why=why)
+    needed = None if enough else math.ceil(cases * record.n / worth)
+    found = _said(proof, record, n_needed=needed, lost=lost, why=why)
     if proof is Proof.OPEN and _nothing_is_known(record):
         # Zero with a currency before it would read as "costs nothing", and more cases would not change it.
         found = replace(found, value=None, low=None, high=None, n_needed=None)

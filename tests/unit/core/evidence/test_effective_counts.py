@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from evidence_made import load_charter
 from pilothouse.core.evidence.effective_counts import effective_counts
 from pilothouse.core.evidence.evidence import WORTH, Evidence, Source
 from pilothouse.core.evidence.fold import Window, fold_window
-from pilothouse.core.evidence.task import Task, TaskResult, TaskState
+from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
+from pilothouse.core.evidence.task_measures import measure_cost, measure_latency
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.core.verdict.requirement import Ceiling, Committed, Floor, Zero
+from pilothouse.core.statistics import mean_bounds, quantile_bounds
+from pilothouse.core.verdict.requirement import Ceiling, Committed, Floor, MeanMax, Quantile, Zero
 from pilothouse.core.verdict.rules import Proof, assess
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -109,3 +112,57 @@ def test_a_window_says_what_its_tasks_are_worth():
     found = fold_window(charter, tasks, [], window, NOW, source=Source(command="test"))
     worth = {one.kind: one.counts.get(WORTH) for one in found if one.kind in {"completion", "escalation"}}
     assert worth == {"completion": 8, "escalation": 8}
+
+
+def tasks_of(costs, seconds, conversations):
+    started = unix_ns(NOW - timedelta(days=1))
+    return [
+        Task(
+            trace_id=f"{place:032x}", agent="triage", task_type="po_invoice", state=TaskState.COMPLETE,
+            start_ns=started, end_ns=started + 1, duration_ns=int(1e9 * long), result=TaskResult.COMPLETED,
+            conversation=name, cost_known_usd=Decimal(str(cost)), cost_state=CostState.KNOWN,
+        )
+        for place, (cost, long, name) in enumerate(zip(costs, seconds, conversations, strict=True))
+    ]  # fmt: skip
+
+
+def amounts(tasks):
+    made = [measure(load_charter(), "po_invoice", tasks, []) for measure in (measure_cost, measure_latency)]
+    return [
+        Evidence(
+            kind=one.kind, agent="triage", window_from=NOW, window_to=NOW, n=one.n, value=one.value, low=one.low,
+            high=one.high, counts={key: one.counts[key] for key in {WORTH} & one.counts.keys()},
+            source=Source(command="test"), recorded_at=NOW,
+        )
+        for one in made
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("conversations", "turns"), [(100, 5), (120, 10)])
+def test_a_mean_and_a_quantile_that_are_missed_are_proved_at_five_in_a_hundred(conversations, turns):
+    """Costs and times of turns hang together with a correlation of 0.7: one by one, a fifth of the weeks proved too much."""
+    rng = np.random.default_rng(conversations)
+    names = [f"c{number}" for number in np.repeat(np.arange(conversations), turns)]
+    wrong = np.zeros(4)
+    for _ in range(150):
+        shared = np.repeat(rng.normal(size=conversations), turns)
+        amount = np.exp(np.sqrt(0.7) * shared + np.sqrt(0.3) * rng.normal(size=len(names)))
+        wrong[0] += mean_bounds(amount).high < np.exp(0.5)
+        wrong[1] += quantile_bounds(np.sort(amount), 0.95).high < np.exp(1.6449)
+        cost, latency = amounts(tasks_of(amount.round(6), amount, names))
+        wrong[2] += cost.high < np.exp(0.5)
+        wrong[3] += latency.high < np.exp(1.6449)
+    assert min(wrong[:2]) / 150 >= 0.1
+    assert max(wrong[2:]) / 150 <= 0.08
+
+
+def test_turns_of_few_conversations_bound_no_mean_and_no_quantile_and_say_why():
+    names = [f"c{n % 40}" for n in range(200)]
+    cost, latency = amounts(tasks_of([0.1] * 200, [float(n % 40) for n in range(200)], names))
+    for record, rule, needed in ((cost, MeanMax(bound=1.0), 500), (latency, Quantile(bound=90.0), 241)):
+        found = assess(rule, 90.0, record)
+        assert (record.high, found.proof, found.n_needed) == (None, Proof.OPEN, needed)
+        assert found.why.startswith("turns of one conversation are alike: 200 are worth ")
+    alone = amounts(tasks_of([0.1] * 200, [1.0] * 200, [None] * 200))
+    assert all(assess(MeanMax(bound=1.0), 1.0, one).proof is Proof.PROVED for one in alone)
+    assert all(one.counts == {} for one in alone)

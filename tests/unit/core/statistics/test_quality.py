@@ -148,7 +148,7 @@ def test_labels_of_turns_that_fail_together_are_worth_as_many_as_their_conversat
     good = [number >= 15 for number in range(200)]
     talks = [f"talk {number // 5}" for number in range(200)]  # three whole conversations are bad
     together = label_design_effect(good, talks)
-    assert (together.clusters, round(together.value)) == (40, 3)
+    assert (together.clusters, round(together.value)) == (40, 4)
     scattered = label_design_effect(good, [f"talk {number % 40}" for number in range(200)])
     assert 1 <= scattered.value < together.value
     assert label_design_effect(good, [None] * 200).value == 1

@@ -94,3 +94,16 @@ def test_numbers_that_are_none_are_refused_with_their_index():
 def test_more_than_ten_million_values_are_refused():
     with pytest.raises(LimitExceeded, match="limit is 10000000"):
         mean_bounds(np.broadcast_to(np.array(1.0), 10_000_001))
+
+
+def test_a_quantile_of_values_that_are_worth_fewer_has_the_ranks_of_so_many():
+    values = list(range(1, 401))
+    plain, fewer = quantile_bounds(values, 0.95), quantile_bounds(values, 0.95, effective=100)
+    hundred = quantile_bounds(list(range(1, 101)), 0.95)
+    assert fewer.value == plain.value
+    assert (fewer.low, fewer.high) == (4 * hundred.low, 4 * hundred.high)
+    assert fewer.low < plain.low < plain.high < fewer.high
+    assert quantile_bounds(values, 0.95, effective=400) == plain
+    assert quantile_bounds(values, 0.95, effective=58).have == 58
+    with pytest.raises(MalformedRecord):
+        quantile_bounds(values, 0.95, effective=401)
