@@ -8,7 +8,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["fsync_path", "made_once", "replace_file"]
+__all__ = ["fsync_path", "made_once", "private_folder", "replace_file"]
+
+
+def private_folder(path: Path) -> Path:
+    """Return a folder; where it is missing it is made, with those above it that are, for this user alone.
+
+    What an agent was told and what it answered lies in files that other users of a machine could read by the usual mask. A folder
+    that is there stays as its owner has made it: it may be shared on purpose.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = []
+    for folder in (path, *path.parents):
+        if folder.exists():
+            break
+        missing.append(folder)
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    path.mkdir(exist_ok=True)  # says what is wrong where a file stands in its place
+    return path
 
 
 def fsync_path(path: Path) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pilothouse.durable_file import made_once, replace_file
+from pilothouse.durable_file import made_once, private_folder, replace_file
 
 
 def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
@@ -56,3 +56,19 @@ def test_a_secret_is_made_by_whoever_comes_first_and_only_its_owner_reads_it(tmp
     assert read == {path.read_bytes()}
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_made_for_this_user_alone_and_one_that_is_there_stays_as_it_is(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        made = private_folder(shared / "home" / "lake")
+        assert private_folder(made) == made
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (shared, shared / "home", made)]
+    assert modes == [0o755, 0o700, 0o700]
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="exist"):
+        private_folder(tmp_path / "file")

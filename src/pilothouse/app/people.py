@@ -162,10 +162,10 @@ def feedback_key(settings: Settings) -> str:
     Raises:
         StorageUnavailable: The file is empty.
     """
-    from pilothouse.durable_file import made_once
+    from pilothouse.durable_file import made_once, private_folder
 
     path = settings.feedback_key_file
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     key = made_once(path, f"{secrets.token_urlsafe(32)}\n".encode()).decode("ascii", "replace").strip()
     if not key:  # who sends no key at all would hold it
         raise StorageUnavailable(

@@ -40,7 +40,7 @@ def copy_lake(folder: Path, target: Path) -> dict[str, int]:
         StorageUnavailable: A file cannot be read or written.
     """
     try:
-        target.mkdir(parents=True)
+        target.mkdir(mode=0o700, parents=True)
         if (folder / "node_id").exists():
             shutil.copyfile(folder / "node_id", target / "node_id")
         _copy_log(folder / "wal", target / "wal")

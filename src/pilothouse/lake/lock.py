@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilothouse.durable_file import private_folder
 from pilothouse.errors import Conflict
 
 __all__ = ["Holder", "WriterLock", "find_holder"]
@@ -45,7 +46,7 @@ class WriterLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         self._handle = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._take()

@@ -41,12 +41,13 @@ def copy_ledger(url: str, folder: Path) -> str:
     if not path.exists():
         return ""
     try:
+        os.close(os.open(folder / LEDGER_FILE, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with (
             closing(sqlite3.connect(path)) as source,
             closing(sqlite3.connect(folder / LEDGER_FILE)) as copy,
         ):
             source.backup(copy)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StorageUnavailable(
             f"the ledger could not be copied: {error}",
             remedy="Free space, or name another folder.",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pilothouse.durable_file import private_folder
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.charters import SqlCharters
 from pilothouse.ledger.database import Database
@@ -55,7 +56,7 @@ def open_ledger(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Iterator
 
 def _make_folder(subject: str) -> None:
     try:
-        Path(subject).parent.mkdir(parents=True, exist_ok=True)
+        private_folder(Path(subject).parent)
     except OSError as error:
         raise StorageUnavailable(
             f"the folder of the ledger {subject!r} cannot be made ({error.strerror})",

@@ -177,17 +177,16 @@ def _declared(charter: Path | None, *also: str | None) -> dict[str, tuple[int, .
 
 
 def _refusals(settings: Settings, launch: str) -> Path:
+    from pilothouse.durable_file import private_folder
     from pilothouse.runtime.launcher import REFUSALS_FOLDER
 
-    folder = settings.runs_folder / REFUSALS_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / launch
+    return private_folder(settings.runs_folder / REFUSALS_FOLDER) / launch
 
 
 def _spool(settings: Settings, launch: str) -> Path:
-    folder = settings.runs_folder / "spool"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / launch
+    from pilothouse.durable_file import private_folder
+
+    return private_folder(settings.runs_folder / "spool") / launch
 
 
 def _endpoint(settings: Settings, port: int | None) -> str:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from pilothouse.durable_file import private_folder
+
 __all__ = ["HEAD", "connect", "insert_rows", "parts", "rows_of", "transaction"]
 
 LAYOUT = 4
@@ -85,7 +87,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Args:
         path: The file; made when it is not there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     connection = sqlite3.connect(path, check_same_thread=False, timeout=10, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

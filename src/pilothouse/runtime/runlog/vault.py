@@ -24,6 +24,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from pilothouse.durable_file import private_folder
 from pilothouse.runtime.runlog.tables import insert_rows, parts, transaction
 
 __all__ = ["ContentKey", "KeyVault", "addresses_in"]
@@ -98,7 +99,7 @@ class KeyVault:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._lock = threading.Lock()
         self._cached: OrderedDict[str | int, ContentKey] = OrderedDict()

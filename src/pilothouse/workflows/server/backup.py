@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 import pilothouse
-from pilothouse.durable_file import replace_file
+from pilothouse.durable_file import private_folder, replace_file
 from pilothouse.errors import Conflict, DigestMismatch, StorageUnavailable, UsageError
 from pilothouse.settings import Settings
 
@@ -108,7 +108,7 @@ def back_up(
     if not settings.home.is_dir():
         raise UsageError(f"there is no data folder {settings.home}", remedy="Name it with --home FOLDER.")
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        private_folder(target)
         # The ledger first: an erasure that is carried out in between is then asked for in the copy, and done again at its start.
         ledger = copy_ledger(target)
         rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -55,7 +58,13 @@ def examine(
         lake_checks: Further checks that the lake makes on itself.
     """
     told = ask_server()
-    checks = [*_settings_checks(settings), _disk_check(settings), *server_checks(settings, told), _LIMITS]
+    checks = [
+        *_settings_checks(settings),
+        _disk_check(settings),
+        *_folder_check(settings),
+        *server_checks(settings, told),
+        _LIMITS,
+    ]
     checks += road_checks(None if told is None else told[1])
     try:
         with open_installation(settings) as installation:
@@ -130,6 +139,21 @@ def _disk_check(settings: Settings) -> Check:
             name="disk", state="failed", sentence=sentence, remedy="Free space, or move PILOTHOUSE_HOME."
         )
     return Check(name="disk", state="warning" if usage.free < 2 * floor else "ok", sentence=sentence)
+
+
+def _folder_check(settings: Settings) -> Iterator[Check]:
+    """Say whether other users of this machine can read what agents were told."""
+    home = settings.home.resolve()
+    if os.name != "posix" or not home.is_dir():
+        return
+    modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (home, *home.parents)]
+    if modes[0] & stat.S_IRWXO and all(mode & stat.S_IXOTH for mode in modes[1:]):
+        yield Check(
+            name="data folder",
+            state="warning",
+            sentence=f"Every user of this machine can read {home}: telemetry, ledger and the addresses at which people are paged.",
+            remedy=f"chmod o-rwx {shlex.quote(str(home))}",
+        )
 
 
 def _canary_check(installation: Installation, intake: Intake, now: datetime) -> Check:

@@ -11,10 +11,11 @@ import pytest
 from pilothouse.app import SystemClock, back_up_installation, feedback_key
 from pilothouse.app.boundary import audit_log
 from pilothouse.errors import DigestMismatch, StorageUnavailable
+from pilothouse.lake.node import open_node
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.settings import load_settings
 from pilothouse.workflows.reports.audit import anchor_log, verify_log
-from pilothouse.workflows.server.backup import check_backup
+from pilothouse.workflows.server.backup import MANIFEST, check_backup
 
 
 @pytest.fixture
@@ -48,6 +49,18 @@ def test_the_log_of_a_copy_verifies_against_the_anchor_and_opens_what_belongs_to
     assert len(keys) == 4
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     assert stat.S_IMODE(copy.keys_folder.stat().st_mode) == 0o700
+
+
+def test_a_copy_is_for_its_owner_alone_wherever_it_is_put(settings, tmp_path):
+    (tmp_path / "mounted").mkdir(mode=0o755)
+    open_node(settings.lake_folder, SystemClock()).stop()
+    for place in (tmp_path / "mounted", tmp_path / "new"):
+        back_up_installation(settings, place)
+        manifest = place / MANIFEST
+        readable = [path.name for path in place.iterdir() if path.stat().st_mode & 0o077 and path != manifest]
+        assert readable == []
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    assert stat.S_IMODE(settings.home.stat().st_mode) == 0o700
 
 
 def test_a_ledger_of_a_server_is_dumped_first_or_left_out_by_name(settings, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -61,6 +62,28 @@ def test_an_empty_installation_is_told_what_to_do_first(settings):
     assert checks["telemetry"].remedy.startswith("pilothouse run")
     assert not checkup.failed
     assert json.loads(checkup.model_dump_json())["as_of"].startswith("2026-11-20T12:00")
+
+
+def test_a_data_folder_that_every_user_can_read_is_a_warning(settings, monkeypatch):
+    settings.home.mkdir()
+    modes = dict.fromkeys((settings.home, *settings.home.parents), 0o755)
+
+    def look():
+        return found(examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: None))
+
+    stat_of = Path.stat
+    monkeypatch.setattr(
+        Path,
+        "stat",
+        lambda path, **how: SimpleNamespace(st_mode=modes[path]) if path in modes else stat_of(path, **how),
+    )
+    monkeypatch.setattr(Path, "is_dir", lambda path: path == settings.home)
+    check = look()["data folder"]
+    assert (check.state, check.remedy) == ("warning", f"chmod o-rwx {settings.home}")
+    modes[settings.home.parent] = 0o700
+    assert "data folder" not in look()
+    modes[settings.home.parent], modes[settings.home] = 0o755, 0o750
+    assert "data folder" not in look()
 
 
 def test_what_processes_do_not_share_is_said(settings):
