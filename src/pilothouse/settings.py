@@ -71,8 +71,8 @@ class Settings:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
-        return self.host in LOOPBACK_HOSTS and not self.allowed_hosts
+        """Whether only this machine can reach the server; a proxy that names people stands there for others, by whatever host it asks."""
+        return self.host in LOOPBACK_HOSTS and not self.allowed_hosts and not self.proxy_header
 
     @property
     def lake_folder(self) -> Path:

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from pilothouse.interfaces.http.otlp import otlp_app
 from pilothouse.interfaces.http.server import compose
+from pilothouse.settings import load_settings
 
 
 async def fine(_scope, _receive, send):
@@ -42,3 +45,25 @@ def test_other_names_are_refused_on_every_road(host, path):
 
 def test_a_proxy_is_let_in_by_its_name():
     assert status_of("agents.corp.example", further=("Agents.corp.example",)) == 200
+
+
+@pytest.mark.parametrize("header", [b"origin", b"sec-fetch-site"])
+def test_a_page_of_somebody_else_makes_nobody_settle(header):
+    asked, sent = [], []
+
+    async def send(message):
+        sent.append(message)
+
+    app = otlp_app(SimpleNamespace(settle=lambda: asked.append("settle")))
+    for headers in ([(header, b"https://evil.example")], []):
+        asyncio.run(
+            app({"type": "http", "path": "/v1/settle", "method": "POST", "headers": headers}, None, send)
+        )
+    assert [one["status"] for one in sent if "status" in one] == [403, 200]
+    assert asked == ["settle"]
+
+
+def test_with_a_proxy_that_names_people_nobody_reads_without_being_named():
+    settings = load_settings({"PILOTHOUSE_PROXY_HEADER": "x-user", "PILOTHOUSE_PROXY_SECRET": "s" * 32})
+    assert not settings.is_loopback
+    assert load_settings({}).is_loopback

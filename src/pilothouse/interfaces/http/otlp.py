@@ -66,7 +66,7 @@ ITEMS_HEADER = b"x-pilothouse-items"
 """How many items the request had; OTLP's own answer does not say."""
 
 RETRIED = (429, 503)
-GRPC_CODE = {400: 3, 404: 5, 405: 12, 413: 3, 415: 3, 429: 8, 503: 14}
+GRPC_CODE = {400: 3, 403: 7, 404: 5, 405: 12, 413: 3, 415: 3, 429: 8, 503: 14}
 """HTTP status → code of `google.rpc.Status`."""
 
 REJECTED_FIELD = {
@@ -113,6 +113,10 @@ def otlp_app(intake: AsyncIntake) -> App:
             await _refuse(send, 405, f"OTLP is sent by POST, not by {scope['method']}", in_json)
             return
         if signal is None:
+            if b"origin" in headers or b"sec-fetch-site" in headers:
+                # A browser sends a post without a body anywhere, and a page of somebody else's could have us commit all day.
+                await _refuse(send, 403, "this is asked by commands, and by no page", in_json)
+                return
             await asyncio.to_thread(intake.settle)
             await _answer(send, 200, b"{}", "application/json")
             return

@@ -54,7 +54,7 @@ def refuse_foreign(request: Request) -> None:
     if not fits or not all(fits):
         raise Denied(
             "this form was sent by another site, or not by a browser",
-            remedy="Open the page here and send it from there; programs use the API, see docs/reference/http.md",
+            remedy="Open the page here and send it from there; programs use the commands, see docs/reference/commands.md",
         )
 
 

@@ -197,6 +197,15 @@ class Door:
         viewer = Viewer(name=visitor.name, token=token) if visitor else None
         return declared.answer(Visit(request=request, visitor=visitor, token=token, form=form, viewer=viewer))
 
+    def _may_see_names(self, request: Request) -> bool:
+        """Whether whoever asks may be told which agents there are."""
+        if self._sign_in is None or self._sign_in.open_reading:
+            return True
+        try:
+            return self._who(request)[0] is not None
+        except PilothouseError:
+            return False
+
     def _may_read_openly(self, declared: PageRoute) -> bool:
         reads = declared.action is Action.READ and not declared.writes
         return reads and (self._sign_in is None or self._sign_in.open_reading)
@@ -228,7 +237,8 @@ class Door:
     ) -> Response:
         """Return an error as an answer; what was typed into a form is shown again."""
         typed = {name: text for name, text in (form or {}).items() if name in _TYPED}
-        links = self._nearby(request) if (status or status_of(error)) == 404 else ()
+        is_unknown = (status or status_of(error)) == 404
+        links = self._nearby(request) if is_unknown and self._may_see_names(request) else ()
         answer = problem(self._frame, request, error, status=status, links=links, typed=typed)
         if isinstance(error, Denied) and request.method == "GET":
             remember_wanted(answer, address_of(request))
