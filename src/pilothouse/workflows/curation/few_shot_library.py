@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
@@ -178,14 +179,12 @@ def few_shot_evidence(charter: Charter, version: str, count: int, now: datetime)
         count: Examples.
         now: The moment.
     """
-    return Evidence(
-        kind="few_shot.examples",
-        agent=charter.agent,
+    return bound_record(
+        "few_shot.examples",
+        charter.agent,
+        now,
+        command="pilothouse curate few-shot",
         binds=Binding(dataset=version),
-        window_from=now,
-        window_to=now,
         n=count,
         detail=f"{count} trusted examples, none of them near a case that judges",
-        source=Source(command="pilothouse curate few-shot"),
-        recorded_at=now,
     )

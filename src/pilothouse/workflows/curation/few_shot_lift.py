@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pilothouse.core.charter.digest import canonical_digest
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.errors import ProviderError, UsageError
@@ -198,12 +199,12 @@ def lift_evidence(agent: str, lift: Lift, request: LiftRequest, now: datetime) -
     found = lift.difference
     if isinstance(found, NotEnoughEvidence):
         return None
-    return Evidence(
-        kind="few_shot.lift",
-        agent=agent,
+    return bound_record(
+        "few_shot.lift",
+        agent,
+        now,
+        command=f"pilothouse curate lift {request.target}",
         binds=Binding(version=lift.version, dataset=lift.library),
-        window_from=now,
-        window_to=now,
         n=lift.n,
         value=found.value,
         low=found.low,
@@ -211,6 +212,4 @@ def lift_evidence(agent: str, lift: Lift, request: LiftRequest, now: datetime) -
         method=f"leave-one-out, {request.k} examples beside each input, paired ({found.method.value})",
         detail=f"library {lift.library[:12]}: {lift.good_with} of {lift.n} good with examples, "
         f"{lift.good_without} without",
-        source=Source(command=f"pilothouse curate lift {request.target}"),
-        recorded_at=now,
     )

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.statistics.drift import CASES_MIN, feature_drift
 from pilothouse.core.verdict.numbers import percentage
@@ -108,17 +107,17 @@ def likeness_evidence(
     if not found.is_enough:
         return ()
     return (
-        Evidence(
-            kind="dataset.distance",
-            agent=agent,
-            binds=under_terms(Binding(dataset=dataset.digest), kind_named("dataset.distance"), charter),
-            window_from=now - TRAFFIC_WINDOW,
-            window_to=now,
+        bound_record(
+            "dataset.distance",
+            agent,
+            now,
+            command=f"pilothouse dataset show {dataset.path} --record {agent}",
+            binds=Binding(dataset=dataset.digest),
+            charter=charter,
+            since=now - TRAFFIC_WINDOW,
             n=found.inputs,
             passed=not found.differing,
-            detail=found.sentence[:2000],
-            source=Source(command=f"pilothouse dataset show {dataset.path} --record {agent}"),
-            recorded_at=now,
+            detail=found.sentence,
         ),
     )
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
 from pilothouse.ports.lake import CANARY_AGENT, Lake
@@ -96,17 +97,15 @@ def record_canary(
 
 def _records(agents: Sequence[str], found: Canary, now: datetime, command: str) -> list[Evidence]:
     return [
-        Evidence(
-            kind="canary.trace",
-            agent=agent,
-            window_from=now,
-            window_to=now,
+        bound_record(
+            "canary.trace",
+            agent,
+            now,
+            command=command,
             n=1,
             passed=found.seconds is not None,
             detail=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
             items=(found.trace_id,),
-            source=Source(command=command),
-            recorded_at=now,
         )
         for agent in agents
     ]

@@ -10,10 +10,9 @@ from datetime import datetime
 from typing import Final
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Binding, Evidence
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -249,19 +248,16 @@ def canary_evidence(report: CanaryReport, *, at: datetime, charter: Charter | No
     if report.exit_status is not ExitStatus.BREACHED or report.candidate_version is None:
         return ()
     return (
-        Evidence(
-            kind="release.verdict",
-            agent=report.agent,
-            binds=under_terms(
-                Binding(version=report.candidate_version), kind_named("release.verdict"), charter
-            ),
-            window_from=at,
-            window_to=at,
+        bound_record(
+            "release.verdict",
+            report.agent,
+            at,
+            command=f"pilothouse canary {report.experiment} --agent {report.agent}",
+            binds=Binding(version=report.candidate_version),
+            charter=charter,
             n=max(report.reading.n, 1),
             passed=False,
-            detail=f"canary {report.experiment}: {report.sentence}"[:2000],
-            source=Source(command=f"pilothouse canary {report.experiment} --agent {report.agent}"),
-            recorded_at=at,
+            detail=f"canary {report.experiment}: {report.sentence}",
         ),
     )
 

@@ -10,9 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.statistics.comparison import Comparison
 from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.results import NotEnoughEvidence
@@ -183,27 +182,19 @@ def imported_evidence(
         if one.value is not None and one.repeat == 0:
             by_type[one.task_type].append(one)
     return tuple(
-        Evidence(
-            kind="eval.baseline",
-            agent=agent,
-            binds=under_terms(
-                Binding(version=version, dataset=dataset),
-                kind_named("eval.baseline"),
-                charter,
-                Scope(task_type=task_type),
-            ),
+        bound_record(
+            "eval.baseline",
+            agent,
+            at,
+            command=f"pilothouse eval import {run.path.name} --agent {agent} --version {version}",
+            binds=Binding(version=version, dataset=dataset),
+            charter=charter,
             scope=Scope(task_type=task_type),
-            window_from=at,
-            window_to=at,
             n=len(some),
             good=sum(_good(one, pass_at) for one in some),
-            items=tuple(one.case_id for one in some if not _good(one, pass_at))[:50],
+            items=tuple(one.case_id for one in some if not _good(one, pass_at)),
             detail=f"{run.harness}: {run.scorer} of {run.path.name}, model {run.model or 'unknown'}",
-            source=Source(
-                command=f"pilothouse eval import {run.path.name} --agent {agent} --version {version}"
-            ),
             basis=Basis.IMPORTED,
-            recorded_at=at,
         )
         for task_type, some in sorted(by_type.items())
     )

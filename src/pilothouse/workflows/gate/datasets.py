@@ -9,12 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
+from pilothouse.core.evidence.recorded import Found, bound_record
 from pilothouse.core.statistics.power import cases_needed, smallest_detectable
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
@@ -283,27 +282,15 @@ def dataset_evidence(
         terms: Domain terms of the glossary, each of which needs an adversarial case.
         charter: The charter that names the dataset, or None.
     """
-    source = Source(command=f"pilothouse dataset show {dataset.path}")
     bound = Binding(dataset=dataset.digest)
     ordinary = [case for case in dataset.cases if case.family is None]
     labelled = labelled_cases(dataset.cases)
     records: list[Evidence] = []
 
-    def add(kind: str, *, scope: Scope | None = None, **fields: object) -> None:
+    def add(kind: str, *, scope: Scope | None = None, **found: Unpack[Found]) -> None:
+        command = f"pilothouse dataset show {dataset.path}"
         records.append(
-            Evidence.model_validate(
-                {
-                    "kind": kind,
-                    "agent": agent,
-                    "binds": under_terms(bound, kind_named(kind), charter),
-                    "scope": scope or Scope(),
-                    "window_from": at,
-                    "window_to": at,
-                    "source": source,
-                    "recorded_at": at,
-                    **fields,
-                }
-            )
+            bound_record(kind, agent, at, command=command, binds=bound, charter=charter, scope=scope, **found)
         )
 
     if labelled:
@@ -325,7 +312,7 @@ def dataset_evidence(
             "dataset.leak",
             n=len(ordinary),
             passed=not leaks,
-            items=tuple(dict.fromkeys(one.first for one in leaks))[:50],
+            items=tuple(dict.fromkeys(one.first for one in leaks)),
             detail=f"{len(leaks)} leaks between {len(ordinary)} cases, their splits and {len(shown)} texts shown to the model",
         )
     adversarial = {case.cluster_id for case in dataset.cases if case.family is not None}
@@ -337,7 +324,7 @@ def dataset_evidence(
             "dataset.glossary",
             n=len(terms),
             passed=not missing,
-            items=missing[:50],
+            items=missing,
             detail=f"{len(missing)} of {len(terms)} domain terms without an adversarial case"
             + (f", first {missing[0]!r}" if missing else ""),
         )

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
+from pilothouse.core.evidence.recorded import Found, bound_record
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.workflows.gate.datasets import dataset_evidence
@@ -40,7 +38,7 @@ def release_evidence(
     if not run.is_chartered and not is_breached:
         return ()
     if verdict.status in {Status.HOLDS, Status.AT_RISK, Status.BREACHED}:
-        write.fact(
+        write.add(
             "release.verdict",
             passed=not is_breached,
             n=max(verdict.cost.cases, 1),
@@ -58,7 +56,7 @@ def release_evidence(
             if result.candidate[0] is not None
         ]
         if scored:
-            write.rate(
+            write.add(
                 "eval.baseline",
                 n=len(scored),
                 good=sum(bool(result.candidate[0]) for result in scored),
@@ -75,17 +73,17 @@ def release_evidence(
     for family in run.gathered.families(run.selection.adversarial, run.policy.families):
         if not family.failed and (not family.is_seen or run.is_judged_family(family.family)):
             continue
-        write.rate(
+        write.add(
             "adversarial.family",
             n=family.clusters,
             good=family.clusters - len(family.failed),
             scope=Scope(part=family.family),
             items=family.failed,
-            dataset=run.attacks.digest,
+            binds=write.bound.model_copy(update={"dataset": run.attacks.digest}),
         )
     for item in verdict.items:
         if item.requirement == "behaviour" and item.status in {Status.HOLDS, Status.BREACHED}:
-            write.fact(
+            write.add(
                 "release.trajectories",
                 passed=item.status is Status.HOLDS,
                 n=item.n,
@@ -116,46 +114,44 @@ class _Writer:
 
     def __init__(self, run: GateRun, verdict: ReleaseVerdict, agent: str, charter: Charter | None) -> None:
         self.records: list[Evidence] = []
-        self._charter = charter
-        self._verdict = verdict
-        self._shared: Mapping[str, Any] = {
-            "agent": agent,
-            "window_from": run.now,
-            "window_to": run.now,
-            "recorded_at": run.now,
-            "source": Source(
-                command=f"pilothouse gate --candidate {run.candidate.address} --dataset {run.dataset.path}",
-                run_id=verdict.run_id,
-            ),
-        }
+        self._run, self._verdict, self._agent, self._charter = run, verdict, agent, charter
         self.bound = Binding(
             version=verdict.candidate,
             dataset=verdict.dataset_digest,
             judge=verdict.judges[0] if len(verdict.judges) == 1 else None,
         )
 
-    def fact(self, kind: str, *, passed: bool, n: int, detail: str, items: tuple[str, ...] = ()) -> None:
-        """Add a fact."""
-        self._add(kind=kind, passed=passed, n=n, detail=detail[:2000], items=items[:ITEMS_MAX])
-
-    def rate(
-        self, kind: str, *, n: int, good: int, scope: Scope, items: tuple[str, ...], **more: Any
+    def add(
+        self, kind: str, *, scope: Scope | None = None, binds: Binding | None = None, **found: Unpack[Found]
     ) -> None:
-        """Add a rate."""
-        self._add(kind=kind, n=n, good=good, scope=scope, items=items[:ITEMS_MAX], **more)
+        """Add a record; without `binds` it is bound to the candidate on the dataset."""
+        run = self._run
+        self.records.append(
+            bound_record(
+                kind,
+                self._agent,
+                run.now,
+                command=f"pilothouse gate --candidate {run.candidate.address} --dataset {run.dataset.path}",
+                run_id=self._verdict.run_id,
+                binds=binds or self.bound,
+                charter=self._charter,
+                scope=scope,
+                **found,
+            )
+        )
 
     def difference(self, item: ItemVerdict) -> None:
         """Add a difference in points."""
-        self._add(
-            kind="release.difference",
+        self.add(
+            "release.difference",
             n=max(item.n, 1),
             value=item.value,
             low=item.low,
             high=item.high,
             method=item.method,
             scope=item.scope,
-            items=item.items[:ITEMS_MAX],
-            detail=f"against {self._verdict.anchor or self._verdict.baseline}"[:2000],
+            items=item.items,
+            detail=f"against {self._verdict.anchor or self._verdict.baseline}",
         )
 
     def anchor(self, compared_with: str | None) -> None:
@@ -164,18 +160,10 @@ class _Writer:
             self._verdict.candidate if self._verdict.status in {Status.HOLDS, Status.AT_RISK} else None
         )
         if version is not None:
-            self._add(
-                kind="eval.anchor",
+            self.add(
+                "eval.anchor",
                 n=max(self._verdict.cost.cases, 1),
                 passed=True,
                 detail=f"version {version} is the anchor of {self._verdict.dataset}",
-                version=version,
+                binds=self.bound.model_copy(update={"version": version}),
             )
-
-    def _add(self, *, dataset: str | None = None, version: str | None = None, **fields: Any) -> None:
-        other = {
-            name: said for name, said in (("dataset", dataset), ("version", version)) if said is not None
-        }
-        bound = self.bound.model_copy(update=other)
-        binds = under_terms(bound, kind_named(fields["kind"]), self._charter, fields.get("scope"))
-        self.records.append(Evidence.model_validate({"binds": binds, **self._shared, **fields}))

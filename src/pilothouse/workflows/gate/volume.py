@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.statistics.sequential import GateState
 from pilothouse.core.verdict.release import CaseResult, design_effect
 from pilothouse.core.verdict.release_difference import judge_difference
@@ -133,29 +132,23 @@ def load_evidence(
         return ()
     times = min(enough)
     return tuple(
-        Evidence(
-            kind="load.difference",
-            agent=agent,
-            binds=under_terms(
-                Binding(version=run.candidate.version, dataset=run.dataset.digest),
-                kind_named("load.difference"),
-                run.charter or charter,
-                item.scope,
-            ),
+        bound_record(
+            "load.difference",
+            agent,
+            now,
+            command=f"pilothouse load {run.candidate.address} --times {times:g}",
+            binds=Binding(version=run.candidate.version, dataset=run.dataset.digest),
+            charter=run.charter or charter,
             scope=item.scope,
-            window_from=run.now,
-            window_to=now,
+            since=run.now,
+            run_id=run.run_id,
             n=item.n,
             value=item.value,
             low=item.low,
             high=item.high,
             method=item.method,
-            items=item.items[:ITEMS_MAX],
+            items=item.items,
             detail=_detail(result, item, times),
-            source=Source(
-                command=f"pilothouse load {run.candidate.address} --times {times:g}", run_id=run.run_id
-            ),
-            recorded_at=now,
         )
         for item in result.items
         if item.requirement == f"{QUALITY} at {times:g}x"

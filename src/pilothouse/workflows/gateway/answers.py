@@ -10,7 +10,8 @@ from functools import partial
 from typing import Protocol
 
 from pilothouse.core.evidence.admission import FUTURE_MAX
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
+from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.ports.ledger import Ledger
 
 __all__ = ["ANSWERS_EVERY_S", "AnswerTally", "Delivered", "record_answers"]
@@ -156,12 +157,13 @@ def _counted_on(
     held = count.stopped + (0 if before is None else before.counts.get("held_or_rejected", 0))
     mended = count.repaired + (0 if before is None else before.counts.get("repaired", 0))
     return (
-        Evidence(
-            kind="output_schema",
-            agent=agent,
+        bound_record(
+            "output_schema",
+            agent,
+            at,
+            command="pilothouse up",
             binds=binds,
-            window_from=now if before is None else before.window_from,
-            window_to=at,
+            since=now if before is None else before.window_from,
             n=n,
             good=n - bad - unseen,
             detail=f"{bad:,} of {n - unseen:,} delivered answers broke the schema; "
@@ -169,8 +171,6 @@ def _counted_on(
             + (f"; {unseen:,} more were streamed and not checked" if unseen else ""),
             items=count.runs,
             counts={"repaired": mended, "held_or_rejected": held, **({"unknown": unseen} if unseen else {})},
-            source=Source(command="pilothouse up"),
-            recorded_at=at,
         ),
     )
 

@@ -18,9 +18,8 @@ from itertools import product
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_lower
 from pilothouse.errors import EvidenceError, UsageError
@@ -217,20 +216,20 @@ def keep_planted(
     if report.asked == 0:
         return None
     bound = jeffreys_lower(report.found, report.asked, 0.95)
-    record = Evidence(
-        kind="probes.context",
-        agent=report.agent,
-        binds=under_terms(Binding(version=report.version), kind_named("probes.context"), charter),
-        window_from=report.since,
-        window_to=report.until,
+    record = bound_record(
+        "probes.context",
+        report.agent,
+        report.until,
+        command=f"pilothouse context probe {report.agent} --planted {dataset}",
+        binds=Binding(version=report.version),
+        charter=charter,
+        since=report.since,
         n=report.asked,
         passed=report.passed,
         detail=f"{report.found} of {report.asked} planted sentences were found in the answer (at least {bound:.3f}, 95 %); "
         f"{report.refused} more were refused aloud",
         items=report.lost[:ITEMS_NAMED_MAX],
         counts={"found": report.found, "refused": report.refused},
-        source=Source(command=f"pilothouse context probe {report.agent} --planted {dataset}"),
-        recorded_at=report.until,
     )
     ledger.add_evidence([record])
     return record

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.errors import UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.workflows.replay.run import ReplayReport
 
 __all__ = ["keep_reproduction"]
-
-KIND = "replay.reproduced"
 
 
 def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: datetime) -> Evidence:
@@ -39,18 +38,17 @@ def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: da
     divergence = next((each.divergence for each in reports if each.divergence is not None), None)
     if divergence is not None:
         detail += f"; first divergence at call {divergence.call}: {divergence.kind} at {divergence.path}"
-    record = Evidence(
-        kind=KIND,
-        agent=first.agent,
-        window_from=now,
-        window_to=now,
+    record = bound_record(
+        "replay.reproduced",
+        first.agent,
+        now,
+        command=f"pilothouse replay {first.run} --exec --evidence",
+        run_id=first.head,
         n=len(reports),
         passed=equal == len(reports),
-        detail=detail[:2000],
+        detail=detail,
         items=(first.run,),
         counts={"calls": first.calls, "refused": sum(len(each.refusals) for each in reports)},
-        source=Source(command=f"pilothouse replay {first.run} --exec --evidence", run_id=first.head),
-        recorded_at=now,
     )
     ledger.add_evidence([record])
     return record

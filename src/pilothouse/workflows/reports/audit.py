@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.durable_file import fsync_path
 from pilothouse.errors import DigestMismatch, MalformedRecord, StorageUnavailable, UsageError
 from pilothouse.ledger.audit import StoredCheckpoint
@@ -404,15 +405,13 @@ def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
             " outside this machine" if check.outside is not None else ", none of it outside this machine"
         )
     found = f"; {check.problems[0]}" if check.problems else ""
-    return Evidence(
-        kind="audit.verified",
-        agent=agent,
-        window_from=now,
-        window_to=now,
+    return bound_record(
+        "audit.verified",
+        agent,
+        now,
+        command="pilothouse audit verify",
         n=check.records,
         passed=check.holds,
         counts={"anchored": check.anchored or 0, "anchored_outside": check.outside or 0},
-        detail=f"verified to record {check.records:,}, {anchored}{found}"[:2000],
-        source=Source(command="pilothouse audit verify"),
-        recorded_at=now,
+        detail=f"verified to record {check.records:,}, {anchored}{found}",
     )

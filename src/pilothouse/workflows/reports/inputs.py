@@ -15,10 +15,11 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.binding import under_terms
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
+from pilothouse.core.evidence.evidence import Binding, Evidence
 from pilothouse.core.evidence.input_kinds import InputKind, InputKinds, find_kinds, words_of
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.new_inputs import LABELS_MIN, SeenWords, see_words
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import PilothouseError
 from pilothouse.evals.case import Case
@@ -213,35 +214,33 @@ def analysis_evidence(found: InputAnalysis, agent: str, now: datetime) -> tuple[
     kinds, frequent = found.kinds.kinds, [one for one in found.kinds.kinds if one.share >= FREQUENT]
     about = f"{len(found.listed):,} inputs of {found.read.tasks:,} tasks, {len(kinds)} kinds"
     rare = "; ".join(f"{kind.name} ({len(kind.inputs)})" for kind in found.rare[:5])
-    analysed = Evidence(
-        kind="inputs.analysed",
-        agent=agent,
-        window_from=found.since,
-        window_to=now,
+    analysed = bound_record(
+        "inputs.analysed",
+        agent,
+        now,
+        command=COMMAND,
+        since=found.since,
         n=len(found.listed),
         passed=True,
         detail=f"{about}, {len(found.rare)} of them rare" + (f": {rare}" if rare else ""),
-        items=tuple(trace for kind in found.rare for trace in found.traces(kind))[:ITEMS_MAX],
+        items=tuple(trace for kind in found.rare for trace in found.traces(kind)),
         counts={"kinds": len(kinds), "rare": len(found.rare)},
-        source=Source(command=COMMAND),
-        recorded_at=now,
     )
     if found.labelled is None:
         return (analysed,)
     lacking = "; ".join(f"{one.name} ({percentage(one.share)} of inputs)" for one in found.untested[:5])
-    tail = Evidence(
-        kind="inputs.tail",
-        agent=agent,
+    tail = bound_record(
+        "inputs.tail",
+        agent,
+        now,
+        command=COMMAND,
         binds=found.labelled.binds,
-        window_from=found.since,
-        window_to=now,
+        since=found.since,
         n=max(len(frequent), 1),
         passed=not found.untested,
         detail=f"{len(frequent) - len(found.untested)} of {len(frequent)} frequent kinds have {LABELS_MIN} or more "
         "labelled cases" + (f"; without: {lacking}" if lacking else ""),
-        items=tuple(trace for kind in found.untested for trace in found.traces(kind))[:ITEMS_MAX],
-        source=Source(command=COMMAND),
-        recorded_at=now,
+        items=tuple(trace for kind in found.untested for trace in found.traces(kind)),
     )
     return (analysed, tail)
 

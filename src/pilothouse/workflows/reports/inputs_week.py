@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from pilothouse.core.evidence.evidence import ITEMS_MAX, WARNINGS, Evidence, Source
+from pilothouse.core.evidence.evidence import WARNINGS, Evidence
 from pilothouse.core.evidence.new_inputs import HARM_SHARE, LABELS_MIN, NewKind, find_new_kinds
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import CharterError
 from pilothouse.ports.ledger import CharterInForce
@@ -114,19 +115,18 @@ def week_evidence(found: WeekOfInputs, agent: str, now: datetime) -> tuple[Evide
         for kind, cases in zip(found.kinds[:5], found.cases, strict=False)
     )
     return (
-        Evidence(
-            kind="inputs.new_cluster",
-            agent=agent,
-            window_from=now - WEEK,
-            window_to=now,
+        bound_record(
+            "inputs.new_cluster",
+            agent,
+            now,
+            command=COMMAND,
+            since=now - WEEK,
             n=found.inputs,
             passed=not found.harmful,
             detail=f"{found.inputs:,} inputs of the week against {found.compared_with or 0:,} seen before: "
             + (f"new are {news}" if news else "no new kind"),
-            items=found.traces[:ITEMS_MAX],
+            items=found.traces,
             counts={WARNINGS: len(found.kinds)} if found.kinds else {},
-            source=Source(command=COMMAND),
-            recorded_at=now,
         ),
     )
 

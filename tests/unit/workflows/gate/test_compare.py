@@ -227,6 +227,12 @@ def test_imported_scores_are_marked_as_such_and_count_each_case_once(tmp_path):
     assert record.scope.task_type == "triage"
 
 
+def test_a_foreign_run_that_says_much_of_itself_is_imported_all_the_same(tmp_path):
+    run = replace(read_foreign_scores(inspect_log(tmp_path / "log.eval", [("a", 1, "C")])), model="m" * 3_000)
+    (record,) = imported_evidence(run, agent="a", version="v" * 64, dataset=None, at=NOW, pass_at=0.5)
+    assert len(record.detail) == 2_000, "the first of it is kept"
+
+
 def test_imported_scores_that_show_harm_are_held_against_the_charter_in_force(tmp_path):
     scores = [(f"c{n}", 1, "I") for n in range(40)]
     run = read_foreign_scores(inspect_log(tmp_path / "log.eval", scores))
