@@ -29,8 +29,7 @@ from pilothouse.reports.charts import BandChart, daily_chart
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
 from pilothouse.reports.next_step import next_step
-from pilothouse.reports.pictures import Trend, trend
-from pilothouse.reports.sparks import Spark, spark_of
+from pilothouse.reports.pictures import Spark, Trend, spark_of, trend
 from pilothouse.reports.truth_line import TruthRow, items_by_kind, no_claims, truth_rows
 from pilothouse.reports.view_models import (
     Empty,

@@ -11,13 +11,17 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.control_facts import ControlFacts, ToolUse
+from pilothouse.reports.control_sections import (
+    approvers_section,
+    denied_section,
+    permissions_section,
+    stop_section,
+    waiting_section,
+)
 from pilothouse.reports.domain import shown_names
 from pilothouse.reports.moments import moment
-from pilothouse.reports.permissions_used import denied_section, permissions_section
 from pilothouse.reports.sections import SectionsPage
-from pilothouse.reports.stopping import stop_section
 from pilothouse.reports.view_models import ActionOffer, Sentence, StatusMark, mark_of, page_moment, shown_text
-from pilothouse.reports.waiting_calls import approvers_section, waiting_section
 from pilothouse.reports.words import plural
 
 __all__ = ["build_controls"]

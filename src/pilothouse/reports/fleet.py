@@ -18,7 +18,7 @@ from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
 from pilothouse.reports.next_step import next_step
 from pilothouse.reports.pictures import Strip
-from pilothouse.reports.stable_days import clock_strip, clock_words
+from pilothouse.reports.rollout_clock import clock_strip, clock_words
 from pilothouse.reports.task_cost import TaskCost, task_cost
 from pilothouse.reports.view_models import (
     ActionOffer,

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages as HTML: one template for each page, which computes nothing and escapes everything."""
+"""Pages as HTML: one template for each page, which computes nothing and escapes everything; and as one file that needs no server."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -12,12 +15,12 @@ from markupsafe import Markup, escape
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import svg
 from pilothouse.reports.charts import BandChart
-from pilothouse.reports.pictures import Picture
+from pilothouse.reports.design import stylesheet
+from pilothouse.reports.pictures import Picture, Spark
 from pilothouse.reports.requirement_rows import DotInterval
-from pilothouse.reports.sparks import Spark
 from pilothouse.reports.view_models import Page, StatusMark
 
-__all__ = ["environment", "render_body"]
+__all__ = ["environment", "render_body", "render_report"]
 
 NAME_CHARS = 28
 """Characters of a name that stays on one line: what a column of names has room for beside the others."""
@@ -106,3 +109,26 @@ def render_body(page: Page, **options: Any) -> Markup:
     """
     template = environment().get_template(f"{page.template or page.name}.html")
     return Markup(template.render(page=page, **{"links": True, "token": "", **options}))  # noqa: S704 - rendered with escaping
+
+
+def render_report(pages: Page | Sequence[Page]) -> str:
+    """Return pages as one self-contained HTML document.
+
+    Its own content policy allows its one style block, by digest, and nothing else.
+
+    Args:
+        pages: One page or several, in reading order.
+    """
+    chosen: tuple[Page, ...] = (pages,) if isinstance(pages, Page) else tuple(pages)
+    css = stylesheet()
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            first=chosen[0],
+            css=Markup(css),  # noqa: S704 - a file of ours
+            policy=f"default-src 'none'; style-src 'sha256-{digest}'",
+            parts=[(page, render_body(page, links=False)) for page in chosen],
+        )
+    )

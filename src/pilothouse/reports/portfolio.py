@@ -11,7 +11,7 @@ from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import RequirementVerdict, Status, worst_status
 from pilothouse.reports.fleet import VALUE, Governed
 from pilothouse.reports.moments import Moment, moment
-from pilothouse.reports.stable_days import clock_words
+from pilothouse.reports.rollout_clock import clock_words
 from pilothouse.reports.task_cost import TaskCost, task_cost
 from pilothouse.reports.view_models import (
     Empty,

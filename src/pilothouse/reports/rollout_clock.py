@@ -1,19 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock of stable days on the Rollout page: the strip, what reset it, and when it may be full."""
+"""The clock of stable days as people see it: the day it stands at, its strip, what reset it, and when it may be full."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
-from pilothouse.reports.pictures import Strip
-from pilothouse.reports.stable_days import STATE_WORDS, clock_strip
+from pilothouse.reports.pictures import Strip, strip
 from pilothouse.reports.view_models import Empty, Frozen, shown_text
 
-__all__ = ["ClockShown", "DayShown", "clock_empty", "clock_shown"]
+__all__ = [
+    "STATE_WORDS",
+    "ClockShown",
+    "DayShown",
+    "clock_empty",
+    "clock_shown",
+    "clock_strip",
+    "clock_words",
+]
+
+STATE_WORDS: Mapping[DayState, str] = {
+    DayState.COUNTS: "counted",
+    DayState.PAUSES: "paused",
+    DayState.RESETS: "reset",
+}
+"""One word for what a day does to the clock, everywhere."""
+
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 """A version in a sentence."""
@@ -93,3 +109,18 @@ def clock_empty(clock: StabilityClock | None) -> Empty | None:
             command="pilothouse up",
         )
     return None
+
+
+def clock_words(clock: StabilityClock | None) -> str:
+    """Return the day the clock stands at; None says that its terms are an open question.
+
+    Example:
+        >>> clock_words(None)
+        'open question'
+    """
+    return f"day {clock.stable_days} of {clock.target_days}" if clock else "open question"
+
+
+def clock_strip(clock: StabilityClock) -> Strip:
+    """Return the last days of the clock as a picture."""
+    return strip([STATE_WORDS[cell.state] for cell in clock.strip], "Days of the stability clock")

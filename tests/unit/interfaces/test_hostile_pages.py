@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
-from pilothouse.reports.html_report import render_report
+from pilothouse.reports.html import render_report
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.reports.report import show_compliance, show_executive
 

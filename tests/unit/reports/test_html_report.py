@@ -9,8 +9,7 @@ import re
 
 import page_world as world
 
-from pilothouse.reports.html import environment
-from pilothouse.reports.html_report import render_report
+from pilothouse.reports.html import environment, render_report
 from pilothouse.reports.readiness import build_readiness
 
 

@@ -17,8 +17,7 @@ from pilothouse.reports import svg
 from pilothouse.reports.agent import cost_trend
 from pilothouse.reports.fleet import VALUE, Governed, build_fleet
 from pilothouse.reports.html import render_body
-from pilothouse.reports.pictures import STRIP_DAYS, forest, strip, timeline, trend
-from pilothouse.reports.sparks import SPARK_DAYS, spark_of
+from pilothouse.reports.pictures import SPARK_DAYS, STRIP_DAYS, forest, spark_of, strip, timeline, trend
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>&\"'"

@@ -31,8 +31,7 @@ from pilothouse.reports.audit import AuditFacts, build_audit
 from pilothouse.reports.compliance import UNCHECKED, build_compliance
 from pilothouse.reports.context import benchmarks, control_map
 from pilothouse.reports.executive import stall_words
-from pilothouse.reports.html import render_body
-from pilothouse.reports.html_report import render_report
+from pilothouse.reports.html import render_body, render_report
 from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.terminal_report import render_executive
 from pilothouse.reports.terminal_sections import render_sections

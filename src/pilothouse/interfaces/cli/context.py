@@ -49,7 +49,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         and the gateway is asked for them; whether they survive is kept as evidence.
         """
         from pilothouse.workflows.gateway.context_probe import keep_truncation, probe_context
-        from pilothouse.workflows.gateway.context_terms import truncation_terms
+        from pilothouse.workflows.gateway.context_reading import truncation_terms
 
         settings = load_settings(home=home)
         if planted is not None:

@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.evidence.unix_time import moment_of, unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.runtime.context.counting import ContextCounter
-from pilothouse.workflows.gateway.context_reading import ContextCount, read_run
-from pilothouse.workflows.gateway.context_terms import NO_TERMS, CountedUnder
+from pilothouse.workflows.gateway.context_reading import NO_TERMS, ContextCount, CountedUnder, read_run
 
 __all__ = ["ContextReport", "keep_truncation", "probe_context"]
 
@@ -111,19 +111,18 @@ def keep_truncation(ledger: Ledger, report: ContextReport, terms: CountedUnder =
     """
     if report.inputs == 0:
         return None
-    record = Evidence(
-        kind="truncation",
-        agent=report.agent,
+    record = bound_record(
+        "truncation",
+        report.agent,
+        report.until,
+        command=f"pilothouse context probe {report.agent}",
         binds=Binding(version=report.version, contract=terms.digest),
-        window_from=report.since,
-        window_to=report.until,
+        since=report.since,
         n=report.inputs,
         good=report.inputs - report.cut,
         detail=f"{report.cut} of {report.inputs} inputs were read short; {report.unknown} more without a reported size; {report.edited} were shortened visibly.",
         items=report.runs,
         counts={"unreported": report.unknown, "edited": report.edited},
-        source=Source(command=f"pilothouse context probe {report.agent}"),
-        recorded_at=report.until,
     )
     ledger.add_evidence([record])
     return record

@@ -1,18 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count the inputs of recorded runs, and those of which a server read less than was sent without a word."""
+"""Count the inputs of recorded runs, those of which a server read less than was sent, and the terms under which they count."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from pilothouse.core.evidence.binding import terms_digest
+from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.errors import CharterError
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.runtime.context.conversation import is_all_text
 from pilothouse.runtime.context.counting import ContextCounter, TokenEstimate
 from pilothouse.runtime.replay.exchange import exchanges
+from pilothouse.workflows.ground.in_force import charter_of
 
-__all__ = ["ContextCount", "is_read_short", "read_run"]
+__all__ = ["NO_TERMS", "ContextCount", "CountedUnder", "is_read_short", "read_run", "truncation_terms"]
+
+TRUNCATION = "truncation"
+
+CHARTERS_READ_MAX = 100
+"""Charters that are looked through for the day on which the terms began; of older ones the day that is found is too late,
+and then fewer inputs count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedUnder:
+    """Terms of a count.
+
+    Attributes:
+        digest: What a record of them is bound to; None without a charter that can be read.
+        since: When they came into force, aware UTC; None where nothing says so.
+    """
+
+    digest: str | None = None
+    since: datetime | None = None
+
+
+NO_TERMS = CountedUnder()
+"""Without a charter nothing is said."""
+
 
 SHORT_SHARE = 0.5
 """An input without a counted beginning was cut when less than this share of its 5 % quantile was read. The quantile alone
@@ -98,3 +129,25 @@ def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCou
         edited += call.shortened is not None
         cut += is_read_short(estimate, read)
     return ContextCount(inputs=inputs, unknown=unknown, edited=edited, cut=cut), errors
+
+
+def truncation_terms(ledger: Ledger, agent: str) -> CountedUnder:
+    """Return the terms in force under which inputs are counted; those that were sent before do not speak of them."""
+    record = ledger.charter(agent)
+    digest = None if record is None else _digest(record)
+    if record is None or digest is None:
+        return NO_TERMS
+    since = record.accepted_at
+    for _ in range(CHARTERS_READ_MAX):
+        record = ledger.charter(agent, at=since - timedelta(microseconds=1))
+        if record is None or record.accepted_at >= since or _digest(record) != digest:
+            break
+        since = record.accepted_at
+    return CountedUnder(digest=digest, since=since)
+
+
+def _digest(record: CharterInForce) -> str | None:
+    try:
+        return terms_digest(charter_of(record), kind_named(TRUNCATION), Scope())
+    except CharterError:
+        return None

@@ -24,7 +24,7 @@ from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.compliance import build_compliance
 from pilothouse.reports.executive import ExecutivePage, Facts, build_executive, stall_words
-from pilothouse.reports.html_report import render_report
+from pilothouse.reports.html import render_report
 from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.weekly import Week, WeeklyNote, build_weekly

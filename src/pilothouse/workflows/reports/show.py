@@ -23,7 +23,7 @@ from pilothouse.reports.agent import AgentPage, build_agent
 from pilothouse.reports.agent_traffic import AgentTraffic
 from pilothouse.reports.fleet import VALUE, FleetPage, Governed, build_fleet
 from pilothouse.reports.health import build_health
-from pilothouse.reports.html_report import render_report
+from pilothouse.reports.html import render_report
 from pilothouse.reports.next_step import next_step
 from pilothouse.reports.portfolio import PortfolioPage, build_portfolio
 from pilothouse.reports.readiness import ReadinessPage, build_readiness

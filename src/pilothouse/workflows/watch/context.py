@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.evidence.run_log import RunSummary
 from pilothouse.core.evidence.unix_time import midnight, moment_of, unix_ns
 from pilothouse.errors import Conflict, UnknownName
@@ -18,8 +19,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.ports.watch import WatchState, WatchStep, WatchStore
 from pilothouse.runtime.context.counting import ContextCounter
-from pilothouse.workflows.gateway.context_reading import ContextCount, read_run
-from pilothouse.workflows.gateway.context_terms import truncation_terms
+from pilothouse.workflows.gateway.context_reading import ContextCount, read_run, truncation_terms
 from pilothouse.workflows.ground.every_agent import for_every_agent
 
 __all__ = ["CONTEXT", "CONTEXT_EVERY_S", "ENDED_AFTER", "ContextDays", "ContextWatch"]
@@ -217,20 +217,20 @@ def _record(agent: str, days: ContextDays, now: datetime) -> Evidence | None:
         return None
     first = min(day for day, versions in days.days.items() if days.version in versions)
     skipped = sum(days.skipped.values())
-    return Evidence(
-        kind="truncation",
-        agent=agent,
+    return bound_record(
+        "truncation",
+        agent,
+        now,
+        command="pilothouse up",
         binds=Binding(version=days.version or None, contract=days.terms or None),
-        window_from=midnight(date.fromisoformat(first)),
-        window_to=moment_of(1_000 * days.to_us),
+        since=midnight(date.fromisoformat(first)),
+        until=moment_of(1_000 * days.to_us),
         n=found.inputs,
         good=found.inputs - found.cut,
         detail=f"{found.cut} of {found.inputs} inputs were read short; {found.unknown} more without a reported size; "
         f"{found.edited} were shortened visibly; {skipped} runs were not opened.",
         items=tuple(run for _, run in reversed(days.runs)),
         counts={"unreported": found.unknown, "edited": found.edited},
-        source=Source(command="pilothouse up"),
-        recorded_at=now,
     )
 
 
