@@ -158,6 +158,8 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
                 "agent": launch.agent,
                 "version": launch.version,
                 "spool": str(launch.spool),
+                # Named after the process that becomes the agent, so that it is taken with the others' when that is over.
+                "processes": f"{launch.spool}-all.{os.getpid()}",
             }
         )
     return env

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -145,6 +146,42 @@ def test_a_forked_process_draws_again_what_it_drew_and_not_what_its_parent_did(t
     (tmp_path / "draws.json").write_text(json.dumps([[d.source, d.site, d.ordinal, d.value] for d in draws]))
     taps = {"mode": "replay", "draws": str(tmp_path / "draws.json"), "spool": str(tmp_path / "h"), "port": 1}
     assert drawn({**recording(tmp_path, "clock"), "PILOTHOUSE_TAPS": json.dumps(taps)}) == first
+
+
+COMMANDS = """
+import subprocess, sys, time, uuid
+print(uuid.uuid4(), time.time())
+for word in ("a", "a", "b"):
+    print(subprocess.check_output([sys.executable, "-c", "import uuid, time; print(uuid.uuid4(), time.time())", word]))
+"""
+
+
+def test_commands_that_a_run_starts_draw_again_what_each_drew(tmp_path):
+    """Equal commands draw at equal places: the later one's draws stood for both, and a replay parted from its record."""
+
+    def drawn(environment):
+        words = [sys.executable, "-c", COMMANDS]
+        return subprocess.run(
+            words, env=environment, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    first = drawn(recording(tmp_path, "clock", "uuid"))
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        draws = [each.event for each in log.read(RUN).events if isinstance(each.event, Draw)]
+        assert list((tmp_path / "spool").iterdir()) == []
+    assert len({(one.source, one.site, one.ordinal) for one in draws}) == len(draws) == 8
+    taps = {"mode": "replay", "draws": str(tmp_path / "draws.json"), "spool": str(tmp_path / "h"), "port": 1}
+    taps |= {"processes": str(tmp_path / "processes"), "allowed": [Path(sys.executable).name]}
+    playing = {**recording(tmp_path, "clock"), "PILOTHOUSE_TAPS": json.dumps(taps)}
+    (tmp_path / "draws.json").write_text(json.dumps([[d.source, d.site, d.ordinal, d.value] for d in draws]))
+    assert drawn(playing) == first
+    # Of a record from before commands were told apart one of them is played for all, as it was.
+    (tmp_path / "draws.json").write_text(
+        json.dumps([[d.source, d.site.partition("#")[0], d.ordinal, d.value] for d in draws])
+    )
+    older = drawn(playing).splitlines()
+    assert (older[0], len(set(older[1:]))) == (first.splitlines()[0], 1)
 
 
 def test_what_goes_out_without_a_connection_is_reported_too(tmp_path):

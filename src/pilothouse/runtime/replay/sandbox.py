@@ -135,6 +135,7 @@ class Sandbox:
             "mode": "replay",
             "draws": str(drawn),
             "spool": str(self.folder / "hook.jsonl"),
+            "processes": str(self.folder / "processes.jsonl"),
             "scratch": str(self.folder),
             "port": self.port,
             "allowed": list(allowed),

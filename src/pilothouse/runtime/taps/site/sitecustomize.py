@@ -5,6 +5,7 @@ Python imports a module of this name by itself. Never replaced: `os.urandom`, `s
 loops and encryption depend on them. Imports little, and never raises: an agent must start whatever is wrong here.
 """
 
+import binascii
 import json
 import os
 import sys
@@ -44,6 +45,8 @@ class _Hook:
         self.forks = 0
         self.flush_every = FLUSH_EVERY
         self.knows_forks = False
+        self.knows_processes = False
+        self.process = self.claim()
         self.open_file()
         if self.replays:
             with open(settings["draws"], encoding="utf-8") as file:
@@ -51,6 +54,29 @@ class _Hook:
                     self.recorded[source, site, ordinal] = value
                     self.last.setdefault(source, value)
                     self.knows_forks = self.knows_forks or "@" in site
+                    self.knows_processes = self.knows_processes or "#" in site
+
+    def claim(self):
+        """Return what tells the draws of this process from those of others of its run; empty for the first one.
+
+        Commands that a run starts one by one have equal places that draw. Each is named by its words and by how many of the
+        same words were started before it, which a replay does in the same order.
+        """
+        path = self.settings.get("processes")
+        if path is None:
+            return ""
+        words = json.dumps([os.path.basename(word) for word in _words()[1:]])
+        mine = {"kind": "process", "id": f"{os.getpid()} {os.urandom(8).hex()}", "words": words}
+        with open(path, "ab", buffering=0) as file:
+            file.write(json.dumps(mine).encode() + b"\n")
+        before = []
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                entry = json.loads(line)
+                if entry["id"] == mine["id"]:
+                    break
+                before.append(entry["words"])
+        return f"#{binascii.crc32(words.encode()):08x}.{before.count(words)}" if before else ""
 
     def open_file(self):
         """Open the file that this process writes."""
@@ -106,7 +132,9 @@ class _Hook:
         ):
             return real()
         place = f"{os.path.basename(name)}:{frame.f_lineno}"
-        # A record from before forks were told apart has one name for the draws of all.
+        # A record from before processes and forks were told apart has one name for the draws of all.
+        if not self.replays or self.knows_processes:
+            place += self.process
         site = place if self.replays and not self.knows_forks else place + self.lineage
         key = (source, site)
         ordinal = self.ordinals.get(key, 0)
@@ -125,6 +153,14 @@ class _Hook:
                 {"kind": "draw", "source": source, "site": site, "ordinal": ordinal, "value": write(value)}
             )
         return value
+
+
+def _words():
+    """Return the words that this process was started with; older interpreters do not say them yet."""
+    if hasattr(sys, "orig_argv"):
+        return sys.orig_argv
+    with open("/proc/self/cmdline", encoding="utf-8", errors="replace") as file:
+        return file.read().split("\0")
 
 
 class _Function:
