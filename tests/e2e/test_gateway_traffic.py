@@ -24,12 +24,14 @@ from tests.stubs.random_provider import FAILURES, RandomProvider, text_of
 from pilothouse.core.evidence.run_log import Denied, ModelRequest, ModelResponse
 from pilothouse.interfaces.http.replay import ReplayServer
 from pilothouse.ports.intake import IntakeAnswer, Receipt
+from pilothouse.runtime.context.conversation import tool_results
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Limits, Pin
 from pilothouse.runtime.gateway.spans import SpanSink
 from pilothouse.runtime.replay.exchange import exchanges
 from pilothouse.runtime.replay.mode import ReplayMode
-from pilothouse.runtime.replay.session import ReplaySession
+from pilothouse.runtime.replay.session import Live, ReplaySession, Serve
+from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
 
@@ -374,6 +376,27 @@ def test_each_run_replays_equal_and_says_the_same(world):
         )
         assert report.is_equal
         assert report.counts.served == report.calls
+
+
+def test_only_what_a_changed_result_reaches_is_asked_live(world):
+    """Nothing before the change leaves the record, and nothing behind it stays in it; without a change nothing leaves it."""
+    asked_live = 0
+    for recorded in world.runs.values():
+        calls = exchanges(recorded)
+        results = [one.call_id for call in calls for one in tool_results(call.document or {})]
+        for changed in dict.fromkeys(results):
+            change = Substitution(tool_results={changed: "another result"})
+            session = ReplaySession(calls, ReplayMode.FORK, world.log.redaction, substitution=change)
+            for call in calls:
+                is_reached = any(one.call_id == changed for one in tool_results(call.document))
+                decision = session.take(call.route, call.body)
+                assert isinstance(decision, Live if is_reached else Serve)
+                assert not is_reached or b"another result" in decision.body
+                asked_live += is_reached
+            assert (session.counts.pinned, session.counts.blocked, session.unchanged) == (0, 0, 0)
+        session = ReplaySession(calls, ReplayMode.FORK, world.log.redaction)
+        assert all(isinstance(session.take(call.route, call.body), Serve) for call in calls)
+    assert asked_live
 
 
 def test_no_key_and_no_secret_is_anywhere(world):
