@@ -71,6 +71,7 @@ def agent(tmp_path, extra="pass"):
 def test_runs_are_listed_shown_and_replayed_by_their_calls(home, tmp_path):
     listed = pilothouse(home, "--list", cwd=tmp_path)
     assert "5e5e5e5e  orders" in listed.stdout
+    assert "pilothouse replay RUN --exec 'python agent.py' --evidence" in listed.stderr
     assert "model.request" in pilothouse(home, RUN[:4], "--show", cwd=tmp_path).stdout
     equal = pilothouse(home, RUN[:4], cwd=tmp_path)
     assert (equal.returncode, "every call was the recorded one" in equal.stdout) == (0, True)

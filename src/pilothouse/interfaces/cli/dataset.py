@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,11 @@ def register(cli: typer.Typer, services: Services) -> None:
         dataset = add_cases(path, files or [], owner=owner, population=population)
         say(
             f"{dataset.manifest.name} {dataset.manifest.version}: {len(dataset.cases)} cases, {dataset.digest[:12]}"
+        )
+        hint_console().print(
+            escape(
+                f"  for the verdict, read it: pilothouse dataset show {shlex.quote(str(path))} --record AGENT"
+            )
         )
 
     @group.command("show")

@@ -222,6 +222,7 @@ def _keep(services: Services, settings: Settings, reports: tuple[ReplayReport, .
 
 
 def _list(services: Services, settings: Settings, agent: str | None, *, as_json: bool) -> None:
+    from pilothouse.interfaces.cli.consoles import hint_console
     from pilothouse.interfaces.cli.replay_text import list_text
 
     with services.open_run_log(settings) as log:
@@ -230,6 +231,11 @@ def _list(services: Services, settings: Settings, agent: str | None, *, as_json:
         print_json([asdict(each) for each in runs])
     else:
         say(list_text(runs))
+        if runs:
+            hint_console().print(
+                "  play one again: pilothouse replay RUN; with the agent's code, as evidence: "
+                "pilothouse replay RUN --exec 'python agent.py' --evidence",
+            )
 
 
 def _show(services: Services, settings: Settings, run: str, *, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from pilothouse.evals.dataset_checks import comparable_text, copies_of, near_pai
 from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.workflows.curation.case_form import asked_as, forms_of
 from pilothouse.workflows.curation.lineage import link_made
 from pilothouse.workflows.gate.datasets import add_cases, remove_cases
 from pilothouse.workflows.review.trusted_labels import NEAR, Trusted, by_another_rubric, standing_answers
@@ -114,7 +115,8 @@ def curate_cases(
     if not trusted and not found:
         raise _nothing_to_add(charter.agent, unasked)
     known_ids = {case.id for case in kept}
-    fresh = [case_of_label(one) for one in trusted if _case_id(one) not in known_ids]
+    forms = forms_of(kept)
+    fresh = [asked_as(case_of_label(one), forms) for one in trusted if _case_id(one) not in known_ids]
     _, shown = store.examples(charter.agent)
     repeated, leaks = _not_new(kept, fresh, [one.input for one in shown])
     added = [case for case in fresh if case.id not in (*repeated, *leaks)]

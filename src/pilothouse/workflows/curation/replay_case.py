@@ -26,6 +26,7 @@ from pilothouse.ports.curation import CurationStore, Edge
 from pilothouse.runtime.context.conversation import tool_results, tool_uses
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.mode import ReplayMode
+from pilothouse.workflows.curation.case_form import asked_as, forms_of
 from pilothouse.workflows.gate.datasets import add_cases
 from pilothouse.workflows.replay.run import ReplayReport
 
@@ -184,16 +185,17 @@ def keep_case(
             remedy=f"Look at it: `pilothouse dataset show {path}`",
             subject=made.case.id,
         )
+    case = asked_as(made.case, forms_of(kept))
     # What belongs to the case first: once the case is there, nobody makes it again.
     (path / FIXTURES).mkdir(parents=True, exist_ok=True)
     for digest, text in made.fixtures.items():
         (path / FIXTURES / f"{digest}.txt").write_text(text, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "incident.jsonl"
-        write_cases(file, [made.case])
+        write_cases(file, [case])
         dataset = add_cases(path, [file], owner=owner, population=agent)
     store.link([lineage])
-    return CaseOfRun(case=made.case, fixtures=made.fixtures, waited=made.waited, dataset=dataset)
+    return CaseOfRun(case=case, fixtures=made.fixtures, waited=made.waited, dataset=dataset)
 
 
 def _check_reproduced(run: str, reports: Sequence[ReplayReport]) -> None:

@@ -161,7 +161,9 @@ def declared_fallback(charter: Charter, name: str, person: str) -> str:
     }
     if person not in may:
         raise Denied(
-            f"{person or 'nobody'} does not answer for {name}",
+            f"{person} does not answer for {name}"
+            if person
+            else f"nobody said who saw what became of the tasks without {name}",
             remedy=f"Its owner says what happened: `pilothouse drill fallback {name} --as {known(found.owner)}`.",
             subject=name,
         )

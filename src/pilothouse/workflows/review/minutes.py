@@ -67,7 +67,8 @@ def hold_review(
     if person not in _holders(charter, kind):
         whom = ", ".join(_holders(charter, kind)) or "nobody"
         raise Denied(
-            f"{person or 'nobody'} does not hold the {kind} review of {charter.agent}: that is for {whom}",
+            (f"{person} does not hold" if person else "nobody said who held")
+            + f" the {kind} review of {charter.agent}: that is for {whom}",
             remedy=f"One of them writes it: `pilothouse minutes {kind} --as {whom.partition(',')[0]} --text …`.",
             subject=kind,
         )

@@ -18,6 +18,7 @@ from pilothouse.evals.dataset import load_dataset
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.curation.replay_case import Expectation, case_of_run, keep_case
+from pilothouse.workflows.gate.datasets import add_cases
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -71,6 +72,15 @@ def test_the_case_asks_what_was_asked_and_keeps_what_tools_said(played, charter,
     assert [(edge.parent, edge.child) for edge in store.edges] == [(f"trace:{RUN}", f"case:incident:{RUN}")]
     with pytest.raises(UsageError, match="already"):
         keep_case(found, tmp_path / "cases", store, agent="orders", owner="dana", now=NOW)
+
+
+def test_an_incident_asks_in_the_form_of_the_cases_that_people_wrote(played, charter, tmp_path):
+    folder, written = tmp_path / "cases", tmp_path / "written.jsonl"
+    written.write_text('{"id": "a", "task_type": "po_invoice", "input": "Where is 1?", "expected": "?"}\n')
+    add_cases(folder, [written], owner="dana", population="orders")
+    kept = keep_case(made(played, charter), folder, Lineage(), agent="orders", owner="dana", now=NOW)
+    assert kept.case.input == "Where is 7?"
+    assert kept.case in load_dataset(folder).cases
 
 
 def test_the_agents_own_code_replayed_equal_is_a_reproduced_incident(played, charter):

@@ -157,6 +157,8 @@ def test_only_who_answers_for_an_integration_says_what_happened(room):
     charter = charter_of(room.installation.ledger.charter(AGENT))
     with pytest.raises(Denied, match="vp does not answer for erp"):
         declared_fallback(charter, "erp", "vp")
+    with pytest.raises(Denied, match="nobody said who saw what became of the tasks without erp"):
+        declared_fallback(charter, "erp", "")
     with pytest.raises(UnknownName, match="no integration 'erpp'"):
         declared_fallback(charter, "erpp", "sam")
 

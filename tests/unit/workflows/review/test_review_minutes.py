@@ -52,4 +52,12 @@ def test_the_calendar_says_when_each_is_due(ledger):
 def test_what_is_no_review_is_refused(ledger, kind, person, text, error):
     with pytest.raises(error):
         hold(ledger, kind, person, text)
+
+
+@pytest.mark.parametrize(
+    ("person", "said"), [("", "nobody said who held the quality"), ("vp", "vp does not hold the quality")]
+)
+def test_whoever_may_not_hold_a_review_is_told_apart_from_who_gave_no_name(ledger, person, said):
+    with pytest.raises(Denied, match=said):
+        hold(ledger, "quality", person, TEXT)
     assert ledger.evidence(world.AGENT) == ()
