@@ -15,15 +15,21 @@ import zlib
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from random import Random
 
 import pytest
 from tests.stubs.gateway_site import AGENT, MODEL, SECRET, SPARE, GatewaySite
 from tests.stubs.random_provider import FAILURES, RandomProvider, text_of
 
+from pilothouse.app.opening import SystemClock
 from pilothouse.core.evidence.run_log import Denied, ModelRequest, ModelResponse
+from pilothouse.core.evidence.task import CostState
 from pilothouse.interfaces.http.replay import ReplayServer
-from pilothouse.ports.intake import IntakeAnswer, Receipt
+from pilothouse.lake.node import open_node
+from pilothouse.lake.prices import Price
+from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.runtime.context.conversation import tool_results
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Limits, Pin
@@ -38,6 +44,7 @@ from pilothouse.workflows.replay.run import ReplayRequest, replay_run
 SEED, CONVERSATIONS = map(int, os.environ.get("TRAFFIC", "5,40").split(","))
 PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/messages")
 PROVIDERS = {"acme": MODEL, "acme-spare": SPARE, "anthropic": MODEL, "anthropic-spare": SPARE}
+CLASSES = ("input", "cache_read", "cache_creation", "output", "reasoning")
 PRICES = {MODEL: 3, SPARE: 1_000}
 PICTURE = "iVBORw0KGgo" * 50
 UNPACKED = {"": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress}
@@ -214,6 +221,7 @@ class World:
     calls: dict
     runs: dict
     spans: dict
+    bodies: list
     folder: object
 
     def pairs(self):
@@ -251,7 +259,7 @@ def world(tmp_path_factory):
             assert nonce not in by_nonce, "a request is two calls"
             by_nonce[nonce] = call
         runs = {run: log.read(run) for run in {call.run for call in site.kept.calls}}
-        yield World(traffic, site, stub, log, by_nonce, runs, intake.by_id(), folder)
+        yield World(traffic, site, stub, log, by_nonce, runs, intake.by_id(), intake.bodies, folder)
 
 
 def test_each_request_is_one_call_with_one_record(world):
@@ -376,6 +384,41 @@ def test_each_run_replays_equal_and_says_the_same(world):
         )
         assert report.is_equal
         assert report.counts.served == report.calls
+
+
+def test_tasks_have_the_tokens_and_the_cost_of_their_calls(world, tmp_path):
+    """One task for each run, its cost that of the calls whose tokens a provider counted, and known only where it counted all."""
+    found = {
+        name: Price(price_id=name, **dict.fromkeys(CLASSES, Decimal(cost) / 10**6))
+        for name, cost in PRICES.items()
+    }
+    node = open_node(tmp_path / "lake", SystemClock(), prices=lambda _provider, model, _at: found[model])
+    try:
+        for body in world.bodies:
+            receipt = node.accept(
+                Signal.TRACES, content_type="application/json", content_encoding="", body=body, source="t"
+            )
+            assert (receipt.answer, receipt.rejected) == (IntakeAnswer.ACCEPTED, 0)
+        node.settle(also_rootless=True)
+        tasks = {task.trace_id: task for task in node.tasks(TaskFilter(), limit=10_000).tasks}
+    finally:
+        node.stop()
+    expected = defaultdict(list)
+    for call in world.calls.values():
+        if call.attempts:
+            expected[call.run].append((call.served_model, call.usage))
+            expected[call.run] += [
+                (one.model, one.spent if one.is_counted else None)
+                for one in call.attempts
+                if one.spent is not None
+            ]
+    assert set(tasks) == set(expected)
+    for run, used in expected.items():
+        task, counted = tasks[run], [(model, one) for model, one in used if one is not None]
+        assert task.tokens.total == sum(one.total for _, one in counted)
+        known = sum(one.total * PRICES[model] for model, one in counted)
+        assert task.cost_known_usd * 10**12 == known if counted else not task.cost_known_usd
+        assert (task.cost_state is CostState.KNOWN) == (len(counted) == len(used))
 
 
 def test_only_what_a_changed_result_reaches_is_asked_live(world):
