@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from fresh_ledger import ledger_url
+from postgres_server import fresh_postgres_url, postgres_server
 from tests.unit.runtime.gateway.test_meter import AGENT, MIDNIGHT_NS, price, spend
 
 from pilothouse.errors import StorageUnavailable
@@ -19,13 +22,16 @@ from pilothouse.runtime.gateway.policy import Budget
 from pilothouse.runtime.gateway.refusal import Refused
 from pilothouse.workflows.gateway.run_budgets import RunBudgets
 
+__all__ = ["postgres_server"]
+
 NOW = datetime(2026, 11, 17, tzinfo=UTC)
 RUN = (AGENT, "r" * 32)
 
 
-@pytest.fixture
-def store(tmp_path):
-    with open_ledger(ledger_url(tmp_path)) as ledger:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def store(request, tmp_path):
+    url = fresh_postgres_url(request) if request.param == "postgres" else ledger_url(tmp_path)
+    with open_ledger(url) as ledger:
         yield SqlRunSpending(ledger.database)
 
 
@@ -112,3 +118,16 @@ def test_a_run_that_goes_on_after_its_row_was_forgotten_gets_no_more_than_its_bu
     budgets.save(NOW + timedelta(days=2))
     with pytest.raises(Refused, match="loop_limit"):
         spend(meter, budget, at_ns=MIDNIGHT_NS)
+
+
+def test_gateways_that_tell_of_the_same_runs_at_once_lose_nothing(store):
+    runs = [(AGENT, f"{number:032x}") for number in range(40)]
+
+    def tell(seed):
+        order = random.Random(seed).sample(runs, len(runs))
+        for _ in range(5):
+            store.add({run: Spent(usd_pico=1, tokens=1, calls=1) for run in order}, NOW)
+
+    with ThreadPoolExecutor(4) as gateways:
+        list(gateways.map(tell, range(4)))
+    assert store.since(NOW) == dict.fromkeys(runs, Spent(usd_pico=20, tokens=20, calls=20))
