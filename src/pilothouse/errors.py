@@ -54,6 +54,7 @@ __all__ = [
     "PilothouseError",
     "Place",
     "ProviderError",
+    "SideEffect",
     "StorageFull",
     "StorageUnavailable",
     "ToolError",
@@ -82,6 +83,9 @@ ToolErrorKind = Literal[
     "loop_limit",
 ]
 """Why a tool call gave no result: a closed list, because agents and detectors decide by it."""
+
+SideEffect = Literal["none", "done", "unknown"]
+"""Whether a failed tool call changed something."""
 
 
 class ExitStatus(IntEnum):
@@ -346,7 +350,7 @@ class ToolError(InfrastructureError):
         kind: ToolErrorKind = "upstream_bug",
         retryable: bool = False,
         retry_after_s: float | None = None,
-        side_effect: Literal["none", "done", "unknown"] = "none",
+        side_effect: SideEffect = "none",
         approval: str | None = None,
         subject: str | None = None,
         place: Place | None = None,
@@ -355,7 +359,7 @@ class ToolError(InfrastructureError):
         self.kind: ToolErrorKind = kind
         self.retryable = retryable
         self.retry_after_s = retry_after_s
-        self.side_effect: Literal["none", "done", "unknown"] = side_effect
+        self.side_effect: SideEffect = side_effect
         self.approval = approval
 
     def as_tool_result(self) -> dict[str, str | float | bool | None]:

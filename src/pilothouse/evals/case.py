@@ -12,7 +12,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from pilothouse.core.charter.digest import canonical_digest, canonical_json
 
-__all__ = ["Assertion", "Case", "CaseLabel", "Split", "Step", "Trajectory", "canonical_digest"]
+__all__ = [
+    "Assertion",
+    "Case",
+    "CaseLabel",
+    "Split",
+    "Step",
+    "Trajectory",
+    "TrajectoryMode",
+    "canonical_digest",
+]
 
 INPUT_BYTES_MAX = 1024 * 1024
 """One case is one unit of narrow work; a larger input is a file that belongs behind a tool."""
@@ -65,17 +74,21 @@ class Step(_Frozen):
     ignore: tuple[str, ...] = ()
 
 
+TrajectoryMode = Literal["exact", "in_order", "any_order"]
+"""How steps are matched: the same list, in this order with others between, or in any order."""
+
+
 class Trajectory(_Frozen):
     """The steps a good run takes.
 
     Attributes:
         steps: Tool calls, first call first.
-        mode: How they are matched: the same list, in this order with others between, or in any order.
+        mode: How they are matched.
         max_calls: Most tool calls allowed, or None.
     """
 
     steps: tuple[Step, ...]
-    mode: Literal["exact", "in_order", "any_order"] = "in_order"
+    mode: TrajectoryMode = "in_order"
     max_calls: int | None = Field(default=None, ge=0)
 
 

@@ -163,26 +163,15 @@ class SqlCuration(Repository):
 
     def edges_of(self, name: str) -> Sequence[Edge]:
         """Return every edge that has a name as parent or as child, at most 10,000."""
-        wanted = (
-            select(lineage)
-            .where(or_(lineage.c.parent == name, lineage.c.child == name))
-            .order_by(lineage.c.at_us, lineage.c.parent, lineage.c.child)
-            .limit(READ_MAX)
-        )
-        with self.database.read() as connection:
-            return tuple(
-                Edge(agent=row.agent, parent=row.parent, child=row.child, at=from_micros(row.at_us))
-                for row in connection.execute(wanted)
-            )
+        return self._edges(or_(lineage.c.parent == name, lineage.c.child == name))
 
     def edges_since(self, agent: str, since: datetime) -> Sequence[Edge]:
         """Return the lineage edges of an agent since a moment, oldest first, at most 10,000."""
-        wanted = (
-            select(lineage)
-            .where(lineage.c.agent == agent, lineage.c.at_us >= to_micros(since))
-            .order_by(lineage.c.at_us, lineage.c.parent, lineage.c.child)
-            .limit(READ_MAX)
-        )
+        return self._edges((lineage.c.agent == agent) & (lineage.c.at_us >= to_micros(since)))
+
+    def _edges(self, where: ColumnElement[bool]) -> tuple[Edge, ...]:
+        oldest_first = (lineage.c.at_us, lineage.c.parent, lineage.c.child)
+        wanted = select(lineage).where(where).order_by(*oldest_first).limit(READ_MAX)
         with self.database.read() as connection:
             return tuple(
                 Edge(agent=row.agent, parent=row.parent, child=row.child, at=from_micros(row.at_us))

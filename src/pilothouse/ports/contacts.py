@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-__all__ = ["CHANNELS", "Contact", "ContactStore", "Message", "Notifier"]
-
-CHANNELS = ("chat", "mail", "phone", "sms", "pager")
-"""What a charter may name under `via`."""
+__all__ = ["Contact", "ContactStore", "Message", "Notifier"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +17,7 @@ class Contact:
 
     Attributes:
         identity: Sign-in identity of the charter, for example `oidc:dana@corp.example`.
-        channel: One of `CHANNELS`.
+        channel: One of `core.charter.people.CHANNELS`.
         url: Address with its credential; never shown.
         zone: Time zone of the person, for on-call hours.
         actor: Who set it.

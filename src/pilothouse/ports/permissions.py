@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from pilothouse.core.charter.policy import PolicyDecision
 from pilothouse.core.charter.systems import Origin
 from pilothouse.ports.tools import Presenter, ToolCall
 
@@ -67,7 +68,7 @@ class PermissionDecision:
         position: Place in the audit log, or None for a read whose record follows within a second.
     """
 
-    decision: Literal["allow", "ask", "deny"]
+    decision: PolicyDecision
     rule: str | None = None
     argument: str | None = None
     origin: Origin | None = None

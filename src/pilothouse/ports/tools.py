@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from pilothouse.core.charter.systems import Effect
 from pilothouse.errors import ToolError
 
 __all__ = [
@@ -18,12 +19,16 @@ __all__ = [
     "IdempotencyStore",
     "Presenter",
     "StoredCall",
+    "TextMatch",
     "ToolCall",
     "UnreadValues",
 ]
 
 STORED_RESULT_MAX = 64 * 1024
 """Characters of a result that are kept for a repeated call; a receipt is small."""
+
+TextMatch = Literal["equals", "starts_with", "contains"]
+"""How hidden values are compared with words; case does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class ToolCall:
     parent_span_id: str | None
     call_id: str
     task_type: str
-    effect: Literal["read", "internal", "external", "irreversible"]
+    effect: Effect
     integration: str
     contract: str
     unread: frozenset[str] = frozenset()
@@ -126,9 +131,7 @@ class UnreadValues(Protocol):
         """Return a value for the model to read; the task has then read something untrusted."""
         ...
 
-    def matching(
-        self, names: Sequence[str], how: Literal["equals", "starts_with", "contains"], words: str
-    ) -> list[str]:
+    def matching(self, names: Sequence[str], how: TextMatch, words: str) -> list[str]:
         """Return the names whose values match, without revealing any."""
         ...
 

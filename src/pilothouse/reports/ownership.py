@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.people import Duty, RaciRow
+from pilothouse.core.charter.people import REVIEWS, Duty, RaciRow
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.signing import Asked, SignatureState
@@ -22,7 +22,6 @@ from pilothouse.reports.view_models import ActionOffer, Empty, mark_of, page_mom
 
 __all__ = ["OwnershipFacts", "build_ownership"]
 
-_REVIEWS = ("quality", "owner", "sponsor", "permissions", "runbooks")
 _OPEN = "open question"
 
 
@@ -265,7 +264,7 @@ def _minutes(detail: str, names: Mapping[str, str]) -> str:
 
 def _calendar(charter: Charter, facts: OwnershipFacts, now: datetime) -> Section:
     rows, names = [], shown_names(charter)
-    for name in _REVIEWS:
+    for name in REVIEWS:
         every = known(getattr(charter.reviews, name))
         held = [one for one in facts.evidence if one.kind == "review.held" and one.scope.part == name]
         last = max((one.window_to for one in held), default=None)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.dates import day
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.remediation import Plan
@@ -138,7 +139,7 @@ def _lapse(verdict: AgentVerdict) -> str:
     standing = [
         (item.lapses_at, one.requirement, item.remedy)
         for one in verdict.requirements
-        if set(one.gates) & {"1", "2", "3"}
+        if set(one.gates) & {*NUMBERED_PHASES}
         for item in one.items
         if item.lapses_at is not None and item.status in {Status.HOLDS, Status.AT_RISK}
     ]

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pilothouse.errors import UnknownName
 from pilothouse.runtime.sdk.server import TOKEN_VARIABLE
 from pilothouse.runtime.taps import hook_folder
+from pilothouse.settings import LOOPBACK_HOSTS
 
 __all__ = [
     "ENVIRONMENT",
@@ -144,7 +145,7 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
             {
                 "agent": launch.agent,
                 "version": launch.version,
-                "inside": ["127.0.0.1", "localhost", "::1"],
+                "inside": list(LOOPBACK_HOSTS),
                 "declared": {name: list(ports) for name, ports in launch.declared.items()},
                 "refusals": str(launch.refusals),
             }

@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from pilothouse.core.charter.operations import PhaseName, phase_in_words
+from pilothouse.core.charter.operations import NUMBERED_PHASES, PhaseName, phase_in_words
 from pilothouse.core.dates import day
 from pilothouse.core.verdict.verdict import (
     STOPPING_PARTS,
@@ -201,7 +201,7 @@ def plan_demotion(
     """
     at = verdict.as_of if now is None else now
     standing = standing or Standing()
-    held = {gate for gate in ("1", "2", "3") if verdict.phase != "pilot" and gate <= verdict.phase}
+    held = {gate for gate in NUMBERED_PHASES if verdict.phase != "pilot" and gate <= verdict.phase}
     moves = [
         move
         for requirement in verdict.requirements

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from pilothouse.core.charter.people import SeverityName
+from pilothouse.core.charter.people import SEVERITIES, SeverityName
 from pilothouse.errors import UsageError
 
 __all__ = [
@@ -48,8 +48,6 @@ _VERBS = {
     IncidentState.RESOLVED: "resolve",
     IncidentState.REVIEWED: "review",
 }
-
-_SEVERITIES: tuple[SeverityName, ...] = ("sev1", "sev2", "sev3")
 
 ROUNDS_MAX = 3
 """How often the whole path is called; who stayed silent three times is not reached by a fourth, until the alert fires anew."""
@@ -191,7 +189,7 @@ def worse(one: SeverityName, other: SeverityName) -> SeverityName:
         >>> worse("sev3", "sev1")
         'sev1'
     """
-    return min(one, other, key=_SEVERITIES.index)
+    return min(one, other, key=SEVERITIES.index)
 
 
 def joins(incident: Incident, *, agent: str, group: str, drill: str, at: datetime) -> bool:

@@ -14,12 +14,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.systems import Effect
 from pilothouse.errors import CharterInvalid, Place, ToolErrorKind
 
 __all__ = [
     "BreakerTerms",
     "ContractExample",
     "FreshnessTerms",
+    "Idempotency",
     "ToolContract",
     "UpstreamTool",
     "file_digest",
@@ -31,7 +33,8 @@ RESULT_BYTES_MAX = 1024 * 1024
 """A result that a model has to read is small; a megabyte is 250,000 tokens."""
 
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
-Effect = Literal["read", "internal", "external", "irreversible"]
+Idempotency = Literal["natural", "key", "none"]
+"""Why a second call does no more than the first: by nature, by a key that the backend honours, or not at all."""
 
 
 class _Terms(BaseModel):
@@ -137,7 +140,7 @@ class ToolContract(_Terms):
     input: dict[str, Any]
     output: dict[str, Any]
     annotations: dict[str, Any] = Field(default_factory=dict)
-    idempotency: Literal["natural", "key", "none"] | None = None
+    idempotency: Idempotency | None = None
     key_argument: str | None = None
     timeout_s: Seconds = 10.0
     attempt_timeout_s: Seconds | None = None
@@ -167,7 +170,7 @@ class ToolContract(_Terms):
         """Name under which charter, agent and records know it: `name@version`."""
         return f"{self.name}@{self.version}"
 
-    def repeatable(self, effect: Effect) -> Literal["natural", "key", "none"]:
+    def repeatable(self, effect: Effect) -> Idempotency:
         """Return whether a second call does no more than the first; a read never does.
 
         Args:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pilothouse.core.charter.answers import Answer, OrAll, Section, Word
+from pilothouse.core.charter.people import SeverityName
 from pilothouse.core.charter.quantities import Count, Duration, Id, Number, Rate, Text
 
 __all__ = [
+    "NUMBERED_PHASES",
+    "PHASES",
     "Alert",
     "Phase",
     "PhaseExit",
@@ -21,6 +24,12 @@ __all__ = [
 
 PhaseName = Literal["pilot", "1", "2", "3"]
 """In the order in which an agent passes through them."""
+
+PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
+"""Every phase, the pilot first."""
+
+NUMBERED_PHASES = PHASES[1:]
+"""Phases in service; each is entered through the gate of the same number."""
 
 
 def phase_in_words(phase: str) -> str:
@@ -93,7 +102,7 @@ class Alert(Section):
     on: Answer[Metric]
     task_types: Answer[OrAll[tuple[Id, ...]]] = "all"
     detector: Answer[Literal["drop", "ceiling", "anomaly", "mismatch"]]
-    severity: Answer[Literal["sev1", "sev2", "sev3"]]
+    severity: Answer[SeverityName]
     runbook: Answer[Text]
     detect_within: Answer[Duration] | None = None
     false_alarms_per_year: Answer[Number] | None = None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -11,7 +11,11 @@ from pilothouse.core.charter.answers import Answer, OrNone, Section
 from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Number, Text
 
 __all__ = [
+    "CHANNELS",
     "DUTIES",
+    "REVIEWS",
+    "SEVERITIES",
+    "Channel",
     "Duty",
     "EscalationLevel",
     "Handoff",
@@ -40,8 +44,20 @@ Duty = Literal[
 ]
 """The nine duties that somebody must be accountable for."""
 
+DUTIES: tuple[Duty, ...] = get_args(Duty)
+"""Every duty, in the order of the charter."""
+
 SeverityName = Literal["sev1", "sev2", "sev3"]
 """From worst to mildest."""
+
+SEVERITIES: tuple[SeverityName, ...] = get_args(SeverityName)
+"""Every severity, the worst first."""
+
+Channel = Literal["chat", "mail", "phone", "sms", "pager"]
+"""How a person is paged."""
+
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+"""Every channel that a charter may name under `via`."""
 
 Role = Literal["owner", "approver", "operator", "reviewer", "auditor", "executive"]
 
@@ -173,20 +189,6 @@ class Raci(Section):
         return {duty: self.row(duty) for duty in DUTIES}
 
 
-DUTIES: tuple[Duty, ...] = (
-    "quality_metrics",
-    "incident_response",
-    "model_upgrades",
-    "prompt_changes",
-    "integration_maintenance",
-    "feedback_review",
-    "benchmarks",
-    "downstream_process",
-    "outcome_reporting",
-)
-"""Every duty, in the order of the charter."""
-
-
 class EscalationLevel(Section):
     """One level of the path that a page climbs.
 
@@ -199,7 +201,7 @@ class EscalationLevel(Section):
 
     level: int = Field(ge=1)
     to: Answer[tuple[Answer[Id], ...]]
-    via: Answer[tuple[Answer[Literal["chat", "mail", "phone", "sms", "pager"]], ...]]
+    via: Answer[tuple[Answer[Channel], ...]]
     acknowledge: Answer[Duration]
 
 
@@ -233,6 +235,10 @@ class Reviews(Section):
     sponsor: Answer[Duration]
     permissions: Answer[Duration]
     runbooks: Answer[Duration]
+
+
+REVIEWS: tuple[str, ...] = tuple(Reviews.model_fields)
+"""Every kind of review, in the order of the charter."""
 
 
 class Handoff(Section):

@@ -30,6 +30,7 @@ __all__ = [
     "ArgumentFacts",
     "CallDecision",
     "CallFacts",
+    "PolicyDecision",
     "decide_call",
     "decide_facts",
     "example_facts",
@@ -54,6 +55,10 @@ TRUSTED = frozenset({"request", "owner", "registry"})
 """Origins that prove a value. A handle names an object and does not prove that the right one was chosen."""
 
 
+PolicyDecision = Literal["allow", "ask", "deny"]
+"""What a policy decides about a call."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDecision:
     """What is decided about a call.
@@ -63,7 +68,7 @@ class CallDecision:
         failed: Rules that were not proven, in order; empty for `allow`.
     """
 
-    decision: Literal["allow", "ask", "deny"]
+    decision: PolicyDecision
     failed: tuple[str, ...]
 
 

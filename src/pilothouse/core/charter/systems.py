@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -11,8 +11,10 @@ from pilothouse.core.charter.answers import Answer, OrNone, Section
 from pilothouse.core.charter.quantities import Count, Duration, Id, Number, Text
 
 __all__ = [
+    "EFFECTS",
     "Argument",
     "CallExample",
+    "Effect",
     "Freshness",
     "GivenArgument",
     "GivenCall",
@@ -24,6 +26,12 @@ __all__ = [
     "ToolBudget",
     "ToolExamples",
 ]
+
+Effect = Literal["read", "internal", "external", "irreversible"]
+"""What a call of a tool changes."""
+
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
+"""From the weakest to the strongest."""
 
 Origin = Literal["request", "owner", "registry", "handle", "field", "model", "absent"]
 """Where a value comes from; adding one is a change of the code with a decision record."""
@@ -219,7 +227,7 @@ class Tool(Section):
     """
 
     integration: Answer[Id]
-    effect: Answer[Literal["read", "internal", "external", "irreversible"]]
+    effect: Answer[Effect]
     task_types: Answer[tuple[Id, ...]]
     contract: Answer[Text]
     manifest_hash: Answer[Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.verdict.addition import Addition, AdditionKind, in_scope
-from pilothouse.core.verdict.deciding import NUMBERED, WORDS
+from pilothouse.core.verdict.deciding import WORDS
 from pilothouse.core.verdict.docket import Docket
 from pilothouse.core.verdict.readiness import conclude
 from pilothouse.core.verdict.verdict import (
@@ -89,7 +90,7 @@ def summarise_addition(found: AgentVerdict, addition: Addition, charter: Charter
         addition: The addition.
         charter: The charter in force; while it does not speak of the addition, nothing is known.
     """
-    gates = set(NUMBERED[: int(found.phase) if found.phase in NUMBERED else 1])
+    gates = set(NUMBERED_PHASES[: int(found.phase) if found.phase in NUMBERED_PHASES else 1])
     breach = next(
         (
             item

@@ -9,6 +9,7 @@ from datetime import datetime
 from operator import is_
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.verdict.declared import Objection
 from pilothouse.core.verdict.expansion import people_for
@@ -27,7 +28,6 @@ from pilothouse.core.verdict.verdict import (
 from pilothouse.core.verdict.waiver import Waiver, valid_waivers, waiver_in_force, waiver_of_parts
 
 __all__ = [
-    "NUMBERED",
     "WORDS",
     "Before",
     "Decided",
@@ -38,9 +38,6 @@ __all__ = [
     "needed_by",
     "word_of",
 ]
-
-NUMBERED = ("1", "2", "3")
-"""Gates that each include those before them."""
 
 WORDS = {
     Status.BREACHED: "NO-GO",
@@ -205,7 +202,7 @@ def decide_all(asked: PhaseItems, before: dict[str, Before]) -> dict[str, Decide
 
 def needed_by(gate: str, decided: Mapping[str, Decided]) -> list[Decided]:
     """Return what a gate asks for: a numbered gate includes those before it."""
-    wanted = set(NUMBERED[: int(gate)]) if gate in NUMBERED else {gate}
+    wanted = set(NUMBERED_PHASES[: int(gate)]) if gate in NUMBERED_PHASES else {gate}
     return [one for one in decided.values() if wanted & set(one.verdict.gates)]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
-from pilothouse.core.verdict.expansion import PHASES_JUDGED, OpenQuestion, bound_of, expand
+from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Derived, Part, Rule
 from pilothouse.core.verdict.rules import LEVEL, Assessment, Proof, assess
@@ -73,7 +74,7 @@ class Decisive:
 
     def _items(self, kind: str) -> Iterator[tuple[Scope, Rule, float]]:
         for part in _PARTS.get(kind, ()):
-            for phase in PHASES_JUDGED:
+            for phase in NUMBERED_PHASES:
                 for slot in expand(part, self.charter, phase):
                     bound = slot.question or bound_of(part.rule, slot.names, self.charter)
                     if not isinstance(bound, OpenQuestion):

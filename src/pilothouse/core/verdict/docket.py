@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import NUMBERED_PHASES, PhaseName
 from pilothouse.core.evidence.binding import InForce
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.bench import Bench
-from pilothouse.core.verdict.expansion import PHASES_JUDGED, Slot, expand
+from pilothouse.core.verdict.expansion import Slot, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.item import judge_item
 from pilothouse.core.verdict.requirement import Part, Requirement
@@ -50,7 +50,7 @@ _Item = tuple[Requirement, Part, Slot]
 
 def _asked(charter: Charter, kinds: Collection[str] | None = None) -> Iterator[tuple[PhaseName, str, _Item]]:
     """Yield what each phase asks for, with the key of each item: the scope of a phase chooses items and changes none."""
-    for phase in PHASES_JUDGED:
+    for phase in NUMBERED_PHASES:
         for requirement in FRAMEWORK:
             for number, part in enumerate(requirement.parts):
                 if kinds is not None and part.kind not in kinds:
@@ -78,7 +78,7 @@ def judge_all(
     bench = Bench.of(charter, records, version=version, level=level)
     items: dict[str, _Item] = {}
     places: dict[PhaseName, dict[str, list[int]]] = {
-        phase: {requirement.id: [] for requirement in FRAMEWORK} for phase in PHASES_JUDGED
+        phase: {requirement.id: [] for requirement in FRAMEWORK} for phase in NUMBERED_PHASES
     }
     numbers: dict[str, int] = {}
     for phase, key, item in _asked(charter):

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pilothouse.core.charter.answers import is_open, known, open_paths
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
-from pilothouse.core.charter.people import DUTIES, Duty
+from pilothouse.core.charter.people import DUTIES, REVIEWS
+from pilothouse.core.charter.systems import Integration
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.requirement import Committed, Fact, Part, Per, Requirement, Rule, Zero
 
 __all__ = [
-    "PHASES_JUDGED",
     "OpenQuestion",
     "Slot",
     "bound_of",
@@ -25,10 +26,6 @@ __all__ = [
     "people_for",
     "people_in_role",
 ]
-
-
-PHASES_JUDGED: tuple[PhaseName, ...] = ("1", "2", "3")
-"""Phases whose scope an item can belong to; the pilot is judged by the gate of phase 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +102,19 @@ def bound_of(rule: Rule, names: Mapping[str, str], charter: Charter) -> float | 
     )
 
 
-def _declared(charter: Charter, name: str) -> tuple[str, ...] | OpenQuestion:
-    value = getattr(charter, name)
-    return OpenQuestion(name) if is_open(value) else tuple(value)
+_Members = Callable[[Charter, PhaseName], tuple[str, ...] | OpenQuestion]
+
+
+def _entries(path: str, attribute: str | None = None) -> _Members:
+    """Return what reads a collection of the charter: its entries, or one attribute of each."""
+
+    def read(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+        found: Any = committed(charter, path, {})
+        if isinstance(found, OpenQuestion):
+            return found
+        return tuple(entry if attribute is None else getattr(entry, attribute) for entry in found)
+
+    return read
 
 
 def _task_types(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
@@ -126,22 +133,17 @@ def _integrations(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQ
     return OpenQuestion("integrations" if is_open(declared) else f"phases.{phase}.integrations")
 
 
-def _fresh_integrations(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    names = _integrations(charter, phase)
-    if isinstance(names, OpenQuestion):
-        return names
-    chosen = ((name, charter.integration(name)) for name in names)
-    return tuple(name for name, integration in chosen if integration and integration.freshness is not None)
+def _integrations_where(holds: Callable[[Integration], bool]) -> _Members:
+    """Return what reads the integrations of a phase of which a condition holds."""
 
+    def read(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+        names = _integrations(charter, phase)
+        if isinstance(names, OpenQuestion):
+            return names
+        chosen = ((name, charter.integration(name)) for name in names)
+        return tuple(name for name, integration in chosen if integration and holds(integration))
 
-def _critical_integrations(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    names = _integrations(charter, phase)
-    if isinstance(names, OpenQuestion):
-        return names
-    chosen = ((name, charter.integration(name)) for name in names)
-    return tuple(
-        name for name, integration in chosen if integration and integration.criticality in {"high", "?"}
-    )
+    return read
 
 
 def _tools(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
@@ -151,16 +153,6 @@ def _tools(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion
     if is_open(charter.tools):
         return OpenQuestion("tools")
     return tuple(name for name, tool in charter.tools.items() if tool.integration in {*names, "?"})
-
-
-def _families(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    families = charter.datasets.adversarial.families
-    return OpenQuestion("datasets.adversarial.families") if is_open(families) else tuple(families)
-
-
-def _alerts(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    alerts = charter.alerts
-    return OpenQuestion("alerts") if is_open(alerts) else tuple(alert.id for alert in alerts)
 
 
 def _runbooks(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
@@ -181,41 +173,29 @@ def _judges(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuesti
     return tuple(judge.name for judge in judges if judge.name in metrics)
 
 
-def _sources(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    sources = charter.sources
-    return OpenQuestion("sources") if is_open(sources) else tuple(source.name for source in sources)
-
-
-def _outcomes(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    outcomes = charter.outcomes
-    return OpenQuestion("outcomes") if is_open(outcomes) else tuple(outcome.name for outcome in outcomes)
-
-
-def _regulations(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    return _declared(charter, "regulations")
-
-
-def _reviews(_charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    return ("quality", "owner", "sponsor", "permissions", "runbooks")
-
-
-_Members = Callable[[Charter, PhaseName], tuple[str, ...] | OpenQuestion]
-
 _SETS: dict[Per, tuple[_Members, str, str]] = {
     Per.TASK_TYPE: (_task_types, "task_type", "task_type"),
     Per.ROUTED_TYPE: (_routed, "task_type", "task_type"),
     Per.INTEGRATION: (_integrations, "integration", "integration"),
-    Per.FRESH_INTEGRATION: (_fresh_integrations, "integration", "integration"),
-    Per.CRITICAL_INTEGRATION: (_critical_integrations, "integration", "integration"),
+    Per.FRESH_INTEGRATION: (
+        _integrations_where(lambda one: one.freshness is not None),
+        "integration",
+        "integration",
+    ),
+    Per.CRITICAL_INTEGRATION: (
+        _integrations_where(lambda one: one.criticality in {"high", "?"}),
+        "integration",
+        "integration",
+    ),
     Per.TOOL: (_tools, "tool", "tool"),
-    Per.FAMILY: (_families, "family", "part"),
-    Per.ALERT: (_alerts, "alert", "part"),
+    Per.FAMILY: (_entries("datasets.adversarial.families"), "family", "part"),
+    Per.ALERT: (_entries("alerts", "id"), "alert", "part"),
     Per.RUNBOOK: (_runbooks, "runbook", "part"),
     Per.JUDGE: (_judges, "judge", "part"),
-    Per.REGULATION: (_regulations, "regulation", "part"),
-    Per.SOURCE: (_sources, "source", "part"),
-    Per.REVIEW: (_reviews, "review", "part"),
-    Per.OUTCOME: (_outcomes, "outcome", "part"),
+    Per.REGULATION: (_entries("regulations"), "regulation", "part"),
+    Per.SOURCE: (_entries("sources", "name"), "source", "part"),
+    Per.REVIEW: (lambda _charter, _phase: REVIEWS, "review", "part"),
+    Per.OUTCOME: (_entries("outcomes", "name"), "outcome", "part"),
 }
 """How each set is read, the name it fills in, and the field of the scope that carries it."""
 
@@ -285,8 +265,7 @@ def _signature_slots(charter: Charter, part: Part) -> Iterable[Slot]:
 def _duty_slots(charter: Charter, part: Part) -> Iterable[Slot]:
     signs = kind_named(part.kind).form is Form.SIGNATURE
     for duty in DUTIES:
-        name: Duty = duty
-        accountable = known(charter.raci.row(name).accountable)
+        accountable = known(charter.raci.row(duty).accountable)
         question = OpenQuestion(f"raci.{duty}.A") if accountable is None else None
         yield Slot(
             scope=Scope(duty=duty),

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.systems import Integration
+from pilothouse.core.charter.operations import NUMBERED_PHASES
+from pilothouse.core.charter.systems import EFFECTS, Integration
 
 __all__ = ["IntegrationRank", "order_integrations"]
 
-_EFFECTS = ("read", "internal", "external", "irreversible")
 _KINDS = ("api", "middleware", "manual")
 _CRITICALITY = ("low", "medium", "high")
 _SIGN_IN = {
@@ -92,7 +92,7 @@ def order_integrations(charter: Charter, certified: Mapping[str, bool]) -> tuple
 
 def _key(charter: Charter, name: str, one: Integration, certified: bool | None) -> tuple[int, ...]:
     return (
-        _place(_effect(charter, name), _EFFECTS),
+        _place(_effect(charter, name), EFFECTS),
         int(certified is False),
         _place(known(one.criticality), _CRITICALITY),
         _place(known(one.kind), _KINDS),
@@ -110,7 +110,7 @@ def _effect(charter: Charter, name: str) -> str | None:
     effects = [tool.effect for tool in (known(charter.tools) or {}).values() if tool.integration == name]
     if any(known(effect) is None for effect in effects):
         return None
-    return max(effects, key=_EFFECTS.index, default=_EFFECTS[0])
+    return max(effects, key=EFFECTS.index, default=EFFECTS[0])
 
 
 def _sign_in(auth: str | None) -> int:
@@ -121,8 +121,7 @@ def _sign_in(auth: str | None) -> int:
 
 
 def _first_phase(charter: Charter, name: str) -> str | None:
-    phases = ("1", "2", "3")
-    return next((phase for phase in phases if name in (charter.integrations_of(phase) or ())), None)  # type: ignore[arg-type]  # the names of phases
+    return next((phase for phase in NUMBERED_PHASES if name in (charter.integrations_of(phase) or ())), None)
 
 
 def _reasons(charter: Charter, name: str, one: Integration, certified: bool | None) -> tuple[str, ...]:

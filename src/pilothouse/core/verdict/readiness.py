@@ -11,11 +11,10 @@ from typing import Any
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import NUMBERED_PHASES, PhaseName
 from pilothouse.core.evidence.admission import admit_evidence
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.deciding import (
-    NUMBERED,
     Before,
     Decided,
     PhaseItems,
@@ -27,7 +26,6 @@ from pilothouse.core.verdict.deciding import (
 )
 from pilothouse.core.verdict.declared import objections
 from pilothouse.core.verdict.docket import Docket, judge_all
-from pilothouse.core.verdict.expansion import PHASES_JUDGED
 from pilothouse.core.verdict.framework import DOMAINS
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.ruling import severity_key
@@ -122,11 +120,11 @@ def conclude(
     )
     always = {
         name: tuple(place for place in own if is_always_asked and is_always_asked(judged[place].item))
-        for name, own in docket.places[PHASES_JUDGED[-1]].items()
+        for name, own in docket.places[NUMBERED_PHASES[-1]].items()
     }
     by_phase: dict[str, dict[str, Decided]] = {}
     before: dict[str, Before] = {}
-    for scope in dict.fromkeys((inner, *PHASES_JUDGED)):
+    for scope in dict.fromkeys((inner, *NUMBERED_PHASES)):
         asked = PhaseItems(
             charter=charter,
             now=now,
@@ -140,7 +138,7 @@ def conclude(
         )
         by_phase[scope] = decide_all(asked, before)
     decided = by_phase[inner]
-    order = dict.fromkeys((inner, following or inner, *NUMBERED, "R", "X"))
+    order = dict.fromkeys((inner, following or inner, *NUMBERED_PHASES, "R", "X"))
     gates = tuple(gate_verdict(gate, by_phase.get(gate, decided)) for gate in order)
     needed = needed_by(inner, decided)
     worst = min(needed, key=lambda one: severity_key(one.judged))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.verdict.schedule import AFTER, EFFORTS, JOBS_MAX, Effort, Job, days_saved, schedule_jobs
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, RequirementVerdict, Status
 
@@ -251,4 +252,4 @@ def _range(jobs: Sequence[Job]) -> tuple[float, float]:
 
 def _next_gates(verdict: AgentVerdict) -> set[str]:
     last = verdict.next_gate or "3"
-    return {gate for gate in ("1", "2", "3") if gate <= last}
+    return {gate for gate in NUMBERED_PHASES if gate <= last}

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import SECTIONS, canonical_json, charter_document
 from pilothouse.core.charter.files import named_files
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.kind import Form, Kind
@@ -22,8 +22,6 @@ from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Part, Requirement
 
 __all__ = ["SIGNED_ITEMS", "Asked", "SignatureState", "asked_signatures", "section_text", "signature_record"]
-
-_PHASES: tuple[PhaseName, ...] = ("1", "2", "3")
 
 SIGNED_ITEMS: tuple[str, ...] = tuple(
     requirement.id
@@ -111,7 +109,7 @@ def asked_signatures(
             kind = kind_named(part.kind)
             if kind.form is not Form.SIGNATURE:
                 continue
-            for phase in _PHASES:
+            for phase in NUMBERED_PHASES:
                 for slot in expand(part, charter, phase):
                     if slot.person is not None and slot.question is None:
                         asked = _asked(requirement, kind, slot, charter)

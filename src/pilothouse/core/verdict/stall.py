@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+from pilothouse.core.charter.operations import PHASES
 from pilothouse.core.verdict.verdict import AgentVerdict
 
 __all__ = ["FINDING_DAYS", "NOTE_DAYS", "QUESTION_DAYS", "Stall", "StallLevel", "judge_stall"]
@@ -22,8 +23,6 @@ FINDING_DAYS: Final = 143
 
 QUESTION_DAYS: Final = 183
 """Half a year: somebody has to say go or no-go."""
-
-_PHASES = ("pilot", "1", "2", "3")
 
 
 class StallLevel(StrEnum):
@@ -70,7 +69,7 @@ def judge_stall(history: Sequence[AgentVerdict], now: datetime) -> Stall | None:
         return None
     since = history[0].as_of
     for before, after in pairwise(history):
-        entered = _PHASES.index(after.phase) > _PHASES.index(before.phase)
+        entered = PHASES.index(after.phase) > PHASES.index(before.phase)
         if entered or _nearer(_closed(before), _closed(after)):
             since = after.as_of
     newest = history[-1]

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from pilothouse.evals.case import Case, Step, Trajectory
+from pilothouse.evals.case import Case, Step, Trajectory, TrajectoryMode
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.trial import Reply, Result, ToolCall
@@ -36,9 +36,7 @@ def trajectory() -> FunctionScorer:
     return FunctionScorer("trajectory", rule, {})
 
 
-def tools_called(
-    *, tools: list[str], mode: Literal["exact", "in_order", "any_order"] = "any_order"
-) -> FunctionScorer:
+def tools_called(*, tools: list[str], mode: TrajectoryMode = "any_order") -> FunctionScorer:
     """Right when these tools were called.
 
     Args:

@@ -14,7 +14,14 @@ from typing import Literal
 
 from pilothouse.core.charter.answers import OPEN, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, decide_facts, example_facts, limit_of
+from pilothouse.core.charter.policy import (
+    ArgumentFacts,
+    CallFacts,
+    PolicyDecision,
+    decide_facts,
+    example_facts,
+    limit_of,
+)
 from pilothouse.core.charter.systems import Tool
 from pilothouse.errors import CharterInvalid
 from pilothouse.runtime.permissions.cedar_text import COUNT_MAX, ToolText, context_of, tool_text
@@ -56,7 +63,7 @@ class EngineDecision:
         failed: Rules that were not proven; `engine` when the call could not be decided.
     """
 
-    decision: Literal["allow", "ask", "deny"]
+    decision: PolicyDecision
     failed: tuple[str, ...]
 
 
@@ -200,7 +207,7 @@ class CompiledTool:
         reference = decide_facts(self.policy, facts)
         context = context_of(self.text, facts, killed=killed, region=self.region)
         if self._permits("call", agent, context):
-            engine: Literal["allow", "ask", "deny"] = "allow"
+            engine: PolicyDecision = "allow"
         else:
             asks = self.policy.on_fail == "ask" and self._permits("propose", agent, context)
             engine = "ask" if asks else "deny"

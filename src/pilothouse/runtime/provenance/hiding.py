@@ -14,13 +14,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from pilothouse.core.charter.policy_types import NUMERIC, type_name, type_parameter, unscaled
 from pilothouse.errors import ToolError
+from pilothouse.ports.tools import TextMatch
 from pilothouse.runtime.provenance.values import NUMBER, PIECE_MAX, clean, value_type
 
-__all__ = ["HIDDEN_MAX", "TELLS_LITTLE", "FillingRoom", "HiddenFields", "How", "tells_little"]
+__all__ = ["HIDDEN_MAX", "TELLS_LITTLE", "FillingRoom", "HiddenFields", "tells_little"]
 
 HIDDEN_MAX = 20_000
 """Hidden values of one task; a result with more of them is refused as too large to look at."""
@@ -39,8 +40,6 @@ TELLS_LITTLE = frozenset({*NUMERIC, "bool", "date", "datetime", "enum"})
 """Types whose values are too poor to hold an instruction."""
 
 HIDDEN = re.compile(r"\[\[hidden ([1-9][0-9]{0,5})(?:: [^\[\]]{0,300})?\]\]")
-
-How = Literal["equals", "starts_with", "contains"]
 
 
 def tells_little(written: str, value: Any, values: Sequence[str] | None = None) -> bool:
@@ -138,12 +137,12 @@ class HiddenFields:
         self._on_reveal(source)
         return value
 
-    def matching(self, names: Sequence[str], how: How, words: str) -> list[str]:
+    def matching(self, names: Sequence[str], how: TextMatch, words: str) -> list[str]:
         """Return the names whose values match, without revealing any.
 
         Args:
             names: Names to choose among.
-            how: How they must match; case does not count.
+            how: TextMatch they must match; case does not count.
             words: What they are held against.
 
         Raises:

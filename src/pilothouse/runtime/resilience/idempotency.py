@@ -7,6 +7,7 @@ import hashlib
 from enum import StrEnum
 from typing import Any, Literal
 
+from pilothouse.core.charter.contract import Idempotency
 from pilothouse.core.charter.digest import INTEGER_EXACT_MAX, canonical_json
 
 __all__ = ["CallState", "after_crash", "call_key"]
@@ -58,7 +59,7 @@ def _exact(value: Any) -> Any:
 
 
 def after_crash(
-    state: CallState, *, idempotency: Literal["natural", "key", "none"]
+    state: CallState, *, idempotency: Idempotency
 ) -> Literal["send", "send_same_key", "stored", "ask_person"]:
     """Return what a repeated call may do, given the stored state of the first one.
 

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import UsageError
 from pilothouse.runtime.sdk.opening import tool_runtime
 from pilothouse.runtime.sdk.run import current_run
 
 if TYPE_CHECKING:
-    from pilothouse.ports.tools import UnreadValues
+    from pilothouse.ports.tools import TextMatch, UnreadValues
 
 __all__ = ["extract", "matching", "reveal", "transform"]
 
@@ -29,9 +29,7 @@ def reveal(name: str) -> Any:
     return _unread().reveal(name)
 
 
-def matching(
-    names: Sequence[str], how: Literal["equals", "starts_with", "contains"], words: str
-) -> list[str]:
+def matching(names: Sequence[str], how: TextMatch, words: str) -> list[str]:
     """Return those names whose hidden values match some words, without showing any.
 
     Args:

@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from pilothouse.errors import ToolError, ToolErrorKind
+from pilothouse.errors import SideEffect, ToolError, ToolErrorKind
 from pilothouse.runtime.resilience.breaker import Settled
 from pilothouse.runtime.resilience.retry import read_retry_after
 
 __all__ = ["UNSENT", "in_doubt", "read_failure", "says_of_health", "was_sent"]
-
-SideEffect = Literal["none", "done", "unknown"]
 
 _BY_STATUS: dict[int, ToolErrorKind] = {
     400: "invalid_input",

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pilothouse.core.charter.contract import ContractExample, Effect, ToolContract
+from pilothouse.core.charter.contract import ContractExample, ToolContract
+from pilothouse.core.charter.systems import Effect
 from pilothouse.core.evidence.certificate import FaultRow
 from pilothouse.errors import ToolError
 from pilothouse.ports.tools import ToolCall

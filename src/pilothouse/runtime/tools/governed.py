@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.contract import Effect, ToolContract
-from pilothouse.core.charter.systems import Tool
+from pilothouse.core.charter.contract import ToolContract
+from pilothouse.core.charter.systems import EFFECTS, Effect, Tool
 from pilothouse.errors import CharterInvalid
 from pilothouse.runtime.resilience.breaker import BreakerPolicy
 from pilothouse.runtime.resilience.gate import Gate, GatePolicy
@@ -108,11 +108,8 @@ def _gate_policy(contract: ToolContract, effect: Effect) -> GatePolicy:
     )
 
 
-_STRONGER: tuple[Effect, ...] = ("read", "internal", "external", "irreversible")
-
-
 def _stronger(one: Effect, other: Effect | None) -> Effect:
-    return one if other is None else max(one, other, key=_STRONGER.index)
+    return one if other is None else max(one, other, key=EFFECTS.index)
 
 
 def governed_tools(

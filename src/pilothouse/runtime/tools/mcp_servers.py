@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pilothouse.core.charter.secrets import secret_kind
 from pilothouse.errors import UsageError
 from pilothouse.runtime.tools.credentials import credentials_in
+from pilothouse.settings import LOOPBACK_HOSTS
 
 __all__ = ["UpstreamAddress", "read_addresses", "read_servers"]
 
@@ -131,4 +132,4 @@ def _check_secrets(address: UpstreamAddress, file: str) -> None:
 
 def _is_open(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS

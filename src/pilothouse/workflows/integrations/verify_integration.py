@@ -15,8 +15,8 @@ from typing import Any, Final
 from pilothouse.connectors.tool_loader import load_tools
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.contract import Effect, ToolContract
-from pilothouse.core.charter.systems import Integration
+from pilothouse.core.charter.contract import ToolContract
+from pilothouse.core.charter.systems import Effect, Integration
 from pilothouse.core.evidence.certificate import Certificate, FaultRow, ToolMatrix, certificate_evidence
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.errors import UnknownName, UsageError

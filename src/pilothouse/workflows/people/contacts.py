@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.people import CHANNELS
 from pilothouse.core.dates import minute
 from pilothouse.errors import UnknownName, UsageError
-from pilothouse.ports.contacts import CHANNELS, Contact, Message
+from pilothouse.ports.contacts import Contact, Message
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.people.people import Directory
 

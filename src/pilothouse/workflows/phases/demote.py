@@ -11,7 +11,7 @@ from pilothouse.core.action.demotion import Act, ActState, Demotion, Move, Stand
 from pilothouse.core.action.incident import Incident
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import PHASES, PhaseName
 from pilothouse.core.verdict.phases import fold_phase
 from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, ItemVerdict, Status
 from pilothouse.ports.controls import Pause, Rollback
@@ -30,7 +30,7 @@ from pilothouse.workflows.incidents.alerts import (
     said_as,
 )
 from pilothouse.workflows.phases.demotion_told import tell_of
-from pilothouse.workflows.phases.phases import PHASE_ORDER, demote_phase
+from pilothouse.workflows.phases.phases import demote_phase
 
 __all__ = ["LEASE_NAME", "act_on_verdicts"]
 
@@ -169,7 +169,7 @@ def _in_force(room: ControlRoom, act: Act, agent: str) -> str:
     if act.move is Move.ROLL_BACK and rollback is not None and rollback.from_version == act.version:
         return f"{agent} is rolled back to {rollback.to_version}"
     here = phase_now(room.installation.ledger, agent)
-    if act.phase is not None and PHASE_ORDER.index(here) <= PHASE_ORDER.index(act.phase):
+    if act.phase is not None and PHASES.index(here) <= PHASES.index(act.phase):
         return _fallen(agent, act.phase)
     return ""
 

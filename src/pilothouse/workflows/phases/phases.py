@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import PHASES, PhaseName
 from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.dates import day
 from pilothouse.core.verdict.addition import Addition, AdditionEvent, in_scope
@@ -48,7 +48,6 @@ from pilothouse.workflows.phases.additions import verdict_about, write_move
 from pilothouse.workflows.verdict.assess import assess
 
 __all__ = [
-    "PHASE_ORDER",
     "Approved",
     "approve_phase",
     "demote_phase",
@@ -59,9 +58,6 @@ __all__ = [
 ]
 
 APPROVED = "phase.approved"
-
-PHASE_ORDER: tuple[PhaseName, ...] = ("pilot", "1", "2", "3")
-"""Phases, the first one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +168,7 @@ def _not_open(ledger: Ledger, charter: Charter, addition: Addition, target: Phas
     if not in_scope(charter, addition.what, addition.name):
         return f"The charter does not speak of {addition.label} yet: write it there, then `pilothouse check`."
     here = phase_now(ledger, charter.agent)
-    if PHASE_ORDER.index(target) > PHASE_ORDER.index(here):
+    if PHASES.index(target) > PHASES.index(here):
         return f"The agent itself is in phase {here}, and nothing that came into its scope goes ahead of it."
     return None
 
@@ -354,9 +350,9 @@ def roll_back_phase(
             remedy="Open the page again; `pilothouse phase status` says what moved it.",
             subject=agent,
         )
-    here = PHASE_ORDER.index(state.phase)
-    target = PHASE_ORDER[max(0, here - 1)] if to is None else to
-    if PHASE_ORDER.index(target) > here:
+    here = PHASES.index(state.phase)
+    target = PHASES[max(0, here - 1)] if to is None else to
+    if PHASES.index(target) > here:
         raise UsageError(
             f"phase {target} lies ahead of {state.phase}, it cannot be rolled back to",
             remedy=f"Ask for it: `pilothouse phase request {target}`.",
@@ -401,7 +397,7 @@ def demote_phase(
     event = PhaseEvent(move=PhaseMove.DEMOTED, phase=to, at=now, by=(actor,), reason=reason[:500])
     while True:
         after = _newest_move(ledger, agent, addition)
-        if PHASE_ORDER.index(_state(ledger, agent, addition).phase) <= PHASE_ORDER.index(to):
+        if PHASES.index(_state(ledger, agent, addition).phase) <= PHASES.index(to):
             return None
         with suppress(Conflict):  # somebody moved it meanwhile, perhaps below: that is looked at again
             _move(ledger, agent, event, addition, after=after)

@@ -9,15 +9,13 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.people import REVIEWS
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.recorded import recorded
 from pilothouse.errors import Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import Ledger
 
-__all__ = ["KINDS", "MINUTES_CHARS_MIN", "ReviewDue", "hold_review", "review_calendar"]
-
-KINDS = ("quality", "owner", "sponsor", "permissions", "runbooks")
-"""Reviews that the charter's `reviews` gives a cadence."""
+__all__ = ["MINUTES_CHARS_MIN", "ReviewDue", "hold_review", "review_calendar"]
 
 MINUTES_CHARS_MIN = 40
 """Minutes shorter than a sentence say nothing of what was seen and decided."""
@@ -30,7 +28,7 @@ class ReviewDue:
     """One kind of review.
 
     Attributes:
-        kind: One of `KINDS`.
+        kind: One of `REVIEWS`.
         cadence: How often, or None while the charter leaves it open.
         held_at: When it took place last, or None.
         due_at: When the next one is due, or None while nothing says so.
@@ -52,7 +50,7 @@ def hold_review(
     Args:
         ledger: Where evidence stands.
         charter: The charter in force.
-        kind: One of `KINDS`.
+        kind: One of `REVIEWS`.
         person: Who held it: the sponsor for `sponsor`, somebody accountable or the owner for the others.
         minutes: What was seen and decided.
         now: The moment, aware UTC.
@@ -62,8 +60,8 @@ def hold_review(
         Denied: The person may not hold it.
         UsageError: The minutes say nothing, or more than fits.
     """
-    if kind not in KINDS:
-        raise UnknownName.among("review", kind, KINDS, remedy="`pilothouse minutes list` shows them.")
+    if kind not in REVIEWS:
+        raise UnknownName.among("review", kind, REVIEWS, remedy="`pilothouse minutes list` shows them.")
     if person not in _holders(charter, kind):
         whom = ", ".join(_holders(charter, kind)) or "nobody"
         raise Denied(
@@ -100,7 +98,7 @@ def review_calendar(ledger: Ledger, charter: Charter) -> Sequence[ReviewDue]:
         if record.scope.part:
             last[record.scope.part] = record
     found = []
-    for kind in KINDS:
+    for kind in REVIEWS:
         cadence = known(getattr(charter.reviews, kind))
         held = last.get(kind)
         found.append(

@@ -6,11 +6,12 @@ from __future__ import annotations
 import page_world as world
 import pytest
 
+from pilothouse.core.charter.people import REVIEWS
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Denied, UnknownName, UsageError
 from pilothouse.testing import MemoryLedger
-from pilothouse.workflows.review.minutes import KINDS, hold_review, review_calendar
+from pilothouse.workflows.review.minutes import hold_review, review_calendar
 
 TEXT = "Quality of all task types held; we decided to look at credit notes again next week."
 
@@ -25,7 +26,7 @@ def hold(ledger, kind="quality", person="dana", text=TEXT):
 
 
 def test_minutes_are_the_evidence_of_own_9(ledger):
-    for kind in KINDS:
+    for kind in REVIEWS:
         hold(ledger, kind, "vp" if kind == "sponsor" else "dana")
     verdict = decide(world.charter(), ledger.evidence(world.AGENT), world.NOW)
     found = next(one for one in verdict.requirements if one.requirement == "OWN-9")

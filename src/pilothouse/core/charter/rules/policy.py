@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.contract import Effect
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.policy import KNOWN_TYPES, decide_call, policy_rules, type_name
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
-from pilothouse.core.charter.systems import Tool, ToolExamples
+from pilothouse.core.charter.systems import Effect, Tool, ToolExamples
 
 __all__ = ["CHECKS", "MISSING_EXAMPLE", "RULES"]
 
