@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a verdict makes necessary for an agent in service: it proposes, and nothing here acts.
+"""Plan the moves that a verdict makes necessary for an agent in service; nothing here acts.
 
-What was done before is an argument, so that planning twice gives the same plan and nothing is done twice.
+Earlier moves are an argument, so that planning is idempotent and nothing is done twice.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Demotion:
 
 
 class ActState(StrEnum):
-    """How far a move is."""
+    """The state of a move."""
 
     WAITS = "waits"
     """Said, not done: promotion is blocked, or the days of grace run."""
@@ -126,9 +126,9 @@ class Act(BaseModel):
     incident: str = ""
 
     def covers(self, plan: Demotion) -> bool:
-        """Whether nothing is left to do for a plan: it was done already, or the phase has fallen and waits for more.
+        """Whether nothing is left to do for a plan: it is done, or the phase has fallen and the next move is waiting.
 
-        What was done is not done again for the same version, even where a person has lifted it since: whoever
+        A move is not repeated for the same version, even where a person has lifted it since: whoever
         resumes an agent knows why it was paused.
         """
         if self.state is ActState.BEGUN:
@@ -142,7 +142,7 @@ class Act(BaseModel):
 
 
 def fold_acts(acts: Iterable[Act]) -> Mapping[str, Act]:
-    """Return what stands of some recorded steps, by requirement.
+    """Return the move in force for each requirement, folded from recorded steps.
 
     Args:
         acts: Steps of one agent, oldest first.
@@ -264,7 +264,7 @@ def _breached(
 
 
 def _may_go_back(verdict: AgentVerdict, standing: Standing) -> bool:
-    """Whether an earlier version is left: not when the one that was gone back to is breached as well."""
+    """Return whether an earlier version is left to roll back to: not when the restored one is breached as well."""
     if standing.rolled_back_to is not None:
         return verdict.version != standing.rolled_back_to
     return standing.has_earlier_version
@@ -290,7 +290,7 @@ def _lapsed(
 def _at_once(
     move: Move, name: str, item: ItemVerdict, verdict: AgentVerdict, since: datetime, *, remedy: str
 ) -> Demotion:
-    """Return a move that takes effect now and leaves the phase as it is."""
+    """Return a move that takes effect now and keeps the phase."""
     return Demotion(
         move=move,
         requirement=name,
@@ -315,7 +315,7 @@ def _fall(
     below: PhaseName,
     passed: bool,
 ) -> Demotion:
-    """Return the fall of the phase once its time has passed, and until then the move that warns of it."""
+    """Return the demotion once its time has passed, and until then the move that warns of it."""
     return Demotion(
         move=Move.DEMOTE if passed else warning,
         requirement=name,

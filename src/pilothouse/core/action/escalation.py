@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The escalation path of a charter: who is called on which level, by which way, and until when they must answer."""
+"""The escalation path of a charter: who is paged on which level, by which channel, and by when they must answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelPlan:
-    """One level as it is called now.
+    """One level of the path with the people it calls now.
 
     Attributes:
         level: Its number.
@@ -52,7 +52,7 @@ def _levels(charter: Charter) -> tuple[EscalationLevel, ...]:
 
 
 def _calling(charter: Charter) -> list[int]:
-    """Numbers of the levels that call somebody, lowest first."""
+    """Return the numbers of the levels that call somebody, lowest first."""
     plans = (plan_level(charter, one.level) for one in _levels(charter))
     return [plan.level for plan in plans if plan is not None and plan.calls]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An incident: what happened to one agent, how far people are with it, and which steps are possible from here."""
+"""An incident of one agent: its state machine and the steps allowed in each state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class IncidentState(StrEnum):
-    """How far people are with it."""
+    """The state of an incident."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -81,7 +81,7 @@ class IncidentEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One incident as it stands.
+    """One incident.
 
     Attributes:
         number: 1 for the first of the installation.
@@ -132,22 +132,22 @@ class Incident:
 
     @property
     def is_active(self) -> bool:
-        """Whether somebody still has to do something now."""
+        """Whether it still needs action now."""
         return self.state not in {IncidentState.RESOLVED, IncidentState.REVIEWED}
 
     @property
     def round_of_turn(self) -> int:
-        """Times that the escalation path was called in this turn; `ROUNDS_MAX` once calling has stopped."""
+        """How often the escalation path was called in this turn; `ROUNDS_MAX` once calling has stopped."""
         return self.round % _TURN
 
     @property
     def is_given_up(self) -> bool:
-        """Whether nobody has acknowledged it and calling has stopped, so that news about it must page again."""
+        """Whether calling has stopped without an acknowledgement, so that a new alert must page again."""
         return self.state is IncidentState.OPEN and self.round_of_turn == ROUNDS_MAX
 
     @property
     def called(self) -> str:
-        """Who is paged until somebody acknowledges, in words."""
+        """The people who are paged until somebody acknowledges, in words."""
         is_over = self.round_of_turn == ROUNDS_MAX
         return "nobody is called any more" if is_over else f"level {self.level} is called"
 
@@ -157,7 +157,7 @@ class Incident:
 
 
 def check_step(incident: Incident, to: IncidentState) -> None:
-    """Refuse a step that is not possible from here.
+    """Raise for a step that is not allowed in the present state.
 
     Raises:
         UsageError: The step is not possible; says which are.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On-call hours: at which moment a time of so many working minutes has passed, across nights and clock changes."""
+"""On-call hours: when a number of working minutes has passed, across nights and changes of the clock."""
 
 from __future__ import annotations
 

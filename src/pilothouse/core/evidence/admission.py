@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which records may be believed at all: refuses the malformed, the foreign and the future, and says why."""
+"""Which records are admissible: malformed, foreign and future ones are refused with a reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSALS_SHOWN_MAX = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """Records that count, and why the others do not.
+    """Admitted records, and why the others were refused.
 
     Attributes:
         records: Each once, newest first.
@@ -63,7 +63,7 @@ def _form_problem(record: Evidence) -> str | None:
 
 
 def _distinct(records: Iterable[Evidence]) -> list[Evidence]:
-    """Return records newest first, each content once, whatever the order of arrival.
+    """Return records deduplicated by content, newest first, whatever the order of arrival.
 
     A digest costs more than everything else here, so it is made only where two records speak of the same at the same time.
     """
@@ -86,12 +86,12 @@ def _distinct(records: Iterable[Evidence]) -> list[Evidence]:
 
 
 def _written(record: Evidence) -> tuple[datetime, str]:
-    """Of two records of one content, the one that was written first stands for both."""
+    """Of two records with equal content, keep the one that was written first."""
     return (record.recorded_at, record.source.node)
 
 
 def admit_evidence(records: Iterable[Evidence], agent: str, now: datetime) -> Admitted:
-    """Separate what may be believed from what may not.
+    """Separate admissible records from others.
 
     Args:
         records: In any order, with duplicates.

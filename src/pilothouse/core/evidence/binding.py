@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a record must be bound to now, and in what an old one differs: nothing of version A counts for B."""
+"""The binding that a record must carry to count now, and how an old one differs: nothing of version A counts for B."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mismatch:
-    """One thing that a record was made against and that is no longer in force.
+    """One part of a record's binding that is no longer in force.
 
     Attributes:
         what: `version`, `section`, `contract`, `terms`, `dataset`, `library` or `person`.
@@ -68,7 +68,7 @@ _PROMISED = {
 
 
 def contract_digest(charter: Charter, scope: Scope, kind: str = "") -> str | None:
-    """Return what a certificate of a tool or an integration is bound to: its contracts, where it is, how we sign in.
+    """Return the digest that a certificate of a tool or integration is bound to: its contracts, place and sign-in.
 
     Args:
         charter: The charter.
@@ -104,7 +104,7 @@ def contract_digest(charter: Charter, scope: Scope, kind: str = "") -> str | Non
 
 
 def _judge_digest(charter: Charter, name: str | None) -> str | None:
-    """Return what the charter says a judge is: the errors of one model are not those of another under its name."""
+    """Return the digest of a judge in the charter: the errors of one model are not those of another under its name."""
     declared = [judge for judge in known(charter.model.judges) or () if judge.name == name]
     pins = [judge.model_dump(mode="json", include={"name", "pin"}) for judge in declared]
     return hashlib.sha256(canonical_json(pins).encode()).hexdigest() if pins else None
@@ -152,7 +152,7 @@ def changed_terms(
 
 
 def scope_names(scope: Scope, person: str | None) -> dict[str, str | None]:
-    """Return what is filled into the paths of a kind: the parts of a scope, the person, and the runbook that it names."""
+    """Return the names filled into the paths of a kind: the parts of a scope, the person, and the runbook."""
     runbook = None if scope.part is None else scope.part.removesuffix(f" by {person}")
     return {**scope.model_dump(), "person": person, "runbook": runbook}
 
@@ -172,7 +172,7 @@ def under_terms(
     *,
     person: str | None = None,
 ) -> Binding:
-    """Return a binding with the terms of the charter that its record was measured under; as it is for kinds without.
+    """Return a binding completed with the terms of the charter under which its record was measured, for kinds that have terms.
 
     Args:
         binds: What else the record is bound to.
@@ -187,7 +187,7 @@ def under_terms(
 
 
 def _said(value: Any, steps: Sequence[str], names: Mapping[str, Any]) -> Any:
-    """Return what stands at a path of plain data, None where nothing does; entries of lists are found by name or id."""
+    """Return the value at a path of plain data, or None; entries of lists are found by name or id."""
     if not steps or value is None:
         return value
     step, rest = steps[0], steps[1:]
@@ -209,7 +209,7 @@ def binding_in_force(
     section: str | None = None,
     person: str | None = None,
 ) -> Binding:
-    """Return the binding that a record of this kind and scope must carry to count now.
+    """Return the binding that a record of a kind and scope must carry to count now.
 
     Whoever writes a record calls this, and so does the verdict that reads it.
 
@@ -253,7 +253,7 @@ def _contract(kind: Kind, charter: Charter, scope: Scope, person: str | None) ->
 
 
 def first_mismatch(expected: Binding, record: Evidence, kind: Kind) -> Mismatch | None:
-    """Return the first thing a record was made against that is no longer in force, or None.
+    """Return the first part of a record's binding that is no longer in force, or None.
 
     A dataset or library that nothing shows yet cannot disagree; the requirement on datasets is missing then.
 

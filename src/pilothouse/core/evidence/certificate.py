@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verification of one integration found, and the records it becomes (certificate → evidence)."""
+"""The findings of verifying one integration, and its evidence (certificate → evidence)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Frozen(BaseModel):
 
 
 class FaultRow(_Frozen):
-    """One fault and what was seen.
+    """One injected fault and the observed behaviour.
 
     Attributes:
         fault: Its name.
@@ -54,12 +54,12 @@ class ToolMatrix(_Frozen):
 
     @property
     def failed(self) -> tuple[FaultRow, ...]:
-        """Rows that were not what must be seen."""
+        """Rows with an unexpected behaviour."""
         return tuple(row for row in self.rows if not row.passed)
 
 
 class Certificate(_Frozen):
-    """What one verification found.
+    """The result of one verification.
 
     Attributes:
         agent: Agent id.
@@ -83,7 +83,7 @@ class Certificate(_Frozen):
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Everything that was wrong, one line each."""
+        """All failures, one line each."""
         return (
             *(f"{matrix.tool}: {row.fault}: {row.seen}" for matrix in self.matrices for row in matrix.failed),
             *(f"{self.integration}: {row.fault}: {row.seen}" for row in self.probes if not row.passed),
@@ -91,12 +91,12 @@ class Certificate(_Frozen):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was wrong."""
+        """Whether there are no findings."""
         return not self.findings
 
 
 def certificate_evidence(charter: Charter, certificate: Certificate, *, source: Source) -> Iterator[Evidence]:
-    """Yield the records that a verification becomes.
+    """Yield the evidence of a verification.
 
     Args:
         charter: The charter in force; records are bound to the contracts it pins.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tasks say that they are done: the claims that a verifier checks and the truth line counts."""
+"""Which tasks claim to be done: the claims that a verifier checks and the truth line counts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record a verdict rests on: what was measured or signed, from where, about what, until when."""
+"""A record of evidence: what was measured or signed, its source, its subject, and how long it counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORTH = "worth"
 
 
 class Basis(StrEnum):
-    """Where belief in a record comes from; a signature never stands in for a measurement."""
+    """The basis of a record: measured, attested or imported; a signature never replaces a measurement."""
 
     MEASURED = "measured"
     ATTESTED = "attested"
@@ -40,7 +40,7 @@ class _Frozen(BaseModel):
 
 
 class Binding(_Frozen):
-    """What a record is about; when one of these changes in force, the record is stale.
+    """What a record was made against; when one of these changes, the record is stale.
 
     Attributes:
         version: Version digest.
@@ -93,7 +93,7 @@ class Scope(_Frozen):
 
 
 class Source(_Frozen):
-    """What produced a record, so that it can be produced again.
+    """The command or query that produced a record, so that it can be reproduced.
 
     Attributes:
         command: Command or query that made it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ended a task badly, as a kind that can be counted: which error, and where it happened (task + failed tools -> kind)."""
+"""Classify the failure of a task as a countable kind: which error, and where (task + failed tools -> kind)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FailureKind:
 
 
 def failure_of(task: Task, failed_tools: Sequence[str] = ()) -> FailureKind | None:
-    """Return what ended a task badly; None for a task that did not fail.
+    """Return the kind of a task's failure; None for a task that did not fail.
 
     Args:
         task: The task.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks and outcomes of a window become evidence records: one for each kind, scope and version."""
+"""Fold tasks and outcomes of a window into evidence records: one for each kind, scope and version."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def fold_window(
 ) -> tuple[Evidence, ...]:
     """Fold one window of traffic into every record that traffic alone can give.
 
-    What nothing was measured of gets no record: nothing is ever written down as zero. Records that
+    A kind without a measurement gets no record: missing is never recorded as zero. Records that
     speak of the agent's work are bound to the version that did it, one set for each version seen.
 
     Args:
@@ -282,7 +282,7 @@ def _latest_outcomes(outcomes: Iterable[Outcome]) -> Iterable[Outcome]:
 def _standing(
     tasks: Iterable[Task], outcomes: Iterable[Outcome], agent: str, window: Window, before: Window | None
 ) -> list[Outcome]:
-    """Return what outcomes say of the tasks of a window as they stand now, and critical mistakes before it, by their start."""
+    """Return the valid outcomes of the tasks of a window, and earlier critical mistakes, by start."""
     found = [
         outcome
         for outcome in standing_outcomes(tasks, outcomes).values()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a scorer of another library says about one answer, and the form every adapter gives it."""
+"""A score of another library, in the form that every adapter returns."""
 
 from __future__ import annotations
 

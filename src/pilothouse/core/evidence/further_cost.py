@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cost per task all-in: what telemetry measures of it, with what the charter and the watch know of review and fixed costs."""
+"""All-in cost per task: measured cost of model calls, plus review and fixed costs from charter and watch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FURTHER_AGE_MAX = timedelta(days=14)
 def with_further_costs(
     charter: Charter, folded: Sequence[Evidence], stored: Iterable[Evidence]
 ) -> tuple[Evidence, ...]:
-    """Return folded records, the cost of a task with every part that is known.
+    """Return folded records with every known part added to the cost of a task.
 
     Ends are added to ends, because nobody knows how the parts hang together. A part that nobody knows stays unknown and is
     named: it never counts as zero.
@@ -42,7 +42,7 @@ def with_further_costs(
 
 
 def _is_in_force(charter: Charter, record: Evidence) -> bool:
-    """Whether a cost was reckoned by what the charter says now: a part that it counts no more would stay in the sum."""
+    """Whether a cost was computed under the present charter: a part that no longer counts would stay in the sum."""
     kind = kind_named("cost.further")
     return first_mismatch(binding_in_force(kind, charter, record.scope, InForce()), record, kind) is None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which kinds of input there are, each told by the words that its inputs share (texts -> kinds, rare ones among them)."""
+"""Cluster inputs into kinds by the words that they share (texts -> kinds, rare ones included)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class InputKind:
         return ", ".join(self.words) or "everything else"
 
     def takes(self, words: frozenset[str]) -> bool:
-        """Whether an input with these words is of this kind."""
+        """Return whether an input with these words is of this kind."""
         return all(belongs(words, group) for group in self.holds) and not any(
             belongs(words, group) for group in self.lacks
         )
@@ -105,12 +105,12 @@ class InputKinds:
     kinds: tuple[InputKind, ...]
 
     def place(self, words: frozenset[str]) -> int:
-        """Return the position of the kind that an input is of; there is always exactly one."""
+        """Return the position of an input's kind; there is always exactly one."""
         return next(at for at, kind in enumerate(self.kinds) if kind.takes(words))
 
 
 def words_of(text: str) -> frozenset[str]:
-    """Return the words of a text, codes by their shape.
+    """Tokenize a text; codes become their shape.
 
     Args:
         text: Any text; the first 8,000 characters count.
@@ -123,7 +123,7 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def belongs(words: frozenset[str], group: frozenset[str]) -> bool:
-    """Return whether an input belongs to a group of words that travel together.
+    """Return whether an input belongs to a group of co-occurring words.
 
     Example:
         >>> belongs(frozenset({"product", "recall"}), frozenset({"batch", "product", "recall"}))
@@ -133,7 +133,7 @@ def belongs(words: frozenset[str], group: frozenset[str]) -> bool:
 
 
 def find_kinds(inputs: Sequence[frozenset[str]]) -> InputKinds:
-    """Divide inputs by words, again and again, as long as some words travel together beyond chance.
+    """Divide inputs recursively by words, as long as some words co-occur beyond chance.
 
     Each step takes the word with which most others travel, weighed by how surprising that is, and parts the inputs
     that hold two of these words from those that do not. The result depends on the inputs alone: no seed, no number of
@@ -171,7 +171,7 @@ def find_kinds(inputs: Sequence[frozenset[str]]) -> InputKinds:
 
 
 def travelling_words(inputs: Sequence[frozenset[str]]) -> tuple[frozenset[str], ...]:
-    """Return groups of words that travel together beyond chance: at least `COMPANIONS_MIN` with one another.
+    """Return groups of words that co-occur beyond chance: at least `COMPANIONS_MIN` with one another.
 
     Args:
         inputs: Words of each input, n >= 1; only words worth grouping.
@@ -219,7 +219,7 @@ def _table(inputs: Sequence[frozenset[str]]) -> tuple[list[str], csr_array]:
 
 
 def _associations(table: csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return pairs of columns that travel together, each in both directions, with their chi-square."""
+    """Return pairs of co-occurring columns, each in both directions, with their chi-square."""
     n = table.shape[0]
     held = np.asarray(table.sum(axis=0)).ravel()
     telling = np.flatnonzero((held >= KIND_MIN) & (held <= n - KIND_MIN))
@@ -241,7 +241,7 @@ _Division = tuple[float, _Path, tuple[int, ...], np.ndarray]
 
 
 def _division(path: _Path, members: np.ndarray, table: csr_array) -> list[_Division]:
-    """Return how the inputs of a leaf are best divided, strongest pull first in a heap; nothing where words tell nothing."""
+    """Return the best division of the inputs of a leaf, strongest association first in a heap; empty where words tell nothing."""
     if len(members) < 2 * KIND_MIN:
         return []
     here = table[members]

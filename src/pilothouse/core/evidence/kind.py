@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a kind of evidence is: its name, its form, its unit, and what a record of it must have been made against."""
+"""A kind of evidence: its name, form and unit, and what its records are bound to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Form(StrEnum):
 
 
 class Bind(StrEnum):
-    """What a record must have been made against, or it is stale."""
+    """What records of a kind are bound to; a record with another binding is stale."""
 
     VERSION = "version"
     SECTION = "section"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every kind of evidence there is: a closed list, and a record of any other kind is refused."""
+"""Every kind of evidence, a closed list: a record of any other kind is refused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which words stand in the inputs that go wrong and not in those that go right (inputs -> ranked gaps)."""
+"""Find the terms that set failing inputs apart from others (inputs -> ranked gaps)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedInput:
-    """One input and how it went.
+    """One input and whether it failed.
 
     Attributes:
         trace_id: The task.
@@ -86,7 +86,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gaps:
-    """What an audit found.
+    """The result of an audit.
 
     Attributes:
         tasks: Inputs looked at.
@@ -123,7 +123,7 @@ def find_gaps(
     examples: Sequence[str] = (),
     cases: Sequence[str] = (),
 ) -> Gaps:
-    """Cluster failures by the terms that set them apart, and hold each against what is known and shown.
+    """Cluster failures by the terms that set them apart, and compare each with known documents and examples.
 
     A term counts when its failure rate is above that of the tasks without it beyond chance, all terms together. Each
     failure belongs to one gap: that of the term which explains most of what is left.
@@ -187,7 +187,7 @@ def find_gaps(
 def _telling(
     holding: Mapping[str, set[str]], count: Mapping[str, int], *, failures: int, tasks: int
 ) -> dict[str, float]:
-    """Return the terms that fail beyond chance, with how many failures are beyond the others' rate."""
+    """Return the terms that fail beyond chance, with their number of excess failures."""
     candidates = [term for term, with_it in count.items() if with_it >= FAILURES_MIN]
     found = {}
     for term in candidates:
@@ -201,7 +201,7 @@ def _telling(
 
 
 def _chance(bad: int, with_it: int, *, failures: int, tasks: int) -> float:
-    """Chance of so many failures or more with a term that has nothing to do with them.
+    """Return the probability of at least so many failures with a term that is unrelated to them.
 
     Source:
         Fisher's exact test, one-sided: the tail of the hypergeometric distribution, summed by its recurrence.
@@ -225,7 +225,7 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def _best(telling: Mapping[str, float], holding: Mapping[str, set[str]], left: set[str]) -> str | None:
-    """Return the term that explains most of the failures that are left; the shortest word among equals."""
+    """Return the term that explains most of the remaining failures; the shortest word among equals."""
     ranked = [
         (telling[term] * len(holding[term] & left) / len(holding[term]), -len(term), term)
         for term in telling

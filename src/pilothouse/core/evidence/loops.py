@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a run goes in circles: equal calls, short cycles, one error after another (calls of a run → pattern)."""
+"""Loop detection: equal calls, short cycles, repeated errors (calls of a run → pattern)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopLimits:
-    """From when a run is a loop.
+    """Limits from which a run counts as a loop.
 
     Attributes:
         calls: Tool calls of a run.
@@ -53,7 +53,7 @@ LOOP_CALLS_MIN = LoopLimits().equal + 1
 
 
 def loop_of(steps: Sequence[Step], limits: LoopLimits | None = None) -> str | None:
-    """Name the first pattern in which a finished run was caught, or None.
+    """Return the first loop pattern in a finished run, or None.
 
     Args:
         steps: Calls of the run, oldest first.
@@ -69,7 +69,7 @@ def loop_of(steps: Sequence[Step], limits: LoopLimits | None = None) -> str | No
 
 
 def find_loop(steps: Sequence[Step], limits: LoopLimits) -> str | None:
-    """Name the pattern in which a run is caught, or None.
+    """Return the loop pattern in which a run is caught, or None.
 
     Args:
         steps: Calls of the run so far, oldest first, the one that is about to be made included.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fold found, before it is bound to a scope, a version and a window."""
+"""A measurement before it is bound to a scope, a version and a window."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which kinds of input a week brings that an earlier analysis never saw (words seen then + inputs now -> new kinds)."""
+"""Find kinds of input that an earlier analysis never saw (known words + inputs now -> new kinds)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MARK_BYTES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenWords:
-    """What an analysis remembers of the inputs it saw: marks of their words, not the words.
+    """The words known from an analysis, as hashes only.
 
     Attributes:
         inputs: Inputs it saw.
@@ -47,7 +47,7 @@ class SeenWords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKind:
-    """Inputs whose words travel together and were not seen before.
+    """Inputs that share co-occurring new words.
 
     Attributes:
         words: Its words, most frequent first.
@@ -70,12 +70,12 @@ class NewKind:
         return ", ".join(self.words[:NAMED_BY])
 
     def takes(self, words: frozenset[str]) -> bool:
-        """Whether an input with these words is of this kind."""
+        """Return whether an input with these words is of this kind."""
         return belongs(words, frozenset(self.words))
 
 
 def see_words(inputs: Sequence[frozenset[str]]) -> SeenWords:
-    """Remember which words inputs hold.
+    """Remember the words of inputs.
 
     Example:
         >>> seen = see_words([frozenset({"pay", "invoice"})] * 3 + [frozenset({"recall"})])

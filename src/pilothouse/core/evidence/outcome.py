@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a verifier found in the system of record about one task's claim."""
+"""The outcome of checking one task's claim in the system of record."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ class Outcome:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the system of record could not be asked: its outage says nothing about the agent."""
+        """Whether the system of record was unavailable, which is no evidence about the agent."""
         waits = self.status in {OutcomeStatus.PENDING, OutcomeStatus.UNVERIFIABLE}
         return waits and self.found.startswith(UNANSWERED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What outcomes say about the tasks of one type: truth, quality by the system of record, critical mistakes."""
+"""Measurements from the outcomes of one task type: truth, quality by the system of record, critical mistakes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _ids(outcomes: Sequence[Outcome], *statuses: OutcomeStatus) -> tuple[str, ..
 
 
 def _worth(tasks: Sequence[Task], wrong: Collection[str], right: Collection[str]) -> dict[str, int]:
-    """Return what answers about tasks are worth, where some are turns of one conversation."""
+    """Return the effective number of answered tasks, where some are turns of one conversation."""
     conversations = {task.trace_id: task.conversation for task in tasks}
     counted = [*wrong, *right]
     good = [False] * len(wrong) + [True] * len(right)
@@ -79,7 +79,7 @@ def measure_discrepancy(
 def measure_unverifiable(
     charter: Charter, name: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], *, at_ns: int
 ) -> Measurement | None:
-    """Count claims that cannot be checked; one without an answer counts against the proof once its time is up.
+    """Count claims that cannot be checked; an unanswered one counts against the proof after its term.
 
     A verifier that cannot be loaded, or a system that nobody reaches, answers nothing: what was answered before says
     nothing about what came since, and an outage is no breach of the agent's, which would be rolled back for it.

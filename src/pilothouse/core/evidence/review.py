@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person is asked about one output, and what the person answers: the words of review and the binding digests."""
+"""Items of review and their answers, with the digests that bind them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ReviewSource(StrEnum):
 
 
 class Answer(StrEnum):
-    """What a reviewer says about one item."""
+    """The answer of a reviewer."""
 
     ACCEPT = "accept"
     CORRECT = "correct"
@@ -78,7 +78,7 @@ class Answer(StrEnum):
 
 
 class ItemState(StrEnum):
-    """Where an item stands."""
+    """The state of an item."""
 
     WAITING = "waiting"
     CLAIMED = "claimed"
@@ -90,7 +90,7 @@ class ItemState(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody must still answer.
+        """Whether the item still needs an answer.
 
         Example:
             >>> ItemState.CLAIMED.is_open, ItemState.EXPIRED.is_open
@@ -105,7 +105,7 @@ OPEN_STATES = (ItemState.WAITING, ItemState.CLAIMED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewItem:
-    """One output to be looked at.
+    """One output to be reviewed.
 
     Attributes:
         item_id: Digest that makes adding it twice one item.
@@ -152,7 +152,7 @@ class ReviewItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What one person said about one item.
+    """One person's answer to one item.
 
     Attributes:
         item_id: The item.
@@ -178,7 +178,7 @@ class Label:
 
 
 def item_digest(source: ReviewSource, agent: str, trace_id: str, call_digest: str, salt: str = "") -> str:
-    """Return the id of an item: equal for an equal call of an equal task, so that asking twice is asking once.
+    """Return the id of an item, equal for an equal call of an equal task, so that asking is idempotent.
 
     Args:
         source: Why it is here.

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class IdentitySource(StrEnum):
-    """How a call was found to belong to its run, in order of trust; the last three are inferred."""
+    """How a call was linked to its run, in order of trust; the last three are inferred."""
 
     PATH = "path"
     KEY = "key"
@@ -47,7 +47,7 @@ class IdentitySource(StrEnum):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the client said it, rather than we found it out.
+        """Whether the client named the run; otherwise it was inferred.
 
         Example:
             >>> [one.value for one in IdentitySource if one.is_exact]
@@ -57,7 +57,7 @@ class IdentitySource(StrEnum):
 
 
 class Tap(StrEnum):
-    """Where an event was seen."""
+    """Where an event was observed."""
 
     GATEWAY = "gateway"
     TOOLS = "tools"
@@ -65,7 +65,7 @@ class Tap(StrEnum):
 
 
 class RunState(StrEnum):
-    """Whether a run is still open, or how it ended."""
+    """Whether a run is open, or how it ended."""
 
     OPEN = "open"
     COMPLETED = "completed"
@@ -203,7 +203,7 @@ class ToolReturned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """The process read something that is different every time.
+    """The process drew a non-deterministic value.
 
     Attributes:
         source: `clock`, `uuid` or `random`, with the function, for example `clock.time`.
@@ -237,7 +237,7 @@ class HostContacted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextEdited:
-    """A policy took something out of a request.
+    """A policy removed something from a request.
 
     Attributes:
         policy: Name of the policy.
@@ -332,7 +332,7 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What a list shows of a run.
+    """The row of a run in a list.
 
     Attributes:
         run: Run id, 32 hex digits.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluator outside of Pilothouse said about a task, and the evidence that many such sayings are.
+"""Scores of external evaluators, and the evidence folded from them.
 
 An external score is evidence of its source, never of our scorers: its record is marked as imported, so it can
 show a breach and never prove that a promise holds.
@@ -51,12 +51,12 @@ class Score:
 
     @property
     def has_plain_word(self) -> bool:
-        """Whether its label alone says how good the answer is."""
+        """Whether its label alone tells how good the answer is."""
         return self.label.strip().lower() in GOOD_LABELS | BAD_LABELS
 
     @property
     def is_good(self) -> bool | None:
-        """Whether it finds the answer good; None when neither word nor number says so plainly.
+        """Whether it rates the answer good; None when neither label nor number is unambiguous.
 
         Example:
             >>> score = Score(trace_id="t", span_id="", name="n", value=0.7, label="pass", explanation="",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a task was answered as if nothing had happened although a tool had failed (task + tool calls → class)."""
+"""Silent errors: a task answered as if nothing had happened although a tool failed (task + tool calls → class)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ERROR_KEYS = frozenset({"error", "errors", "is_error", "isError", "exception"})
 
 
 class SilentError(StrEnum):
-    """What became of a tool error in the answer."""
+    """How a task handled its tool errors."""
 
     NONE = "none"
     ACKNOWLEDGED = "acknowledged"
@@ -55,7 +55,7 @@ class ToolOutcome:
 
 
 def failed_by_result(text: str) -> bool:
-    """Whether a tool result reports a failure although its span does not.
+    """Return whether a tool result reports a failure although its span does not.
 
     Args:
         text: Result as JSON or plain text.
@@ -72,7 +72,7 @@ def failed_by_result(text: str) -> bool:
 
 
 def unresolved_errors(calls: Sequence[ToolOutcome]) -> tuple[ToolOutcome, ...]:
-    """Return the failures that no later success of the same tool with the same arguments made good.
+    """Return the failures without a later success of the same tool and arguments.
 
     Args:
         calls: Tool calls of one task in any order.
@@ -92,7 +92,7 @@ def unresolved_errors(calls: Sequence[ToolOutcome]) -> tuple[ToolOutcome, ...]:
 def classify_answer(
     task: Task, calls: Sequence[ToolOutcome], *, effects: Mapping[str, str], contradicted: bool = False
 ) -> SilentError:
-    """Say what a task made of its tool errors.
+    """Classify how a task handled its tool errors.
 
     Args:
         task: The task.

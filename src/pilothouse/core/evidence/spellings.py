@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms that a text takes inside JSON, and inside JSON within JSON, so that an erasure finds a person there too."""
+"""The escaped forms of a text in JSON, also nested, so that an erasure finds them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FOR_PAGES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "'<>&"})
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    r"""Return how a text may be written: as it is, and as JSON escapes it, also within JSON.
+    r"""Return a text and its JSON escapes, also nested.
 
     Example:
         >>> spellings("Jürgen")[:2]
@@ -36,7 +36,7 @@ def spellings(text: str) -> tuple[str, ...]:
 
 
 def says(text: str, spelled: tuple[str, ...]) -> bool:
-    r"""Return whether a text holds another, however it is escaped there.
+    r"""Return whether a text contains another, however it is escaped.
 
     Args:
         text: Where it is looked for.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether what the system of record said still speaks of a task, once late spans have corrected the task."""
+"""Which outcomes still apply to a task after late spans have corrected it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["answers_in_force", "replaces", "standing_outcome", "standing_outcome
 
 
 def standing_outcome(task: Task, outcome: Outcome | None) -> Outcome | None:
-    """Return what an outcome says of a task as the task stands now, or None when it says nothing of it.
+    """Return an outcome as it applies to a task now, or None when it no longer does.
 
     A confirmation confirms the claim that was asked about and no other. A contradiction stays, and so does a critical
     mistake: what was found wrong is not undone by saying something else later.
@@ -56,7 +56,7 @@ def standing_outcome(task: Task, outcome: Outcome | None) -> Outcome | None:
 
 
 def standing_outcomes(tasks: Iterable[Task], outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
-    """Return what outcomes say of tasks as they stand now, by trace.
+    """Return the outcomes that apply to tasks now, by trace.
 
     Of a task that is not given only what speaks against it stays: a confirmation counts with its task.
 
@@ -78,7 +78,7 @@ def standing_outcomes(tasks: Iterable[Task], outcomes: Iterable[Outcome]) -> dic
 
 
 def answers_in_force(charter: Charter, outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return the outcomes that count under a charter: what another verifier confirmed says nothing of the one it names now.
+    """Return the outcomes that count under a charter: confirmations of another verifier do not.
 
     What was found wrong stays, whoever found it. An answer of another form of the same function counts on: a comment in its
     file is no other question.
@@ -104,7 +104,7 @@ def _is_of_another(charter: Charter, outcome: Outcome) -> bool:
 
 
 def replaces(later: Outcome, stored: Outcome) -> bool:
-    """Return whether a later outcome of a task takes the place of the stored one.
+    """Return whether a later outcome of a task replaces the stored one.
 
     A settled answer about the same claim stays: asking again later, when the record has moved on, must not rewrite
     what was true when the claim was checked. Nothing takes the place of one whose claim was erased: whoever asked before

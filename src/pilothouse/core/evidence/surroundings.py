@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tasks touched against what the charter declares: hosts, tools, models, versions."""
+"""Compare the hosts, tools, models and versions of tasks with the charter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES_SHOWN_MAX = 3
 def _undeclared(
     kind: str, tasks: Sequence[Task], seen: Callable[[Task], Sequence[str]], declared: Callable[[str], bool]
 ) -> Measurement | None:
-    """Count tasks that touched something undeclared, among those that say what they touched."""
+    """Count tasks that used something undeclared, among those that report what they used."""
     telling = [task for task in tasks if seen(task)]
     if not telling:
         return None
@@ -56,7 +56,7 @@ def _undeclared(
 
 
 def measure_hosts(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
-    """Count tasks that touched a host which no integration declares.
+    """Count tasks that contacted an undeclared host.
 
     A span that names no port matches every declared port of its host.
     """
@@ -72,7 +72,7 @@ def measure_hosts(charter: Charter, tasks: Sequence[Task]) -> Measurement | None
 
 
 def measure_tools(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
-    """Count tasks that called a tool which the charter does not declare.
+    """Count tasks that called an undeclared tool.
 
     Spans seldom name the version of a tool, so a name without `@` matches every declared version.
     """
@@ -81,7 +81,7 @@ def measure_tools(charter: Charter, tasks: Sequence[Task]) -> Measurement | None
 
 
 def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
-    """Count model calls of tasks in which a model answered that is neither pinned nor a fallback.
+    """Count tasks answered by a model that is neither pinned nor a fallback, in model calls.
 
     A task says which models answered, not how often, so each strange task counts as one call.
     """
@@ -103,7 +103,7 @@ def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | Non
 
 
 def measure_versions(tasks: Sequence[Task], released: Mapping[str, datetime]) -> Measurement | None:
-    """Count tasks done by a version that never passed the release gate; None while nothing ever did.
+    """Count tasks of versions that never passed the release gate; None while no version has.
 
     What served before the first one passed went around nothing.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One unit of work done by the agent, as the assembler folded it from spans."""
+"""A task: one unit of work of an agent, folded from its spans."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ UNDECLARED_TASK_TYPE = "undeclared"
 
 
 class TaskState(StrEnum):
-    """Whether every span that we expect has arrived."""
+    """Whether all expected spans have arrived."""
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
 
 
 class TaskResult(StrEnum):
-    """How the agent says the task ended; unknown when it does not say."""
+    """The result that the agent reports; unknown without a report."""
 
     COMPLETED = "completed"
     FAILED = "failed"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tasks of one type say by themselves: completion, escalation, cost, latency."""
+"""Measurements from the tasks of one type alone: completion, escalation, cost, latency."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _by_conversation(costs: Sequence[float], conversations: Sequence[str | None]
 
 
 def _tokens(tasks: Sequence[Task]) -> tuple[int, int]:
-    """Return the tokens of tasks, and those of them without a price.
+    """Return the tokens of tasks, and how many of them have no price.
 
     A call that does not say what it used did use something: its task counts for no less than the mean of those that say
     all. Else a thousand silent tasks would weigh less than one that speaks, and their cost be taken for nothing.
@@ -156,7 +156,7 @@ def _dearest(task: Task) -> tuple[float, str]:
 
 
 def unmeasured_costs(charter: Charter, name: str, known_parts: Collection[str] = ()) -> list[str]:
-    """Return why the cost of a task is not known in full, empty when it is.
+    """Return why the cost of a task is incomplete, or empty.
 
     Args:
         charter: The charter in force.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the trace of a trial is told from one of work, by whatever key or telemetry it comes in."""
+"""Trace ids that mark trials, whatever key or telemetry they arrive with."""
 
 from __future__ import annotations
 

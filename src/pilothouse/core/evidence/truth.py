@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count what the agent said it did against what the system of record says, for each task type."""
+"""Count the agent's claims against the system of record, by task type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["TruthCount", "count_truth"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruthCount:
-    """Claims of one task type by what became of them; the parts add up to `said_done`.
+    """Claims of one task type by outcome; the parts add up to `said_done`.
 
     Attributes:
         task_type: Task type.
@@ -39,7 +39,7 @@ class TruthCount:
 
     @property
     def cannot_tell(self) -> int:
-        """Claims about which nothing is known, for whatever reason."""
+        """Claims without an answer, for whatever reason."""
         return self.unverifiable + self.pending + self.not_asked
 
     @property
@@ -60,7 +60,7 @@ class TruthCount:
 def count_truth(
     tasks: Iterable[Task], outcomes: Mapping[str, Outcome], task_types: Iterable[str] = ()
 ) -> tuple[TruthCount, ...]:
-    """Count claims by what became of them.
+    """Count claims by outcome.
 
     Args:
         tasks: Tasks of one agent and window, each once.

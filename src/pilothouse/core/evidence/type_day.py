@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One finished day of one task type as counts: what the detectors of the watch are fed with."""
+"""One finished day of one task type as counts, the input of the watch's detectors."""
 
 from __future__ import annotations
 

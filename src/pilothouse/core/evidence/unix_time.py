@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moments as telemetry counts them: whole nanoseconds since 1970, and days, both UTC."""
+"""Conversions between moments, Unix nanoseconds and days, all UTC."""
 
 from __future__ import annotations
 

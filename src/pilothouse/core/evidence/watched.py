@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the watch says of an agent: one detector, one kind of failure, the scores of one task type."""
+"""Results of the watch: detectors, kinds of failure, and score coverage."""
 
 from __future__ import annotations
 

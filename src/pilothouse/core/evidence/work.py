@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tasks say how an agent works: those of production and of its pilot, and of the last weeks; others prove nothing."""
+"""Which tasks are evidence of an agent's work: recent ones of production and of its pilot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PILOT: Final = "pilot"
 
 
 def window_of(charter: Charter, name: str) -> timedelta:
-    """Return how far back a verdict looks at the tasks of a type: what the charter says, `WINDOW_MAX` at most."""
+    """Return the window of tasks of a type that a verdict uses: the charter's, at most `WINDOW_MAX`."""
     return min(known(charter.task_types[name].sampling.window) or WINDOW_DEFAULT, WINDOW_MAX)
 
 

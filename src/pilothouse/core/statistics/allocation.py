@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which items to label, and what a labelled sample of a day says about it."""
+"""Allocate labels to items, and score a day from its labelled sample."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the arms of an experiment were filled as they should be."""
+"""Check the assignment of units to the arms of an experiment (sample ratio mismatch)."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class AuditState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReading:
-    """What the audit says after a day.
+    """The reading of the audit after a day.
 
     Attributes:
         alarm: Whether the budget is broken.
@@ -152,7 +152,7 @@ class ThresholdAudit:
         )
 
     def _count(self, state: AuditState, day: AuditDay) -> AuditState:
-        """Let a day with tasks speak."""
+        """Count a day that has tasks."""
         stakes = np.array(BETS) * self.audit_probability / self.budget
         hit = np.log1p(stakes * (1 / self.audit_probability - self.budget))
         log_e = day.wrong * hit + (day.tasks - day.wrong) * np.log1p(-stakes * self.budget)

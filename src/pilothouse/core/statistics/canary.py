@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look at a canary after every task, and still let at most one bad one in twenty through."""
+"""Anytime-valid canary test: look after every task, and pass at most one bad canary in twenty."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STAKE_MAX = 0.5
 
 
 class CanaryDecision(StrEnum):
-    """What the canary came to."""
+    """The decision about a canary."""
 
     NOT_WORSE = "not_worse"
     HARMFUL = "harmful"
@@ -64,7 +64,7 @@ class CanaryState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryReading:
-    """What the test says at a look.
+    """The reading of the test at a look.
 
     Attributes:
         decision: Not worse, harmful or undecided; the first that was reached stays.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notice that quality fell below its band, with a guaranteed distance between false alarms."""
+"""Detect that quality fell below its band, with a guaranteed average distance between false alarms."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def lower_bound_at(estimate: Estimate, level: float) -> float:
 
 
 def baseline_floor(baseline: Estimate, tolerance: float = 0.02) -> float:
-    """Line below which quality is worse than the baseline, whatever its measurement was worth.
+    """Line below which quality is worse than the baseline, allowing for the error of its measurement.
 
     Args:
         baseline: Quality of the baseline with its interval.
@@ -127,7 +127,7 @@ class DropState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What the detector says after a day.
+    """The reading of the detector after a day.
 
     Attributes:
         alarm: Whether quality is below the band.

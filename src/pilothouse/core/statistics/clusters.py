@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs that cases come in clusters, such as turns of one conversation."""
+"""Design effects of clustered cases, such as turns of one conversation."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def cluster_variance(d: Floats, indexes: Integers) -> float:
 
 
 def giant_cluster(indexes: Integers) -> NotEnoughEvidence | None:
-    """Say that clusters are too few or one is too large, or None.
+    """Return why clusters do not suffice, too few or one too large, or None.
 
     Args:
         indexes: Cluster of each case, from 0, shape (n,), n >= 1.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a comparison of pairs comes to: the scaled score statistic against a critical value, with every number behind it."""
+"""Decide a comparison of pairs: the scaled score statistic against a critical value, with every number behind it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAIRS_MIN = 20
 
 
 class Decision(StrEnum):
-    """What a comparison came to."""
+    """The decision of a comparison."""
 
     NOT_WORSE = "not_worse"
     WORSE = "worse"
@@ -80,7 +80,7 @@ class Comparison:
 
 
 def few_pairs(flips: float, n: int, margin: float, alpha: float) -> NotEnoughEvidence | None:
-    """Say how many pairs are missing before any decision is possible, or None.
+    """Return how many pairs are missing before any decision is possible, or None.
 
     Args:
         flips: Pairs that differ.
@@ -117,7 +117,7 @@ def compare(
     method: MethodId,
     notes: tuple[str, ...] = (),
 ) -> Comparison:
-    """Hold the scaled Tango statistic against a critical value, and say what it means.
+    """Compare the scaled Tango statistic with a critical value, and decide.
 
     Args:
         b: Pairs in which only the candidate is good.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notice when a task costs more than is usual: by hours where there are many tasks, by days where there are few."""
+"""Detect unusual cost per task: by hours where there are many tasks, by days where there are few."""
 
 from __future__ import annotations
 

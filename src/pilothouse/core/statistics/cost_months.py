@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dear days that come back every month: what a day is expected to cost more because it did so two months in a row."""
+"""Monthly seasonality of cost: the excess expected of a day because it recurred two months in a row."""
 
 from __future__ import annotations
 

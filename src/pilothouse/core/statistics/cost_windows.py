@@ -74,7 +74,7 @@ class CostWindow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoredCosts:
-    """Scores of a series; what a position has not is NaN.
+    """Scores of a series; NaN where a position has none.
 
     Attributes:
         scores: Smoothed score at the position where a window ends, NaN without enough history.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One closed day of judged and labelled items, as counts by judge verdict: the food of the detectors."""
+"""One closed day of judged and labelled items as counts by judge verdict, the input of the detectors."""
 
 from __future__ import annotations
 

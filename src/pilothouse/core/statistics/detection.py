@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After how many days an alert rule would notice a drop, before it runs."""
+"""The detection delay of an alert rule, before it runs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What labels of one verdict are worth that were drawn with different chances (labels -> stratum)."""
+"""Effective sample of labels that were drawn with unequal probabilities (labels -> stratum)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnLabel:
-    """One label and how it came.
+    """One label and its sampling probability.
 
     Attributes:
         good: What the person said.
@@ -42,7 +42,7 @@ class DrawnLabel:
 
 
 def stratum_of_labels(name: str, judged: int, labels: Sequence[DrawnLabel]) -> Stratum:
-    """Return the plain sample of a verdict that its labels are worth, whatever chances they were drawn with.
+    """Return the equivalent simple random sample of labels drawn with unequal probabilities.
 
     Warnings buy labels, so the days after bad ones have many. Counted plainly they would speak for the whole window.
     With one chance for all it is the labels as they are.

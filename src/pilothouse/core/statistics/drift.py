@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether inputs changed, feature by feature; drift is a reason to label, never a quality verdict."""
+"""Test inputs for drift, feature by feature; drift is a reason to label, never a quality verdict."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After how many weeks a weekly look at drift would notice that a share of the cases changed, before it does."""
+"""The detection delay of a weekly drift check, before it runs."""
 
 from __future__ import annotations
 

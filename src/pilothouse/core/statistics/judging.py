@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a judge can be trusted, and how far two people agree."""
+"""The accuracy of a judge, and the agreement of two people."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _CELL_NAMES = ("both pass", "only the first", "only the second", "both fail")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeCard:
-    """What labels say about a judge.
+    """The measured accuracy of a judge.
 
     Attributes:
         se: P(judge pass | good).
@@ -76,7 +76,7 @@ class JudgeCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How far two people agree on the same items.
+    """The agreement of two people on the same items.
 
     Attributes:
         kappa: Cohen's kappa.
@@ -261,7 +261,7 @@ def agreement(table: Sequence[Sequence[int]], *, level: float = 0.95) -> Agreeme
 def judged_margin(
     card: JudgeCard, margin: float, rule: MarginRule = "proved", alpha: float = 0.05
 ) -> JudgedMargin | NotEnoughEvidence:
-    """Shrink a margin to what the judge shows of it: a true loss of 5 points is seen as 5 J.
+    """Shrink a margin by the judge's accuracy: a true loss of 5 points is observed as 5 J.
 
     Args:
         card: What labels say about the judge.

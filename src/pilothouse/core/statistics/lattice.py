@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fixed lattice in place of random draws, so that the same evidence gives the same posterior, byte for byte."""
+"""A fixed lattice instead of random draws, so that equal evidence gives an equal posterior, byte for byte."""
 
 from __future__ import annotations
 

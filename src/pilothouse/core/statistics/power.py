@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many cases a release decision needs, and what so many cases can see."""
+"""Power of release decisions: cases needed, and the smallest detectable difference."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class RateState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateReading:
-    """What the watch says after a day.
+    """The reading of the watch after a day.
 
     Attributes:
         day: The day.

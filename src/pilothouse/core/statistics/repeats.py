@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often a case is solved every time it is tried."""
+"""Reliability: how often a case is solved in every try."""
 
 from __future__ import annotations
 

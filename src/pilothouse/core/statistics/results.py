@@ -44,7 +44,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotEnoughEvidence:
-    """Too little to say anything, and how much more would do.
+    """Not enough evidence, and how much more is needed.
 
     Attributes:
         reason: What is missing, one sentence.

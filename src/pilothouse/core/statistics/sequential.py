@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look at a release several times while it runs, and still let at most one bad one in twenty through."""
+"""Group-sequential release gate: several looks, and at most one bad release in twenty passes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the agent uses its tools in another order, judged by permuting whole sessions."""
+"""Test for a change in the order of tool calls, by permuting whole sessions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether texts changed: distance of mean hashed TF-IDF vectors, judged by permutation."""
+"""Test texts for drift: distance of mean hashed TF-IDF vectors, by permutation."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class WarningState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarningReading:
-    """What the warning says after a day.
+    """The reading of the warning after a day.
 
     Attributes:
         warning: Whether a burst of labels starts tomorrow because of this day.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Additions to an agent's scope after phase 3: each passes the phases on its own and is counted separately until then."""
+"""Additions to an agent's scope after phase 3: each passes the phases on its own, and counts apart until then."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIRST_PHASE: Final = "1"
 
 
 class AdditionKind(StrEnum):
-    """What can come into the scope."""
+    """The kinds of additions."""
 
     TASK_TYPE = "task type"
     INTEGRATION = "integration"
@@ -59,7 +59,7 @@ class AdditionEvent(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """Something that was accepted into the scope.
+    """An accepted addition to the scope.
 
     Attributes:
         what: Which kind of thing it is.
@@ -98,7 +98,7 @@ class Addition:
 
 
 def fold_additions(events: Iterable[AdditionEvent]) -> tuple[Addition, ...]:
-    """Return what came into the scope after some events, in any order; the first accepted first.
+    """Fold events, in any order, into the additions to the scope, the first accepted first.
 
     Args:
         events: Recorded events of one agent.
@@ -121,7 +121,7 @@ def _joined(moves: Sequence[PhaseEvent]) -> datetime | None:
 
 
 def in_scope(charter: Charter, what: AdditionKind, name: str) -> bool:
-    """Whether a charter has something in its scope already."""
+    """Return whether something is in a charter's scope already."""
     if what is AdditionKind.TASK_TYPE:
         return name in charter.task_types
     if what is AdditionKind.TOOL:
@@ -146,7 +146,7 @@ _SETS = {
 
 
 def explained(change: Change, additions: Iterable[Addition], charter: Charter) -> bool:
-    """Whether a change of the charter only writes down what was accepted into the scope.
+    """Return whether a change of the charter only records accepted additions.
 
     Args:
         change: A change that widens what the agent may do.

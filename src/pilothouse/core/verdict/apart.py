@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What counts apart: the verdict about each addition to the scope, and which items the agent's own verdict leaves to it."""
+"""Verdicts about additions to the scope, and which items the agent's own verdict leaves to them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["conclude_addition", "counts_apart", "summarise_addition"]
 
 
 def counts_apart(apart: Sequence[Addition], charter: Charter) -> Callable[[ItemVerdict], bool] | None:
-    """Return what tells the items that the verdict about an agent leaves to its additions; None where it leaves none.
+    """Return the predicate of items that an agent's verdict leaves to its additions; None where there are none.
 
     A breach that must stop the agent at once is never left to them, wherever it happens.
 
@@ -51,7 +51,7 @@ def conclude_addition(
     apart: Sequence[Addition],
     waivers: tuple[Waiver, ...] = (),
 ) -> AgentVerdict:
-    """Return the verdict about something that came into the scope, in its own phase: its items, and those that all share.
+    """Return the verdict about an addition in its own phase: its items, and the shared ones.
 
     Its own items are asked for in every phase, also those of an integration that the charter leaves to phase 3.
 

@@ -37,7 +37,7 @@ def _dataset_in_force(kind: str, charter: Charter, records: Sequence[Evidence]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Everything that items are decided on.
+    """The inputs of deciding items.
 
     Attributes:
         charter: The charter in force.

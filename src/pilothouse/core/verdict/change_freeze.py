@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The freeze rule: agent and integration never change together (moments of changes → overlaps).
+"""The change freeze: agent and integration never change together (moments of changes → overlaps).
 
 After a change of one side the other stands still for a week, so that whatever then gets worse has one suspect.
 """
@@ -58,7 +58,7 @@ _INNER = frozenset({"per_s", "max_age", "probe"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeStep:
-    """Something that changed at one moment.
+    """A change at one moment.
 
     Attributes:
         at: When it came into force, aware UTC.
@@ -75,7 +75,7 @@ class ChangeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
-    """Two changes that stand too close.
+    """Two changes that are too close together.
 
     Attributes:
         first: The earlier change.
@@ -101,7 +101,7 @@ class ChangedPaths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
-    """Until when each side must stand still, aware UTC; None where the other side never changed.
+    """Until when each side is frozen, aware UTC; None where the other side never changed.
 
     Attributes:
         agent_until: For the agent.
@@ -169,7 +169,7 @@ def find_overlaps(steps: Sequence[ChangeStep], *, since: datetime) -> tuple[Over
 
 
 def freeze_after(steps: Sequence[ChangeStep]) -> Freeze:
-    """Return until when each side must stand still after the changes of the other.
+    """Return until when each side is frozen after changes of the other.
 
     Args:
         steps: Changes, oldest first.

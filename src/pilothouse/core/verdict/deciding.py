@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides every requirement as one phase asks for it, from its items, and what gates and domains come to."""
+"""Decide every requirement of a phase from its items, then gates and domains."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A requirement, and the item that decides it with what its order among others rests on."""
+    """A requirement with its deciding item and sort key."""
 
     verdict: RequirementVerdict
     judged: Judged
@@ -97,7 +97,7 @@ def _nothing_asked(requirement: Requirement, charter: Charter) -> Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """A requirement as the phase before asks for it; equal parts make an equal decision.
+    """A requirement as decided for the previous phase; equal parts give an equal decision.
 
     Attributes:
         judged: Its items, as they were judged.
@@ -112,7 +112,7 @@ class Before:
     decided: Decided
 
     def is_like(self, judged: list[Judged], said: list[Objection], of: list[Judged]) -> bool:
-        """Whether nothing is asked that was not asked before; items are judged once, so they are the same objects."""
+        """Whether the items are unchanged; each is judged once, so equal items are the same objects."""
         return (
             said == self.said
             and len(judged) == len(self.judged)
@@ -201,13 +201,13 @@ def decide_all(asked: PhaseItems, before: dict[str, Before]) -> dict[str, Decide
 
 
 def needed_by(gate: str, decided: Mapping[str, Decided]) -> list[Decided]:
-    """Return what a gate asks for: a numbered gate includes those before it."""
+    """Return the requirements of a gate: a numbered gate includes the earlier ones."""
     wanted = set(NUMBERED_PHASES[: int(gate)]) if gate in NUMBERED_PHASES else {gate}
     return [one for one in decided.values() if wanted & set(one.verdict.gates)]
 
 
 def gate_verdict(gate: str, decided: Mapping[str, Decided]) -> GateVerdict:
-    """Return what a gate comes to: the worst of what it asks for."""
+    """Return the verdict of a gate: the worst of its requirements."""
     needed = needed_by(gate, decided)
     ids = {
         status: tuple(one.verdict.requirement for one in needed if one.verdict.status is status)
@@ -228,7 +228,7 @@ def gate_verdict(gate: str, decided: Mapping[str, Decided]) -> GateVerdict:
 
 
 def domain_verdict(domain: str, gate: str, decided: Mapping[str, Decided]) -> DomainVerdict:
-    """Return the worst that a gate needs of a domain."""
+    """Return the verdict of a domain: the worst of its requirements that a gate needs."""
     needed = [one for one in needed_by(gate, decided) if one.verdict.domain == domain]
     worst = min(needed, key=lambda one: severity_key(one.judged))
     return DomainVerdict(
@@ -241,7 +241,7 @@ def domain_verdict(domain: str, gate: str, decided: Mapping[str, Decided]) -> Do
 
 
 def word_of(needed: Sequence[Decided]) -> str:
-    """Return the word of the decision: what is waived opens a gate, with conditions."""
+    """Return the word of the decision; a waived requirement opens a gate, with conditions."""
     unwaived = [left for one in needed if (left := one.verdict.unwaived_status) is not None]
     worst = worst_status((*unwaived, Status.HOLDS))
     if worst is Status.HOLDS and len(unwaived) < len(needed):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a record decides every item that reads it, so that no older record about the same thing is ever read."""
+"""Whether a record decides every item that reads it, so that older records of its subject are never read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Decisive", "settles"]
 
 
 def settles(found: Assessment, record: Evidence) -> bool:
-    """Return whether a record ends the search for what decides an item.
+    """Return whether a record ends the search for the deciding record of an item.
 
     A breach is a breach wherever it comes from; an imported record proves nothing.
 
@@ -44,7 +44,7 @@ _PARTS = _parts_by_kind()
 
 @dataclass(slots=True)
 class Decisive:
-    """Tells which records decide under one charter.
+    """The predicate of deciding records under one charter.
 
     Attributes:
         charter: The charter in force.
@@ -56,7 +56,7 @@ class Decisive:
     _rules: dict[str, dict[Scope, list[tuple[Rule, float]]]] = field(default_factory=dict)
 
     def __call__(self, record: Evidence) -> bool:
-        """Return whether a record decides every item that looks at it; one that no item looks at decides nothing, and ends it."""
+        """Return whether a record decides every item that reads it; one that no item reads also ends the search."""
         if record.kind not in self._rules:
             self._rules[record.kind] = self._of_kind(record.kind)
         return all(

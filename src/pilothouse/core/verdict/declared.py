@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the charter itself says against an item: a declaration can lower a status, and never raise one."""
+"""Objections in the charter itself: a declaration can lower a status, never raise one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TASK_TYPES_MAX = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
-    """Something the charter says against a requirement.
+    """An objection of the charter to a requirement.
 
     Attributes:
         requirement: Requirement id.
@@ -44,7 +44,7 @@ class Objection:
 
 
 def objections(charter: Charter, now: datetime, phase: PhaseName) -> tuple[Objection, ...]:
-    """Return everything that the charter says against its own requirements.
+    """Return the charter's objections to its own requirements.
 
     Args:
         charter: The charter.
@@ -88,7 +88,7 @@ def _term(charter: Charter, today: date) -> Objection | None:
 
 
 def retirements(charter: Charter, today: date) -> tuple[Objection, ...]:
-    """Return what the calendar of models says: a retired pin is a breach, a retired stand-in or judge a warning."""
+    """Return objections from retirement dates of models: a retired pin is a breach, a retired stand-in or judge a warning."""
     model = charter.model
     named = [("pinned model", model.pin.model, known(model.pin.retires_on))]
     named += [("stand-in", one.model, None) for one in known(model.fallback) or ()]

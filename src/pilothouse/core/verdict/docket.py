@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All items of one agent, decided and without a date: what a verdict at any moment is made of until another record comes in."""
+"""The docket: all items of one agent, decided independently of the moment, valid until new records arrive."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _Item = tuple[Requirement, Part, Slot]
 
 
 def _asked(charter: Charter, kinds: Collection[str] | None = None) -> Iterator[tuple[PhaseName, str, _Item]]:
-    """Yield what each phase asks for, with the key of each item: the scope of a phase chooses items and changes none."""
+    """Yield the items of each phase with their keys; the scope of a phase selects items and changes none."""
     for phase in NUMBERED_PHASES:
         for requirement in FRAMEWORK:
             for number, part in enumerate(requirement.parts):
@@ -101,7 +101,7 @@ def _items_of(charter: Charter, kinds: Collection[str]) -> dict[str, _Item]:
 def judge_again(
     docket: Docket, charter: Charter, records: Iterable[Evidence], kinds: Collection[str]
 ) -> Docket | None:
-    """Decide the items of some kinds again and keep all others.
+    """Decide the items of some kinds again, keeping the others.
 
     Args:
         docket: What was decided under the same charter.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Into which items a part of a requirement expands for one charter, and who must act on each."""
+"""Expand parts of requirements into items for one charter, and find who must act on each."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Slot:
 
 
 def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object | OpenQuestion:
-    """Return what the charter says at a path, or which question is open there.
+    """Return the charter's value at a path, or the open question there.
 
     Args:
         charter: The charter.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which order integrations join a rollout, simplest and least harmful first, and why (charter → order)."""
+"""The order in which integrations join a rollout, simplest and least harmful first, with reasons (charter → order)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One item of a verdict: which records count for it, what they prove, and since when and until when."""
+"""Decide one item of a verdict: which records count, what they prove, and for how long."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SHARE_SHOWN_MAX = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """One item on its way to a status."""
+    """The context of deciding one item."""
 
     requirement: Requirement
     part: Part
@@ -150,7 +150,7 @@ def _item_scope(part: Part, slot: Slot) -> Scope:
 
 
 def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -> Ruling:
-    """Return what the records on the bench prove about one item."""
+    """Decide one item from the records on the bench."""
     charter = bench.charter
     kind = kind_named(part.kind)
     said = slot.question or bound_of(part.rule, slot.names, charter)
@@ -184,7 +184,7 @@ def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -
 
 
 def _open_life(part: Part, slot: Slot, charter: Charter) -> OpenQuestion | None:
-    """Return the question how long evidence counts: until it is answered no record, however new, counts for a moment."""
+    """Return the open question how long evidence counts: until it is answered no record counts."""
     if not isinstance(part.fresh, str):
         return None
     said = committed(charter, part.fresh, slot.names)
@@ -268,7 +268,7 @@ def _misdated(matching: Sequence[Evidence]) -> frozenset[int]:
 
 
 def _judge_newest(case: _Case, found: Assessment, newest: Evidence, lapses_at: datetime | None) -> Ruling:
-    """Say what the newest record proves as long as it counts."""
+    """Return the ruling of the newest record while it counts."""
     voice = case.voice
     if found.proof is Proof.OPEN:
         ruling = case.measured(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How numbers are written in sentences: enough digits to be true, no more than the cases bear."""
+"""Format numbers in sentences: as many digits as the sample supports."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which phase an agent is, and whether it may enter the next one: planned looks, a gate, and approvals.
+"""The phase of an agent, and whether it may enter the next one: planned looks, a gate, and approvals.
 
 A phase is entered by a verdict and by approvals, never by an edit. What happened is a list of events; the
 phase in force is its fold, so that equal events always say the same.
@@ -88,7 +88,7 @@ class PhaseEvent(BaseModel):
 
     @property
     def place(self) -> tuple[int, datetime, str, str]:
-        """Its order among others: as they were recorded, since a clock may stand still or go back."""
+        """Its sort key: the order of recording, because a clock may stand still or go back."""
         return (self.sequence, self.at, self.phase, self.move)
 
 
@@ -108,7 +108,7 @@ class PhaseState:
 
 
 def fold_phase(events: Iterable[PhaseEvent]) -> PhaseState:
-    """Return the phase in force after some events, in any order.
+    """Fold events, in any order, into the phase in force.
 
     Args:
         events: Recorded events of one agent.
@@ -128,7 +128,7 @@ def fold_phase(events: Iterable[PhaseEvent]) -> PhaseState:
 
 
 class Answer(StrEnum):
-    """What a request for the next phase gets."""
+    """The answer to a request for the next phase."""
 
     ELIGIBLE = "eligible"
     """The gate holds: the approvals are asked for."""

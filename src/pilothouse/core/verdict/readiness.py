@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Charter and evidence become the verdict about one agent: pure, and blind to the order of arrival."""
+"""Decide the verdict about one agent from charter and evidence: pure, and independent of the order of arrival."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def decide(
     waivers: tuple[Waiver, ...] = (),
     level: float = LEVEL,
 ) -> AgentVerdict:
-    """Decide what holds, what does not, and what nobody knows about one agent.
+    """Decide what holds, what is breached, and what is unknown about one agent.
 
     Nothing is averaged: an item is the newest decisive record of its scope, a requirement its worst
     item, a gate its worst requirement. The order of `evidence` and duplicates in it do not matter. With
@@ -73,7 +73,7 @@ def decide(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """A verdict, and what lies before the agent.
+    """A verdict, and the next gate.
 
     Attributes:
         verdict: The verdict.
@@ -178,7 +178,7 @@ def conclude(
 
 
 def _asked(own: tuple[int, ...], always: tuple[int, ...]) -> tuple[int, ...]:
-    """Return what a phase asks for, with what is asked for in every phase, in the order of the docket."""
+    """Return the items of a phase, those of every phase included, in the order of the docket."""
     return (*own, *(place for place in always if place not in own))
 
 
@@ -186,7 +186,7 @@ _STANDING = frozenset({Status.HOLDS, Status.AT_RISK})
 
 
 def exit_status(verdict: AgentVerdict, *, strict: bool = False) -> ExitStatus:
-    """Return what the process exits with.
+    """Return the exit status of a verdict.
 
     Args:
         verdict: The verdict.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a release must hold for a task type, and the results of cases that are held against it.
+"""Release rules of a task type, and the results of cases that are checked against them.
 
 A release is the intersection of its requirements: each at its own error rate, without correction, since
 all must hold. They stand in `release_difference` (not worse), `release_level` (good enough),
@@ -56,7 +56,7 @@ class GateRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """One case under both arms.
+    """One case under both versions.
 
     Attributes:
         case_id: The case.
@@ -74,7 +74,7 @@ class CaseResult:
 
 
 def undecided(requirement: str, rules: GateRules, rule: str, *, bound: float | None = None) -> ItemVerdict:
-    """Return a requirement of a task type of which nothing is known yet.
+    """Return a requirement of a task type without evidence.
 
     Args:
         requirement: Its name.
@@ -95,7 +95,7 @@ def undecided(requirement: str, rules: GateRules, rule: str, *, bound: float | N
 
 
 def design_effect(clusters: Sequence[str]) -> float:
-    """Return what clustering is assumed to cost before it can be measured: 1 + 0.3 (m - 1).
+    """Return the design effect assumed before it can be measured: 1 + 0.3 (m - 1).
 
     Args:
         clusters: Cluster of each case, at least one.

@@ -34,7 +34,7 @@ class TrajectoryResult:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the candidate left it, and nothing says that the other side had left it before."""
+        """Whether the candidate deviates from it, and the baseline is not known to deviate as well."""
         return self.is_kept is False and self.was_kept is not False
 
 

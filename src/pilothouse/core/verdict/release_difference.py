@@ -28,7 +28,7 @@ __all__ = ["DifferenceLook", "judge_difference", "look_sizes", "takes_one_look"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceLook:
-    """What one look came to.
+    """The result of one look.
 
     Attributes:
         item: The requirement as it stands now.
@@ -44,7 +44,7 @@ class DifferenceLook:
 
 
 def takes_one_look(clusters: Sequence[str], *, repeats: int, baseline_repeats: int) -> bool:
-    """Whether a set is judged at its end only.
+    """Return whether a set is judged only at its end.
 
     Args:
         clusters: Cluster of each case.
@@ -166,7 +166,7 @@ def _look(
 
 
 def _once(pairs: Sequence[CaseResult], rules: GateRules) -> Comparison | NotEnoughEvidence:
-    """Judge clusters or repeats at their one look."""
+    """Judge clusters or repeats at their single look."""
     test = PairedNonInferiority(rules.margin, rules.alpha)
     is_alone = len({one.cluster for one in pairs}) == len(pairs)
     if is_alone and all(len(one.candidate) == 1 for one in pairs):

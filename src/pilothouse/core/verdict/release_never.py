@@ -203,5 +203,5 @@ def _rule(limit: float) -> str:
 
 
 def _upwards(rate: float) -> str:
-    """Write a bound in percent so that it is still one: rounded up."""
+    """Format a bound in percent, rounded up so that it remains a bound."""
     return f"{-(-rate * 1000 // 1) / 10:.1f}"

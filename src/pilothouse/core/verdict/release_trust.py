@@ -16,7 +16,7 @@ __all__ = ["RunHealth", "judge_infrastructure", "judge_unscored"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHealth:
-    """How many trials the world let down.
+    """How many trials infrastructure failures lost.
 
     Attributes:
         planned: Trials that were started.
@@ -30,7 +30,7 @@ class RunHealth:
 
     @property
     def is_broken(self) -> bool:
-        """Whether so many were lost that the rest says little."""
+        """Whether so many were lost that the rest is not representative."""
         return self.infra_errors > self.share_max * max(self.planned, 1)
 
 
@@ -61,7 +61,7 @@ def judge_unscored(results: Sequence[CaseResult], rules: GateRules) -> ItemVerdi
 
 
 def judge_infrastructure(health: RunHealth) -> ItemVerdict:
-    """Decide whether the world let so few trials down that the rest may be believed."""
+    """Decide whether infrastructure failures lost so few trials that the rest may be believed."""
     lost, planned = health.infra_errors, health.planned
     return ItemVerdict(
         requirement="infrastructure",

@@ -51,7 +51,7 @@ class SplitGap:
 
     @property
     def sentence(self) -> str:
-        """Return the gap in words, with what it could not have shown."""
+        """Return the gap in words, with the size it could have detected."""
         gap = (
             f"{percentage(self.gate)} good on {self.n_gate} gate cases, {percentage(self.sealed)} on {self.n_sealed} sealed ones: "
             f"{100 * (self.gate - self.sealed):+.1f} points [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"

@@ -51,7 +51,7 @@ class Flip(_Frozen):
 
 
 class LookTaken(_Frozen):
-    """What one look at one task type saw.
+    """One look at one task type.
 
     Attributes:
         number: 1 for the first.
@@ -75,7 +75,7 @@ class LookTaken(_Frozen):
 
 
 class RunCost(_Frozen):
-    """What finding out took.
+    """The cost of a gate run.
 
     Attributes:
         cases: Cases that were looked at.
@@ -166,7 +166,7 @@ def fold_items(items: Sequence[ItemVerdict]) -> tuple[ItemVerdict, ...]:
 
 
 def exit_status_of(items: Sequence[ItemVerdict], *, strict: bool = False) -> ExitStatus:
-    """Return what the command exits with: a proof of harm stays a proof, then a broken world, then no evidence.
+    """Return the exit status: a proof of harm first, then infrastructure failure, then no evidence.
 
     Args:
         items: Every requirement.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do next, in order: every item that does not hold becomes one step with its command and its people.
+"""Plan the next steps: every item that does not hold becomes one step with its command and its people.
 
 Steps are ordered by need, by harm, and by the days that each saves on the way to the next gate.
 """
@@ -75,7 +75,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that is to be done, and when the next gate can be reached.
+    """All steps, and when the next gate can be reached.
 
     Attributes:
         steps: Most urgent first, at most `STEPS_MAX`.
@@ -217,7 +217,7 @@ def _jobs(needed: Mapping[str, Sequence[tuple[RequirementVerdict, ItemVerdict]]]
 
 
 def _effort(settled: Sequence[tuple[RequirementVerdict, ItemVerdict]]) -> Effort:
-    """Return what one command takes: the most that any of its items asks for."""
+    """Return the effort of one command: the largest of its items."""
     efforts = [EFFORTS.get(requirement.requirement, _UNKNOWN_EFFORT) for requirement, _ in settled]
     waits = [_wait(item, effort) for (_, item), effort in zip(settled, efforts, strict=True)]
     return Effort(max(effort.work_days for effort in efforts), max(waits))

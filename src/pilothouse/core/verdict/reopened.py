@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an edit of a charter reopens: each requirement of which evidence was signed or measured under what it changed."""
+"""Requirements that an edit of the charter reopens: their evidence was signed or measured under what it changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ADDED = {kind.added_to: kind for kind in KINDS.values() if kind.added_to}
 
 
 def reopened_by(old: Charter, new: Charter) -> tuple[Reopened, ...]:
-    """Return what has to be shown or signed again after an edit, by what it is bound to that changed.
+    """Return what must be shown or signed again after an edit, by the changed part of its binding.
 
     Evidence that is folded from telemetry for each verdict ends with its version alone. What is asked for the first time
     ends nothing.
@@ -53,7 +53,7 @@ def reopened_by(old: Charter, new: Charter) -> tuple[Reopened, ...]:
 
 
 def _ended(kind: Kind, slot: Slot, old: Charter, new: Charter, *, is_other_version: bool) -> Iterator[str]:
-    """Yield what a record of an item was bound to and is not any more."""
+    """Yield the parts of an item's binding that an edit changed."""
     if is_other_version and Bind.VERSION in kind.binds:
         yield _ANOTHER_VERSION
     if kind.name in FOLDED_KINDS:

@@ -153,7 +153,7 @@ Rule = Floor | Ceiling | Census | Quantile | MeanMax | AtLeast | Zero | Count | 
 
 
 class Per(StrEnum):
-    """Into how many items a part expands: one for each member of a declared set."""
+    """The set over which a part expands: one item for each member."""
 
     AGENT = "agent"
     TASK_TYPE = "task type"
@@ -177,7 +177,7 @@ class Per(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One thing that a requirement asks for; each expands into items.
+    """One part of a requirement, which expands into items.
 
     Attributes:
         name: Short name, empty when the requirement has only this part.

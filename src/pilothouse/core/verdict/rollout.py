@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which arm of an experiment a unit belongs to.
+"""Assign units to the arms of an experiment by hash.
 
 The same function runs in the gateway, in the agent and in the analysis. A unit is a conversation or a
 user, never a request. Ramps only add units to the candidate: nobody is moved back.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is served by an agent in the phase in force: a share of all subjects, and groups of users; the others keep theirs.
+"""Whom an agent serves in its phase: a share of all subjects, and groups of users.
 
 A subject is a user or a case, never a request: the same one gets the same answer for ever. A larger share only adds
 subjects, so nobody who was served is sent back by a promotion.
@@ -57,7 +57,7 @@ class Reach:
     added: tuple[AddedUsers, ...] = ()
 
     def refusal_of(self, subject: str, groups: Collection[str] = ()) -> str | None:
-        """Return why a subject keeps its incumbent, one sentence, or None when the agent serves it.
+        """Return why the agent does not serve a subject, one sentence, or None when it does.
 
         Args:
             subject: Id of the user or case.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one record says about one rule: proved, breached, or open, with every number behind it."""
+"""Assess one record against one rule: proved, breached, or open, with every number behind it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ ZERO_CASES_MIN = 59
 
 
 class Proof(StrEnum):
-    """What a record proves about a rule."""
+    """The result of a record under a rule."""
 
     PROVED = "proved"
     BREACHED = "breached"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the records about one item prove, whatever the moment, and what is said of that at a moment.
+"""The ruling on one item, independent of the moment, and its wording at a moment.
 
 Records do not change and a status ends at a time that is known when it begins. So an item is decided once, and until a record
 comes in only its date is put on it.
@@ -27,7 +27,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """An item at a moment, with what its order among others rests on.
+    """An item at a moment, with its sort key.
 
     Attributes:
         item: The item.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The volume at which a system stops being as good as it must be: where the lower bound of success falls under the least."""
+"""The saturation point: the volume at which the lower bound of success falls under its minimum."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Saturation", "VolumePoint", "find_saturation"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumePoint:
-    """What users got at one volume.
+    """Results at one volume.
 
     Attributes:
         per_minute: Arrivals in a minute.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every sentence that a verdict says, computed from its numbers; the one place of its English."""
+"""All sentences of a verdict, computed from its numbers; the one place of its English."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """What a sentence about one item needs to know.
+    """The inputs of a sentence about one item.
 
     Attributes:
         title: Statement of the requirement, for items that have no record.
@@ -224,14 +224,14 @@ class Voice:
 
 
 def at_risk_sentence(holding: str, left: timedelta) -> str:
-    """Return what is said of an item that holds and whose evidence ends soon."""
+    """Return the sentence of an item that holds and whose evidence ends soon."""
     hours = int(left / timedelta(hours=1))
     span = f"{hours} hours" if hours < 48 else f"{left.days} days"
     return f"{holding} Its evidence lapses in {span}."
 
 
 def waiver_sentence(mark: WaiverMark, names: Mapping[str, str]) -> str:
-    """Return what stands after the sentence of a waived requirement, never instead of it."""
+    """Return the addition to the sentence of a waived requirement, which never replaces it."""
     signer = names.get(mark.signer, mark.signer)
     said = f"Waived until {day(mark.until)} by {signer}: '{mark.reason.rstrip('.')}'."
     return f"{said} What is not known now it does not cover." if isinstance(mark, PartWaiverMark) else said

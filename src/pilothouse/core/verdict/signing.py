@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people must sign for a requirement, and which signatures stand: the same slots that the verdict reads."""
+"""The signatures that requirements ask for, and which of them are valid: the same slots that the verdict reads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SIGNED_ITEMS: tuple[str, ...] = tuple(
 
 
 class SignatureState(StrEnum):
-    """Whether a signature that is asked for stands."""
+    """The state of a requested signature."""
 
     SIGNED = "signed"
     MISSING = "missing"
@@ -42,7 +42,7 @@ class SignatureState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One signature that a requirement asks for.
+    """One requested signature.
 
     Attributes:
         requirement: Requirement id.

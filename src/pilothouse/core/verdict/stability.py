@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stability clock: days of evidence become a number of stable days, with every pause and reset named.
+"""The stability clock: count stable days, naming every pause and reset.
 
 A day counts, pauses or resets. It counts when there was enough volume, nothing that is watched was breached
 and the telemetry of the day is complete. Silence never counts: a day that nobody recorded pauses.
@@ -69,7 +69,7 @@ class Reset(BaseModel):
 
 
 class DayRecord(BaseModel):
-    """What is known about one UTC day of one agent, written once when the day is over.
+    """The record of one UTC day of one agent, written once when the day is over.
 
     Attributes:
         day: The day.
@@ -93,7 +93,7 @@ class DayRecord(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StabilityTerms:
-    """What the charter says of the clock, with nothing open.
+    """The charter's terms of the clock, with nothing open.
 
     Attributes:
         days: Target, days.
@@ -138,7 +138,7 @@ class DayCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """When the target is reached if the days go on as the last four weeks did.
+    """When the target is reached at the rate of the last four weeks.
 
     Attributes:
         earliest: At the upper end of the rate's 95 % interval.
@@ -151,7 +151,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StabilityClock:
-    """Where the clock stands.
+    """The state of the clock.
 
     Attributes:
         stable_days: Days that counted since the last reset.

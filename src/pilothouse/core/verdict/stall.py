@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an agent has stalled: no gate came nearer for months, whatever was edited or run meanwhile."""
+"""Whether an agent has stalled: no progress towards a gate for months."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUESTION_DAYS: Final = 183
 
 
 class StallLevel(StrEnum):
-    """How long nothing came nearer."""
+    """How long there was no progress."""
 
     MOVING = "moving"
     NOTE = "note"
@@ -36,7 +36,7 @@ class StallLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stall:
-    """How long no gate came nearer, and what stands in the way longest.
+    """How long there was no progress towards a gate, and the longest blocker.
 
     Attributes:
         level: What that calls for.

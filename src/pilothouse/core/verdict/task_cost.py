@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one task costs all-in: model calls, the minutes of review, and the fixed costs of the month, each part by itself."""
+"""All-in cost of one task: model calls, review and fixed costs, each part by itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CostPart", "Spent", "TaskCost", "task_cost"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What some counted days of an agent took.
+    """What some counted days of an agent cost.
 
     Attributes:
         days: Calendar days from the first to the last of them.
@@ -67,7 +67,7 @@ class TaskCost:
 
 
 def task_cost(charter: Charter, spent: Spent) -> TaskCost:
-    """Return what one task cost all-in; a part that nobody knows makes the sum unknown, never smaller.
+    """Return the all-in cost of one task; an unknown part makes the sum unknown, never smaller.
 
     Args:
         charter: The charter in force: rates as ranges with sources.

@@ -76,7 +76,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeVolume:
-    """What telemetry knows of one task type.
+    """Measurements of one task type.
 
     Attributes:
         task_type: Its name.
@@ -95,7 +95,7 @@ class TypeVolume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What telemetry knows of the cost and the work of an agent.
+    """Measured cost and work of an agent.
 
     Attributes:
         model_per_month: Cost of model calls a month at the present volume, or None while a part of it is unknown.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a requirement came to: status, reason and every number behind it."""
+"""The records of a verdict: status, reason and every number behind it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ORDER = {status: rank for rank, status in enumerate(Status)}
 
 
 def worst_status(statuses: tuple[Status, ...]) -> Status:
-    """Return the worst of some statuses; nothing at all is no evidence, never a pass.
+    """Return the worst of some statuses; none at all is no evidence, never a pass.
 
     Example:
         >>> worst_status((Status.HOLDS, Status.AT_RISK)).value
@@ -186,7 +186,7 @@ class RequirementVerdict(_Frozen):
 
     @property
     def unwaived_status(self) -> Status | None:
-        """What is left when what is waived is left out: None where all of it is, and a waived breach is no breach."""
+        """The status without the waived items; None where all are waived."""
         if self.waiver is not None:
             return None
         return self.status if self.part_waiver is None else Status.NO_EVIDENCE
@@ -221,12 +221,12 @@ class GateVerdict(_Frozen):
 
     @property
     def closed(self) -> tuple[str, ...]:
-        """What keeps it closed: what neither holds nor is waived as this gate asks for it, breaches first."""
+        """The requirements that keep it closed: neither holding nor waived for this gate, breaches first."""
         return tuple(name for name in (*self.breached, *self.no_evidence) if name not in self.waived)
 
 
 class AdditionVerdict(_Frozen):
-    """How something stands that came into the scope after phase 3 and counts apart.
+    """The verdict about an addition that counts apart.
 
     Attributes:
         what: `task type`, `integration`, `tool` or `users`.
@@ -257,7 +257,7 @@ class AdditionVerdict(_Frozen):
 
 
 class AgentVerdict(_Frozen):
-    """Everything that holds, does not hold, or is not known about one agent at one moment.
+    """The verdict about one agent at one moment: everything that holds, is breached, or is unknown.
 
     There is no sum, no percentage and no grade in it: the worst item decides.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signed permission to proceed without a requirement: what makes it valid, and what it never covers."""
+"""Waivers: what makes a signed permission valid, and what it never covers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class WaivedItem(BaseModel):
 
 
 class Waiver(BaseModel):
-    """What the sponsor signed.
+    """A waiver as the sponsor signed it.
 
     Attributes:
         requirement: Requirement id.
@@ -101,7 +101,7 @@ class Waiver(BaseModel):
     items: tuple[WaivedItem, ...] | None = None
 
     def uncovered(self, judged: Sequence[Judged]) -> tuple[int, ...]:
-        """Return the places of the items that do not hold and that the sponsor did not see, or not so."""
+        """Return the positions of failing items that the waiver does not cover."""
         return tuple(
             place
             for place, each in enumerate(judged)
@@ -109,7 +109,7 @@ class Waiver(BaseModel):
         )
 
     def covers(self, judged: Sequence[Judged]) -> bool:
-        """Whether nothing fails to hold that the sponsor did not see, and nothing is worse than it was then.
+        """Whether every failing item was seen by the sponsor and is no worse than it was then.
 
         Args:
             judged: The items of the requirement, the deciding one first.
@@ -123,7 +123,7 @@ class Waiver(BaseModel):
 
 
 def waived_items(items: Sequence[ItemVerdict]) -> tuple[WaivedItem, ...]:
-    """Return what a waiver that is signed now covers: whatever does not hold."""
+    """Return the items that a waiver signed now covers: all that do not hold."""
     return tuple(
         WaivedItem(
             requirement=item.requirement,
@@ -184,7 +184,7 @@ def _worse(value: float | None, signed: float | None, higher_is_better: bool | N
 
 
 def waiver_in_force(valid: Sequence[Waiver], judged: Sequence[Judged]) -> WaiverMark | None:
-    """Return the waiver that covers everything of a requirement that does not hold, or None.
+    """Return the waiver that covers every failing item of a requirement, or None.
 
     It covers what the sponsor saw: another item that does not hold, a breach of what nobody had measured, or a value worse
     than the signed one needs another signature.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an agent's scope may be widened: only in phase 3, after 90 stable days, production-grade; else from which day on."""
+"""Whether an agent's scope may be widened, and if not, from which day on."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class LoopWatch:
     """Remembers the calls of each run.
 
     Args:
-        limits: From when a run is a loop.
+        limits: Limits from which a run counts as a loop.
     """
 
     def __init__(self, limits: LoopLimits | None = None) -> None:
