@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,7 +18,14 @@ from pilothouse.runtime.resilience.gate import Admitted, Gate, GatePolicy, Turn
 from pilothouse.runtime.resilience.hedge import Hedge
 from pilothouse.runtime.resilience.idempotency import CallState, after_crash, call_key
 from pilothouse.runtime.resilience.rate_limit import PUSH_BACK_MAX_S, RateLimiter
-from pilothouse.runtime.resilience.retry import NoRetry, RetryBudget, RetryPolicy, next_try, read_retry_after
+from pilothouse.runtime.resilience.retry import (
+    FailedAttempt,
+    NoRetry,
+    RetryBudget,
+    RetryPolicy,
+    next_try,
+    read_retry_after,
+)
 
 NO_DEADLINE = settings(deadline=None, max_examples=80)
 
@@ -75,6 +83,9 @@ def test_a_bulkhead_is_never_overfull_and_serves_in_order(slots, line, moves):
         assert bulkhead.inside == inside <= slots
 
 
+FAILED = FailedAttempt(attempt=1, is_retryable=True, is_safe=True, retry_after_s=None, left_s=30.0)
+
+
 def amplification(calls_per_s, seconds, *, breaker):
     """Attempts at a backend that is down, per call."""
     gate, attempts, calls = Gate(GatePolicy()), 0, 0
@@ -92,15 +103,8 @@ def amplification(calls_per_s, seconds, *, breaker):
             attempts += 1
             attempt += 1
             gate.settle(leave.permit, Settled.BAD, took_s=0.01, now_s=now, chance=chance)
-            wait = gate.next_try(
-                attempt=attempt,
-                useful=True,
-                safe=True,
-                retry_after_s=None,
-                left_s=30.0,
-                now_s=now,
-                chance=chance,
-            )
+            failed = replace(FAILED, attempt=attempt)
+            wait = gate.next_try(failed, now_s=now, chance=chance)
             if isinstance(wait, NoRetry):
                 break
             now += wait
@@ -119,24 +123,16 @@ def test_the_budget_alone_keeps_retries_of_a_busy_tool_down():
 
 def test_what_follows_a_failed_attempt():
     def ask(budget=None, **changes):
-        usual = {
-            "attempt": 1,
-            "useful": True,
-            "safe": True,
-            "retry_after_s": None,
-            "left_s": 30.0,
-            "now_s": 0.0,
-            "chance": 0.5,
-        }
-        return next_try(RetryPolicy(), budget=budget or RetryBudget(), **(usual | changes))
+        failed = replace(FAILED, **changes)
+        return next_try(RetryPolicy(), failed, budget=budget or RetryBudget(), now_s=0.0, chance=0.5)
 
     assert ask() == pytest.approx(0.1)
     assert ask(attempt=2) == pytest.approx(0.2)
     assert ask(retry_after_s=4.0) == 4.0
     assert ask(retry_after_s=40.0) == NoRetry("deadline")
     assert ask(attempt=3) == NoRetry("attempts")
-    assert ask(safe=False) == NoRetry("unsafe")
-    assert ask(useful=False) == NoRetry("useless")
+    assert ask(is_safe=False) == NoRetry("unsafe")
+    assert ask(is_retryable=False) == NoRetry("useless")
     assert ask(budget=RetryBudget(floor=0)) == NoRetry("budget")
 
 

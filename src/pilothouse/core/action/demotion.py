@@ -256,11 +256,8 @@ def _breached(
     at_once = name in _ROLL_BACK and not fallen
     counted_from = since if standing.phase_since is None else max(since, standing.phase_since)
     due_at = since if at_once else counted_from + standing.resolve.get(name, GRACE)
-    passed = now >= due_at
     below = _BELOW[verdict.phase]
-    return _fall(
-        Move.BLOCK_PROMOTION, name, item, verdict, since=since, due_at=due_at, below=below, passed=passed
-    )
+    return _fall(Move.BLOCK_PROMOTION, name, item, verdict, since=since, due_at=due_at, below=below, now=now)
 
 
 def _may_go_back(verdict: AgentVerdict, standing: Standing) -> bool:
@@ -282,9 +279,8 @@ def _lapsed(
     grace = GRACE_SHORT if item.requirement in _SHORT else GRACE
     due_at = lapsed_at + (PILOT_AFTER if fallen or long_away else grace)
     below: PhaseName = "pilot" if fallen or long_away else _BELOW[verdict.phase]
-    passed = now >= due_at
     name = item.requirement
-    return _fall(Move.GRACE, name, item, verdict, since=lapsed_at, due_at=due_at, below=below, passed=passed)
+    return _fall(Move.GRACE, name, item, verdict, since=lapsed_at, due_at=due_at, below=below, now=now)
 
 
 def _at_once(
@@ -313,9 +309,11 @@ def _fall(
     since: datetime,
     due_at: datetime,
     below: PhaseName,
-    passed: bool,
+    now: datetime,
 ) -> Demotion:
     """Return the demotion once its time has passed, and until then the move that warns of it."""
+    passed, until, after = now >= due_at, day(due_at), phase_in_words(below)
+    kept = f"could be kept until {until}; now {after}" if passed else f"is kept until {until}, then {after}"
     return Demotion(
         move=Move.DEMOTE if passed else warning,
         requirement=name,
@@ -324,12 +322,6 @@ def _fall(
         version=verdict.version,
         since=since,
         due_at=due_at,
-        sentence=f"{item.sentence} {_fall_words(verdict.phase, below, due_at, passed=passed)}",
+        sentence=f"{item.sentence} Phase {verdict.phase} {kept}.",
         remedy=item.remedy,
     )
-
-
-def _fall_words(phase: str, below: str, due_at: datetime, *, passed: bool) -> str:
-    if passed:
-        return f"Phase {phase} could be kept until {day(due_at)}; now {phase_in_words(below)}."
-    return f"Phase {phase} is kept until {day(due_at)}, then {phase_in_words(below)}."

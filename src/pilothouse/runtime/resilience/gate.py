@@ -19,7 +19,7 @@ from pilothouse.runtime.resilience.breaker import (
 from pilothouse.runtime.resilience.bulkhead import Bulkhead
 from pilothouse.runtime.resilience.hedge import Hedge
 from pilothouse.runtime.resilience.rate_limit import RateLimiter
-from pilothouse.runtime.resilience.retry import NoRetry, RetryBudget, RetryPolicy, next_try
+from pilothouse.runtime.resilience.retry import FailedAttempt, NoRetry, RetryBudget, RetryPolicy, next_try
 
 __all__ = ["Admitted", "Gate", "GatePolicy", "Limited", "Turn"]
 
@@ -148,30 +148,10 @@ class Gate:
         if self._limiter is not None:
             self._limiter.push_back(now_s, retry_after_s)
 
-    def next_try(
-        self,
-        *,
-        attempt: int,
-        useful: bool,
-        safe: bool,
-        retry_after_s: float | None,
-        left_s: float,
-        now_s: float,
-        chance: float,
-    ) -> float | NoRetry:
-        """Decide what follows a failed attempt; see `retry.next_try`."""
+    def next_try(self, failed: FailedAttempt, *, now_s: float, chance: float) -> float | NoRetry:
+        """Decide whether and when to retry; see `retry.next_try`."""
         with self._lock:
-            return next_try(
-                self.policy.retry,
-                attempt=attempt,
-                useful=useful,
-                safe=safe,
-                retry_after_s=retry_after_s,
-                left_s=left_s,
-                budget=self._budget,
-                now_s=now_s,
-                chance=chance,
-            )
+            return next_try(self.policy.retry, failed, budget=self._budget, now_s=now_s, chance=chance)
 
     def hedge_after_s(self) -> float | None:
         """Return the delay of a hedged attempt in seconds; None without one."""

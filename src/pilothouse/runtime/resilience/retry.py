@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-__all__ = ["NoRetry", "RetryBudget", "RetryPolicy", "next_try", "read_retry_after"]
+__all__ = ["FailedAttempt", "NoRetry", "RetryBudget", "RetryPolicy", "next_try", "read_retry_after"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,27 +84,33 @@ class NoRetry:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAttempt:
+    """What the retry policy must know of an attempt that failed.
+
+    Attributes:
+        attempt: Its number, from 1.
+        is_retryable: Whether another one could go differently.
+        is_safe: Whether another one cannot do the same thing twice.
+        retry_after_s: Pause that the system asked for, seconds, or None.
+        left_s: Seconds to the deadline.
+    """
+
+    attempt: int
+    is_retryable: bool
+    is_safe: bool
+    retry_after_s: float | None
+    left_s: float
+
+
 def next_try(
-    policy: RetryPolicy,
-    *,
-    attempt: int,
-    useful: bool,
-    safe: bool,
-    retry_after_s: float | None,
-    left_s: float,
-    budget: RetryBudget,
-    now_s: float,
-    chance: float,
+    policy: RetryPolicy, failed: FailedAttempt, *, budget: RetryBudget, now_s: float, chance: float
 ) -> float | NoRetry:
     """Decide whether and when to retry after a failed attempt.
 
     Args:
         policy: Number of attempts and backoff between them.
-        attempt: The attempt that failed, from 1.
-        useful: Whether another one could go differently.
-        safe: Whether another one cannot do the same thing twice.
-        retry_after_s: What the system asked for, seconds; None when it said nothing.
-        left_s: Seconds to the deadline.
+        failed: The attempt.
         budget: Of the tool.
         now_s: Monotonic seconds.
         chance: Uniform in [0, 1).
@@ -115,16 +121,16 @@ def next_try(
     Source:
         Full jitter: Brooker, "Exponential Backoff And Jitter", 2015.
     """
-    if not useful:
+    if not failed.is_retryable:
         return NoRetry("useless")
-    if not safe:
+    if not failed.is_safe:
         return NoRetry("unsafe")
-    if attempt >= policy.attempts:
+    if failed.attempt >= policy.attempts:
         return NoRetry("attempts")
-    pause_s = chance * min(policy.cap_s, policy.base_s * 2.0 ** (attempt - 1))
-    if retry_after_s is not None:
-        pause_s = max(pause_s, retry_after_s)
-    if pause_s >= left_s:
+    pause_s = chance * min(policy.cap_s, policy.base_s * 2.0 ** (failed.attempt - 1))
+    if failed.retry_after_s is not None:
+        pause_s = max(pause_s, failed.retry_after_s)
+    if pause_s >= failed.left_s:
         return NoRetry("deadline")
     return pause_s if budget.spend(now_s) else NoRetry("budget")
 

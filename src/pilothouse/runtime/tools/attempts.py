@@ -20,7 +20,7 @@ from pilothouse.runtime.resilience.breaker import Permit, Refused, Settled
 from pilothouse.runtime.resilience.deadline import Deadline
 from pilothouse.runtime.resilience.gate import Admitted, Limited
 from pilothouse.runtime.resilience.idempotency import CallState
-from pilothouse.runtime.resilience.retry import NoRetry
+from pilothouse.runtime.resilience.retry import FailedAttempt, NoRetry
 from pilothouse.runtime.tools.call_row import CallRow
 from pilothouse.runtime.tools.contract_check import accepted_age_s
 from pilothouse.runtime.tools.door import Door
@@ -119,15 +119,14 @@ def _after_failure(
     progress.doubt |= error.side_effect == "unknown"
     if error.retry_after_s is not None:
         tool.gate.push_back(now_s, error.retry_after_s)
-    again = tool.gate.next_try(
+    failed = FailedAttempt(
         attempt=max(1, progress.attempts),
-        useful=error.retryable,
-        safe=error.side_effect == "none" or tool.repeatable != "none",
+        is_retryable=error.retryable,
+        is_safe=error.side_effect == "none" or tool.repeatable != "none",
         retry_after_s=error.retry_after_s,
         left_s=deadline.left_s(now_s) - ATTEMPT_MIN_S,
-        now_s=now_s,
-        chance=door.chance(),
     )
+    again = tool.gate.next_try(failed, now_s=now_s, chance=door.chance())
     if not isinstance(again, NoRetry):
         yield Pause(again)
         return
