@@ -159,7 +159,7 @@ class Attribute(msgspec.Struct, gc=False, eq=False):
 
 
 def classify(key: str, value: Any) -> Attribute:
-    """Classify an attribute by its name and value.
+    """Parse one attribute.
 
     Args:
         key: Its name; an empty one makes the attribute `LOST`.
@@ -180,7 +180,7 @@ def name_of(key: str) -> Name:
 
 
 def describe(name: Name, value: Any) -> Attribute:
-    """Classify an attribute whose name is classified already."""
+    """Parse one attribute whose name is classified already."""
     slot, cut = name.slot, 0
     is_text = value.__class__ is str
     if is_text and len(value) > limits.VALUE_CHARS_MAX:

@@ -51,7 +51,7 @@ class WriteBehind(Generic[T]):
         self._is_failing = False
 
     def take(self, entry: T) -> bool:
-        """Buffer a record; False when the buffer takes none now.
+        """Buffer a record.
 
         Returns:
             Whether it will be written; False while writing fails, when too many wait, and after the end.

@@ -167,7 +167,7 @@ class _Refusal:
 
 
 class _Reserved:
-    """Bytes reserved for all requests in flight, and those admitted to the intake; used by the event loop only."""
+    """Bytes reserved for all requests in flight, and for those whose body is being read; used by the event loop only."""
 
     __slots__ = ("bytes", "reading")
 
