@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.core.evidence.run_log import IdentitySource
+from pilothouse.runtime.context.conversation import conversation_items
 from pilothouse.runtime.loose_json import list_or_empty, object_or_empty
 
 __all__ = ["ASKS", "CallLinker", "Conversation", "RunLinker", "consumed_ids", "message_digests"]
@@ -218,7 +219,7 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
     before = thread.get("previous_message_id") if isinstance(thread, dict) else None
     if isinstance(before, str):
         found.append(before)
-    for item in _items(request):
+    for item in conversation_items(request):
         content = item.get("content")
         if len(item) == 2 and type(content) is str and "role" in item:
             continue  # somebody says something, as most of a conversation is
@@ -256,7 +257,7 @@ def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, 
         >>> continued == (first,)
         True
     """
-    items = _items(request)
+    items = conversation_items(request)
     if not items:
         return None, ()
     system = request.get("system", request.get("instructions"))
@@ -273,11 +274,3 @@ def _is_models(item: Mapping[str, Any]) -> bool:
     """Whether a model made an item: of those of `responses` only messages say a role, its reasoning and its searches say none."""
     role = item.get("role")
     return role == "assistant" or (role is None and not str(item.get("type")).endswith("_output"))
-
-
-def _items(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    for name in ("messages", "input"):
-        listed = request.get(name)
-        if isinstance(listed, list):
-            return [item for item in listed if isinstance(item, dict)]
-    return []

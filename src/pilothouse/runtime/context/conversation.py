@@ -14,6 +14,7 @@ __all__ = [
     "ToolResult",
     "ToolUse",
     "called_in",
+    "conversation_items",
     "is_all_text",
     "is_said_by_model",
     "last_said",
@@ -77,7 +78,7 @@ def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
         {'c': ToolUse(call_id='c', name='look', args='{}')}
     """
     found: dict[str, ToolUse] = {}
-    for item in _items(document):
+    for item in conversation_items(document):
         called = called_in(item)
         if called is not None:
             _add(found, item.get("call_id"), *called)
@@ -183,7 +184,7 @@ def is_all_text(document: Mapping[str, Any]) -> bool:
         return False
     return all(
         one.get("type") is None or (isinstance(one["type"], str) and one["type"] in TEXT_TYPES)
-        for item in _items(document)
+        for item in conversation_items(document)
         for one in _nested(item)
     )
 
@@ -227,7 +228,7 @@ def last_said(document: Mapping[str, Any]) -> str:
     """
     if isinstance(document.get("input"), str):
         return str(document["input"])
-    items = _items(document)
+    items = conversation_items(document)
     last = items[-1] if items else {}
     said = last.get("content") if "content" in last else last.get("output")
     if isinstance(said, str):
@@ -236,7 +237,13 @@ def last_said(document: Mapping[str, Any]) -> str:
     return " ".join(text for text in texts if isinstance(text, str))
 
 
-def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def conversation_items(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of the conversation in a request, in any of the three protocols; empty for text alone.
+
+    Example:
+        >>> conversation_items({"messages": [{"role": "user", "content": "7"}]}), conversation_items({"input": "7"})
+        ([{'role': 'user', 'content': '7'}], [])
+    """
     for name in ("messages", "input"):
         listed = document.get(name)
         if isinstance(listed, list):
