@@ -18,7 +18,7 @@ DETAIL_CHARS_MAX = 2_000
 
 
 class Found(TypedDict, total=False):
-    """What was found, under the names that it has in the record."""
+    """Findings, under the field names of the record."""
 
     n: Required[int]
     good: int | None
@@ -46,7 +46,7 @@ def recorded(
     until: datetime | None = None,
     **found: Unpack[Found],
 ) -> Evidence:
-    """Return a record, bound as its kind asks to what is in force.
+    """Return a record with the binding in force for its kind.
 
     Args:
         kind: Kind of evidence.
