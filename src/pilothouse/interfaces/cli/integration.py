@@ -11,8 +11,10 @@ import typer
 from pilothouse.core.dates import day, minute
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
+from pilothouse.interfaces.cli.integration_draft import register_draft
 from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.interfaces.cli.services import Services
+from pilothouse.reports.words import plural
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ MARKS = {"valid": "✓ valid", "failed": "✗ failed", "expired": "○ expired",
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `integration list`, `verify` and `order` to the command tree."""
+    """Add `integration list`, `order`, `freeze`, `draft` and `verify` to the command tree."""
     group = typer.Typer(
         help="Outside systems: inventory, verification on their own, order of joining.", no_args_is_help=True
     )
@@ -147,6 +149,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 _show_certificate(certificate)
         raise typer.Exit(int(ExitStatus.HOLDS if all(one.passed for one in found) else ExitStatus.BREACHED))
 
+    register_draft(group)
     cli.add_typer(group, name="integration")
 
 
@@ -259,7 +262,6 @@ def _show_inventory(inventory: Inventory) -> None:
                 f"✗ undeclared {what} {name} in {count:,} tasks: declare it in the charter, or stop it",
                 markup=False,
             )
-    from pilothouse.reports.words import plural
 
     for name, count in inventory.refused.items():
         console.print(
