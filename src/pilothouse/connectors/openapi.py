@@ -171,11 +171,12 @@ def _yaml(text: str) -> Any:
     """Read YAML as the JSON that it stands for; neither deep, which ends the process in libyaml, nor with anchors, which unfold."""
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
+        place: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="an alias", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="an alias", problem_mark=place)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH_MAX:
-            raise yaml.MarkedYAMLError(problem="nested too deep", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="nested too deep", problem_mark=place)
     found = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is the safe loader
     return json.loads(json.dumps(found, allow_nan=False))
 

@@ -165,12 +165,14 @@ class Schemas:
         while self._waiting:
             name, found = self._waiting.pop()
             self._definitions[name] = self.plain(found)
+        if not self._definitions:
+            return schema
         try:
             # A schema without references is one that a person reads from top to bottom, and that is checked in place.
-            return _Joining(self._definitions).joined(schema)
+            joined: dict[str, Any] = _Joining(self._definitions).joined(schema)
         except (_TooLarge, RecursionError):
-            pass
-        return {**schema, "$defs": self._definitions} if self._definitions else schema
+            return {**schema, "$defs": self._definitions}
+        return joined
 
     def _is_hidden(self, schema: Any) -> bool:
         return isinstance(schema, dict) and schema.get(self._side.value) is True

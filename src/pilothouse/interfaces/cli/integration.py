@@ -14,7 +14,6 @@ from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_
 from pilothouse.interfaces.cli.integration_draft import register_draft
 from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.interfaces.cli.services import Services
-from pilothouse.reports.words import plural
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -262,6 +261,7 @@ def _show_inventory(inventory: Inventory) -> None:
                 f"✗ undeclared {what} {name} in {count:,} tasks: declare it in the charter, or stop it",
                 markup=False,
             )
+    from pilothouse.reports.words import plural
 
     for name, count in inventory.refused.items():
         console.print(

@@ -10,7 +10,6 @@ import typer
 
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
 from pilothouse.interfaces.cli.options import AsJson
-from pilothouse.reports.words import plural
 
 if TYPE_CHECKING:
     from pilothouse.connectors.openapi import ApiDescription
@@ -49,6 +48,7 @@ def register_draft(group: typer.Typer) -> None:
         No charter is changed and no tool comes into being.
         """
         from pilothouse.connectors.openapi import read_openapi
+        from pilothouse.reports.words import plural
         from pilothouse.workflows.integrations.draft_tools import draft_tools, write_contracts
 
         api = read_openapi(description)
