@@ -11,6 +11,7 @@ from typing import Any
 
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
+from pilothouse.evals.json_text import both_as_values
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.bounded_check import problem_in_time
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
@@ -69,7 +70,7 @@ def json_subset(*, at: str | None = None) -> FunctionScorer:
     def rule(case: Case, reply: Reply, _result: Result) -> Score:
         if case.expected is None:
             return unscored(Unscored.NOT_APPLICABLE, "the case expects nothing")
-        wanted, found = case.expected, reply.output
+        wanted, found = both_as_values(case.expected, reply.output)
         if at is not None:
             if not has_field(wanted, at):
                 return unscored(Unscored.NOT_APPLICABLE, f"the case expects no field {at!r}")

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
+from pilothouse.evals.json_text import both_as_values
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.bounded_check import problem_in_time
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
@@ -36,7 +37,7 @@ SHOWN_CHARS_MAX = 80
 
 
 def exact(*, field: str | None = None, ignore_case: bool = False) -> FunctionScorer:
-    """Right when the output equals `expected`, as JSON values (1 equals 1.0, text is stripped).
+    """Right when the output equals `expected`, as JSON values (1 equals 1.0, text is stripped, JSON in text is read beside a value).
 
     Args:
         field: Compare only this field of output and expected.
@@ -53,14 +54,12 @@ def exact(*, field: str | None = None, ignore_case: bool = False) -> FunctionSco
     def rule(case: Case, reply: Reply, _result: Result) -> Score:
         if case.expected is None:
             return unscored(Unscored.NOT_APPLICABLE, "the case expects nothing")
-        if field is not None and not has_field(case.expected, field):
+        wanted, found = both_as_values(case.expected, reply.output)
+        if field is not None and not has_field(wanted, field):
             return unscored(Unscored.NOT_APPLICABLE, f"the case expects no field {field!r}")
-        if field is not None and not has_field(reply.output, field):
-            return failed(f"no field {field!r} in {_shown(reply.output)}")
-        wanted, found = (
-            _settled(case.expected, field, ignore_case),
-            _settled(reply.output, field, ignore_case),
-        )
+        if field is not None and not has_field(found, field):
+            return failed(f"no field {field!r} in {_shown(found)}")
+        wanted, found = _settled(wanted, field, ignore_case), _settled(found, field, ignore_case)
         return (
             passed()
             if same_json(wanted, found)
@@ -151,10 +150,11 @@ def numeric(*, tolerance: float = 0.0, relative: float = 0.0, field: str | None 
     """
 
     def rule(case: Case, reply: Reply, _result: Result) -> Score:
-        wanted = _number(_settled(case.expected, field, ignore_case=False))
+        expected, answer = both_as_values(case.expected, reply.output)
+        wanted = _number(_settled(expected, field, ignore_case=False))
         if wanted is None:
             return unscored(Unscored.NOT_APPLICABLE, "the case expects no number")
-        found = _number(_settled(reply.output, field, ignore_case=False))
+        found = _number(_settled(answer, field, ignore_case=False))
         if found is None:
             return failed(f"no single number in {_shown(reply.output)}")
         allowed = max(tolerance, relative * abs(wanted))

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
+from pilothouse.evals.json_text import value_or_text
 from pilothouse.evals.targets.http_endpoint import GIVEN_UP_FACTOR, JsonPoster
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
@@ -180,7 +181,7 @@ class ChatEndpoint:
         if answer.refusal:
             raise AgentFailed(f"refused: {answer.refusal}")
         return Reply(
-            output=_parsed(answer.text),
+            output=value_or_text(answer.text),
             tool_calls=answer.tool_calls,
             cost_usd=answer.cost_usd,
             model=answer.model,
@@ -239,14 +240,6 @@ def _messages(value: Any) -> list[Mapping[str, Any]]:
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return [{"role": "user", "content": text}]
-
-
-def _parsed(text: str | None) -> Any:
-    """JSON answers become values; anything else stays the text it is."""
-    try:
-        return json.loads(text) if text and text.lstrip()[:1] in {"{", "["} else text
-    except ValueError:
-        return text
 
 
 def _tool_call(one: Mapping[str, Any]) -> ToolCall:

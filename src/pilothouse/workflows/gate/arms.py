@@ -197,20 +197,20 @@ def _nothing_yet(wanted: str, agent: str | None) -> str:
 
 
 def _last_holding(journal: Journal, *, dataset: str, candidate: str) -> str | None:
-    """Without a ledger: the last other version whose run on this dataset held or became the first baseline."""
+    """While none has passed on record: the last other version whose run on this dataset held, or was the first without harm.
+
+    A run that proved harm makes nobody's baseline: whatever is less bad would be proved not worse.
+    """
+    first = None
     for run in journal.runs_on(dataset):
-        if run.candidate != candidate and run.verdict is not None:
-            status = json.loads(run.verdict).get("status")
-            if status in {"holds", "at_risk"}:
-                return run.candidate
-    for run in journal.runs_on(dataset):
-        if (
-            run.candidate != candidate
-            and run.verdict is not None
-            and json.loads(run.verdict).get("baseline") is None
-        ):
+        if run.candidate == candidate or run.verdict is None:
+            continue
+        verdict = json.loads(run.verdict)
+        if verdict.get("status") in {"holds", "at_risk"}:
             return run.candidate
-    return None
+        if first is None and verdict.get("baseline") is None and verdict.get("status") != "breached":
+            first = run.candidate
+    return first
 
 
 def _live_arm(

@@ -36,6 +36,13 @@ def calls(*names, **arguments):
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, 1.0),
         ({"a": 1}, {"a": 1, "b": 2}, 0.0),
         ([1, 2], [2, 1], 0.0),
+        ({"a": 1}, ' {"a": 1.0}', 1.0),
+        ({"a": 1}, '{"a": 2}', 0.0),
+        ({"a": 1}, '{"a": 1', 0.0),
+        ('{"a":1}', {"a": 1}, 1.0),
+        ([1], "[1]", 1.0),
+        ({"a": 1}, "[" * 100_000, 0.0),
+        ("1", 1, 0.0),
     ],
 )
 def test_exact_compares_json_values(expected, output, value):
@@ -50,6 +57,15 @@ def test_an_answer_that_no_case_could_expect_is_wrong_and_not_left_out():
     assert must_not_call(tools=["pay"], args={"account": "1"}).score(case(), made).value == 1.0
     golden = Trajectory(steps=(Step(tool="pay", args={"account": "1"}),))
     assert trajectory().score(case(trajectory=golden), made).value == 0.0
+
+
+def test_an_answer_in_json_is_looked_into_where_the_case_expects_an_object():
+    """A label's expectation is an object; what a function returns is often the text that the model wrote."""
+    text = '{"queue": "ap-1", "n": 4, "why": "amount"}'
+    assert json_subset().score(case({"queue": "ap-1"}), done(text)).value == 1.0
+    assert json_subset().score(case({"queue": "ap-2"}), done(text)).value == 0.0
+    assert exact(field="queue").score(case({"queue": "ap-1"}), done(text)).value == 1.0
+    assert numeric(field="n").score(case({"n": 4}), done(text)).value == 1.0
 
 
 def test_without_an_expectation_exact_does_not_apply():

@@ -465,6 +465,15 @@ def test_a_baseline_whose_trials_lie_elsewhere_is_no_reason_to_compare_with_noth
         world(candidate=lambda n: {"output": 2 * n, "claim": 3}, baseline="current", floor=0.5, deadline_s=30)
 
 
+def test_a_version_of_which_harm_is_proved_is_nobodys_baseline(world):
+    """Whatever was a little less bad was proved not worse than it, over the few cases that had sufficed to refuse it."""
+    _, _, refused = world(candidate=lambda n: {"output": n, "claim": 1}, floor=0.5, baseline="current")
+    assert refused.status is Status.BREACHED
+    run, _, second = world(candidate=right, floor=0.5, baseline="current")
+    assert (second.baseline, second.status) == (None, Status.HOLDS)
+    assert not any("never ran them" in note for note in run.notes)
+
+
 def test_the_first_release_of_an_agent_is_run_whole_because_later_ones_are_held_against_it(world, tmp_path):
     """It stopped once its floor was proved, and from then on no version could ever be decided."""
     run, _, first = world(candidate=right, floor=0.5, agent="a")
