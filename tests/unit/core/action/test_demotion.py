@@ -164,6 +164,16 @@ def test_without_an_earlier_version_that_held_the_phase_falls():
     assert (found.move, found.phase) == (Move.DEMOTE, "1")
 
 
+def test_a_rollback_that_was_done_gives_no_time_before_the_phase_falls():
+    back = recorded(only(moves(LYING, phase="2"), "MON-7"))
+    assert (back.move, back.state) == (Move.ROLL_BACK, ActState.DONE)
+    standing = Standing(
+        acts=fold_acts([back]), phase_since=NOW, rolled_back_to=V1, resolve={"MON-7": timedelta(days=2)}
+    )
+    found = only(moves(LYING, phase="2", standing=standing), "MON-7")
+    assert (found.move, found.phase, found.due_at) == (Move.DEMOTE, "1", NOW)
+
+
 def test_a_second_fall_for_one_breach_waits_for_the_time_to_cure():
     fell = recorded(only(moves(LYING, phase="2", standing=Standing(has_earlier_version=False)), "MON-7"))
     cure = {"MON-7": timedelta(days=2)}

@@ -53,6 +53,14 @@ def test_the_pool_of_reviewers_may_be_a_person():
     assert roles_of(charter(**{"ap-reviewers": {}}), "ap-reviewers") == {Role.REVIEWER}
 
 
+def test_whoever_is_of_the_team_operates():
+    tree = read_charter_text(world.charter_text(), file="charter.yaml").value
+    tree["people"]["tom"] = {"name": "Tom", "identity": "oidc:tom@corp.example", "unit": "finance"}
+    assert roles_of(Charter.model_validate(tree), "tom") == set()
+    tree["operations"]["team"] = (*tree["operations"]["team"], "tom")
+    assert roles_of(Charter.model_validate(tree), "tom") == {Role.OPERATOR}
+
+
 def test_a_role_limits_what_a_duty_gives():
     tree = read_charter_text(world.charter_text(), file="charter.yaml").value
     tree["people"]["sam"]["role"] = "auditor"

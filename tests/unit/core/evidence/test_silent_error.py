@@ -123,6 +123,7 @@ def test_results_that_say_themselves_that_they_failed(text, failed):
         ([Step("a", "1")] * 3, None),
         ([Step("a", "1")] * 4, "4 times"),
         ([Step("a", "1", polling=True)] * 12, None),
+        ([Step("a", str(number)) for number in range(100)], None),
         ([Step("a", str(number)) for number in range(101)], "101 tool calls"),
         ([Step("a", str(number), failed=True) for number in range(5)], "5 failed"),
         (

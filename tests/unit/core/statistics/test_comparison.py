@@ -274,6 +274,9 @@ def test_simulated_paths_cross_as_often_as_alpha_says():
 
 def test_uneven_looks_keep_what_is_spent():
     assert spending_bounds((0.2, 0.5))[0] == spending_bounds((0.2, 0.9))[0]
+    for times in ((0.0, 1.0), (-0.5, 1.0), (0.5, 0.5), (0.5, 0.4), (0.5, 1.01)):
+        with pytest.raises(MalformedRecord, match="increasing shares"):
+            spending_bounds(times)
 
 
 @pytest.mark.parametrize("times", [(0.5, 0.5), (0.0,), (1.1,), ()])

@@ -81,6 +81,8 @@ def test_clustered_labels_widen_the_interval():
     wide, narrow = quality_interval(GOLDEN, design_effect=2.0), quality_interval(GOLDEN)
     assert wide.high - wide.low > narrow.high - narrow.low
     assert wide.n_effective == 100
+    asked = [quality_interval(GOLDEN, design_effect=effect, width_max=0.03).need for effect in (1.0, 2.0)]
+    assert asked[1] == pytest.approx(2 * asked[0], abs=2), "the labels that are asked for as well"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_range_wider_than_the_charter_accepts_asks_for_labels_or_for_judging()
     missing = quality_interval(GOLDEN, width_max=0.03)
     assert missing.have == 200
     assert missing.need > 200
-    hopeless = quality_interval(strata((189, 120, 119), (81, 80, 38)), width_max=0.01)
+    hopeless = quality_interval(strata((189, 120, 119), (81, 80, 38)), width_max=0.03)
     assert hopeless.need is None
     assert "Judge more" in hopeless.remedy
     assert quality_interval(GOLDEN, width_max=0.05).n == 200

@@ -91,6 +91,10 @@ def test_looks_are_a_week_apart_and_end():
     assert found.answer is Answer.REFUSED
     assert "phase rollback" in found.sentence
     assert ask("2", state=state, looks=used[1:]).look == LOOKS_MAX
+    lacking = verdict(without(HELD, "drill.page"), phase="1")
+    last, before = (ask("2", state=state, looks=used[taken:], found=lacking) for taken in (1, 2))
+    assert (last.look, last.next_look_at) == (LOOKS_MAX, None), "no day is named for a look that there is not"
+    assert before.next_look_at == NOW + timedelta(days=7)
 
 
 def test_a_stay_that_is_too_long_is_said():

@@ -36,6 +36,7 @@ def test_every_good_day_counts_and_today_does_not():
 def test_no_day_at_all_is_no_clock_reading():
     found = clock([], 10)
     assert (found.stable_days, found.strip, found.forecast) == (0, (), None)
+    assert clock([day(10), day(11)], 10) == found, "today is not over, and what lies ahead has not begun"
 
 
 @pytest.mark.parametrize(
