@@ -93,7 +93,7 @@ e2e: setup ## only the end-to-end tests
 	$(REST) tests/e2e
 
 coverage: setup ## the core's tests with branch coverage: it must have 100 %
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term --cov-fail-under=100 $(CORE)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=100 $(CORE)
 
 bench: setup ## the benchmarks that need no peer: statistics and evaluation harness
 	$(BIN)/python benchmarks/statistics/speed.py

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import getitem
@@ -62,11 +61,20 @@ def edits_of(tree: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Charter
 
 def _taken(tree: Mapping[str, Any], path: tuple[Any, ...], before: str) -> Iterator[Charter]:
     for value in others(reduce(getitem, path, tree)):
-        document = copy.deepcopy(tree)
-        reduce(getitem, path[:-1], document)[path[-1]] = value
+        document = _with(tree, path, value)
         try:
             edited = Charter.model_validate(document)
         except (ValidationError, ValueError, TypeError):
             continue
         if edited.digest != before:
             yield edited
+
+
+def _with(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return a tree with another value at a place; what lies beside the way to it is shared, as nobody changes it."""
+    if not path:
+        return value
+    inner = _with(tree[path[0]], path[1:], value)
+    if isinstance(tree, (list, tuple)):
+        return type(tree)((*tree[: path[0]], inner, *tree[path[0] + 1 :]))
+    return {**tree, path[0]: inner}

@@ -26,6 +26,9 @@ TREE["task_defaults"]["metric"] = "rubric-v3"  # so that there is a judge who mu
 BEFORE = Charter.model_validate(TREE)
 IN_FORCE = InForce(version=V1, labelled="1a" * 32, adversarial="ad" * 32, examples="e5" * 32)
 
+EDITED_ONCE = pytest.mark.xdist_group("edits of the charter")
+"""What asks about every edit runs in one worker: each that does makes a thousand charters."""
+
 NOTHING = frozenset(
     {
         "override", "routing.audit", "uptime", "run.loops", "policy.bypass", "eval.anchor", "few_shot.examples", "few_shot.lift",
@@ -190,10 +193,12 @@ def test_every_kind_of_evidence_says_what_it_was_measured_under():
     assert sum(map(len, said)) == len(KINDS)
 
 
+@EDITED_ONCE
 def test_every_value_but_a_few_lists_is_edited():
     assert len(ended()) > 240
 
 
+@EDITED_ONCE
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_it_ends_with_an_edit_of_what_it_was_measured_under_and_with_no_other(kind):
     if kind in FOLDED_KINDS:
