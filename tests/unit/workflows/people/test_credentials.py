@@ -93,16 +93,18 @@ def test_a_started_program_gets_only_what_is_not_for_a_host():
         Credential(name="local", variable="LOCAL"),
         Credential(name="far", variable="FAR", host="erp.example:443"),
         Credential(name="late", variable="LOCAL", expires_at=NOW - timedelta(seconds=1)),
+        Credential(name="soon", variable="SOON", expires_at=NOW + timedelta(seconds=1)),
         Credential(name="empty", variable="NOTHING"),
     ]
     told = []
     broker = CredentialBroker(
         lambda: kept,
         now=lambda: NOW,
-        environment={"LOCAL": 'quo"ted-1', "FAR": "far-secret"},
+        environment={"LOCAL": 'quo"ted-1', "FAR": "far-secret", "SOON": "soon-secret"},
         on_trouble=lambda name, _what: told.append(name),
     )
     assert broker.filled("x ${credential:local}", host=None) == 'x quo"ted-1'
+    assert broker.filled("${credential:soon}", host=None) == "soon-secret", "until its last second"
     assert broker.filled("${credential:far}", host="erp.example:443") == "far-secret"
     for name in ("far", "late", "empty", "nobody", "far"):
         with pytest.raises(ToolError) as caught:
