@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.reading_git import ask_git
 
 __all__ = ["files_changed_since", "last_commit_at", "text_at_revision"]
 
@@ -63,7 +64,19 @@ def files_changed_since(folder: Path, revision: str, names: Iterable[str]) -> tu
     if not wanted:
         return ()
     commit = _commit(folder / "charter.yaml", revision)
-    diff = _git(folder, "diff", "--name-only", "--no-renames", "--relative", "-z", commit, "--", *wanted)
+    diff = _git(
+        folder,
+        "diff",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--name-only",
+        "--no-renames",
+        "--relative",
+        "-z",
+        commit,
+        "--",
+        *wanted,
+    )
     changed = set(diff.stdout.decode("utf-8", errors="replace").split("\0"))
     return tuple(name for name in wanted if name in changed)
 
@@ -109,16 +122,14 @@ def _commit(path: Path, revision: str) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    program = shutil.which("git")
-    if program is None:
-        raise UsageError("git is not installed", remedy="Install git, or leave out --diff.", subject="git")
     try:
-        return subprocess.run(  # noqa: S603 - no shell; the revision was checked, and cannot be an option
-            [program, "-C", str(folder), *arguments], capture_output=True, check=False, timeout=GIT_TIMEOUT_S
-        )
+        done = ask_git(folder, *arguments, timeout_s=GIT_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise UsageError(
             f"git did not answer within {GIT_TIMEOUT_S:.0f} s",
             remedy="Try `git status` in that folder; it probably waits for something.",
             subject="git",
         ) from None
+    if done is None:
+        raise UsageError("git is not installed", remedy="Install git, or leave out --diff.", subject="git")
+    return done

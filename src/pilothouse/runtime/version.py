@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from pilothouse.core.charter.digest import version_digest
 from pilothouse.core.charter.models import FallbackPin
+from pilothouse.reading_git import ask_git
 
 __all__ = ["code_revision", "version_of"]
 
@@ -198,13 +198,8 @@ def _python_files(folder: Path) -> list[Path]:
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
     """Run a reading git command; None when git is absent or refuses."""
-    program = shutil.which("git")
-    if program is None:
-        return None
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed program with our own words and an existing folder
-            [program, "-C", str(folder), *arguments], capture_output=True, timeout=GIT_TIMEOUT_S, check=False
-        )
+        done = ask_git(folder, *arguments, timeout_s=GIT_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout if done is not None and done.returncode == 0 else None

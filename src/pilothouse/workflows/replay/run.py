@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from pilothouse.core.evidence.run_log import Draw, RecordedRun, Replayable
 from pilothouse.errors import EvidenceError, UsageError
+from pilothouse.reading_git import ask_git
 from pilothouse.runtime.context.conversation import tool_results
 from pilothouse.runtime.context.ledger import ID, removed_results
 from pilothouse.runtime.replay.answers import Answer, error_told, read_answer
@@ -379,6 +380,10 @@ def _replay_code(
         return status, place.refusals()
 
 
+ARCHIVE_TIMEOUT_S = 120.0
+"""For the files of one revision."""
+
+
 @contextmanager
 def _source(request: ReplayRequest) -> Iterator[Path]:
     """Give the folder of the agent's code: the one named, or another revision of it checked out apart."""
@@ -386,9 +391,13 @@ def _source(request: ReplayRequest) -> Iterator[Path]:
     if revision is None:
         yield request.folder
         return
-    words = ["git", "-C", str(request.folder), "archive", "--format=tar", revision]
-    archived = subprocess.run(words, capture_output=True, check=False)  # noqa: S603 - git with a revision that git itself checks
-    if archived.returncode != 0:
+    # A revision that begins with a dash would be an option: `--output=FILE` writes one.
+    archived = (
+        None
+        if revision.startswith("-")
+        else ask_git(request.folder, "archive", "--format=tar", revision, timeout_s=ARCHIVE_TIMEOUT_S)
+    )
+    if archived is None or archived.returncode != 0:
         raise UsageError(
             f"git knows no revision {revision!r} in {request.folder}",
             remedy="List them: `git log --oneline`",

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of somebody else's is asked for its history, and none of the programs that its repository names are run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from pilothouse import reading_git
+from pilothouse.connectors.git_history import files_changed_since, last_commit_at, text_at_revision
+from pilothouse.reading_git import ask_git
+from pilothouse.runtime.version import code_revision
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+def git(folder, *words):
+    names = ("-c", "user.name=t", "-c", "user.email=t@corp.example", "-c", "commit.gpgSign=false")
+    return subprocess.run(["git", "-C", str(folder), *names, *words], check=True, capture_output=True).stdout
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """A repository each of whose programs leaves a file when it is run."""
+    folder, sprung = tmp_path / "theirs", tmp_path / "sprung"
+    sprung.mkdir()
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "charter.yaml").write_text("agent: a\n", encoding="utf-8")
+    (folder / "agent.py").write_text("print(1)\n", encoding="utf-8")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+
+    def program(name, then=""):
+        path = tmp_path / f"{name}.sh"
+        path.write_text(f"#!/bin/sh\ntouch '{sprung}/{name}'\n{then}\n", encoding="utf-8")
+        path.chmod(0o755)
+        return str(path)
+
+    for key, value in (
+        ("core.fsmonitor", program("monitor", "false")),
+        ("filter.x.y.clean", program("clean", "cat")),
+        ("filter.x.y.smudge", program("smudge", "cat")),
+        ("filter.x.y.required", "true"),
+        ("diff.x.textconv", program("textconv", "cat $1")),
+        ("diff.external", program("external")),
+        ("log.showSignature", "true"),
+        ("gpg.program", program("gpg")),
+        ("core.pager", program("pager", "cat")),
+    ):
+        git(folder, "config", key, value)
+    # Told by a file that the repository includes, as its own settings can.
+    (folder / ".git" / "more").write_text(
+        f'[filter "late"]\n\tclean = "{program("late", "cat")}"\n', encoding="utf-8"
+    )
+    git(folder, "config", "include.path", "more")
+    (folder / ".gitattributes").write_text(
+        "*.yaml filter=x.y diff=x\n*.py filter=late diff=x\n", encoding="utf-8"
+    )
+    hook = folder / ".git" / "hooks" / "post-index-change"
+    hook.parent.mkdir(exist_ok=True)
+    shutil.copy(program("hook"), hook)
+    for name in ("charter.yaml", "agent.py"):
+        os.utime(folder / name, (1, 1))  # so that git has to look at what is in them
+    return folder, sprung
+
+
+def test_the_trap_is_one(trap):
+    folder, sprung = trap
+    git(folder, "status", "--porcelain")
+    assert {one.name for one in sprung.iterdir()} >= {"monitor", "clean", "late", "hook"}
+
+
+def test_no_program_of_the_repository_is_run_and_the_answers_are_right(trap):
+    folder, sprung = trap
+    assert last_commit_at(folder / "charter.yaml") is not None
+    assert files_changed_since(folder, "HEAD", ["charter.yaml", "agent.py"]) == ()
+    (folder / "charter.yaml").write_text("agent: b\n", encoding="utf-8")
+    assert files_changed_since(folder, "HEAD", ["charter.yaml", "agent.py"]) == ("charter.yaml",)
+    assert text_at_revision(folder / "charter.yaml", "HEAD") == "agent: a\n"
+    assert last_commit_at(folder / "charter.yaml") is None
+    assert code_revision(folder).startswith("tree:")
+    assert [one.name for one in sprung.iterdir()] == []
+
+
+def test_a_filter_whose_name_cannot_be_set_is_not_run_and_git_counts_as_refusing(trap):
+    folder, sprung = trap
+    git(folder, "config", "filter.a=b.clean", str(sprung.parent / "clean.sh"))
+    (folder / ".gitattributes").write_text("*.yaml filter=a=b\n", encoding="utf-8")
+    assert ask_git(folder, "status", "--porcelain", timeout_s=20).returncode == 128
+    assert last_commit_at(folder / "charter.yaml") is None
+    assert [one.name for one in sprung.iterdir()] == []
+
+
+def test_the_users_own_filters_stay(trap, tmp_path, monkeypatch):
+    folder, sprung = trap
+    own = tmp_path / "own.sh"
+    own.write_text(f"#!/bin/sh\ntouch '{sprung}/own'\ncat\n", encoding="utf-8")
+    own.chmod(0o755)
+    settings = tmp_path / "gitconfig"
+    settings.write_text(f'[filter "mine"]\n\tclean = "{own}"\n', encoding="utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    (folder / ".gitattributes").write_text("*.yaml filter=mine\n", encoding="utf-8")
+    assert last_commit_at(folder / "charter.yaml") is not None
+    assert [one.name for one in sprung.iterdir()] == ["own"]
+
+
+def test_without_git_nothing_is_known(trap, monkeypatch):
+    monkeypatch.setattr(reading_git.shutil, "which", lambda _name: None)
+    assert ask_git(trap[0], "status", timeout_s=20) is None
