@@ -74,13 +74,12 @@ class _Drawn(Frozen):
 
 
 class ForestRow(Frozen):
-    """One difference with its interval, as places from the left; `is_total` for the pooled one."""
+    """One difference with its interval, as places from the left."""
 
     label: str
     low: float
     value: float
     high: float
-    is_total: bool = False
 
 
 class Forest(_Drawn):
@@ -137,7 +136,6 @@ def forest(
     *,
     margin: float | None,
     margin_text: str,
-    total: str = "",
 ) -> Forest | None:
     """Return the picture of paired differences, the worst on top; None without any.
 
@@ -145,7 +143,6 @@ def forest(
         rows: Label, low, value and high of each, in one unit.
         margin: The worst difference that is still allowed, in the same unit; None when nothing is allowed by name.
         margin_text: The same in words.
-        total: Label of the pooled row, which stands last.
 
     Example:
         >>> drawn = forest([("a", -4.0, -1.0, 2.0)], margin=-5.0, margin_text="-5")
@@ -161,7 +158,7 @@ def forest(
     def place(value: float) -> float:
         return round((value - least) / width, 4)
 
-    ordered = sorted(rows, key=lambda row: (row[0] == total, row[2]))
+    ordered = sorted(rows, key=lambda row: row[2])
     worse = [label for label, _low, value, _high in ordered if value < 0]
     return Forest(
         title="Paired differences, candidate minus baseline",
@@ -169,9 +166,7 @@ def forest(
         + (f": {', '.join(worse)}" if worse else "")
         + (f"; the margin is {margin_text}." if margin_text else "."),
         rows=tuple(
-            ForestRow(
-                label=label, low=place(low), value=place(value), high=place(high), is_total=label == total
-            )
+            ForestRow(label=label, low=place(low), value=place(value), high=place(high))
             for label, low, value, high in ordered
         ),
         zero=place(0.0),

@@ -201,10 +201,10 @@ def _percent(place: float) -> str:
     return f"{place * 100:.2f}%"
 
 
-def _vertical(name: str, place: float, text: str, height: str = "100%") -> str:
+def _vertical(name: str, place: float, text: str) -> str:
     x = _percent(place)
     return (
-        f'<line class="{name}" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
+        f'<line class="{name}" x1="{x}" x2="{x}" y1="0" y2="100%"/>'
         f'<text class="tick middle" x="{x}" y="100%" dy="14">{escape(text)}</text>'
     )
 
@@ -217,7 +217,7 @@ def _forest(picture: Forest) -> str:
         y = 18 + 28 * number
         parts.append(
             f'<line class="whisker" x1="{_percent(row.low)}" x2="{_percent(row.high)}" y1="{y}" y2="{y}"/>'
-            f'<circle class="dot{" hollow" if row.is_total else ""}" cx="{_percent(row.value)}" cy="{y}" r="4"/>'
+            f'<circle class="dot" cx="{_percent(row.value)}" cy="{y}" r="4"/>'
             f'<text class="label" x="0" y="{y - 8}">{escape(row.label)}</text>'
         )
     return "".join(parts)

@@ -26,7 +26,6 @@ DRAWN = {
         [(HOSTILE, -8.4, -6.0, -3.1), ("b", -1.0, 1.0, 3.0), ("all", -2.0, -0.5, 1.0)],
         margin=-5.0,
         margin_text="-5 points",
-        total="all",
     ),
     "strip": strip(["counted", "paused", "reset", "holds", "at_risk", "breached", "no_evidence"], "Days"),
     "timeline": timeline([(NOON, HOSTILE, True), (NOON + timedelta(minutes=4), "closed", False)], "Events"),
@@ -56,8 +55,8 @@ def test_nothing_is_drawn_outside_of_the_panel(name):
     assert all(0 <= one <= 100.001 for one in places)
 
 
-def test_a_forest_puts_regressions_on_top_and_the_pooled_row_last():
-    assert [row.label for row in DRAWN["forest"].rows] == [HOSTILE, "b", "all"]
+def test_a_forest_puts_regressions_on_top():
+    assert [row.label for row in DRAWN["forest"].rows] == [HOSTILE, "all", "b"]
     worst = DRAWN["forest"].rows[0]
     assert worst.low < worst.value < DRAWN["forest"].margin < worst.high < DRAWN["forest"].zero
     assert "2 of 3 are below zero" in DRAWN["forest"].description

@@ -169,8 +169,6 @@ def under_terms(
     kind: Kind,
     charter: Charter | None,
     scope: Scope | None = None,
-    *,
-    person: str | None = None,
 ) -> Binding:
     """Return a binding completed with the terms of the charter under which its record was measured, for kinds that have terms.
 
@@ -179,11 +177,10 @@ def under_terms(
         kind: Kind of the record.
         charter: The charter it was measured under; None where there was none, and then it counts under none.
         scope: Scope of the record.
-        person: Person it is about.
     """
     if charter is None or Bind.TERMS not in kind.binds:
         return binds
-    return binds.model_copy(update={"contract": terms_digest(charter, kind, scope or Scope(), person)})
+    return binds.model_copy(update={"contract": terms_digest(charter, kind, scope or Scope())})
 
 
 def _said(value: Any, steps: Sequence[str], names: Mapping[str, Any]) -> Any:

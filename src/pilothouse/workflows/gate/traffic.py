@@ -58,7 +58,6 @@ def read_traffic(
     agent: str,
     *,
     now: datetime,
-    window: timedelta = TRAFFIC_WINDOW,
     most: int | None = None,
     types: Container[str] | None = None,
 ) -> RecordedTraffic:
@@ -68,7 +67,6 @@ def read_traffic(
         installation: Lake and ledger.
         agent: Agent id.
         now: The moment, aware UTC.
-        window: How far back.
         most: Most tasks; `TASKS_MAX` when None.
         types: Task types that take part; None takes all.
 
@@ -78,7 +76,7 @@ def read_traffic(
     Raises:
         UsageError: No task of the window can be sent again.
     """
-    served = tasks_between(installation.lake, agent, now - window, now)
+    served = tasks_between(installation.lake, agent, now - TRAFFIC_WINDOW, now)
     tasks = sorted(served, key=lambda task: (task.start_ns, task.trace_id))
     tasks = tasks[-min(most or TASKS_MAX, TASKS_MAX) :]
     outcomes = installation.ledger.outcomes_of([task.trace_id for task in tasks])
@@ -97,7 +95,7 @@ def read_traffic(
     if not cases:
         why = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there is none"
         raise UsageError(
-            f"no recorded task of {agent!r} in {window.days} days can be sent again: {why}.",
+            f"no recorded task of {agent!r} in {TRAFFIC_WINDOW.days} days can be sent again: {why}.",
             remedy="Let its spans carry their inputs (see `pilothouse traces`), or give --dataset and --rate.",
             subject=agent,
         )
@@ -108,11 +106,9 @@ def read_traffic(
     )
 
 
-def busiest_hour_per_minute(
-    installation: Installation, agent: str, *, now: datetime, window: timedelta = TRAFFIC_WINDOW
-) -> float | None:
+def busiest_hour_per_minute(installation: Installation, agent: str, *, now: datetime) -> float | None:
     """Return tasks a minute in the busiest hour, or None without a task: a mean over nights is no load."""
-    tasks = tasks_between(installation.lake, agent, now - window, now)
+    tasks = tasks_between(installation.lake, agent, now - TRAFFIC_WINDOW, now)
     hours = Counter(task.start_ns // HOUR_NS for task in tasks)
     return max(hours.values()) / 60 if hours else None
 

@@ -52,6 +52,9 @@ CASES_MAX = 5_000
 TEXTS_MAX = 1_000
 """Texts of a week that are compared: about a second of work, once a week."""
 
+TRACES_NAMED = 20
+"""Traces that a warning names: whoever looks opens a few."""
+
 SESSIONS_MAX = 120
 """Tasks whose tool calls are read from their traces, evenly spread: one query a look."""
 
@@ -126,9 +129,9 @@ def look_at_drift(lake: Lake, reference: Sequence[Task], current: Sequence[Task]
     )
 
 
-def drift_traces(tasks: Sequence[Task], limit: int = 20) -> tuple[str, ...]:
+def drift_traces(tasks: Sequence[Task]) -> tuple[str, ...]:
     """Return some traces of a week, evenly spread, for who wants to see what changed."""
-    return tuple(task.trace_id for task in _spread(tasks, limit))
+    return tuple(task.trace_id for task in _spread(tasks, TRACES_NAMED))
 
 
 def _tests(

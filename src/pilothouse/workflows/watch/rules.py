@@ -54,17 +54,11 @@ class Watched:
         return "warning" if self.rule is None else "verdict"
 
 
-def watched_rates(charter: Charter, closes: str | None = None) -> Iterator[Watched]:
-    """Yield the rates that are watched for an agent.
-
-    Args:
-        charter: The charter in force.
-        closes: Only those of this closing; None for all.
-    """
+def watched_rates(charter: Charter) -> Iterator[Watched]:
+    """Yield the rates that are watched for an agent."""
     for name, terms in charter.task_types.items():
-        for metric, counted, when, line, inverted in _lines(charter, name, terms):
-            if closes in {None, when}:
-                yield _watched(charter, name, metric, counted, when, line=line, inverted=inverted)
+        for metric, counted, closes, line, inverted in _lines(charter, name, terms):
+            yield _watched(charter, name, metric, counted, closes, line=line, inverted=inverted)
 
 
 def _lines(
