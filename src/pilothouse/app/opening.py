@@ -30,11 +30,7 @@ class SystemClock:
 
 @contextmanager
 def at_simulated(moment: datetime) -> Iterator[None]:
-    """Set the simulated time of this process for a block; only the demo does, and no setting can.
-
-    Args:
-        moment: Aware UTC.
-    """
+    """Set the simulated time of this process for a block; only the demo does, and no setting can."""
     _simulated.append(moment)
     try:
         yield

@@ -30,9 +30,6 @@ def calendar_day(there: date) -> str:
 def day(moment: datetime) -> str:
     """Write a moment as a day in UTC.
 
-    Args:
-        moment: Aware moment.
-
     Example:
         >>> day(datetime(2026, 11, 3, 9, tzinfo=UTC))
         '3 Nov 2026'
@@ -43,9 +40,6 @@ def day(moment: datetime) -> str:
 def minute(moment: datetime) -> str:
     """Write a moment to the minute.
 
-    Args:
-        moment: Aware moment.
-
     Example:
         >>> minute(datetime(2026, 11, 3, 9, 5, tzinfo=UTC))
         '3 Nov 2026, 09:05 UTC'
@@ -55,9 +49,6 @@ def minute(moment: datetime) -> str:
 
 def second(moment: datetime) -> str:
     """Write a moment to the second, where people compare what follows closely.
-
-    Args:
-        moment: Aware moment.
 
     Example:
         >>> second(datetime(2026, 11, 3, 9, 5, 7, tzinfo=UTC))

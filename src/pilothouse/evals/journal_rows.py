@@ -83,11 +83,7 @@ class ConfigRow:
 
 
 def reply_text(reply: Reply | None) -> str | None:
-    """Return the JSON text of a reply without unknown fields.
-
-    Args:
-        reply: The reply, or None when there is none.
-    """
+    """Return the JSON text of a reply without unknown fields."""
     if reply is None:
         return None
     calls = reply.tool_calls

@@ -99,9 +99,6 @@ def _append(connection: Connection, *, kind: str, agent: str, at: datetime, acto
 def document_in_record(document: str) -> object:
     """Return a document as the audit log records it: a long one by its digest, because the row holds the text.
 
-    Args:
-        document: JSON text.
-
     Raises:
         ValueError: It is none.
     """

@@ -76,7 +76,7 @@ def is_open(value: object) -> TypeIs[Literal["?"]]:
 
 
 def known(value: T | Literal["?"] | None) -> T | None:
-    """Return an answer, or None while the question is open.
+    """Return the answer, or None while the question is open.
 
     Example:
         >>> known(0.95), known("?")

@@ -53,7 +53,7 @@ AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,48}$")]
 
 
 def _as_read(value: Any) -> Any:
-    """Return plain data with the tuples that a reader of charters makes of lists."""
+    """Return plain data with lists as tuples, as the parser of charters returns it."""
     if isinstance(value, dict):
         return {key: _as_read(part) if type(part) in _NESTED else part for key, part in value.items()}
     return tuple(_as_read(part) if type(part) in _NESTED else part for part in value)
@@ -205,7 +205,7 @@ class Charter(Section):
         sections: Mapping[str, str],
         files: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a charter that was read before, with the digests that were made then.
+        """Return a stored charter with its stored digests.
 
         Args:
             tree: What its file holds, as plain data.
@@ -221,7 +221,7 @@ class Charter(Section):
         return charter.with_files(files)
 
     def with_files(self, files: Mapping[str, str] | None) -> Self:
-        """Return the charter beside the files that it names.
+        """Return the charter with the digests of the files that it names.
 
         Args:
             files: SHA-256 of the content of each that is there, by its path as written; None when nobody looked.
@@ -266,7 +266,7 @@ class Charter(Section):
         return known(entry.substitute) if entry else None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy; one that says something else has digests of its own."""
+        """Return a copy; a changed copy computes its own digests."""
         copied = super().model_copy(update=update, deep=deep)
         if update:
             for name in ("digest", "document", "section_digests"):
@@ -274,7 +274,7 @@ class Charter(Section):
         return copied
 
     def task_type(self, name: str) -> TaskType | None:
-        """Return a declared task type with the defaults merged in, or None for an undeclared one."""
+        """Return a declared task type with its defaults merged in, or None."""
         return self.task_types.get(name)
 
     def integration(self, name: str) -> Integration | None:

@@ -171,7 +171,7 @@ class ToolContract(_Terms):
         return f"{self.name}@{self.version}"
 
     def repeatable(self, effect: Effect) -> Idempotency:
-        """Return whether a second call does no more than the first; a read never does.
+        """Return why a second call does no more than the first; a read never does.
 
         Args:
             effect: What a call changes, as the charter says.
@@ -179,7 +179,7 @@ class ToolContract(_Terms):
         return self.idempotency or ("natural" if effect == "read" else "none")
 
     def misfits(self, tool: str, effect: Effect) -> Iterator[str]:
-        """Yield why it cannot be the contract of a tool of a charter; with one of these no call of the agent is made.
+        """Yield why it cannot be the contract of a tool in a charter; any reason prevents every call.
 
         Args:
             tool: `name@version` as the charter has it.
@@ -196,7 +196,7 @@ class ToolContract(_Terms):
 
 
 def parse_contract(text: str, *, path: str) -> ToolContract:
-    """Read a contract file.
+    """Parse a contract file.
 
     Args:
         text: JSON.

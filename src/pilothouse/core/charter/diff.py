@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changed between two charters: which way, and who must agree.
+"""The differences of two charters: their direction, and who must agree.
 
 A change that only narrows takes effect at once. Anything that widens what the agent may do, or that
 cannot be compared, needs two persons; a threshold that got looser needs the sponsor.
@@ -263,7 +263,7 @@ def _changes(old: Any, new: Any, path: tuple[str, ...], pattern: tuple[str, ...]
 
 
 def _entry(path: tuple[str, ...], holder: str, old: Any, new: Any) -> Change:
-    """Return the change of an entry that came or went."""
+    """Return the change of an added or removed entry."""
     came = new is not None
     if holder in MORE_IS_WIDER:
         effect = Effect.WIDER if came else Effect.NARROWER
@@ -303,7 +303,7 @@ def _effect(pattern: str, path: str, old: Any, new: Any) -> Effect:
 
 
 def _of_sets(pattern: str, old: Collection[str] | None, new: Collection[str] | None) -> Effect:
-    """Compare two sets; None is everything (`all`), or no cap."""
+    """Compare two sets; None stands for everything (`all`), or for no limit."""
     if pattern in MORE_IS_TIGHTER:
         return Effect.TIGHTER if set(old or ()) < set(new or ()) else Effect.LOOSER
     is_narrower = new is not None and (old is None or set(new) < set(old))
@@ -311,7 +311,7 @@ def _of_sets(pattern: str, old: Collection[str] | None, new: Collection[str] | N
 
 
 def _uncomparable(path: str) -> Effect:
-    """Inside the boundary nobody may call a change harmless that cannot be compared."""
+    """Return the change of a value that cannot be compared: inside the boundary it counts as widening."""
     inside = path.startswith(BOUNDARY) and not BOUNDARY_WORDS & set(path.split(".")[1:])
     return Effect.WIDER if inside else Effect.CHANGED
 
@@ -338,7 +338,7 @@ def _approvals(changes: Iterable[Change], old: Charter) -> Iterator[Approval]:
 
 
 def _is_collection(pattern: str) -> bool:
-    """Whether the keys of a mapping are names that people chose."""
+    """Return whether the keys of a mapping are user-chosen names."""
     last = pattern.rsplit(".", maxsplit=1)[-1]
     return pattern in {
         "people", "task_types", "integrations", "tools", "phases", "severities", "runbooks",
@@ -347,7 +347,7 @@ def _is_collection(pattern: str) -> bool:
 
 
 def _keyed(value: Any) -> dict[str, Any] | None:
-    """Return a list of mappings as a mapping by their id, name or level; None for any other value."""
+    """Return a list of mappings as one mapping by id, name or level; None for any other value."""
     if not isinstance(value, list) or not value or not all(isinstance(part, dict) for part in value):
         return None
     key = next((key for key in LIST_KEYS if all(key in part for part in value)), None)

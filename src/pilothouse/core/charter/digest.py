@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digests that signatures and evidence bind to: of a charter, of its sections, of a version.
+"""Digests of a charter, its sections and a version, to which signatures and evidence bind.
 
 The bytes under every digest are canonical JSON as RFC 8785 has it: no space, keys in the order of
 their UTF-16 code units, numbers as ECMAScript writes them.
@@ -99,7 +99,7 @@ def _code_units(name: str) -> bytes:
 
 
 def canonical_json(value: Any) -> str:
-    """Write plain data as RFC 8785 does.
+    """Serialize plain data as canonical JSON (RFC 8785).
 
     Args:
         value: None, bool, int, float, str, and lists, tuples and dicts with text keys of these.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the first draft of a charter from what was seen in a repository (sightings → YAML text).
+"""Draft a charter from a scanned repository (sightings → YAML text).
 
 Every value that was found names its place in a comment; every value that nobody can read from code is
 an open question. The framework's own figures stand where the framework has one.
@@ -226,7 +226,7 @@ def _prompts(report: RepositoryReport, inside: Callable[[str], str | None]) -> s
 
 
 def _system_name(value: str) -> str:
-    """Return an id for a host: its own word, without the ones that every host has."""
+    """Return an id for a host: its distinctive label, without common ones."""
     host = value.rsplit(":", 1)[0]
     words = [word for word in re.split(r"[^a-z0-9]+", host.lower()) if word]
     telling = [word for word in (words[:-1] if len(words) > 1 else words) if word not in HOST_WORDS]
@@ -253,7 +253,7 @@ def _places(seen: Sequence[Sighting]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Write a text so that YAML reads it as text, whatever stands in it."""
+    """Quote a text so that YAML reads it as text, whatever its content."""
     return json.dumps(text, ensure_ascii=False)
 
 

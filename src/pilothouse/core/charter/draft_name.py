@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which name a draft gives the agent: the one its telemetry will carry, before the one of its folder."""
+"""Choose the agent's name for a draft: the one in its telemetry before that of its folder."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rules of a charter must know about the world around the file."""
+"""Facts from outside the charter file that its rules need."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class FileFact:
 
     @property
     def is_there(self) -> bool:
-        """Whether it exists and says something."""
+        """Whether it exists and is not empty."""
         return self.digest is not None and not self.is_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CharterFacts:
-    """Facts that a pure rule is given.
+    """The facts that rules are given.
 
     Attributes:
         today: The present day, UTC.

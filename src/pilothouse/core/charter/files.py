@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files a charter names, and where in the charter it names them."""
+"""The files that a charter names, and where."""
 
 from __future__ import annotations
 

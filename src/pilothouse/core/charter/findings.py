@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One thing that a check of a charter has to say, with its place and its remedy."""
+"""A finding of a charter check, with its place and remedy."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CharterCheck:
-    """What a check of one charter file came to.
+    """The result of checking one charter file.
 
     Attributes:
         charter: The charter, or None when an error stands.
@@ -102,7 +102,7 @@ SPONSOR_KEYS = frozenset({"owner", "budgets"})
 
 
 def asked_of(key: str, charter: Charter | None) -> str:
-    """Say who must answer a question.
+    """Return who must answer a question, in words.
 
     Args:
         key: Top-level key of the charter.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file as plain values, with the line and column of each of them."""
+"""A parsed file as plain values, with the line and column of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Where a key or a list item stands; both 1-based."""
+    """Line and column of a key or list item, both 1-based."""
 
     line: int
     column: int
@@ -25,7 +25,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProblem:
-    """Something that kept a file, or a part of it, from being read.
+    """Why a file, or a part of it, could not be read.
 
     Attributes:
         problem: What it is, for people.
@@ -40,7 +40,7 @@ class FileProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocatedTree:
-    """What a reader made of a file.
+    """The parsed file.
 
     Attributes:
         file: Path as the person gave it.
@@ -55,7 +55,7 @@ class LocatedTree:
     problems: tuple[FileProblem, ...] = ()
 
     def locate(self, path: Path) -> Path:
-        """Return the written path behind a path of the model, or its nearest written ancestor.
+        """Return the path in the file for a path of the model, or its nearest ancestor in the file.
 
         A value of a task type may stand under `task_defaults`; that is where a person must look.
 
@@ -79,7 +79,7 @@ class LocatedTree:
 
 
 def dotted(path: Path) -> str:
-    """Write a path as people do.
+    """Return a path in dotted form.
 
     Example:
         >>> dotted(("alerts", 2, "runbook"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn a located file and facts into a charter and everything there is to say about it."""
+"""Check a located file with facts: the charter and all findings (located file → charter + findings)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def check_charter(tree: LocatedTree, facts: CharterFacts) -> CharterCheck:
 
 
 def _under_right_names(tree: LocatedTree, renamed: Mapping[Path, Path]) -> LocatedTree:
-    """Return the tree in which what stands under a misspelt key is found under the right one too."""
+    """Return the tree with the values of misspelt keys also under the right keys."""
     marks = dict(tree.marks)
     for right, wrong in renamed.items():
         marks |= {
@@ -102,7 +102,7 @@ def _under_right_names(tree: LocatedTree, renamed: Mapping[Path, Path]) -> Locat
 
 
 def _settled(tree: LocatedTree, hits: Iterable[Hit], *, charter: Charter | None) -> CharterCheck:
-    """Order findings by kind and place, say each once, and withhold a charter that has an error."""
+    """Sort and deduplicate findings, and withhold a charter that has an error."""
     findings: dict[tuple[str, Place, str], Finding] = {}
     for hit in hits:
         finding = hit.finding(tree)
@@ -123,7 +123,7 @@ def _settled(tree: LocatedTree, hits: Iterable[Hit], *, charter: Charter | None)
 
 
 def _versioned(values: dict[str, Any]) -> tuple[list[Hit], dict[str, Any]]:
-    """Read the apiVersion; an older one is brought to ours, a newer one ends the check."""
+    """Check the apiVersion: an older one is migrated, a newer one ends the check."""
     version = values.get("apiVersion")
     if version is None or version == API_VERSION:
         return [], values
@@ -135,7 +135,7 @@ def _versioned(values: dict[str, Any]) -> tuple[list[Hit], dict[str, Any]]:
 
 
 def _merged(values: dict[str, Any]) -> dict[str, Any]:
-    """Merge `task_defaults` into each task type; a wrong kind of either is left for the form to say."""
+    """Merge `task_defaults` into each task type; a wrong type of either is reported by the form check."""
     own, defaults = values.get("task_types"), values.get("task_defaults")
     if not isinstance(own, dict) or not isinstance(defaults, dict):
         return values
@@ -144,7 +144,7 @@ def _merged(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _filled(value: Any) -> Any:
-    """Return a copy in which nothing is empty: an empty value is an open question."""
+    """Return a copy in which empty values are open questions."""
     if isinstance(value, dict):
         return {key: _filled(part) for key, part in value.items()}
     if isinstance(value, tuple):
@@ -175,7 +175,7 @@ def _questions(*, values: Any, path: Path, wrong: Collection[Path], charter: Cha
 
 
 def _nothing_in(values: Mapping[str, Any]) -> Iterator[Hit]:
-    """Yield lists that hold nothing although the charter rests on them."""
+    """Yield empty lists that the charter depends on."""
     for path in NEVER_EMPTY:
         value = _value(values, path)
         if value in ((), {}):
@@ -185,7 +185,7 @@ def _nothing_in(values: Mapping[str, Any]) -> Iterator[Hit]:
 
 
 def _is_silent(path: Path, wrong: Collection[Path], lost: Collection[Path]) -> bool:
-    """Whether a rule would only repeat what the form said, or judge a whole that lost a part."""
+    """Return whether a rule's finding is suppressed: it repeats a form finding, or its subject lost a part."""
     rests_on_lost = any(part[: len(path)] == path for part in lost)
     return rests_on_lost or _lies_under(path, wrong) or _lies_under(path, lost)
 

@@ -127,7 +127,7 @@ def policy_rules(tool: Tool) -> tuple[str, ...]:
 def limit_of(
     argument: Argument, name: Literal["max", "ask_above", "four_eyes_above", "sum_per_task", "sum_per_day"]
 ) -> int | None:
-    """Return a limit of a magnitude in the whole units that calls are compared in, or None without one."""
+    """Return a limit of a magnitude in the whole units of comparison, or None without one."""
     limit = known(getattr(argument, name))
     return None if limit is None else _in_units(argument.type, limit)
 
@@ -185,7 +185,7 @@ def decide_call(tool: Tool, call: GivenCall) -> CallDecision:
 
 
 def example_facts(tool: Tool, call: GivenCall) -> CallFacts:
-    """Return what an example says about its call.
+    """Return the facts of an example call.
 
     Args:
         tool: The policy.
@@ -217,7 +217,7 @@ def _given(argument: Argument, given: GivenArgument) -> ArgumentFacts:
 
 
 def _is_possible(argument: Argument, given: ArgumentFacts) -> bool:
-    """Whether a value is of its type and within its bounds; nobody is asked about one that is not."""
+    """Return whether a value is of its type and within its bounds; otherwise the call is denied without asking."""
     if known(argument.role) is None or not given.fits:
         return False
     if argument.role != "magnitude":
@@ -232,14 +232,14 @@ def _is_possible(argument: Argument, given: ArgumentFacts) -> bool:
 
 
 def _passes_on_unread(tool: Tool, argument: Argument, given: ArgumentFacts) -> bool:
-    """Whether content that nobody vouches for goes outside unread, and the owner has not said that it may."""
+    """Return whether unvouched content leaves unread without the owner's permission."""
     return (
         tool.effect in OUTSIDE and "field" in given.origins and "field" not in (known(argument.origins) or ())
     )
 
 
 def _is_proven(tool: Tool, argument: Argument, given: ArgumentFacts, *, tainted: bool) -> bool:
-    """Whether an argument comes from where it must, and stays where nobody need be asked."""
+    """Return whether an argument has an accepted origin and stays below the limits of asking."""
     if argument.role == "neutral":
         return True
     guarded = tainted and tool.effect in OUTSIDE

@@ -61,7 +61,7 @@ def type_name(written: str) -> str | None:
 
 
 def type_parameter(written: str) -> str | None:
-    """Return what stands in the brackets of a type, for example the currency or the registry.
+    """Return the parameter of a type, for example the currency or the registry.
 
     Example:
         >>> type_parameter("name(payees)"), type_parameter("email")
@@ -101,7 +101,7 @@ def unscaled(written: str, whole: int) -> float:
 
 
 def text_fits(value: str, longest: float | None) -> bool:
-    """Return whether a text is short enough for its policy."""
+    """Return whether a text is within the length of its policy."""
     return len(value) <= (TEXT_ARGUMENT_MAX if longest is None else longest)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each person of a charter may do: duties make roles, roles make powers, and nothing else does."""
+"""Authorization: duties in the charter give roles, roles give powers, and nothing else does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class Action(StrEnum):
-    """What a page or a command does; each declares one."""
+    """The action that a page or command declares."""
 
     READ = "read"
     REVIEW = "review"
@@ -78,7 +78,7 @@ def _duties(charter: Charter, person: str) -> set[Role]:
 
 
 def roles_of(charter: Charter, person: str) -> frozenset[Role]:
-    """Return the roles of a person: what duties give, and those of whom the person stands in for.
+    """Return the roles of a person, from their duties and from people they substitute.
 
     The charter's `role` of a person limits them; `reviewer` and `auditor` also make one.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many minutes of reviewers a charter needs when everything is at its accepted limit."""
+"""The reviewer minutes that a charter needs when every rate is at its accepted limit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def review_minutes(charter: Charter) -> Mapping[str, float] | None:
 
 
 def _reviewed_share(terms: TaskType) -> float:
-    """Share of all tasks that reach a reviewer when everything is at its accepted limit."""
+    """Return the share of tasks that reach a reviewer when every rate is at its accepted limit."""
     share, escalated = known(terms.share) or 0.0, known(terms.escalation.max) or 0.0
     audited = known(terms.routing.audit_share) or 0.0
     return share * min(1.0, escalated + audited * (1.0 - escalated))

@@ -42,12 +42,7 @@ def mailbox_of(said: str) -> str:
 
 
 def names_of(charter: Charter, person: str) -> frozenset[str]:
-    """Return every form by which a person of a charter may be called.
-
-    Args:
-        charter: The charter in force.
-        person: Person id.
-    """
+    """Return every form by which a person of a charter may be called."""
     entry = charter.people.get(person)
     said = (person, known(entry.identity), known(entry.name)) if entry else (person,)
     return frozenset().union(*(forms_of(one) for one in said if one is not None))

@@ -46,7 +46,7 @@ def charter_schema() -> dict[str, Any]:
 
 
 def _plain(node: Any) -> Any:
-    """Return the schema without generated titles, and without null: an empty value is never right."""
+    """Return the schema without generated titles and without null, because an empty value is never valid."""
     if isinstance(node, list):
         return [_plain(part) for part in node if part != {"type": "null"}]
     if not isinstance(node, dict):
@@ -66,7 +66,7 @@ def _plain(node: Any) -> Any:
 
 
 def _loosen_task_types(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
-    """Let defaults and task types each say a part: what is missing is found after merging."""
+    """Make fields of defaults and task types optional: missing ones are found after merging."""
     for name in ("TaskType", *sorted(_referenced(definitions["TaskType"], definitions))):
         part = _renamed(definitions[name])
         part.pop("required", None)

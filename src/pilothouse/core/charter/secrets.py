@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell a secret from ordinary text, so that nothing we write or print ever carries one."""
+"""Detect secrets in text, so that none is ever written or printed."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def assigned_secret(line: str, *, may_be_bare: bool = False) -> str | None:
 
 
 def forms_in(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
-    """Yield the forms that may match a text, in order; the others cannot.
+    """Yield the secret patterns that may match a text, in order.
 
     Example:
         >>> [kind for kind, _ in forms_in("a risk-free basket")]
@@ -162,7 +162,7 @@ _SET = re.compile(
 
 
 def without_credentials(text: str) -> str:
-    """Return what a client of another system said of a failure, without what it signed in with.
+    """Return another client's error message without credentials.
 
     Stricter than `redacted`: of such a text nobody needs a query, or the value of anything that is called a password.
 

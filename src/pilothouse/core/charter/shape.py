@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare a file's values with the charter's form: what is unknown, missing, or of a wrong type.
+"""Check a file's values against the charter's schema: unknown, missing, or of a wrong type.
 
 Every problem becomes a hit, and the values come back repaired: what was wrong is an open question in
 them. So the rules can speak about the rest in the same pass, and one run shows everything.
@@ -94,7 +94,7 @@ LAST_RESORT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaped:
-    """What became of the values of a file.
+    """The result of the form check.
 
     Attributes:
         charter: The charter of the repaired values, or None when even repair did not help.
@@ -110,7 +110,7 @@ class Shaped:
 
 
 def shape(values: Mapping[str, Any]) -> Shaped:
-    """Fit plain values into a charter, and say everything that does not fit.
+    """Fit plain values to the charter's schema, and report everything that does not fit.
 
     Args:
         values: Top-level mapping with `task_defaults` already merged into the task types.
@@ -267,7 +267,7 @@ def _missing(path: Path) -> Hit:
 
 
 def _is_threshold(problem: _Problem) -> bool:
-    """Whether a task type lacks something without which it cannot be judged."""
+    """Return whether a task type lacks a required threshold."""
     path = problem.path
     return (
         problem.kind == "missing" and len(path) > 2 and path[0] == "task_types" and path[2] in THRESHOLD_KEYS
@@ -291,7 +291,7 @@ def _without_threshold(paths: Sequence[Path]) -> Iterator[Hit]:
 
 
 def _renames(problems: Sequence[_Problem]) -> dict[Path, Path]:
-    """Return misspelt key → missing key beside it: one slip of the pen is one finding."""
+    """Return misspelt key → missing key beside it, so that one typo is one finding."""
     missing = [problem.path for problem in problems if problem.kind == "missing"]
     unknown = [problem.path for problem in problems if problem.kind == "extra_forbidden"]
     renames: dict[Path, Path] = {}
@@ -305,7 +305,7 @@ def _renames(problems: Sequence[_Problem]) -> dict[Path, Path]:
 
 
 def _edits(problem: _Problem, renames: Mapping[Path, Path]) -> Iterator[tuple[Path, Any]]:
-    """Yield path and new value of each edit that takes a problem out of the values."""
+    """Yield path and new value of each edit that repairs the values."""
     path = problem.path
     if path in renames:
         yield renames[path], problem.value
@@ -318,21 +318,21 @@ def _edits(problem: _Problem, renames: Mapping[Path, Path]) -> Iterator[tuple[Pa
 
 
 def _stays_wrong(problem: _Problem, renames: Mapping[Path, Path]) -> bool:
-    """Whether an open question in its place does not help either."""
+    """Return whether an open question in its place is not valid either."""
     return (
         problem.kind != "extra_forbidden" and problem.path not in renames.values() and is_open(problem.value)
     )
 
 
 def _removal(path: Path) -> tuple[Path, Any]:
-    """Return the edit for a value that may not be an open question: its entry goes."""
+    """Return the edit for a value that may not be an open question: its entry is removed."""
     while len(path) > 1 and not isinstance(path[-1], int) and known_keys(path[:-1]):
         path = path[:-1]
     return path, LAST_RESORT.get(str(path[0]), REMOVED) if len(path) == 1 else REMOVED
 
 
 def _touches(path: Path, lost: Collection[Path]) -> bool:
-    """Whether a path holds, or stands in a list with, an entry that was taken out."""
+    """Return whether a path contains a removed entry, or is in the same list."""
     return any(
         gone[: len(path)] == path or (isinstance(gone[-1], int) and path[: len(gone) - 1] == gone[:-1])
         for gone in lost
@@ -340,12 +340,12 @@ def _touches(path: Path, lost: Collection[Path]) -> bool:
 
 
 def _from_the_end(path: Path) -> tuple[tuple[bool, int, str], ...]:
-    """Order in which list items are edited last one first, so that no index moves under an edit."""
+    """Return a sort key that edits list items last first, so that indexes stay valid."""
     return tuple((isinstance(key, int), key if isinstance(key, int) else 0, str(key)) for key in path)
 
 
 def _existing(path: Path, values: Any) -> Path:
-    """Cut a path where the values end: behind that, pydantic adds names of types."""
+    """Cut a path at the last existing value: pydantic appends type names."""
     for length, key in enumerate(path):
         holder = _get(values, path[:length])
         inside = (
@@ -388,7 +388,7 @@ def _listed(keys: Sequence[str]) -> str:
 
 
 def _in_words(value: Any) -> str:
-    """Return a value as a person would recognise it, without its content when it is a collection."""
+    """Return a value in words, a collection without its content."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, tuple):
@@ -414,7 +414,7 @@ def _model(wanted: Any) -> type[BaseModel] | None:
 
 
 def _step(wanted: Any, key: str | int) -> Any:
-    """Return the type of what stands under a key."""
+    """Return the type of the value at a key."""
     for arm in _arms(wanted):
         if get_origin(arm) is tuple and isinstance(key, int):
             return get_args(arm)[0]

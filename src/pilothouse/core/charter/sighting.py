@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen in an agent's repository, each with the place where it stands."""
+"""Sightings in an agent's repository, each with its place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SightingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One thing at one place.
+    """One sighting at one place.
 
     Attributes:
         kind: What it is.
@@ -53,7 +53,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryReport:
-    """Everything seen in one repository.
+    """All sightings in one repository.
 
     Attributes:
         name: Name of the project, or of its folder.

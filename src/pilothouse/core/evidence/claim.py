@@ -36,9 +36,6 @@ def says_done(task: Task) -> bool:
 def is_erased(claim: str | None) -> bool:
     """Return whether a claim was erased and so can no longer be checked against the system of record.
 
-    Args:
-        claim: JSON text of a claim, or None.
-
     Example:
         >>> is_erased(ERASED_CLAIM), is_erased('"paid"'), is_erased(None)
         (True, False, False)

@@ -281,11 +281,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunClosed:
-    """A run ended.
-
-    Attributes:
-        state: How.
-    """
+    """A run ended."""
 
     kind: ClassVar[str] = "run.close"
     state: RunState

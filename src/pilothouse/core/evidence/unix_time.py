@@ -13,9 +13,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def unix_ns(moment: datetime) -> int:
     """Return the Unix nanoseconds of a moment, exact to its microsecond.
 
-    Args:
-        moment: Aware moment.
-
     Example:
         >>> unix_ns(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
         1000005000
@@ -25,9 +22,6 @@ def unix_ns(moment: datetime) -> int:
 
 def midnight(day: date) -> datetime:
     """Return the moment at which a day begins.
-
-    Args:
-        day: The day, UTC.
 
     Example:
         >>> midnight(date(2026, 11, 29)).isoformat()

@@ -84,9 +84,6 @@ class Target(Protocol):
 def as_reply(value: Any) -> Reply:
     """Convert the result of a target: a `Reply`, a JSON object with more fields, or the bare output.
 
-    Args:
-        value: Any JSON value, or a `Reply`.
-
     Raises:
         AgentFailed: It looks like a reply and is not one.
 
