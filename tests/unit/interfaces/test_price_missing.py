@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from pilothouse.core.evidence.price import Price, TokenClass
-from pilothouse.interfaces.cli.price import _show_missing
+from pilothouse.interfaces.cli.price import _show_missing, _show_silent
 
 LATE = Price(
     provider="acme", model="m-1", token_class=TokenClass.INPUT, usd_per_million=Decimal(2),
@@ -22,3 +22,10 @@ def test_a_model_whose_price_begins_after_its_calls_asks_for_an_earlier_day(caps
     assert first.startswith("No price before 30 Nov 2026: pilothouse price acme m-1 ")
     assert " --from DAY " in first
     assert second == "No price: pilothouse price acme m-2 --input USD --output USD --source PAGE"
+
+
+def test_a_model_that_does_not_say_what_it_used_is_asked_to_and_not_for_a_price(capsys):
+    _show_silent([("openai", "m-1")])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("No usage: calls of openai m-1 do not say")
+    assert "stream_options={'include_usage': True}" in line

@@ -86,14 +86,14 @@ def measure_cost(
     """Bound the mean cost of a finished task; failed tasks cost too, and finish nothing.
 
     Where a price is missing only the known part is summed, so the ends are lower bounds of the truth
-    and the record says how many tokens have no price.
+    and the record says how many tokens have no price, and how many of these belong to tasks with calls that do not say what they used.
     """
     finished = len(_of(tasks, TaskResult.COMPLETED))
     silent = len(_of(tasks, TaskResult.UNKNOWN))
     if finished + silent == 0:
         return None
     costs = [float(task.cost_known_usd) for task in tasks]
-    tokens, unpriced = _tokens(tasks)
+    tokens, unpriced, unsaid = _tokens(tasks)
     reasons = unmeasured_costs(charter, name)
     whole = _by_conversation(costs, [task.conversation for task in tasks])
     bounds = mean_bounds(whole)
@@ -115,6 +115,7 @@ def measure_cost(
         detail="; ".join(reasons),
         items=tuple(task.trace_id for task in sorted(tasks, key=_dearest)),
         counts={"tokens": tokens, "tokens_unpriced": unpriced, "unmeasured": len(reasons)}
+        | ({"tokens_unsaid": unsaid} if unsaid else {})
         | ({"other_currency": 1} if in_other_currency else {})
         | ({WORTH: len(whole)} if len(whole) < len(tasks) else {}),
     )
@@ -132,23 +133,24 @@ def _by_conversation(costs: Sequence[float], conversations: Sequence[str | None]
     return list(totals.values())
 
 
-def _tokens(tasks: Sequence[Task]) -> tuple[int, int]:
-    """Return the tokens of tasks, and how many of them have no price.
+def _tokens(tasks: Sequence[Task]) -> tuple[int, int, int]:
+    """Return the tokens of tasks, how many of them have no price, and how many of these are of tasks with calls that say none.
 
     A call that does not say what it used did use something: its task counts for no less than the mean of those that say
     all. Else a thousand silent tasks would weigh less than one that speaks, and their cost be taken for nothing.
     """
     told = [task.tokens.total for task in tasks if task.tokens.total and not task.calls_without_usage]
     least = math.ceil(sum(told) / len(told)) if told else 1
-    tokens = unpriced = 0
+    tokens = unpriced = unsaid = 0
     for task in tasks:
         total = task.tokens.total
         if task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN}:
             if task.calls_without_usage or not total:
                 total = max(total, least)
+                unsaid += total
             unpriced += total
         tokens += total
-    return tokens, unpriced
+    return tokens, unpriced, unsaid
 
 
 def _dearest(task: Task) -> tuple[float, str]:

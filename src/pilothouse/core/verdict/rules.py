@@ -56,7 +56,7 @@ QUANTILE = 0.95
 """The quantile that latency ceilings speak of."""
 
 _PRICE = "pilothouse price"
-"""What makes an unknown cost known."""
+"""Says what would make an unknown cost known: a price, or calls that say what they used."""
 
 ZERO_CASES_MIN = 59
 """Cases for a ceiling of 0: none in 59 proves under 5 %."""
@@ -383,7 +383,11 @@ def unknown_part(record: Evidence) -> tuple[str, str]:
     unpriced = record.counts.get("tokens_unpriced", 0)
     tokens = max(record.counts.get("tokens", 0), unpriced)
     if unpriced > UNPRICED_SHARE_MAX * tokens:
-        return f"{percentage(unpriced / tokens, decimals=0)} of tokens have no price", _PRICE
+        unsaid = record.counts.get("tokens_unsaid", 0)
+        share = percentage(unpriced / tokens, decimals=0)
+        if unpriced - unsaid > UNPRICED_SHARE_MAX * tokens:
+            return f"{share} of tokens have no price", _PRICE
+        return f"calls with {share} of tokens do not say how many they used", _PRICE
     if unmeasured := record.counts.get("unmeasured", 0):
         return record.detail.rstrip(". ") or f"parts of it that are not measured: {unmeasured}", ""
     return "", ""

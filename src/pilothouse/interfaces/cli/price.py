@@ -86,9 +86,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             known = installation.ledger.prices()
             _show(known, as_json=as_json)
             if provider is None and not as_json:
-                from pilothouse.workflows.gateway.without_price import models_without_price
+                from pilothouse.workflows.gateway.without_price import unknown_costs
 
-                _show_missing(models_without_price(installation.lake), known)
+                unknown = unknown_costs(installation.lake)
+                _show_missing(unknown.without_price, known)
+                _show_silent(unknown.without_usage)
 
 
 def _priced_as(model: str, tier: str) -> str:
@@ -153,6 +155,17 @@ def _show_missing(missing: Sequence[tuple[str, str]], known: Sequence[Price]) ->
         before, since = (f" before {day(min(days))}", " --from DAY") if days else ("", "")
         say(
             f"No price{before}: pilothouse price {provider} {model} --input USD --output USD{since} --source PAGE"
+        )
+
+
+def _show_silent(models: Sequence[tuple[str, str]]) -> None:
+    """Name models whose calls do not say what they used, and how they are asked to."""
+    from pilothouse.reports.foreign import visible
+
+    for provider, model in models:
+        say(
+            f"No usage: calls of {visible(provider)} {visible(model)} do not say how many tokens they used, so no price makes "
+            "their cost known. Ask for it: OpenAI's chat streams say it with `stream_options={'include_usage': True}`."
         )
 
 

@@ -153,7 +153,11 @@ def test_tokens_without_a_price_are_counted():
     unpriced = task(1, cost_state=CostState.UNKNOWN, cost_usd=None, cost_known_usd=Decimal(0))
     silent = task(2, cost_state=CostState.PARTIAL, cost_usd=None, tokens=TokenCount())
     found = po(fold([unpriced, silent, task(3)]), "cost_per_task")
-    assert (found.counts["tokens"], found.counts["tokens_unpriced"]) == (300, 200)
+    assert (found.counts["tokens"], found.counts["tokens_unpriced"], found.counts["tokens_unsaid"]) == (
+        300,
+        200,
+        100,
+    )
 
 
 def test_tasks_that_do_not_say_what_they_used_weigh_like_those_that_do():

@@ -179,6 +179,11 @@ def test_a_cost_with_unpriced_tokens_proves_only_the_worst():
     cheap = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, tokens=1_000, tokens_unpriced=40))
     assert (cheap.proof, cheap.why) == ("open", "4 % of tokens have no price")
     assert cheap.remedy == "pilothouse price"
+    unsaid = amount(200, 0.3, 0.2, 0.4, tokens=1_000, tokens_unpriced=40, tokens_unsaid=40)
+    silent = assess(MeanMax(bound=0.45), 0.45, unsaid)
+    assert (silent.proof, silent.why) == ("open", "calls with 4 % of tokens do not say how many they used")
+    both = amount(200, 0.3, 0.2, 0.4, tokens=1_000, tokens_unpriced=60, tokens_unsaid=40)
+    assert assess(MeanMax(bound=0.45), 0.45, both).why == "6 % of tokens have no price"
     dear = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.9, 0.8, 1.0, tokens=1_000, tokens_unpriced=40))
     assert (dear.proof, dear.why) == ("breached", "")
     fine = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, tokens=1_000, tokens_unpriced=10))

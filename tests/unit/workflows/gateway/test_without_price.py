@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A price is looked for under the names that spans give, and those are told where it is missing."""
+"""Why a cost is unknown: a price is looked for under the names that spans give, and some calls do not say what they used."""
 
 from types import SimpleNamespace
 
 from pilothouse.core.evidence.task import CostState
 from pilothouse.testing import example_task
-from pilothouse.workflows.gateway.without_price import models_without_price
+from pilothouse.workflows.gateway.without_price import unknown_costs
 
 
-def span(provider, model, tokens, cost=None, attributes="{}"):
+def span(provider, model, tokens, cost=None, attributes="{}", **other):
     return SimpleNamespace(
+        operation=other.get("operation", "chat"),
+        status=other.get("status", "ok"),
         provider=provider,
         response_model=model,
         request_model=None,
@@ -35,7 +37,17 @@ class Traffic:
 def test_calls_with_tokens_and_without_a_cost_are_named_once():
     calls = (span("openai", "m-1", 90), span("openai", "m-1", 10), span("acme", "m-2", 5, "0.01"))
     others = (span("openai", "m-3", None), span(None, "m-4", 7), span("openai", None, 7))
-    assert models_without_price(Traffic(*calls, *others)) == [("openai", "m-1")]
+    found = unknown_costs(Traffic(*calls, *others))
+    assert (found.without_price, found.without_usage) == ([("openai", "m-1")], [("openai", "m-3")])
+
+
+def test_calls_that_used_nothing_or_failed_are_not_asked_to_say_what_they_used():
+    calls = (
+        span("openai", "m-1", None, status="error"),
+        span("openai", "m-2", None, operation="execute_tool"),
+        span("openai", "m-3", 0, "0"),
+    )
+    assert unknown_costs(Traffic(*calls)).without_usage == []
 
 
 def test_a_tier_is_named_as_it_is_priced_and_fees_have_no_price_of_tokens():
@@ -47,8 +59,9 @@ def test_a_tier_is_named_as_it_is_priced_and_fees_have_no_price_of_tokens():
         span("openai", "m-4", 9, attributes="{"),
     )
     expected = [("openai", "m-1 (flex)"), ("openai", "m-3"), ("openai", "m-4")]
-    assert models_without_price(Traffic(*calls)) == expected
+    assert unknown_costs(Traffic(*calls)).without_price == expected
 
 
 def test_where_every_cost_is_known_no_trace_is_read():
-    assert models_without_price(Traffic(span("openai", "m-1", 90), cost_state=CostState.KNOWN)) == []
+    found = unknown_costs(Traffic(span("openai", "m-1", 90), cost_state=CostState.KNOWN))
+    assert (found.without_price, found.without_usage) == ([], [])
