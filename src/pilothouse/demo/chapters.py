@@ -28,7 +28,7 @@ __all__ = ["fail_in_phase", "recover", "repair"]
 
 SIGNATURES = (
     ("EVAL-4", "vp"), ("EVAL-4", "dana"), ("OWN-1", "dana"), ("OWN-4", "dana"), ("OWN-5", "vp"),
-    ("OWN-10", "vp"), ("OWN-11", "vp"), ("INT-6", "dana"), ("EVAL-5", "sam"), ("DATA-5", "dana"),
+    ("OWN-10", "vp"), ("OWN-11", "vp"), ("INT-6", "dana"), ("DATA-5", "dana"),
     ("OWN-2", "dana"), ("OWN-2", "sam"), ("OWN-2", "lee"), ("MON-5", "sam"), ("MON-5", "kim"),
 )  # fmt: skip
 """Who signs what; the text is the charter's section in force."""
@@ -131,6 +131,7 @@ def _pass_gate(stage: Stage, model: ModelServer) -> None:
             "--dataset", str(labelled(stage)), "--charter", str(place.charter),
             "--scorer", "exact", "--journal", str(place.home / "trials.db"), hour=7.5, expects=None,
         )  # fmt: skip
+    stage.type(REPAIR_DAY, "evidence", "attest", "EVAL-5", "--as", "sam", "--yes", hour=7.5)
 
 
 def _close_the_pilots_alarm(stage: Stage) -> None:

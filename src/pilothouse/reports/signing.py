@@ -171,7 +171,9 @@ def _text(
     return SignedText(
         section=section or "requirement",
         digest=(asked[0].binds.section_digest or "")[:12],
-        text=section_text(charter, section or None),
+        text=section_text(
+            charter, section or None, next((one.binds.dataset for one in asked if one.binds.dataset), None)
+        ),
         rows=tuple(rows),
         items=tuple(dict.fromkeys(row.requirement for row in rows if row.key)),
     )

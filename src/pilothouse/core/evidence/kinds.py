@@ -10,7 +10,7 @@ from pilothouse.core.evidence.kinds_systems import SYSTEMS
 from pilothouse.core.evidence.kinds_traffic import TRAFFIC
 from pilothouse.errors import MalformedRecord, nearest_name
 
-__all__ = ["FOLDED_KINDS", "KINDS", "SIGNATURE_KINDS", "kind_named"]
+__all__ = ["FOLDED_KINDS", "KINDS", "SIGNATURE_KINDS", "SIGNING_KINDS", "kind_named"]
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*TRAFFIC, *EVALUATION, *SYSTEMS, *PEOPLE, *SIGNATURES)}
 """The closed list, by name."""
@@ -25,6 +25,9 @@ FOLDED_KINDS = frozenset(
 
 SIGNATURE_KINDS = tuple(kind.name for kind in SIGNATURES)
 """What people sign."""
+
+SIGNING_KINDS = (*SIGNATURE_KINDS, "dataset.labelled")
+"""Kinds that say which signatures stand: some are for results on the cases in force."""
 
 
 def kind_named(name: str) -> Kind:

@@ -74,12 +74,15 @@ _SIGNED_FILES = {
 }
 """Files that are signed with the section that names them: the section holds their paths alone."""
 
+_SIGNED_CASES = ("EVAL-5",)
+"""Requirements whose signature is for results on the labelled cases: on other cases there are other results."""
+
 SIGNATURES = tuple(
     make_kind(
         f"attested.{item.lower()}",
         "The signature",
         _S,
-        "S P",
+        "S P L" if item in _SIGNED_CASES else "S P",
         f"The named person signed the text of {item}.",
         terms=_PERSON,
         contents=_SIGNED_FILES.get(item, ()),

@@ -17,7 +17,7 @@ from pilothouse.core.verdict.requirement import Requirement, Rule
 from pilothouse.core.verdict.rules import LEVEL, Assessment, assess
 from pilothouse.core.verdict.sentence import person_names
 
-__all__ = ["Bench"]
+__all__ = ["Bench", "dataset_in_force"]
 
 _DATASET_KINDS = {
     "labelled": "dataset.labelled",
@@ -27,8 +27,14 @@ _DATASET_KINDS = {
 """Kinds of which the newest record says what is in force."""
 
 
-def _dataset_in_force(kind: str, charter: Charter, records: Sequence[Evidence]) -> str | None:
-    """Return the digest that the newest record of a kind names; a set that the charter does not name is not in force."""
+def dataset_in_force(kind: str, charter: Charter, records: Sequence[Evidence]) -> str | None:
+    """Return the digest that the newest record of a kind names; a set that the charter does not name is not in force.
+
+    Args:
+        kind: Kind of evidence that says which set there is.
+        charter: The charter in force.
+        records: Records of this kind, newest first.
+    """
     terms = under_terms(Binding(), kind_named(kind), charter).contract
     own = [one for one in records if one.binds.contract == terms]
     wrong = misdated(own)
@@ -76,7 +82,7 @@ class Bench:
             by_item.setdefault((record.kind, record.scope), []).append(record)
             if record.kind in named:
                 named[record.kind].append(record)
-        datasets = {kind: _dataset_in_force(kind, charter, own) for kind, own in named.items()}
+        datasets = {kind: dataset_in_force(kind, charter, own) for kind, own in named.items()}
         return cls(
             charter=charter,
             by_item={key: tuple(found) for key, found in by_item.items()},

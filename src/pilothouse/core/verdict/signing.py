@@ -17,11 +17,14 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.kind import Form, Kind
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.verdict.bench import dataset_in_force
 from pilothouse.core.verdict.expansion import Slot, committed, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Part, Requirement
 
 __all__ = ["SIGNED_ITEMS", "Asked", "SignatureState", "asked_signatures", "section_text", "signature_record"]
+
+_CASES = "dataset.labelled"
 
 SIGNED_ITEMS: tuple[str, ...] = tuple(
     requirement.id
@@ -83,6 +86,7 @@ class Asked:
                 self.person,
                 self.binds.section_digest,
                 self.binds.contract,
+                self.binds.dataset,
             ]
         )
         return hashlib.sha256(text.encode()).hexdigest()
@@ -95,11 +99,15 @@ def asked_signatures(
 
     Args:
         charter: The charter in force.
-        records: Evidence of the agent, in any order.
+        records: Evidence of the agent, of `SIGNING_KINDS` at least, in any order.
         now: The moment, aware UTC.
         item: One requirement, or None for all.
     """
-    signed = [record for record in records if record.basis is Basis.ATTESTED and record.recorded_at <= now]
+    records = [record for record in records if record.recorded_at <= now]
+    cases = [record for record in records if record.kind == _CASES]
+    cases.sort(key=lambda record: (record.window_to, record.recorded_at), reverse=True)
+    in_force = InForce(labelled=dataset_in_force(_CASES, charter, cases))
+    signed = [record for record in records if record.basis is Basis.ATTESTED]
     signed.sort(key=lambda record: record.recorded_at)
     found: dict[tuple[str, Scope], Asked] = {}
     for requirement in FRAMEWORK:
@@ -112,14 +120,14 @@ def asked_signatures(
             for phase in NUMBERED_PHASES:
                 for slot in expand(part, charter, phase):
                     if slot.person is not None and slot.question is None:
-                        asked = _asked(requirement, kind, slot, charter)
+                        asked = _asked(requirement, kind, slot, charter, in_force)
                         found.setdefault(
                             (kind.name, slot.scope), _with_state(asked, part, slot, charter, signed, now=now)
                         )
     return tuple(found.values())
 
 
-def _asked(requirement: Requirement, kind: Kind, slot: Slot, charter: Charter) -> Asked:
+def _asked(requirement: Requirement, kind: Kind, slot: Slot, charter: Charter, in_force: InForce) -> Asked:
     return Asked(
         requirement=requirement.id,
         statement=requirement.statement,
@@ -128,9 +136,7 @@ def _asked(requirement: Requirement, kind: Kind, slot: Slot, charter: Charter) -
         scope=slot.scope,
         section=kind.section or slot.section,
         person=slot.person or "",
-        binds=binding_in_force(
-            kind, charter, slot.scope, InForce(), section=slot.section, person=slot.person
-        ),
+        binds=binding_in_force(kind, charter, slot.scope, in_force, section=slot.section, person=slot.person),
     )
 
 
@@ -157,12 +163,13 @@ def _with_state(
     return replace(asked, state=state, signer=last.signer, signed_at=last.recorded_at, lapses_at=lapses_at)
 
 
-def section_text(charter: Charter, section: str | None) -> str:
+def section_text(charter: Charter, section: str | None, cases: str | None = None) -> str:
     """Return the text of a section as it is signed: one key after another, values as canonical JSON, and the files by digest.
 
     Args:
         charter: The charter.
         section: Name in `digest.SECTIONS`, or None for a signature that is bound to none.
+        cases: Digest of the labelled cases whose results are signed with it, or None.
     """
     if section is None:
         return ""
@@ -182,6 +189,8 @@ def section_text(charter: Charter, section: str | None) -> str:
         for file in named
         if file in (charter.files or {})
     ]
+    if cases is not None:
+        lines.append(f"labelled cases: sha256 {cases}")
     return "\n".join(lines)
 
 

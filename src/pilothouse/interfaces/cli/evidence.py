@@ -78,8 +78,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             signer = _signer(item, asked, person, charter)
             mine = [one for one in asked if charter and asked_of(charter, one, signer)]
             if not as_json and charter:
-                for section in dict.fromkeys(one.section for one in mine):
-                    say(f"{item}: {mine[0].asks}\n\n{section_text(charter, section)}\n", err=True)
+                for section, cases in dict.fromkeys((one.section, one.binds.dataset) for one in mine):
+                    text = section_text(charter, section, cases)
+                    say(f"{item}: {mine[0].asks}\n\n{text}\n", err=True)
             if not yes:
                 _confirm(f"Sign this as {_name(charter, signer)}?")
             done = sign(

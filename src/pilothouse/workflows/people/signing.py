@@ -14,7 +14,7 @@ from pilothouse.core.charter.digest import canonical_digest, canonical_json
 from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.dates import day
 from pilothouse.core.evidence.evidence import Source
-from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
+from pilothouse.core.evidence.kinds import SIGNING_KINDS
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.signing import (
     SIGNED_ITEMS,
@@ -72,7 +72,7 @@ def signatures(ledger: Ledger, agent: str, now: datetime, item: str | None = Non
             remedy="Run `pilothouse evidence list` to see what is to be signed.",
         )
     return asked_signatures(
-        charter_in_force(ledger, agent), ledger.evidence(agent, kinds=SIGNATURE_KINDS), now, item
+        charter_in_force(ledger, agent), ledger.evidence(agent, kinds=SIGNING_KINDS), now, item
     )
 
 

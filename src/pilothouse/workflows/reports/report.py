@@ -12,7 +12,7 @@ from pilothouse.connectors.own_server import read_server
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence
-from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
+from pilothouse.core.evidence.kinds import SIGNING_KINDS
 from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.task import CostState
 from pilothouse.core.verdict.remediation import plan_steps
@@ -67,7 +67,7 @@ def show_executive(installation: Installation, found: Assessment) -> ExecutivePa
             value=show_value(installation, found),
             signatures=asked_signatures(
                 charter,
-                installation.ledger.evidence(charter.agent, kinds=SIGNATURE_KINDS),
+                installation.ledger.evidence(charter.agent, kinds=SIGNING_KINDS),
                 verdict.as_of,
             ),
             stall=read_stall(installation.ledger, verdict),

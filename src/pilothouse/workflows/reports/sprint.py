@@ -7,7 +7,7 @@ import json
 from datetime import UTC, date, datetime, time, timedelta
 
 from pilothouse.core.dates import calendar_day
-from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
+from pilothouse.core.evidence.kinds import SIGNING_KINDS
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.signing import asked_signatures
@@ -75,7 +75,7 @@ def show_sprint(installation: Installation, found: Assessment, start: date | Non
         SprintFacts(
             charter=found.charter,
             verdict=found.verdict,
-            signatures=asked_signatures(found.charter, ledger.evidence(agent, kinds=SIGNATURE_KINDS), now),
+            signatures=asked_signatures(found.charter, ledger.evidence(agent, kinds=SIGNING_KINDS), now),
             numbers=count_numbers(installation, found),
             start=begun,
             scored_from=scored_from,

@@ -13,7 +13,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import DUTIES
 from pilothouse.core.dates import day
 from pilothouse.core.evidence.evidence import Basis, Evidence
-from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
+from pilothouse.core.evidence.kinds import SIGNING_KINDS
 from pilothouse.core.verdict.declared import retirements
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
@@ -77,7 +77,7 @@ def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> 
         now: The moment, aware UTC.
     """
     charter = charter_of(record)
-    seen = ledger.evidence(charter.agent, kinds=(*SIGNATURE_KINDS, "review.held"))
+    seen = ledger.evidence(charter.agent, kinds=(*SIGNING_KINDS, "review.held"))
     evidence = [one for one in seen if one.recorded_at <= now]
     yield from _sponsor(ledger, record, evidence, now)
     yield from _lapsed(charter, asked_signatures(charter, evidence, now), now)

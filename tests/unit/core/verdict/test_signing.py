@@ -11,7 +11,8 @@ import pytest
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Source
+from pilothouse.core.evidence.binding import under_terms
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.readiness import decide
@@ -22,7 +23,7 @@ from pilothouse.core.verdict.signing import (
     section_text,
     signature_record,
 )
-from pilothouse.core.verdict.verdict import Status
+from pilothouse.core.verdict.verdict import Reason, Status
 
 NOW = world.NOW
 SOURCE = Source(command="test")
@@ -128,3 +129,38 @@ def test_a_signature_without_a_section_says_what_it_is_about(charter):
 def test_nobody_is_asked_while_the_charter_leaves_the_person_open():
     open_owner = edited(owner=lambda terms: terms.update(person="?"))
     assert "DATA-5" not in {one.requirement for one in asked_signatures(open_owner, [], NOW)}
+
+
+def cases(digest, at, charter, **more):
+    binds = under_terms(Binding(dataset=digest), kind_named("dataset.labelled"), charter)
+    return Evidence(
+        kind="dataset.labelled", agent=charter.agent, binds=binds, window_from=at, window_to=at, n=300,
+        source=Source(command="pilothouse dataset show"), recorded_at=at, **more,
+    )  # fmt: skip
+
+
+def review_of(charter, records, now):
+    found = decide(charter, records, now)
+    (item,) = (one for one in signed_parts(found) if one.requirement == "EVAL-5")
+    return item
+
+
+def test_who_signs_for_results_signs_for_the_cases_in_force(charter):
+    first = cases("1a" * 32, NOW - timedelta(days=1), charter)
+    (asked,) = asked_signatures(charter, [first], NOW, "EVAL-5")
+    assert f"labelled cases: sha256 {'1a' * 32}" in section_text(charter, asked.section, asked.binds.dataset)
+    records = [first, record(charter, asked)]
+    assert asked_signatures(charter, records, NOW, "EVAL-5")[0].state is SignatureState.SIGNED
+    assert review_of(charter, records, NOW).status is Status.HOLDS
+
+    later = NOW + timedelta(hours=1)
+    records.append(cases("2b" * 32, later, charter))
+    assert asked_signatures(charter, records, NOW, "EVAL-5")[0].state is SignatureState.SIGNED
+    (changed,) = asked_signatures(charter, records, later, "EVAL-5")
+    assert changed.state is SignatureState.CHANGED
+    assert changed.key != asked.key
+    item = review_of(charter, records, later)
+    assert (item.status, item.reason) == (Status.NO_EVIDENCE, Reason.STALE)
+    assert not {one.state for one in asked_signatures(charter, records, later, "OWN-5")} & {
+        SignatureState.CHANGED
+    }
