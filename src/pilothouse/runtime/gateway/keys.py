@@ -94,8 +94,9 @@ def check_key(shown: str, keys: Mapping[str, VirtualKey], now: datetime) -> Virt
                 "Make one with `pilothouse key add AGENT` and use it as API key.",
             )
         )
+    # What was revoked stays so, whichever clock is behind: that of who revoked it may be another machine's.
     ended = known.revoked_at or known.expires_at
-    if ended is not None and ended <= now:
+    if ended is not None and (known.revoked_at is not None or ended <= now):
         word = "was revoked" if known.revoked_at is not None else "expired"
         raise Refused(
             Refusal(

@@ -345,6 +345,15 @@ def test_a_floor_without_any_score_says_so():
     assert proved == [Status.NO_EVIDENCE, Status.HOLDS]
 
 
+def test_what_is_not_decided_is_said_to_be_worse_only_where_that_is_proved():
+    found = look(results(60, better=2, worse=2)).item
+    assert found.status is Status.NO_EVIDENCE
+    assert found.sentence.endswith("neither proved harmless nor harmful")
+    worse = look(results(200, worse=14)).item
+    assert (worse.status, worse.high < 0) == (Status.NO_EVIDENCE, True)
+    assert worse.sentence.endswith("nor harmful, but proved to be worse")
+
+
 def test_the_cases_that_a_floor_still_needs_prove_it_where_conversations_hold_several():
     rules = GateRules(task_type="t", floor=0.9)
 

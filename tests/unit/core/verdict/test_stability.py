@@ -90,7 +90,12 @@ def test_terms_are_those_of_the_charter_and_none_while_one_is_open(tmp_path):
     assert terms is not None
     assert (terms.days, terms.min_volume_share, terms.max_pause_days) == (90, 0.5, 14)
     path = tmp_path / "charter.yaml"
-    for old, new in (("max_pause: 14d", 'max_pause: "?"'), ("reset_on: [breach,", 'reset_on: ["?",')):
+    for old, new in (
+        ("days: 90", 'days: "?"'),
+        ("min_volume_share: 0.5", 'min_volume_share: "?"'),
+        ("max_pause: 14d", 'max_pause: "?"'),
+        ("reset_on: [breach,", 'reset_on: ["?",'),
+    ):
         path.write_text(edited_charter((old, new)))
         assert StabilityTerms.of(load_charter(path)) is None
 
