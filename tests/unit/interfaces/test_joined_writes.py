@@ -9,6 +9,7 @@ import socket
 import pytest
 import uvicorn
 
+from pilothouse.interfaces.http import joined_writes
 from pilothouse.interfaces.http.gateway import _AsgiCaller
 from pilothouse.interfaces.http.joined_writes import PASS_ON, JoinedWritesProtocol
 
@@ -194,3 +195,77 @@ async def _until_end(reader):
     while not body.endswith(b"\r\n0\r\n\r\n"):
         body += await reader.read(1 << 20)
     return body
+
+
+async def reads_all(scope, receive, send):
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+BODY = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nhalf"
+
+
+@pytest.mark.parametrize(
+    ("sent", "again"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nhost: h\r\n", b""),
+        (b"GET / HTTP/1.1\r\nhost: h\r\n", b"x: y\r\n"),
+        (REQUEST + b"GET / HTTP", b""),
+        (BODY, b""),
+        (REQUEST + BODY, b""),
+    ],
+    ids=[
+        "nothing",
+        "half a head",
+        "a head bit by bit",
+        "half a second head",
+        "half a body",
+        "half a second body",
+    ],
+)
+def test_a_connection_whose_request_does_not_come_is_closed(monkeypatch, sent, again):
+    for name in ("HEAD_S_MAX", "BODY_PAUSE_S_MAX"):
+        monkeypatch.setattr(joined_writes, name, 0.4)
+    monkeypatch.setattr(joined_writes, "LOOKED_AFTER_S", 0.1)
+
+    async def told():
+        async with Served(reads_all) as place:
+            reader, writer = await asyncio.open_connection(*place)
+            writer.write(sent)
+            reading = asyncio.create_task(reader.read())
+            for _ in range(100):
+                if reading.done():
+                    break
+                if again:
+                    writer.write(again)
+                await asyncio.sleep(0.1)
+            assert reading.done(), "it is held for ever"
+            writer.close()
+            return await reading
+
+    assert asyncio.run(told()).count(b"HTTP/1.1 200") == sent.count(REQUEST)
+
+
+def test_a_body_that_goes_on_and_an_idle_connection_are_left_alone(monkeypatch):
+    for name in ("HEAD_S_MAX", "BODY_PAUSE_S_MAX"):
+        monkeypatch.setattr(joined_writes, name, 1.0)
+    monkeypatch.setattr(joined_writes, "LOOKED_AFTER_S", 0.1)
+
+    async def told():
+        async with Served(reads_all) as place:
+            reader, writer = await asyncio.open_connection(*place)
+            writer.write(BODY.replace(b"100", b"12"))
+            for _ in range(8):
+                await asyncio.sleep(0.25)
+                writer.write(b"x")
+            first = await reader.readuntil(b"ok")
+            await asyncio.sleep(1.5)
+            writer.write(REQUEST)
+            second = await reader.readuntil(b"ok")
+            writer.close()
+            return first, second
+
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in asyncio.run(told()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -31,6 +31,16 @@ HEAD_BYTES_MAX = 64 << 10
 """Of a request before its body, eight times what common servers take. Without a bound the parser joins one endless header
 anew with each read, so that 30 MB of it hold up everybody for seconds, and a provider that gets a long head breaks off."""
 
+HEAD_S_MAX = 30.0
+"""From the beginning of a connection, or of a further request on it, to the end of a head. Without a bound a sender that says a byte now and
+then holds a connection for ever, and a thousand of them are all that a process may have."""
+
+BODY_PAUSE_S_MAX = 60.0
+"""Between two parts of a body that is not read whole yet; the server's own pauses in reading do not count."""
+
+LOOKED_AFTER_S = 15.0
+"""Between two looks at a connection whose request has not come whole."""
+
 COPIED_BYTES_MAX = 64 << 10
 """More than this is handed over in parts, because copying it costs more than the further system calls."""
 
@@ -42,16 +52,51 @@ class JoinedWritesProtocol(HttpToolsProtocol):
     """Of a head that has not ended, in the reads after the one that it began in; -1 between heads."""
     _read_bytes = 0
     _began = False
+    _awaits: Literal["head", "body", ""] = "head"
+    """What has not come whole yet; empty between requests, where the server's own limit on idle connections counts."""
+    _since_s = _heard_s = 0.0
+    _watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the loop's transport in the coalescing one."""
         super().connection_made(_JoinedWrites(transport, self.loop))
+        self._since_s = self._heard_s = self.loop.time()
+        self._watch = self.loop.call_later(LOOKED_AFTER_S, self._look_after)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Look after the connection no more."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        super().connection_lost(exc)
+
+    def _look_after(self) -> None:
+        """Close a connection whose request does not come; a timer for each request would cost more than looking now and then."""
+        self._watch = None
+        if not self._awaits or self.transport.is_closing():
+            return
+        now_s = self.loop.time()
+        if self.flow.read_paused:
+            self._heard_s = now_s
+        is_late = (
+            now_s - self._since_s >= HEAD_S_MAX
+            if self._awaits == "head"
+            else now_s - self._heard_s >= BODY_PAUSE_S_MAX
+        )
+        if is_late:
+            self.transport.close()
+        else:
+            self._watch = self.loop.call_later(LOOKED_AFTER_S, self._look_after)
 
     def data_received(self, data: bytes) -> None:
         """Receive data; an endless request head is refused."""
         self._read_bytes = len(data)
         self._began = False
         super().data_received(data)
+        if self._awaits:
+            self._heard_s = self.loop.time()
+            if self._watch is None:
+                self._watch = self.loop.call_later(LOOKED_AFTER_S, self._look_after)
         # The read in which a head began is not counted: what came before it there is another request's.
         if self._head_bytes >= 0 and not self._began:
             self._head_bytes += len(data)
@@ -62,6 +107,7 @@ class JoinedWritesProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Refuse a complete head that is too long; the parser turns the exception into a refusal."""
         self._head_bytes = -1
+        self._awaits = "body"
         is_short = self._began and self._read_bytes <= HEAD_BYTES_MAX  # it began and ended in one small read
         if not is_short and sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX:
             raise ValueError("the head of the request is too large")
@@ -71,7 +117,13 @@ class JoinedWritesProtocol(HttpToolsProtocol):
         """Offer the application the direct calls for urgent parts and whole answers."""
         super().on_message_begin()
         self._head_bytes, self._began = 0, True
+        self._awaits, self._since_s = "head", self.loop.time()
         self.scope["extensions"] = {PASS_ON: self.pass_on, ANSWER: self.answer}  # type: ignore[dict-item]  # calls, not settings
+
+    def on_message_complete(self) -> None:
+        """Note that a request has come whole."""
+        self._awaits = ""
+        super().on_message_complete()
 
     def pass_on(self, scope: Any, part: bytes) -> bool:
         """Write a part of a body immediately, together with buffered writes.
