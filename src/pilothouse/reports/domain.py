@@ -9,12 +9,12 @@ from urllib.parse import quote
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
-from pilothouse.reports.next_step import settle
+from pilothouse.reports.next_step import make_sure
 from pilothouse.reports.sections import Cell, Section, columns, row
 from pilothouse.reports.view_models import ActionOffer, Sentence, StatusMark, mark_of, shown_text
 from pilothouse.reports.words import plural
 
-__all__ = ["DomainHead", "asked_section", "domain_head", "shown_names"]
+__all__ = ["DomainHead", "asked_section", "domain_head", "requirement_cell", "shown_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def domain_head(verdict: AgentVerdict, charter: Charter, domain: str) -> DomainH
             href=page,
         ),
         action=ActionOffer(
-            label=shown_text(settle(worst.requirement, worst.statement)),
+            label=shown_text(make_sure(worst.requirement, worst.statement)),
             command=worst.deciding.remedy,
             href=page,
             who=_names(charter, worst.deciding.who),
@@ -82,7 +82,7 @@ def asked_section(head: DomainHead, charter: Charter, agent: str) -> Section:
     rows = tuple(
         row(
             mark_of(one.status, one.reason),
-            Cell(text=one.requirement, href=f"{page}#{one.requirement}", small=shown_text(one.statement)),
+            requirement_cell(one, page),
             Cell(
                 text=shown_text(one.deciding.sentence),
                 command="" if one.status is Status.HOLDS else one.deciding.remedy,
@@ -99,6 +99,16 @@ def asked_section(head: DomainHead, charter: Charter, agent: str) -> Section:
         columns=columns("State", "Requirement", "Why", "Who"),
         rows=rows,
     )
+
+
+def requirement_cell(one: RequirementVerdict, page: str) -> Cell:
+    """Return a requirement as every table names it: what must be true, and its id small below.
+
+    Args:
+        one: The requirement.
+        page: Address of the Readiness page.
+    """
+    return Cell(text=shown_text(one.statement), href=f"{page}#{one.requirement}", small=one.requirement)
 
 
 def shown_names(charter: Charter) -> dict[str, str]:

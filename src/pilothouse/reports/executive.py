@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import calendar_day, day, minute
+from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.numbers import percentage, short_digest, significant
 from pilothouse.core.verdict.remediation import Plan, Step
@@ -29,7 +30,7 @@ from pilothouse.reports.view_models import (
     quantity_of,
     shown_text,
 )
-from pilothouse.reports.words import phase_words
+from pilothouse.reports.words import phase_words, plural
 
 __all__ = [
     "DomainShown",
@@ -175,7 +176,7 @@ def build_executive(facts: Facts) -> ExecutivePage:
         word=verdict.word,
         phase=phase_words(verdict.phase),
         lapse=_lapse(verdict),
-        conditions=tuple(_conditions(verdict)),
+        conditions=tuple(_conditions(verdict, names)),
         domains=tuple(_domains(verdict, currency)),
         numbers=facts.value.numbers,
         ratio=facts.value.ratio,
@@ -232,21 +233,20 @@ def _gates(verdict: AgentVerdict) -> list[RequirementVerdict]:
     return [by_id[name] for name in (*gate.breached, *gate.no_evidence, *gate.at_risk)]
 
 
-def _conditions(verdict: AgentVerdict) -> list[str]:
+def _conditions(verdict: AgentVerdict, names: dict[str, str]) -> list[str]:
     """Return what the word rests on, none left out unsaid: a sponsor waives in one go what a sheet has no lines for."""
     together: dict[str, list[str]] = {}
     at_risk = []
     for one in _gates(verdict):
+        named = f"{one.statement} ({one.requirement})"
         if one.waiver is not None:
-            terms = f"waived until {day(one.waiver.until)}: {shown_text(one.waiver.reason)}"
-            together.setdefault(terms, []).append(one.requirement)
+            signer = names.get(one.waiver.signer, one.waiver.signer)
+            terms = f"by {signer} until {day(one.waiver.until)}, {shown_text(one.waiver.reason)!r}"
+            together.setdefault(terms, []).append(named)
         elif one.status is Status.AT_RISK:
-            counts = f" and counts until {day(one.deciding.lapses_at)}" if one.deciding.lapses_at else ""
-            at_risk.append(f"{one.requirement} is at risk{counts}: {one.statement}")
-    waived = [
-        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {terms}"
-        for terms, names in together.items()
-    ]
+            counts = f", counts until {day(one.deciding.lapses_at)}" if one.deciding.lapses_at else ""
+            at_risk.append(f"At risk{counts}: {named}")
+    waived = [f"{len(each)} waived {terms}: {'; '.join(each)}" for terms, each in together.items()]
     return _fitting([*waived, *at_risk], CONDITIONS_SHOWN)
 
 
@@ -265,8 +265,8 @@ def _domains(verdict: AgentVerdict, currency: str) -> list[DomainShown]:
         parts = []
         if quantity is not None:
             parts.append(f"{quantity.shown} {quantity.shown_interval}".strip())
-        if item.n:
-            parts.append(f"n = {item.n:,}")
+        if item.n and item.value is not None:
+            parts.append(f"{item.n:,} {KINDS[item.kind].noun if item.kind in KINDS else 'cases'}")
         if item.age_days is not None:
             parts.append("today" if item.age_days < 1 else f"{item.age_days:.0f} days old")
         shown.append(
@@ -308,10 +308,16 @@ def _gate_date(plan: Plan, now: datetime) -> str:
 
 def _unknown(verdict: AgentVerdict) -> tuple[str, ...]:
     words = {Reason.MISSING: "never measured", Reason.STALE: "lapsed", Reason.INSUFFICIENT: "too little"}
-    return tuple(
-        f"{one.requirement} {one.statement}: {words.get(one.reason or Reason.MISSING, 'never measured')}"
-        for one in _gates(verdict)
-        if one.status is Status.NO_EVIDENCE
+    found = [one for one in _gates(verdict) if one.status is Status.NO_EVIDENCE]
+    lines = [
+        f"{one.statement}: {words.get(one.reason or Reason.MISSING, 'never measured')} ({one.requirement})"
+        for one in found
+        if one.waiver is None
+    ]
+    waived = len(found) - len(lines)
+    return (
+        *lines,
+        *((f"What is waived above without evidence: {plural(waived, 'requirement')}",) if waived else ()),
     )
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.deciding import WORDS
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, Reason, Status
@@ -204,16 +205,33 @@ def _sentence(rows: Sequence[FleetRow]) -> str:
     if not rows:
         return "No agent is known yet."
     whole = plural(len(rows), "agent")
-    bad = sum(row.mark.status is Status.BREACHED for row in rows)
-    unknown = sum(row.mark.status is Status.NO_EVIDENCE for row in rows)
-    if not bad and not unknown:
-        return f"{whole}: every one holds." if len(rows) > 1 else "The one agent holds."
+    marks = [_as_decided(row) for row in rows]
+    bad, unknown, conditions = (
+        marks.count(one) for one in (Status.BREACHED, Status.NO_EVIDENCE, Status.AT_RISK)
+    )
     parts = []
     if bad:
         parts.append(f"{bad:,} of {whole} {'does' if bad == 1 else 'do'} not hold")
     if unknown:
         parts.append(f"{unknown:,} {'has' if unknown == 1 else 'have'} too little evidence")
-    return f"{'; '.join(parts)}." if bad else f"Of {whole}, {parts[0]}."
+    if conditions:
+        parts.append(f"{conditions:,} may go on with conditions")
+    if not parts:
+        return f"{whole}: every one holds." if len(rows) > 1 else "The one agent holds."
+    return f"{'; '.join(parts)}." if bad else f"Of {whole}, {' and '.join(parts)}."
+
+
+def _as_decided(row: FleetRow) -> Status:
+    """Return a row's status, with missing evidence that is waived as a condition; a breach stays one, waived or not."""
+    waived = row.mark.status is Status.NO_EVIDENCE and row.word.text == WORDS[Status.AT_RISK]
+    return Status.AT_RISK if waived else row.mark.status
+
+
+def _worst_mark(rows: Sequence[FleetRow]) -> StatusMark | None:
+    worst = min(rows, key=lambda row: _RANK[_as_decided(row)], default=None)
+    if worst is None or _as_decided(worst) is worst.mark.status:
+        return worst.mark if worst else None
+    return mark_of(Status.AT_RISK, word="With conditions")
 
 
 def _action(
@@ -287,7 +305,7 @@ def build_fleet(
     said = list(notices)
     if len(rows) > AGENTS_MAX:
         said.append(f"{AGENTS_MAX} of {len(rows):,} agents are shown, worst first.")
-    worst = rows[0].mark if rows else None
+    worst = _worst_mark(rows)
     return FleetPage(
         name="fleet",
         title=f"{worst.spoken} · Fleet" if worst else "Fleet",

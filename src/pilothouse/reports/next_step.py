@@ -12,7 +12,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.view_models import ActionOffer, shown_text
 from pilothouse.reports.words import plural
 
-__all__ = ["next_step", "settle"]
+__all__ = ["make_sure", "next_step"]
 
 
 def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
@@ -32,13 +32,13 @@ def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
 
 
 def _label(step: Step, verdict: AgentVerdict) -> str:
-    """Say what is to be settled, and why, unless the page's first sentence has just said it."""
+    """Say what is to be made sure of, and why, unless the page's first sentence has just said it."""
     more = f", and {plural(len(step.items) - 1, 'more part')}" if len(step.items) > 1 else ""
     # One command may settle many: what the page opens on is named, whichever of them comes first.
     named = next((item for item in step.items if _requirement(item) == verdict.deciding), step.items[0])
-    name = named.removesuffix(" all")
-    found = next((one for one in verdict.requirements if _requirement(name) == one.requirement), None)
-    settled = (settle(name, found.statement) if found else f"Settle {name}") + more
+    name, _, part = named.removesuffix(" all").partition(" ")
+    statement = next((one.statement for one in verdict.requirements if one.requirement == name), "")
+    settled = make_sure(name, statement, part + more)
     is_said = step.sentence in verdict.sentence or named != step.items[0]
     return shown_text(settled if is_said else f"{step.sentence} {settled}")
 
@@ -48,15 +48,17 @@ def _requirement(item: str) -> str:
     return item.partition(" ")[0]
 
 
-def settle(requirement: str, statement: str) -> str:
-    """Ask for what a requirement lacks, in the same words on every page.
+def make_sure(requirement: str, statement: str, part: str = "") -> str:
+    """Ask for what a requirement lacks, in the same words on every page: its words first, its id behind them.
 
     Args:
-        requirement: Its id, with the part that is meant.
+        requirement: Its id.
         statement: What must be true.
+        part: The part of the agent that is meant, or empty for all of it.
 
     Example:
-        >>> settle("DATA-4", "Wrong outputs find their way back")
-        'Settle DATA-4: wrong outputs find their way back'
+        >>> make_sure("DATA-4", "Wrong outputs find their way back", "credit_note, and 1 more part")
+        'Make sure: wrong outputs find their way back (DATA-4, credit_note, and 1 more part)'
     """
-    return f"Settle {requirement}: {statement[:1].lower()}{statement[1:]}"
+    words = f"{statement[:1].lower()}{statement[1:]}"
+    return f"Make sure: {words} ({', '.join(filter(None, (requirement, part.removeprefix(', '))))})"

@@ -14,7 +14,7 @@ from pilothouse.core.dates import day
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, RequirementVerdict, Status
-from pilothouse.reports.next_step import settle
+from pilothouse.reports.next_step import make_sure
 from pilothouse.reports.view_models import ActionOffer, Frozen, StatusMark, mark_of, shown_text
 from pilothouse.reports.words import phase_words, plural
 
@@ -157,12 +157,11 @@ def rollout_sentence(
         return f"{here}: phase {target} still waits for {', '.join(parts)}."
     holds = f"everything that phase {target} asks for holds"
     if waived:
-        times = "once" if len(waived) == 1 else f"{len(waived)} times"
-        holds = f"what phase {target} asks for holds or, {times}, is waived"
+        holds = f"all that phase {target} asks for holds or is waived ({len(waived)})"
     if due is not None and due > now:
         ended = sum(until <= due for until in waived)
-        gone = f", when {plural(ended, 'waiver has', 'waivers have')} ended" if ended else ""
-        return f"{here}: {holds}; the next look may be taken on {day(due)}{gone}."
+        gone = f", and by then {plural(ended, 'waiver has', 'waivers have')} ended" if ended else ""
+        return f"{here}: {holds}; phase {target} can be requested from {day(due)}{gone}."
     return f"{here}: {holds}; it may be requested."
 
 
@@ -209,7 +208,7 @@ def next_action(
         first = blocking[0].deciding
         title = blocking[0].statement
         return ActionOffer(
-            label=settle(first.requirement, title),
+            label=make_sure(first.requirement, title),
             command=first.remedy,
             who=tuple(charter.name_of(person) for person in first.who),
         )

@@ -19,7 +19,7 @@ def render_executive(page: ExecutivePage, console: Console) -> None:
     console.print(head(page, console, f"{page.word} · {page.phase} · {page.lapse}"))
     domains = _table()
     for one in page.domains:
-        what = Text(plain_text(f"{one.requirement} {one.statement}", console))
+        what = Text(plain_text(f"{one.statement} ({one.requirement})", console))
         what.append(plain_text(f"  {one.measured}", console), style="dim")
         domains.add_row(mark_text(one.mark, console), plain_text(one.title, console), what)
     console.print(Padding(domains, (1, 0, 0, 0)))

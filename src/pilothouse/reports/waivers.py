@@ -14,7 +14,9 @@ from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
 from pilothouse.core.verdict.waiver import WAIVER_MAX
+from pilothouse.reports.domain import requirement_cell
 from pilothouse.reports.moments import moment
+from pilothouse.reports.next_step import make_sure
 from pilothouse.reports.sections import Cell, Field, FormOffer, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
@@ -81,7 +83,7 @@ def build_waivers(
     sections = [_in_force(waived, names, base, now), _offered(offered, base, is_sponsor=person == sponsor)]
     if chosen is not None and person and person == sponsor:
         sections.insert(0, _confirm(chosen, verdict, base, state))
-    plain = f"{plural(len(waived), 'requirement')} of {verdict.agent} waived, {len(offered)} may be."
+    plain = f"{plural(len(waived), 'requirement is', 'requirements are')} waived; {len(offered)} more may be."
     first = min((one.waiver.until for one in waived if one.waiver), default=None)
     if first is not None:
         plain += f" The first waiver ends {moment(first, now).absolute}."
@@ -103,7 +105,9 @@ def _action(offered: Sequence[RequirementVerdict], base: str, sponsor: str) -> A
         return None
     first = offered[0].deciding
     return ActionOffer(
-        label=f"Make {offered[0].requirement} hold; only then is a waiver not needed.",
+        label=shown_text(
+            make_sure(offered[0].requirement, offered[0].statement) + "; then no waiver is needed"
+        ),
         command=first.remedy,
         href=f"{base}/readiness#{offered[0].requirement}",
         who=(f"or {sponsor} waives it",) if sponsor else (),
@@ -116,7 +120,7 @@ def _in_force(
     rows = tuple(
         row(
             mark_of(one.status, one.reason),
-            Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
+            requirement_cell(one, f"{base}/readiness"),
             shown_text(one.waiver.reason),
             names.get(one.waiver.signer, one.waiver.signer),
             moment(one.waiver.until, now),
@@ -138,8 +142,8 @@ def _offered(offered: Sequence[RequirementVerdict], base: str, *, is_sponsor: bo
     rows = tuple(
         row(
             mark_of(one.status, one.reason),
-            Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
-            Cell(text=one.statement, small=shown_text(one.deciding.sentence)),
+            requirement_cell(one, f"{base}/readiness"),
+            shown_text(one.deciding.sentence),
             *(
                 (Cell(text=f"Waive {one.requirement} …", href=f"{base}/waivers?item={one.requirement}"),)
                 if is_sponsor
@@ -153,7 +157,7 @@ def _offered(offered: Sequence[RequirementVerdict], base: str, *, is_sponsor: bo
         anchor="may-be",
         title="May be waived",
         note="" if is_sponsor else "by the sponsor, who signs in to do it",
-        columns=columns("Status", "Requirement", "What must hold", *(("Let it pass",) if is_sponsor else ())),
+        columns=columns("Status", "Requirement", "What is known", *(("Let it pass",) if is_sponsor else ())),
         rows=rows,
         empty=None if rows else Empty(missing="Nothing that does not hold may be waived."),
     )
@@ -163,8 +167,8 @@ def _confirm(one: RequirementVerdict, verdict: AgentVerdict, base: str, state: s
     version = short_digest(verdict.version) or "unknown"
     return Section(
         anchor="confirm",
-        title=f"Waive {one.requirement}",
-        note=one.statement,
+        title=f"Waive: {one.statement}",
+        note=one.requirement,
         forms=(
             FormOffer(
                 href=f"{base}/waivers",

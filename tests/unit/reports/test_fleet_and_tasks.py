@@ -53,11 +53,20 @@ def test_an_agent_that_cannot_be_judged_is_no_evidence_and_says_why():
     assert page.rows[0].sentence == "the lake does not answer"
 
 
+def test_an_agent_that_may_go_on_by_a_waiver_is_not_said_to_lack_evidence():
+    waived = governed("b", Status.NO_EVIDENCE)
+    waived = replace(waived, verdict=waived.verdict.model_copy(update={"word": "GO WITH CONDITIONS"}))
+    page = build_fleet([governed("a", Status.HOLDS), waived], [], world.NOW)
+    assert page.sentence.plain == "Of 2 agents, 1 may go on with conditions."
+    assert (page.mark.status, page.mark.word) == (Status.AT_RISK, "With conditions")
+    assert page.rows[0].mark.status is Status.NO_EVIDENCE
+    breached = replace(waived, verdict=waived.verdict.model_copy(update={"status": Status.BREACHED}))
+    assert build_fleet([breached], [], world.NOW).mark.status is Status.BREACHED
+
+
 def test_agents_that_all_hold_are_said_to_hold():
     assert (
-        build_fleet(
-            [governed("a", Status.HOLDS), governed("b", Status.AT_RISK)], [], world.NOW
-        ).sentence.plain
+        build_fleet([governed("a", Status.HOLDS), governed("b", Status.HOLDS)], [], world.NOW).sentence.plain
         == "2 agents: every one holds."
     )
 

@@ -21,19 +21,19 @@ IN_PHASE_2 = SimpleNamespace(state=SimpleNamespace(phase="2"), waiting_for=None)
         (
             [NOW + timedelta(days=3)] * 13,
             None,
-            "Phase 2: what phase 3 asks for holds or, 13 times, is waived; it may be requested.",
+            "Phase 2: all that phase 3 asks for holds or is waived (13); it may be requested.",
         ),
         (
             [NOW + timedelta(days=7)],
             NOW + timedelta(days=6),
-            "Phase 2: what phase 3 asks for holds or, once, is waived; the next look may be taken on 5 Dec 2026.",
+            "Phase 2: all that phase 3 asks for holds or is waived (1); phase 3 can be requested from 5 Dec 2026.",
         ),
         (
             [NOW + timedelta(days=3)] * 2,
             NOW + timedelta(days=6),
             (
-                "Phase 2: what phase 3 asks for holds or, 2 times, is waived; "
-                "the next look may be taken on 5 Dec 2026, when 2 waivers have ended."
+                "Phase 2: all that phase 3 asks for holds or is waived (2); "
+                "phase 3 can be requested from 5 Dec 2026, and by then 2 waivers have ended."
             ),
         ),
     ],

@@ -157,7 +157,8 @@ def conclude(
         sentence=first_sentence(
             worst.verdict,
             tightest.item,
-            needed=len(needed),
+            needed=tuple(one.verdict for one in needed),
+            phase=phase,
             nothing_known=not docket.knows_anything,
             next_lapse_at=next_lapse,
             names=person_names(charter),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -226,8 +226,8 @@ class Voice:
 def at_risk_sentence(holding: str, left: timedelta) -> str:
     """Return the sentence of an item that holds and whose evidence ends soon."""
     hours = int(left / timedelta(hours=1))
-    span = f"{hours} hours" if hours < 48 else f"{left.days} days"
-    return f"{holding} Its evidence lapses in {span}."
+    span = f"in {hours} hours" if hours < 48 else f"in {left.days} days"
+    return f"{holding} Its evidence lapses {'within the hour' if hours < 1 else 'in 1 hour' if hours == 1 else span}."
 
 
 def waiver_sentence(mark: WaiverMark, names: Mapping[str, str]) -> str:
@@ -241,7 +241,8 @@ def first_sentence(
     deciding: RequirementVerdict,
     tightest: ItemVerdict,
     *,
-    needed: int,
+    needed: Sequence[RequirementVerdict],
+    phase: str,
     nothing_known: bool,
     next_lapse_at: datetime | None,
     names: Mapping[str, str],
@@ -252,19 +253,64 @@ def first_sentence(
         deciding: The deciding requirement.
         tightest: The item with the least margin left, when everything holds.
         needed: Requirements that the gate in force asks for.
+        phase: Phase the agent is in.
         nothing_known: Whether no record counts at all.
         next_lapse_at: Earliest lapse, or None.
         names: Person id → name.
     """
     if nothing_known:
-        text = f"Nothing has been measured or signed yet; {needed} requirements wait for evidence."
+        text = f"Nothing has been measured or signed yet; {len(needed)} requirements wait for evidence."
     elif deciding.status is Status.HOLDS:
         lapse = f" First lapse: {day(next_lapse_at)}." if next_lapse_at else ""
-        text = f"All {needed} requirements hold; the tightest is {tightest.requirement}: {tightest.sentence}{lapse}"
+        return f"All {len(needed)} requirements hold. The tightest: {_with_id(tightest.sentence, tightest.requirement)}{lapse}"
     else:
-        text = f"{deciding.requirement}: {deciding.deciding.sentence}"
+        text = _with_id(deciding.deciding.sentence, deciding.requirement)
+    if not nothing_known and _has_only_conditions(needed):
+        text = f"{_conditions(needed, phase)} {text}"
     mark = deciding.waiver or deciding.part_waiver
     return f"{text} {waiver_sentence(mark, names)}" if mark else text
+
+
+def _with_id(sentence: str, requirement: str) -> str:
+    """Put the id where whoever looks it up finds it, behind the words that everybody reads."""
+    return f"{sentence.removesuffix('.')} ({requirement})."
+
+
+_GO_ON = {None, Status.HOLDS, Status.AT_RISK}
+
+
+def _has_only_conditions(needed: Sequence[RequirementVerdict]) -> bool:
+    """Whether all that does not hold is waived."""
+    return all(one.unwaived_status in _GO_ON for one in needed)
+
+
+def _conditions(needed: Sequence[RequirementVerdict], phase: str) -> str:
+    """Return why an agent may go on although not all holds, and until when."""
+    counts = [_in_words(status, sum(one.status is status for one in needed)) for status in _ORDER]
+    said = [one for one in counts if one]
+    listed = f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else said[0]
+    goes = "enter phase 1" if phase == "pilot" else f"stay in phase {phase}"
+    waived = [one.waiver for one in needed if one.waiver is not None]
+    text = f"Of {len(needed)} requirements, {listed}"
+    if not waived:
+        return f"{text}; it may {goes} while these keep holding."
+    them = "this one is" if len(waived) == 1 else f"these {len(waived)} are"
+    return f"{text}; {them} waived, so it may {goes} until {day(min(mark.until for mark in waived))}."
+
+
+_ORDER = (Status.HOLDS, Status.AT_RISK, Status.BREACHED, Status.NO_EVIDENCE)
+
+
+def _in_words(status: Status, count: int) -> str:
+    if not count:
+        return ""
+    one, many = {
+        Status.HOLDS: ("holds", "hold"),
+        Status.AT_RISK: ("holds but is at risk", "hold but are at risk"),
+        Status.BREACHED: ("is breached", "are breached"),
+        Status.NO_EVIDENCE: ("has no evidence", "have no evidence"),
+    }[status]
+    return f"{count} {one if count == 1 else many}"
 
 
 def person_names(charter: Charter) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.readiness import decide, exit_status, verdict_document
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.ruling import Judged
+from pilothouse.core.verdict.sentence import at_risk_sentence
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, end_of_waiver, valid_waivers, waived_items
 from pilothouse.errors import UnknownName
@@ -54,7 +55,7 @@ def waiver(**fields):
 def test_when_everything_holds_the_word_is_go_and_the_tightest_is_named():
     found = verdict()
     assert (found.word, found.status, int(exit_status(found))) == ("GO", "holds", 0)
-    assert found.sentence.startswith("All 41 requirements hold; the tightest is ")
+    assert found.sentence.startswith("All 41 requirements hold. The tightest: Cost per task on po_invoice: ")
     assert "First lapse:" in found.sentence
 
 
@@ -370,7 +371,10 @@ def test_at_risk_exits_zero_unless_strict():
     )
     found = verdict(aging)
     assert (found.word, found.deciding) == ("GO WITH CONDITIONS", "MON-10")
-    assert "Its evidence lapses in 1 hours" in found.sentence
+    assert "Its evidence lapses in 1 hour (MON-10)." in found.sentence
+    assert found.sentence.startswith(
+        "Of 41 requirements, 40 hold and 1 holds but is at risk; it may stay in phase 1 while these keep holding. "
+    )
     assert (int(exit_status(found)), int(exit_status(found, strict=True))) == (0, 1)
 
 
@@ -379,7 +383,33 @@ def test_a_waiver_stands_beside_the_status_and_lets_the_word_be_go_with_conditio
     assert (found.status, found.word) == ("no_evidence", "GO WITH CONDITIONS")
     assert by_id(found)["OWN-7"].waiver.until == NOW + timedelta(days=10)
     assert found.sentence.endswith("by V. Petrov: 'roster follows'.")
+    assert found.sentence.startswith(
+        "Of 41 requirements, 40 hold and 1 has no evidence; this one is waived, so it may stay in phase 1 until 30 Nov 2026."
+        " The roster: nobody has shown whether minutes and answers suffice (OWN-7). Waived until"
+    )
     assert int(exit_status(found)) == 3
+
+
+def test_several_conditions_are_counted_by_what_they_are_and_the_first_end_is_said():
+    lacking = without(without(HELD, "roster"), "drill.page")
+    both = (waiver(), waiver(requirement="OWN-3", until=NOW + timedelta(days=3)))
+    found = verdict(lacking, phase="pilot", waivers=both)
+    assert found.word == "GO WITH CONDITIONS"
+    assert (
+        "39 hold and 2 have no evidence; these 2 are waived, so it may enter phase 1 until 23 Nov 2026."
+        in found.sentence
+    )
+    assert "waived, so" not in verdict(lacking, waivers=(waiver(),)).sentence
+
+
+def test_what_is_about_to_lapse_is_said_in_hours_that_read_well():
+    ends = [at_risk_sentence("It holds.", timedelta(minutes=minutes)) for minutes in (10, 61, 150, 60 * 72)]
+    assert [one.removeprefix("It holds. Its evidence lapses ") for one in ends] == [
+        "within the hour.",
+        "in 1 hour.",
+        "in 2 hours.",
+        "in 3 days.",
+    ]
 
 
 @pytest.mark.parametrize(
