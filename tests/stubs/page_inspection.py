@@ -23,7 +23,7 @@ LINKS = {**DEFAULT_OPTIONS, "runOnly": ["link-in-text-block"]}
 ALL_BUT_CONTRAST = {**DEFAULT_OPTIONS, "rules": {"color-contrast": {"enabled": False}}}
 OF_WIDTH = {
     **DEFAULT_OPTIONS,
-    "runOnly": ["scrollable-region-focusable", "css-orientation-lock", "link-in-text-block"],
+    "runOnly": ["scrollable-region-focusable", "css-orientation-lock", "link-in-text-block", "target-size"],
 }
 """What a narrow window can change as long as it shows and hides the same elements."""
 

@@ -7,6 +7,7 @@ It says "produces evidence for" and never more: whether an organisation complies
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import quote
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
@@ -30,6 +31,7 @@ __all__ = ["build_compliance"]
 HOLDING = frozenset({Status.HOLDS, Status.AT_RISK})
 
 UNCHECKED = "This row was not yet held against the framework's text by a person."
+NONE_CHECKED = "No row was held against the text of its framework by a person yet."
 
 
 def build_compliance(charter: Charter, verdict: AgentVerdict, now: datetime) -> SectionsPage:
@@ -47,6 +49,7 @@ def build_compliance(charter: Charter, verdict: AgentVerdict, now: datetime) -> 
         if declared
         else "The charter names no regulation, so every framework below is only for reading."
     )
+    any_checked = any(control.checked for one in found.framework for control in one.control)
     unknown = sorted(named - {name for one in found.framework for name in one.names})
     return SectionsPage(
         name="compliance",
@@ -54,10 +57,11 @@ def build_compliance(charter: Charter, verdict: AgentVerdict, now: datetime) -> 
         heading="Compliance map",
         agent=charter.agent,
         as_of=page_moment(now),
-        sentence=Sentence(plain=sentence),
+        sentence=Sentence(plain=sentence, href=f"/agents/{quote(charter.agent, safe='')}/readiness"),
         notices=(
             f"Map of {calendar_day(found.dated)}, in our words.",
-            "A row says what produces evidence for a control; it does not say that anybody complies.",
+            "A row says what produces evidence for a control; it does not say that anybody complies."
+            + ("" if any_checked else f" {NONE_CHECKED}"),
             *([f"No map speaks of: {shown_text(', '.join(unknown))}."] if unknown else []),
         ),
         sections=tuple(
@@ -66,7 +70,7 @@ def build_compliance(charter: Charter, verdict: AgentVerdict, now: datetime) -> 
                 title=one.name,
                 note="" if one in declared else "not named by the charter",
                 columns=columns("Control", "Asks for", "State", "Evidence is produced by"),
-                rows=tuple(_row(control, by_id, verdict.agent) for control in one.control),
+                rows=tuple(_row(control, by_id, any_checked=any_checked) for control in one.control),
                 style="folded" if declared and one not in declared else "open",
             )
             for one in sorted(found.framework, key=lambda one: one not in declared)
@@ -87,21 +91,20 @@ def _mark(control: Control, by_id: dict[str, RequirementVerdict]) -> StatusMark 
     return mark_of(worst, next(one for one in found if one.status is worst).reason)
 
 
-def _row(control: Control, by_id: dict[str, RequirementVerdict], agent: str) -> Row:
+def _row(control: Control, by_id: dict[str, RequirementVerdict], *, any_checked: bool) -> Row:
     mark = _mark(control, by_id)
     if mark is None:
         return row(control.id, control.asks, "not covered", None)
     evidence = Cell(
         text="; ".join(_evidence(by_id[name]) for name in control.evidence),
-        small="" if control.checked else UNCHECKED,
-        command=f"pilothouse verdict {agent} --full",
+        small=UNCHECKED if any_checked and not control.checked else "",
     )
     return row(control.id, control.asks, mark, evidence)
 
 
 def _evidence(found: RequirementVerdict) -> str:
     item = found.deciding
-    parts = [f"{found.requirement} {mark_of(found.status, found.reason).spoken.lower()}"]
+    parts = [f"{found.statement} ({found.requirement}): {mark_of(found.status, found.reason).spoken.lower()}"]
     if item.n:
         parts.append(plural(item.n, "case"))
     if item.age_days is not None:

@@ -18,6 +18,7 @@ from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import duration_text, moment
 from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, columns, row
 from pilothouse.reports.view_models import Empty, mark_of, shown_text
+from pilothouse.reports.words import UNKNOWN
 
 __all__ = ["approvers_section", "denied_section", "permissions_section", "stop_section", "waiting_section"]
 
@@ -233,15 +234,15 @@ def _permission(name: str, tool: Tool, facts: ControlFacts, now: datetime) -> Ro
     examples = f"{run.allow} allow, {run.deny} deny" if run else "none run"
     types = ", ".join(known(tool.task_types) or ()) or "no task type"
     on_fail = "otherwise a person is asked" if known(tool.on_fail) == "ask" else "otherwise denied"
+    is_known = facts.any_decided
+    counts = [f"{one:,}" if is_known else UNKNOWN for one in (use.allowed, use.asked, use.denied)]
     return row(
         mark,
         Cell(text=shown_text(name), small=f"{known(tool.effect) or 'open'} effect"),
         Cell(text=shown_text(types), small=on_fail),
         Cell(text=examples, small=", ".join(run.failing) if run else ""),
-        f"{use.allowed:,}",
-        f"{use.asked:,}",
-        f"{use.denied:,}",
-        moment(use.last_at, now) if use.last_at else "never",
+        *counts,
+        moment(use.last_at, now) if use.last_at else "never" if is_known else UNKNOWN,
         anchor=f"tool-{name}",
     )
 
@@ -267,7 +268,9 @@ def denied_section(facts: ControlFacts, agent: str, now: datetime) -> Section:
             for one in facts.denied
         ),
         empty=Empty(
-            missing="No call was denied in the last 30 days, or none went through the boundary.",
+            missing="No call was denied in the last 30 days."
+            if facts.any_decided
+            else "No call went through the boundary in 30 days, so nothing is known of what it would deny.",
             command="pilothouse mcp --help",
         ),
     )

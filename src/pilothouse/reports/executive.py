@@ -241,7 +241,9 @@ def _conditions(verdict: AgentVerdict, names: dict[str, str]) -> list[str]:
         named = f"{one.statement} ({one.requirement})"
         if one.waiver is not None:
             signer = names.get(one.waiver.signer, one.waiver.signer)
-            terms = f"by {signer} until {day(one.waiver.until)}, {shown_text(one.waiver.reason)!r}"
+            terms = (
+                f"by {signer} until {day(one.waiver.until)}, '{shown_text(one.waiver.reason.rstrip('.'))}'"
+            )
             together.setdefault(terms, []).append(named)
         elif one.status is Status.AT_RISK:
             counts = f", counts until {day(one.deciding.lapses_at)}" if one.deciding.lapses_at else ""

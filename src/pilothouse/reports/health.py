@@ -100,7 +100,9 @@ def _count(name: str, value: int, meaning: str, status: Status | None = None) ->
 def _books(health: LakeHealth | None) -> Section:
     """The counters that must add up, in the order of the sum."""
     none_here = Empty(missing="No server takes telemetry in here.", command="pilothouse up")
-    return _figures("books", "Books", () if health is None else _counters(health), none_here)
+    return _figures(
+        "books", "Telemetry, accounted for", () if health is None else _counters(health), none_here
+    )
 
 
 def _counters(health: LakeHealth) -> Iterator[Row]:
@@ -157,7 +159,7 @@ def _road(health: LakeHealth) -> Section:
             "Below its floor telemetry is refused, and comes again.",
         ),
     )
-    return _figures("road", "Road", rows)
+    return _figures("road", "Speed and space of telemetry", rows)
 
 
 def _faults(health: LakeHealth) -> Section:

@@ -39,7 +39,7 @@ def _label(step: Step, verdict: AgentVerdict) -> str:
     name, _, part = named.removesuffix(" all").partition(" ")
     statement = next((one.statement for one in verdict.requirements if one.requirement == name), "")
     settled = make_sure(name, statement, part + more)
-    is_said = step.sentence in verdict.sentence or named != step.items[0]
+    is_said = step.sentence.removesuffix(".") in verdict.sentence or named != step.items[0]
     return shown_text(settled if is_said else f"{step.sentence} {settled}")
 
 

@@ -41,11 +41,18 @@ def _(page: ReadinessPage) -> tuple[Section, ...]:
         "Version judged": page.version,
         "Charter": page.charter,
         "First lapse": page.next_lapse.absolute if page.next_lapse else "nothing counts yet",
-        "Requirements": counts,
+        "Requirements of every gate": counts,
     }
     heads = [f"{gate.title} ({gate.place})" if gate.place else gate.title for gate in page.gates]
     total = row(
-        "All", *(Cell(mark=gate.mark, small=f"decided by {gate.blocking.text}") for gate in page.gates)
+        "All",
+        *(
+            Cell(
+                mark=gate.mark,
+                small=f"decided by {gate.blocking.text}{f'; {gate.waived}' if gate.waived else ''}",
+            )
+            for gate in page.gates
+        ),
     )
     domains = tuple(
         row(

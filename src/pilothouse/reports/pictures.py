@@ -52,6 +52,9 @@ class Spark(Frozen):
 STRIP_DAYS = 90
 """Places of a strip: the days of the clock that the framework asks for."""
 
+APART_MIN = 0.06
+"""Least distance of two stops of a timeline: 20 pixels on a telephone, the width of `12–14`."""
+
 STOPS_MAX = 30
 """Stops of a timeline; more would lie on each other. The last ones stand, after the first: what happens now is asked for."""
 
@@ -215,12 +218,32 @@ def timeline(stops: Sequence[tuple[datetime, str, bool]], title: str) -> Timelin
         description=f"{len(stops)} events from {minute(first)} to {minute(last)}"
         + (f", of which 2 to {left_out + 1} are not drawn" if left_out else "")
         + f"; first {stops[0][1].rstrip('.')}; last {stops[-1][1].rstrip('.')}.",
-        stops=tuple(
-            Stop(at=round((when - first).total_seconds() / length, 4), number=str(number), is_loud=loud)
-            for number, (when, _text, loud) in shown
+        stops=_apart(
+            [
+                (number, round((when - first).total_seconds() / length, 4), loud)
+                for number, (when, _text, loud) in shown
+            ]
         ),
         begins=minute(first),
         ends=minute(last),
+    )
+
+
+def _apart(places: Sequence[tuple[int, float, bool]]) -> tuple[Stop, ...]:
+    """Return one stop for what happened so close together that its numbers would stand upon each other."""
+    groups: list[list[tuple[int, float, bool]]] = []
+    for place in places:
+        if groups and place[1] - groups[-1][0][1] < APART_MIN:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return tuple(
+        Stop(
+            at=group[-1][1] if group is groups[-1] else group[0][1],
+            number=str(group[0][0]) if len(group) == 1 else f"{group[0][0]}–{group[-1][0]}",
+            is_loud=any(loud for _number, _at, loud in group),
+        )
+        for group in groups
     )
 
 

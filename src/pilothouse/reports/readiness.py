@@ -43,6 +43,7 @@ class GateRow(Frozen):
         mark: The worst of what it asks for.
         counts: How many requirements have which status; those with none are left out.
         blocking: The requirement that decides it.
+        waived: How many of them are waived, in words, or empty.
         place: `ahead` for the next one, `decides now` for the one whose status is the agent's where that is another; else empty.
     """
 
@@ -51,6 +52,7 @@ class GateRow(Frozen):
     mark: StatusMark
     counts: tuple[StatusCount, ...]
     blocking: Link
+    waived: str
     place: str
 
 
@@ -134,6 +136,7 @@ def _gate_row(gate: GateVerdict, verdict: AgentVerdict) -> GateRow:
         mark=mark_of(gate.status, gate.reason),
         counts=_count_statuses(list(_ids(gate).values())),
         blocking=Link(text=gate.worst, href=f"#{gate.worst}"),
+        waived=f"{len(gate.waived)} waived" if gate.waived else "",
         place=_place(gate, verdict),
     )
 

@@ -33,6 +33,7 @@ from pilothouse.reports.sections import Cell, Field, FormOffer, Section, Section
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
+    Link,
     Sentence,
     StatusMark,
     mark_of,
@@ -102,7 +103,7 @@ class RunDifference:
 
     other: str
     calls: tuple[CallPair, ...]
-    note: str = "call by call; the first difference is where they part"
+    note: str = "calls that differ stand first"
     heads: tuple[str, str] = ("Answer here", "Answer there")
 
 
@@ -115,10 +116,10 @@ class Taken:
 
 
 _AGAIN: Mapping[Replayable, str] = {
-    Replayable.EXACT: "all of it can be played again",
-    Replayable.MODEL_SIDE: "its model calls can be played again",
-    Replayable.NO: "it cannot be played again",
-    Replayable.ERASED: "its content was erased",
+    Replayable.EXACT: "It can be replayed: recorded answers are given back, so nothing outside is touched.",
+    Replayable.MODEL_SIDE: "Its model calls can be replayed: recorded answers are given back, so nothing outside is touched.",
+    Replayable.NO: "It cannot be replayed: too little of it was recorded.",
+    Replayable.ERASED: "Its content was erased, so it cannot be replayed.",
 }
 
 
@@ -186,7 +187,7 @@ def build_run(
     mark = replay_mark(run)
     plain = (
         f"{plural(run.calls, 'model call')} and {plural(run.events, 'event')} in {took}, "
-        f"{run.state.value}; {_AGAIN[run.replayable]}."
+        f"{run.state.value}. {_AGAIN[run.replayable]}"
     )
     if recorded.damage:
         mark = mark_of(Status.BREACHED, word="Damaged")
@@ -202,16 +203,15 @@ def build_run(
         as_of=page_moment(now),
         mark=mark,
         sentence=Sentence(plain=plain),
-        action=ActionOffer(
-            label="Play it again, the agent's own code too",
-            command=f"pilothouse replay {run.run[:12]} --exec 'python agent.py'",
-        ),
+        action=ActionOffer(label="Replay it here", href="#again", command=f"pilothouse replay {run.run[:12]}")
+        if run.replayable in _PLAYABLE
+        else None,
         sections=(
             *([_difference(difference)] if difference else []),
             *([_read(taken)] if taken else []),
             _events(recorded, said or {}),
             *_edits(recorded, base),
-            _again(run, base, others, replay, instructions),
+            *_again(run, base, others, replay, instructions),
             *([_case(run, base, case)] if case else []),
         ),
     )
@@ -247,7 +247,7 @@ def _difference(difference: RunDifference) -> Section:
                 foreign_line(one.here, chars_max=400) if one.here is not None else "no such call",
                 foreign_line(one.there, chars_max=400) if one.there is not None else "no such call",
             )
-            for one in difference.calls
+            for one in sorted(difference.calls, key=lambda pair: pair.is_same)
         ),
     )
 
@@ -392,7 +392,7 @@ def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
     if offer.is_made:
         return Section(
             anchor="case",
-            title="Never again",
+            title="Test case",
             empty=Empty(
                 missing="This run is a case: every later gate asks it.",
                 command="pilothouse gate --candidate TARGET",
@@ -411,11 +411,14 @@ def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
     )
     return Section(
         anchor="case",
-        title="Never again",
-        note="a case that every later gate asks"
-        + ("" if offer.may_make else "; the owner or an approver signs in to make it"),
+        title="Make it a test case",
+        note="every later release gate asks it again",
+        empty=None if offer.may_make else Empty(missing="The owner or an approver signs in to make it."),
         forms=(form,) if offer.may_make and types else (),
     )
+
+
+_PLAYABLE = {Replayable.EXACT, Replayable.MODEL_SIDE}
 
 
 def _again(
@@ -424,35 +427,49 @@ def _again(
     others: Sequence[RunSummary],
     offer: ReplayOffer | None,
     instructions: str | None,
-) -> Section:
+) -> tuple[Section, Section]:
+    """Return what can be played again here and what it is compared with, then the ways of a terminal."""
     ident = run.run[:12]
     gateway = (offer.gateway if offer else "") or "URL"
     ways = (
-        ("Each model call by itself, closed off", f"pilothouse replay {ident}"),
-        ("The agent's own code, closed off", f"pilothouse replay {ident} --exec 'python agent.py'"),
+        ("The model calls, answered from the record", f"pilothouse replay {ident}"),
+        (
+            "The agent's own code too, answered from the record",
+            f"pilothouse replay {ident} --exec 'python agent.py'",
+        ),
         (
             "Another model asked beside the record",
             f"pilothouse replay {ident} --mode compare --model MODEL --upstream {gateway}",
         ),
-        ("Another prompt from the start", f"pilothouse replay {ident} --prompt FILE --upstream {gateway}"),
+        ("With another prompt from the start", f"pilothouse replay {ident} --prompt FILE --upstream {gateway}"),
         (
-            "A case of it, the agent's own code replayed too",
+            "With the agent's own code, and made a test case",
             f"pilothouse replay {ident} --exec 'python agent.py' --to-case DATASET --by PERSON --expect FILE",
         ),
     )
-    rows = [row(text, Cell(command=command)) for text, command in ways]
-    rows += [
-        row(Cell(text=f"Compare with run {one.run[:8]}", href=f"{base}?against={one.run}"), "")
-        for one in others
-    ]
-    here = offer if run.replayable in {Replayable.EXACT, Replayable.MODEL_SIDE} else None
-    return Section(
-        anchor="again",
-        title="Play it again, or compare",
-        note="whoever operates the agent signs in to do it here" if here and not here.may_play else "",
-        columns=columns("How", "Type"),
-        rows=tuple(rows),
-        forms=_replay_forms(base, here, instructions) if here and here.may_play else (),
+    here = offer if run.replayable in _PLAYABLE else None
+    missing = "Whoever operates the agent signs in to replay it here."
+    if here is None:
+        missing = "Nothing of it can be replayed here."
+    elif here.may_play:
+        missing = "Unchanged, it shows whether the record answers every call. Changed, it shows what would have been answered."
+    return (
+        Section(
+            anchor="again",
+            title="Replay",
+            empty=Empty(missing=missing),
+            more=tuple(
+                Link(text=f"Compare with run {one.run[:8]}", href=f"{base}?against={one.run}")
+                for one in others
+            ),
+            forms=_replay_forms(base, here, instructions) if here and here.may_play else (),
+        ),
+        Section(
+            anchor="ways",
+            title="Replay in a terminal",
+            columns=columns("What is replayed", "Type"),
+            rows=tuple(row(text, Cell(command=command)) for text, command in ways),
+        ),
     )
 
 
@@ -462,7 +479,7 @@ def _replay_forms(base: str, offer: ReplayOffer, instructions: str | None) -> tu
     has_prompt = text is not None and len(text) <= PROMPT_CHARS_MAX
     prompt = Field(name="prompt", label="Instructions", value=text or "", is_long=True)
     return (
-        FormOffer(href=f"{base}/replay", buttons=(("again", "Play it again as it was"),)),
+        FormOffer(href=f"{base}/replay", buttons=(("again", "Replay it unchanged"),)),
         FormOffer(
             href=f"{base}/replay",
             fields=(
@@ -470,7 +487,7 @@ def _replay_forms(base: str, offer: ReplayOffer, instructions: str | None) -> tu
                 Field(name="param", label="A parameter, such as temperature=0", value=offer.param),
                 *((prompt,) if has_prompt else ()),
             ),
-            buttons=(("changed", "Ask the model with this changed"),),
+            buttons=(("changed", "Replay it with this changed"),),
             warning="No tool runs and nothing outside changes. What the change touches is asked live, through the gateway, and costs what it costs.",
         ),
     )

@@ -18,9 +18,9 @@ from pilothouse.reports.words import plural
 __all__ = ["build_runs", "replay_mark"]
 
 _REPLAY: Mapping[Replayable, tuple[Status, str]] = {
-    Replayable.EXACT: (Status.HOLDS, "Whole run"),
-    Replayable.MODEL_SIDE: (Status.AT_RISK, "Model calls"),
-    Replayable.NO: (Status.NO_EVIDENCE, "Not at all"),
+    Replayable.EXACT: (Status.HOLDS, "Replayable"),
+    Replayable.MODEL_SIDE: (Status.AT_RISK, "Model calls replayable"),
+    Replayable.NO: (Status.NO_EVIDENCE, "Not replayable"),
     Replayable.ERASED: (Status.NO_EVIDENCE, "Erased"),
 }
 _STATES: Mapping[RunState, Status] = {
@@ -48,13 +48,17 @@ def build_runs(agent: str, runs: Sequence[RunSummary], now: datetime) -> Section
     """
     able = sum(one.replayable in {Replayable.EXACT, Replayable.MODEL_SIDE} for one in runs)
     plain = (
-        f"{able} of {plural(len(runs), 'recorded run')} can be played again without touching the outside."
+        f"{able} of {plural(len(runs), 'recorded run')} can be replayed: the recorded answers are given back, and nothing outside is touched."
         if runs
-        else "No run is recorded: nothing can be played again."
+        else "No run is recorded, so none can be replayed."
     )
     base = f"/agents/{quote(agent, safe='')}/runs"
     action = (
-        ActionOffer(label="Play the newest one again", command=f"pilothouse replay {runs[0].run[:12]}")
+        ActionOffer(
+            label="Replay the newest one",
+            href=f"{base}/{runs[0].run}#again",
+            command=f"pilothouse replay {runs[0].run[:12]}",
+        )
         if able
         else ActionOffer(
             label="Send the agent's model calls through the gateway",

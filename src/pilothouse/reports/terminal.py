@@ -182,7 +182,8 @@ def render_verdict(
         gates.add_column(overflow="fold")
     for gate in page.gates:
         mark = mark_text(gate.mark, console)
-        counts = ", ".join(f"{count.shown} {count.mark.word.lower()}" for count in gate.counts)
+        said = [f"{count.shown} {count.mark.word.lower()}" for count in gate.counts]
+        counts = ", ".join([*said, gate.waived] if gate.waived else said)
         gates.add_row(
             mark, Text(plain_text(gate.title, console)), Text(plain_text(counts, console), style="dim")
         )

@@ -45,7 +45,7 @@ def test_who_is_not_signed_in_sees_no_form_and_is_refused(site, tmp_path):
     reader = TestClient(site.app, base_url="http://localhost")
     page = reader.get(RUN).text
     assert "a case</button>" not in page
-    assert "the owner or an approver signs in to make it" in page
+    assert "The owner or an approver signs in to make it." in page
     assert reader.post(RUN, data={"correction": "x"}, headers=SAME).status_code == 403
     assert not (tmp_path / "datasets/labelled").exists()
     dana = enter(site, "dana")
@@ -54,10 +54,10 @@ def test_who_is_not_signed_in_sees_no_form_and_is_refused(site, tmp_path):
 
 def test_an_operator_plays_the_calls_again_as_they_were_and_nobody_else_does(site):
     reader = TestClient(site.app, base_url="http://localhost")
-    assert "whoever operates the agent signs in to do it here" in reader.get(RUN).text
+    assert "Whoever operates the agent signs in to replay it here." in reader.get(RUN).text
     assert reader.post(f"{RUN}/replay", data={"do": "again"}, headers=SAME).status_code == 403
     dana = enter(site, "dana")
-    assert "Play it again as it was</button>" in dana.get(RUN).text
+    assert "Replay it unchanged</button>" in dana.get(RUN).text
     played = send(dana, f"{RUN}/replay", do="again")
     assert (played.status_code, "Every call is the one of the replay." in played.text) == (200, True)
     assert "changed: nothing; 2 calls answered from the record" in played.text

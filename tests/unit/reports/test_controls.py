@@ -39,6 +39,10 @@ def test_without_a_decided_call_nothing_is_said_to_be_unused():
     assert "nothing is known" in built.sentence.plain
     assert "boundary" in built.action.label
     assert set(words) == {"Not known"}
+    used = next(one for one in built.sections if one.anchor == "permissions").rows[0].cells[4:]
+    assert [cell.text for cell in used] == ["unknown"] * 4, "unknown is never zero"
+    denied = next(one for one in built.sections if one.anchor == "denied").empty
+    assert denied.missing.startswith("No call went through the boundary")
 
 
 def test_a_tool_that_others_were_called_beside_is_unused():

@@ -134,10 +134,16 @@ def test_the_fleet_draws_the_days_of_the_clock_and_says_them():
 def test_a_long_timeline_draws_its_beginning_and_its_end_and_says_what_it_leaves_out():
     events = [(NOON + timedelta(minutes=number), f"event {number}.", False) for number in range(1, 101)]
     drawn = timeline(events, "Events")
-    assert [stop.number for stop in drawn.stops] == ["1", *map(str, range(72, 101))]
+    assert [stop.number for stop in drawn.stops] == ["1", "72–77", "78–83", "84–89", "90–95", "96–100"]
     assert (drawn.stops[0].at, drawn.stops[-1].at) == (0.0, 1.0)
     assert drawn.ends.endswith("13:40 UTC")
     assert drawn.description == (
         "100 events from 20 Nov 2026, 12:01 UTC to 20 Nov 2026, 13:40 UTC, of which 2 to 71 are not drawn; "
         "first event 1; last event 100."
     )
+
+
+def test_what_happened_close_together_is_one_stop_so_that_no_number_stands_upon_another():
+    minutes = (0, 1, 2, 500, 990, 1000)
+    drawn = timeline([(NOON + timedelta(minutes=one), "it", one == 1) for one in minutes], "Events")
+    assert [(one.number, one.is_loud) for one in drawn.stops] == [("1–3", True), ("4", False), ("5–6", False)]

@@ -266,7 +266,9 @@ def first_sentence(
     else:
         text = _with_id(deciding.deciding.sentence, deciding.requirement)
     if not nothing_known and _has_only_conditions(needed):
-        text = f"{_conditions(needed, phase)} {text}"
+        text = f"{_conditions(needed, phase, names)} {text}"
+        if sum(one.waiver is not None for one in needed) > 1:
+            return text  # who waived and until when is said of all; why, beside each
     mark = deciding.waiver or deciding.part_waiver
     return f"{text} {waiver_sentence(mark, names)}" if mark else text
 
@@ -284,7 +286,7 @@ def _has_only_conditions(needed: Sequence[RequirementVerdict]) -> bool:
     return all(one.unwaived_status in _GO_ON for one in needed)
 
 
-def _conditions(needed: Sequence[RequirementVerdict], phase: str) -> str:
+def _conditions(needed: Sequence[RequirementVerdict], phase: str, names: Mapping[str, str]) -> str:
     """Return why an agent may go on although not all holds, and until when."""
     counts = [_in_words(status, sum(one.status is status for one in needed)) for status in _ORDER]
     said = [one for one in counts if one]
@@ -294,8 +296,10 @@ def _conditions(needed: Sequence[RequirementVerdict], phase: str) -> str:
     text = f"Of {len(needed)} requirements, {listed}"
     if not waived:
         return f"{text}; it may {goes} while these keep holding."
-    them = "this one is" if len(waived) == 1 else f"these {len(waived)} are"
-    return f"{text}; {them} waived, so it may {goes} until {day(min(mark.until for mark in waived))}."
+    signers = ", ".join(dict.fromkeys(names.get(mark.signer, mark.signer) for mark in waived))
+    them = "it" if len(waived) == 1 else f"these {len(waived)}"
+    until = day(min(mark.until for mark in waived))
+    return f"{text}; {signers} waived {them}, so it may {goes} until {until}."
 
 
 _ORDER = (Status.HOLDS, Status.AT_RISK, Status.BREACHED, Status.NO_EVIDENCE)

@@ -12,6 +12,7 @@ from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.reports.run_page import CallPair, RunDifference
 from pilothouse.reports.words import plural
+from pilothouse.runtime.replay.divergence import shown_pair
 from pilothouse.runtime.replay.exchange import exchanges
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution, instructions_in
@@ -20,7 +21,7 @@ from pilothouse.workflows.gateway.keys import lent_replay_key
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest, recorded_words, replay_run
 
-__all__ = ["CALLS_MAX", "gateway_here", "instructions_of", "play_again", "read_change", "told_as_difference"]
+__all__ = ["CALLS_MAX", "answers_apart", "gateway_here", "instructions_of", "play_again", "read_change", "told_as_difference"]
 
 CALLS_MAX = 50
 """Recorded calls that a page plays again: somebody waits for it in a browser; the command line has no such limit."""
@@ -127,6 +128,16 @@ def play_again(
         return replay_run(recorded, OF_A_RECORD, request, None)[0]
 
 
+def answers_apart(here: str | None, there: str | None) -> tuple[str | None, str | None]:
+    """Return two answers so that a page, which shows the beginning of each, shows where they part.
+
+    Args:
+        here: One answer, or None without such a call.
+        there: The other.
+    """
+    return (here, there) if here is None or there is None or here == there else shown_pair(here, there)
+
+
 def told_as_difference(recorded: RecordedRun, report: ReplayReport) -> RunDifference:
     """Return a replay beside its run, call by call.
 
@@ -140,12 +151,12 @@ def told_as_difference(recorded: RecordedRun, report: ReplayReport) -> RunDiffer
     for call in exchanges(recorded):
         asked = live.get(call.number)
         if asked is not None:
-            there = asked.recorded if asked.is_same else asked.live
+            here, there = answers_apart(asked.recorded, asked.recorded if asked.is_same else asked.live)
             pairs.append(
                 CallPair(
                     number=call.number,
                     asked="",
-                    here=asked.recorded,
+                    here=here,
                     there=there,
                     changed="the change",
                     is_answered=not asked.has_failed,

@@ -18,7 +18,7 @@ from pilothouse.runtime.context.ledger import recall_from
 from pilothouse.runtime.replay.answers import read_answer
 from pilothouse.runtime.replay.divergence import differences, shown_pair
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
-from pilothouse.workflows.shows.played_again import instructions_of
+from pilothouse.workflows.shows.played_again import answers_apart, instructions_of
 
 __all__ = ["compare_runs", "show_run", "show_runs"]
 
@@ -113,16 +113,14 @@ def compare_runs(here: RecordedRun, there: RecordedRun) -> RunDifference:
     pairs = zip_longest(exchanges(here), exchanges(there))
     return RunDifference(
         other=f"run {there.summary.run[:8]}",
-        calls=tuple(
-            CallPair(
-                number=number,
-                asked=_asked(one, other),
-                values=_values(one, other),
-                here=_answer(one),
-                there=_answer(other),
-            )
-            for number, (one, other) in enumerate(pairs, 1)
-        ),
+        calls=tuple(_pair(number, one, other) for number, (one, other) in enumerate(pairs, 1)),
+    )
+
+
+def _pair(number: int, one: Exchange | None, other: Exchange | None) -> CallPair:
+    here, there = answers_apart(_answer(one), _answer(other))
+    return CallPair(
+        number=number, asked=_asked(one, other), values=_values(one, other), here=here, there=there
     )
 
 

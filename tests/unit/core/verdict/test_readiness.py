@@ -384,7 +384,7 @@ def test_a_waiver_stands_beside_the_status_and_lets_the_word_be_go_with_conditio
     assert by_id(found)["OWN-7"].waiver.until == NOW + timedelta(days=10)
     assert found.sentence.endswith("by V. Petrov: 'roster follows'.")
     assert found.sentence.startswith(
-        "Of 41 requirements, 40 hold and 1 has no evidence; this one is waived, so it may stay in phase 1 until 30 Nov 2026."
+        "Of 41 requirements, 40 hold and 1 has no evidence; V. Petrov waived it, so it may stay in phase 1 until 30 Nov 2026."
         " The roster: nobody has shown whether minutes and answers suffice (OWN-7). Waived until"
     )
     assert int(exit_status(found)) == 3
@@ -396,10 +396,11 @@ def test_several_conditions_are_counted_by_what_they_are_and_the_first_end_is_sa
     found = verdict(lacking, phase="pilot", waivers=both)
     assert found.word == "GO WITH CONDITIONS"
     assert (
-        "39 hold and 2 have no evidence; these 2 are waived, so it may enter phase 1 until 23 Nov 2026."
+        "39 hold and 2 have no evidence; V. Petrov waived these 2, so it may enter phase 1 until 23 Nov 2026. "
         in found.sentence
     )
-    assert "waived, so" not in verdict(lacking, waivers=(waiver(),)).sentence
+    assert found.sentence.endswith(f" ({found.deciding}).")
+    assert " waived " not in verdict(lacking, waivers=(waiver(),)).sentence.split("Waived until")[0]
 
 
 def test_what_is_about_to_lapse_is_said_in_hours_that_read_well():

@@ -12,8 +12,10 @@ from recorded_runs import RUN, conversation, record
 
 from pilothouse.core.evidence.run_log import ContextEdited
 from pilothouse.errors import UnknownName
+from pilothouse.reports.run_page import CallPair, ReplayOffer, RunDifference, build_run
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.gateway.context_recall import recall_result
+from pilothouse.workflows.shows.played_again import answers_apart
 from pilothouse.workflows.shows.runs import show_run
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -78,3 +80,27 @@ def test_what_was_not_taken_out_of_this_run_is_not_found(log):
         recall_result(log, f"{RUN}-{DIGEST[:16]}", agent="another")
     with pytest.raises(UnknownName, match="nothing is kept"):
         recall_result(log, f"{'0' * 32}-{DIGEST[:16]}")
+
+
+def test_two_long_answers_are_shown_where_they_part_and_calls_that_differ_stand_first(log):
+    """Both cells held the same first 400 characters, beside the word Differs."""
+    same = "The order is in Lyon. " * 40
+    here, there = answers_apart(f"{same}Ship it.", f"{same}Hold it.")
+    pairs = (
+        CallPair(number=1, asked="", here="equal", there="equal"),
+        CallPair(number=2, asked="", here=here, there=there),
+    )
+    recorded = log.read(RUN)
+    page = build_run(recorded, NOW, difference=RunDifference(other="the replay", calls=pairs))
+    rows = sections(page)["difference"].rows
+    assert [one.cells[1].text for one in rows] == ["2", "1"]
+    assert ("Ship it." in rows[0].cells[3].text, "Hold it." in rows[0].cells[4].text) == (True, True)
+    assert answers_apart(None, same) == (None, same)
+    assert answers_apart(same, same) == (same, same)
+
+
+def test_the_page_of_a_run_says_what_a_replay_is_and_leads_to_it(log):
+    page = show_run(log, "orders", RUN, NOW, replay=ReplayOffer(may_play=False))
+    assert "recorded answers are given back, so nothing outside is touched" in page.sentence.plain
+    assert (page.action.label, page.action.href) == ("Replay it here", "#again")
+    assert sections(page)["again"].empty.missing == "Whoever operates the agent signs in to replay it here."
