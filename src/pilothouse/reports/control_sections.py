@@ -17,7 +17,7 @@ from pilothouse.reports.domain import shown_names
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import duration_text, moment
 from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, columns, row
-from pilothouse.reports.view_models import Empty, mark_of, shown_text
+from pilothouse.reports.view_models import Empty, Link, mark_of, shown_text
 from pilothouse.reports.words import UNKNOWN
 
 __all__ = ["approvers_section", "denied_section", "permissions_section", "stop_section", "waiting_section"]
@@ -211,6 +211,12 @@ def permissions_section(charter: Charter, facts: ControlFacts, now: datetime) ->
             "State", "Tool", "May be used for", "Examples", "#Allowed", "#Asked", "#Denied", "Last allowed"
         ),
         rows=tuple(_permission(name, tool, facts, now) for name, tool in tools.items()),
+        more=(
+            Link(
+                text="Compliance map: GDPR, EU AI Act, SOC 2 and others",
+                href=f"/agents/{quote(charter.agent, safe='')}/compliance",
+            ),
+        ),
         empty=Empty(
             missing="The charter names no tool, so every call is denied.",
             asked_by="INT-8",

@@ -200,7 +200,7 @@ def strip(states: Sequence[str], title: str) -> Strip:
 
 
 def timeline(stops: Sequence[tuple[datetime, str, bool]], title: str) -> Timeline | None:
-    """Return what happened, to scale; None when there are fewer than two moments.
+    """Return what happened, to scale; None when it all happened at one moment.
 
     Args:
         stops: Moment, text and whether it stands out, oldest first.
@@ -213,17 +213,20 @@ def timeline(stops: Sequence[tuple[datetime, str, bool]], title: str) -> Timelin
     first, last = stops[0][0], stops[-1][0]
     length = (last - first).total_seconds() or 1.0
     left_out = len(stops) - len(shown)
+    places = _apart(
+        [
+            (number, round((when - first).total_seconds() / length, 4), loud)
+            for number, (when, _text, loud) in shown
+        ]
+    )
+    if len(places) < 2:
+        return None
     return Timeline(
         title=title,
         description=f"{len(stops)} events from {minute(first)} to {minute(last)}"
         + (f", of which 2 to {left_out + 1} are not drawn" if left_out else "")
         + f"; first {stops[0][1].rstrip('.')}; last {stops[-1][1].rstrip('.')}.",
-        stops=_apart(
-            [
-                (number, round((when - first).total_seconds() / length, 4), loud)
-                for number, (when, _text, loud) in shown
-            ]
-        ),
+        stops=places,
         begins=minute(first),
         ends=minute(last),
     )

@@ -41,6 +41,7 @@ JOURNEYS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         (
             ("integrations", "Integrations", "what was seen and never declared"),
             ("controls", "Controls", "each tool's rule, its examples, its use"),
+            ("compliance", "Compliance map", "which requirement proves what of each law or standard"),
             ("audit", "Audit", "what is on record, and how to verify it without us"),
         ),
     ),

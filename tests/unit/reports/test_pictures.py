@@ -77,6 +77,7 @@ def test_few_days_of_a_strip_are_not_stretched_over_the_panel():
 
 def test_one_event_is_no_timeline_and_no_day_no_trend():
     assert timeline([(NOON, "a", False)], "Events") is None
+    assert timeline([(NOON, "a", False), (NOON, "b", False)], "Events") is None
     assert trend([("1 Nov", None)], title="", bound=None, bound_text="", words="") is None
 
 

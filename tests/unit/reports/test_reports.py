@@ -28,7 +28,7 @@ from pilothouse.core.verdict.waiver import unwaivable
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.reports.audit import AuditFacts, build_audit
-from pilothouse.reports.compliance import UNCHECKED, build_compliance
+from pilothouse.reports.compliance import NONE_CHECKED, build_compliance
 from pilothouse.reports.context import benchmarks, control_map
 from pilothouse.reports.executive import stall_words
 from pilothouse.reports.html import render_body, render_report
@@ -272,8 +272,11 @@ def test_the_map_covers_only_what_evidence_covers_and_says_what_nobody_checked(f
     rows = {row.cells[0].text: row.cells for one in page.sections for row in one.rows}
     assert (rows["Art. 15–17"][2].text, rows["Art. 15–17"][3].text) == ("not covered", "")
     assert rows["Art. 30"][2].mark.status.value == "breached"  # undeclared hosts were seen
-    assert rows["Art. 30"][3].small == UNCHECKED
-    assert rows["Art. 30"][3].command == f"pilothouse verdict {AGENT} --full"
+    assert "The inventory of systems is complete (INT-1): breached" in rows["Art. 30"][3].text
+    assert (NONE_CHECKED in page.notices[1], rows["Art. 30"][3].small) == (True, ""), (
+        "said once, not in each row"
+    )
+    assert page.sentence.href == f"/agents/{AGENT}/readiness"
     text = printed(render_sections, page)
     assert "not covered" in text
     folded = next(one for one in page.sections if one.style == "folded")
