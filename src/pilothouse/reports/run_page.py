@@ -441,7 +441,10 @@ def _again(
             "Another model asked beside the record",
             f"pilothouse replay {ident} --mode compare --model MODEL --upstream {gateway}",
         ),
-        ("With another prompt from the start", f"pilothouse replay {ident} --prompt FILE --upstream {gateway}"),
+        (
+            "With another prompt from the start",
+            f"pilothouse replay {ident} --prompt FILE --upstream {gateway}",
+        ),
         (
             "With the agent's own code, and made a test case",
             f"pilothouse replay {ident} --exec 'python agent.py' --to-case DATASET --by PERSON --expect FILE",

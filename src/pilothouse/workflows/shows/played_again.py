@@ -21,7 +21,15 @@ from pilothouse.workflows.gateway.keys import lent_replay_key
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest, recorded_words, replay_run
 
-__all__ = ["CALLS_MAX", "answers_apart", "gateway_here", "instructions_of", "play_again", "read_change", "told_as_difference"]
+__all__ = [
+    "CALLS_MAX",
+    "answers_apart",
+    "gateway_here",
+    "instructions_of",
+    "play_again",
+    "read_change",
+    "told_as_difference",
+]
 
 CALLS_MAX = 50
 """Recorded calls that a page plays again: somebody waits for it in a browser; the command line has no such limit."""
