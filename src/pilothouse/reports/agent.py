@@ -257,14 +257,21 @@ def cost_trend(tasks: Sequence[Task]) -> CostTrend | None:
         bool(by_day.get(one)) and value is None for one, (_label, value) in zip(days, values, strict=True)
     )
     words = f"Between ${significant(min(measured))} and ${significant(max(measured))} a task; last ${significant(measured[-1])}."
-    picture = trend(values, title="Cost per task, by day", bound=None, bound_text="", words=words)
+    picture = trend(
+        values,
+        title="Cost per task, by day",
+        in_words=lambda value: f"${significant(value)} a task",
+        bound=None,
+        bound_text="",
+        words=words,
+    )
     if picture is None:
         return None
     missing = f" {plural(unpriced, 'day')} with calls that have no price draw no bar." if unpriced else ""
     return CostTrend(
         title="Cost per task, by day",
         picture=picture,
-        caption=f"{words} Mean of all tasks of a day; the axis begins at zero.{missing}",
+        caption=f"{words} Mean of all tasks of a day, {plural(len(tasks), 'task')} in all; the axis begins at zero.{missing}",
         days=rows,
     )
 

@@ -213,7 +213,11 @@ def stall_words(stall: Stall | None, names: dict[str, str]) -> str:
     if stall is None or stall.level is StallLevel.MOVING or stall.blocked_since is None:
         return ""
     who = ", ".join(names.get(person, person) for person in stall.who) or "nobody yet"
-    text = f"No gate has come nearer for {stall.days} days; {stall.requirement} ({who}) has blocked since {day(stall.blocked_since)}"
+    statement = requirement_named(stall.requirement).statement
+    text = (
+        f"No gate has come nearer for {stall.days} days; since {day(stall.blocked_since)} it waits for {who}: "
+        f"{statement[:1].lower()}{statement[1:]} ({stall.requirement})"
+    )
     if stall.level is StallLevel.QUESTION:
         return f"{text}: half a year, so go on or stop is to be decided."
     return f"{text}."

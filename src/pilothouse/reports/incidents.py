@@ -15,6 +15,7 @@ from pilothouse.core.action.incident import (
     IncidentEvent,
     IncidentState,
 )
+from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.pictures import Timeline, timeline
@@ -138,6 +139,16 @@ def _clock(incident: Incident, events: Sequence[IncidentEvent], names: Mapping[s
     level, colon, ids = people.partition(": ")
     named = "".join(names.get(part, part) for part in re.split("(, | for )", ids))
     return (shown_text(f"{level}{colon}{named}{semicolon}{until}"),) if called else ()
+
+
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+_PERSON = re.compile(r"(^|: |, | for )([\w.-]+)(?= \(|[;,]| for | is not called)")
+
+
+def _told(text: str, names: Mapping[str, str]) -> str:
+    """Return what happened as it is read: people by name, versions by the digits that every page shows."""
+    short = _DIGEST.sub(lambda found: short_digest(found[0]), text)
+    return shown_text(_PERSON.sub(lambda found: found[1] + names.get(found[2], found[2]), short))
 
 
 def build_incidents(
@@ -278,11 +289,12 @@ def build_incident(
         number=incident.number,
         facts=tuple(facts),
         events=tuple(
-            EventShown(when=moment(one.at, now), text=shown_text(one.text), loud=one.kind == "loud")
+            EventShown(when=moment(one.at, now), text=_told(one.text, named), loud=one.kind == "loud")
             for one in events
         ),
         picture=timeline(
-            [(one.at, shown_text(one.text), one.kind == "loud") for one in events], "What happened, to scale"
+            [(one.at, _told(one.text, named), one.kind == "loud") for one in events],
+            "What happened, to scale",
         ),
         traces=traces,
         commands=tuple(commands),

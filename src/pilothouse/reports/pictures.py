@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -125,6 +125,8 @@ class Trend(_Drawn):
 
     kind: Literal["trend"] = "trend"
     bars: tuple[float | None, ...]
+    most: float
+    most_text: str
     bound: float | None
     bound_text: str = ""
     begins: str
@@ -254,6 +256,7 @@ def trend(
     values: Sequence[tuple[str, float | None]],
     *,
     title: str,
+    in_words: Callable[[float], str],
     bound: float | None,
     bound_text: str,
     words: str,
@@ -263,6 +266,7 @@ def trend(
     Args:
         values: Day and value, oldest first; None for a day without one.
         title: What is drawn.
+        in_words: Writes a value with its unit: the highest bar is the mark of the axis.
         bound: The committed value in the same unit, or None.
         bound_text: The same in words.
         words: The picture in words.
@@ -275,6 +279,8 @@ def trend(
         title=title,
         description=words,
         bars=tuple(None if value is None else round(value / most, 4) for _day, value in values),
+        most=round(max(measured) / most, 4),
+        most_text=in_words(max(measured)),
         bound=None if bound is None else round(bound / most, 4),
         bound_text=bound_text,
         begins=values[0][0],

@@ -265,6 +265,9 @@ def _trend(picture: Trend) -> str:
                 f'<rect class="bar" x="{number * width:.3f}%" width="{width * 0.7:.3f}%" '
                 f'y="{_percent(1 - height)}" height="{_percent(height)}"/>'
             )
+    y = _percent(1 - picture.most)
+    parts.append(f'<line class="axis" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
+    parts.append(f'<text class="tick start" x="0" y="{y}" dy="-4">{escape(picture.most_text)}</text>')
     if picture.bound is not None:
         y = _percent(1 - picture.bound)
         parts.append(f'<line class="bound" x1="0" x2="100%" y1="{y}" y2="{y}"/>')

@@ -107,7 +107,7 @@ def _status(week: Week) -> str:
         change = f"after {before.word} in {phase_words(before.phase).lower()} {then}"
     else:
         change = f"as {then}{_counted(before, now)}"
-    parts = [f"{head}, {change}, decided by {_named(now.deciding)}"]
+    parts = [f"{head}, {change}, decided by: {_named(now.deciding)}"]
     return "; ".join([*parts, *week.moves[:2], *(said for said in (week.stall, week.corrections) if said)])
 
 
@@ -123,7 +123,7 @@ def _counted(before: AgentVerdict, now: AgentVerdict) -> str:
 def _named(requirement: str) -> str:
     """Return a requirement with its words: an owner does not know ids by heart."""
     statement = requirement_named(requirement).statement
-    return f"{requirement} ({statement[:1].lower()}{statement[1:].rstrip('.')})"
+    return f"{statement[:1].lower()}{statement[1:].rstrip('.')} ({requirement})"
 
 
 def _asked(week: Week, owner: str) -> str:
@@ -132,7 +132,7 @@ def _asked(week: Week, owner: str) -> str:
         return "Nothing needs you this week"
     rest = f", and {plural(len(mine) - 1, 'further step')}" if len(mine) > 1 else ""
     requirement = mine[0].items[0].split(" ", 1)[0]
-    return f"You are asked for {_named(requirement)}: `{mine[0].command}`{rest}"
+    return f"You are asked to make sure: {_named(requirement)}, by `{mine[0].command}`{rest}"
 
 
 def _lapse(verdict: AgentVerdict) -> str:
@@ -146,4 +146,4 @@ def _lapse(verdict: AgentVerdict) -> str:
     if not standing:
         return "Nothing that holds will lapse, because nothing holds by dated evidence yet"
     lapses_at, requirement, remedy = min(standing)
-    return f"Next to lapse is {_named(requirement)} on {day(lapses_at)}, renewed by `{remedy}`"
+    return f"Next to lapse, on {day(lapses_at)}: {_named(requirement)}, renewed by `{remedy}`"

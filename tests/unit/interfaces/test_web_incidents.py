@@ -73,7 +73,7 @@ def test_the_list_and_the_page_show_the_sentence_of_the_message_escaped(client, 
     page = client.get("/incidents/1")
     assert page.status_code == 200
     assert "pilothouse incident acknowledge 1 --as PERSON" in page.text
-    assert "Level 1 is called: sam, kim" in page.text
+    assert "Level 1 is called: S. Ortega, K. Adeyemi" in page.text
     assert "I have it in hand" not in page.text, "nobody is signed in"
     assert client.get("/incidents/1.json").json()["sentence"]["plain"] == SENTENCE
     for other in ("9", "9" * 30, "9" * 5_000, "-1", "٣", "x"):

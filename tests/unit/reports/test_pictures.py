@@ -32,6 +32,7 @@ DRAWN = {
     "trend": trend(
         [("1 Nov", 0.04), ("2 Nov", None), ("3 Nov", 0.06)],
         title="Cost per task",
+        in_words="${:.2f} a task".format,
         bound=0.05,
         bound_text="committed $0.05",
         words="From $0.04 to $0.06.",
@@ -78,7 +79,7 @@ def test_few_days_of_a_strip_are_not_stretched_over_the_panel():
 def test_one_event_is_no_timeline_and_no_day_no_trend():
     assert timeline([(NOON, "a", False)], "Events") is None
     assert timeline([(NOON, "a", False), (NOON, "b", False)], "Events") is None
-    assert trend([("1 Nov", None)], title="", bound=None, bound_text="", words="") is None
+    assert trend([("1 Nov", None)], title="", in_words=str, bound=None, bound_text="", words="") is None
 
 
 def test_a_sparkline_leaves_a_gap_where_nothing_was_measured():
@@ -97,6 +98,9 @@ def test_a_day_with_an_unpriced_call_is_unknown_and_draws_no_bar():
     found = cost_trend(unpriced)
     assert (found.picture.bars[0], found.days[0].shown) == (None, "unknown")
     assert "1 day with calls that have no price" in found.caption
+    assert f"{len(tasks):,} tasks in all" in found.caption
+    assert whole.picture.most_text.endswith(" a task"), "the axis has a number and its unit"
+    assert whole.picture.most_text in svg.draw(whole.picture)
     assert cost_trend([]) is None
     assert cost_trend([replace(first, cost_usd=None)]) is None
 

@@ -10,7 +10,7 @@ from datetime import date
 import page_world as world
 import pytest
 
-from pilothouse.core.action.incident import Incident, IncidentState
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import Status
@@ -146,3 +146,28 @@ def test_minutes_are_read_under_the_name_of_who_wrote_them():
     names = {"dana": "D. Ruiz"}
     assert _minutes("dana: Nobody asked for a change.", names) == "D. Ruiz: Nobody asked for a change."
     assert _minutes("Note: it was short.", names) == "Note: it was short."
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (
+            "Level 2 is called: dana, vp for sam; to be acknowledged by 2 Nov 2026.",
+            "Level 2 is called: D. Ruiz, V. Petrov for S. Ortega; to be acknowledged by 2 Nov 2026.",
+        ),
+        (
+            "sam (accountable for incident_response) has it in hand.",
+            "S. Ortega (accountable for incident_response) has it in hand.",
+        ),
+        (
+            "No longer needed: dana is not called any more, for INC-1 ended.",
+            "No longer needed: D. Ruiz is not called any more, for INC-1 ended.",
+        ),
+        (f"a is rolled back to {DIGEST} because of MON-7.", "a is rolled back to 0e7d483 because of MON-7."),
+    ],
+)
+def test_the_timeline_of_an_incident_names_people_and_shortens_digests(written, read):
+    names = {"dana": "D. Ruiz", "sam": "S. Ortega", "vp": "V. Petrov"}
+    event = IncidentEvent(at=world.NOW, kind="note", text=written, actor="system")
+    page = build_incident(incident(IncidentState.OPEN), (event,), {}, world.NOW, names=names)
+    assert [one.text for one in page.events] == [read]
