@@ -146,7 +146,7 @@ def test_the_ciso_narrows_the_record_and_is_told_how_to_verify_it_alone(walker, 
 def test_the_executive_takes_the_sheet_along(walker, address):
     page = walker("vp")
     page.goto(f"{address}{BASE}/executive")
-    word = page.locator(".verdict .mark").inner_text()
+    word = page.locator(".verdict .word").inner_text()
     assert word in {"GO", "GO WITH CONDITIONS", "NO-GO", "NOT ENOUGH EVIDENCE"}
     with page.expect_download() as taken:
         page.get_by_role("link", name="PDF").click()
