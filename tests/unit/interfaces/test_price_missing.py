@@ -29,3 +29,12 @@ def test_a_model_that_does_not_say_what_it_used_is_asked_to_and_not_for_a_price(
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("No usage: calls of openai m-1 do not say")
     assert "stream_options={'include_usage': True}" in line
+
+
+def test_a_tier_that_has_its_price_by_now_is_not_asked_for_again(capsys):
+    """An earlier day does not help: what came in before in that tier stays unknown."""
+    flex = LATE.model_copy(update={"model": "m-1 (flex)"})
+    _show_missing([("acme", "m-1 (flex)"), ("acme", "m-1 (priority)")], [flex])
+    assert capsys.readouterr().out.splitlines() == [
+        "No price: pilothouse price acme 'm-1 (priority)' --input USD --output USD --source PAGE"
+    ]

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["PRICE_DECIMALS_MAX", "Price", "TokenClass", "price_at", "priced_as", "tier_of"]
+__all__ = ["PRICE_DECIMALS_MAX", "Price", "TokenClass", "names_tier", "price_at", "priced_as", "tier_of"]
 
 PRICE_DECIMALS_MAX = 6
 """Decimals of a price per million tokens: one token of the cheapest class then is a whole picodollar."""
@@ -100,6 +100,16 @@ def priced_as(model: str, tier: str) -> str:
         ('m-2026-01-01 (flex)', 'm-2026-01-01')
     """
     return f"{model} ({tier})" if tier else model
+
+
+def names_tier(priced: str) -> bool:
+    """Return whether a name under which a price stands is one of a model in a service tier.
+
+    Example:
+        >>> names_tier(priced_as("m-2026-01-01", "flex")), names_tier("m-2026-01-01")
+        (True, False)
+    """
+    return priced.endswith(")") and " (" in priced
 
 
 def price_at(

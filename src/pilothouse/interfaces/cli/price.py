@@ -147,10 +147,13 @@ def _show_missing(missing: Sequence[tuple[str, str]], known: Sequence[Price]) ->
 
     A price that begins after the calls leaves their cost unknown, and one more from today on would not help.
     """
+    from pilothouse.core.evidence.price import names_tier
     from pilothouse.reports.foreign import visible
 
     for names in missing:
         provider, model = (shlex.quote(visible(name)) for name in names)
+        if names_tier(names[1]) and any((one.provider, one.model) == names for one in known):
+            continue  # said meanwhile: what came before in that tier stays unknown
         days = [one.valid_from for one in known if (one.provider, one.model) == names]
         before, since = (f" before {day(min(days))}", " --from DAY") if days else ("", "")
         say(

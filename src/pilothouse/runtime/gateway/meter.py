@@ -21,7 +21,7 @@ from pilothouse.ports.gateway import Promise, Spent
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.messages import written_tokens
 from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX, pictures_in, read_tokens
-from pilothouse.runtime.gateway.policy import Pin
+from pilothouse.runtime.gateway.policy import PICO, Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.run_spending import SharedRuns
@@ -39,7 +39,6 @@ OUTPUT_GUESS_TOKENS = 4_096
 """Reserved output of an agent whose answers nobody has seen and which says no maximum."""
 
 OUTPUTS_SEEN = 200
-PICO = 10**12
 
 CALLED_OFF = frozenset({Stop.CLIENT_GONE.value, Stop.DEADLINE.value})
 """Why an attempt ended whose provider had been asked and was not waited for."""
@@ -204,8 +203,8 @@ class Meter:
                 )
             )
         need, total = cost or 0, tokens.total
-        _check("run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=total)
-        _check("day", day, budget.usd_per_day, budget.tokens_per_day, need_pico=need, need_tokens=total)
+        _check("run", run, budget.pico_per_run, budget.tokens_per_run, need_pico=need, need_tokens=total)
+        _check("day", day, budget.pico_per_day, budget.tokens_per_day, need_pico=need, need_tokens=total)
         return need
 
     def reserved(self, call: Call) -> Reserved | None:
@@ -407,17 +406,18 @@ _NOTHING = Spent()
 def _check(
     scope: str,
     spent: tuple[_Spend, Spent],
-    usd: Decimal | None,
+    pico: int | None,
     tokens: int | None,
     *,
     need_pico: int,
     need_tokens: int,
 ) -> None:
     spend, others = spent
-    if usd is not None:
+    if pico is not None:
         paid = spend.usd_pico + others.usd_pico
-        if paid + spend.reserved_pico + need_pico > usd * PICO:
-            raise _exceeded(scope, f"{paid / PICO:.4f} of {usd} USD are spent", f"usd_per_{scope}")
+        if paid + spend.reserved_pico + need_pico > pico:
+            usd = Decimal(pico) / PICO
+            raise _exceeded(scope, f"{paid / PICO:.4f} of {usd:f} USD are spent", f"usd_per_{scope}")
     if tokens is not None:
         used = spend.tokens + others.tokens
         if used + spend.reserved_tokens + need_tokens > tokens:

@@ -13,7 +13,11 @@ from pilothouse.core.verdict.routing import Reach
 from pilothouse.ports.gateway import Provider, VirtualKey
 from pilothouse.runtime.context.edits import EditPolicy
 
-__all__ = ["AgentPolicy", "Budget", "ConfidenceRule", "Directory", "Guard", "Limits", "Pin"]
+__all__ = ["PICO", "AgentPolicy", "Budget", "ConfidenceRule", "Directory", "Guard", "Limits", "Pin"]
+
+
+PICO = 10**12
+"""Pico-dollars in a dollar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +83,22 @@ class Budget:
     tokens_per_run: int | None = None
     tokens_per_day: int | None = None
     calls_per_run: int = 50
+    pico_per_run: int | None = field(init=False, repr=False, compare=False)
+    """`usd_per_run` in pico-dollars, as spending is counted: each call is held against it."""
+    pico_per_day: int | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pico_per_run", _pico(self.usd_per_run))
+        object.__setattr__(self, "pico_per_day", _pico(self.usd_per_day))
 
     @property
     def needs_price(self) -> bool:
         """Whether a price must be known before a call."""
         return self.usd_per_run is not None or self.usd_per_day is not None
+
+
+def _pico(usd: Decimal | None) -> int | None:
+    return None if usd is None else int(usd * PICO)
 
 
 HOLD_LIFE = timedelta(hours=24)

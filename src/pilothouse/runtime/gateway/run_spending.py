@@ -18,8 +18,6 @@ __all__ = ["RUN", "SharedRuns", "Spending"]
 TOLD_FROM = 4
 """A run is told of from a quarter of a limit on: so much may be unknown of each other gateway at most, besides some seconds."""
 
-PICO = 10**12
-
 RUN = tuple[str, str]
 """Agent and run."""
 
@@ -61,7 +59,7 @@ class SharedRuns:
         if (
             spent.calls * TOLD_FROM >= budget.calls_per_run
             or (budget.tokens_per_run is not None and spent.tokens * TOLD_FROM >= budget.tokens_per_run)
-            or (budget.usd_per_run is not None and spent.usd_pico * TOLD_FROM >= budget.usd_per_run * PICO)
+            or (budget.pico_per_run is not None and spent.usd_pico * TOLD_FROM >= budget.pico_per_run)
         ):
             self._near[run] = spent
 

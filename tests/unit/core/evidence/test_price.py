@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from pilothouse.core.evidence.price import Price, TokenClass, price_at, priced_as, tier_of
+from pilothouse.core.evidence.price import Price, TokenClass, names_tier, price_at, priced_as, tier_of
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -73,6 +73,7 @@ def test_a_price_that_cannot_be_meant_is_refused(fields):
 def test_a_tier_is_named_as_its_price_is_found(said, tier):
     assert tier_of(said) == tier
     assert priced_as("m", tier or "") == (f"m ({tier})" if tier else "m")
+    assert names_tier(priced_as("m", tier or "")) is bool(tier)
 
 
 def test_a_name_of_a_tier_is_bounded():

@@ -14,9 +14,9 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Spent, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway import meter as meter_module
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
-from pilothouse.runtime.gateway.meter import DAY_NS, PICO, Meter
+from pilothouse.runtime.gateway.meter import DAY_NS, Meter
 from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX
-from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Pin
+from pilothouse.runtime.gateway.policy import PICO, AgentPolicy, Budget, Pin
 from pilothouse.runtime.gateway.refusal import Refused
 from pilothouse.runtime.gateway.routes import find_place
 

@@ -17,8 +17,8 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.run_spending import SqlRunSpending
 from pilothouse.ports.gateway import RunSpending, Spent
-from pilothouse.runtime.gateway.meter import PICO, Meter
-from pilothouse.runtime.gateway.policy import Budget
+from pilothouse.runtime.gateway.meter import Meter
+from pilothouse.runtime.gateway.policy import PICO, Budget
 from pilothouse.runtime.gateway.refusal import Refused
 from pilothouse.workflows.gateway.run_budgets import RunBudgets
 
