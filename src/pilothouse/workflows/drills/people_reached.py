@@ -81,7 +81,7 @@ def drill_page(
         else f"No answer in time from level {', '.join(silent) or '(none is named)'}."
     )
     if unreached:
-        said += f" Not reached: {', '.join(unreached)}."
+        said += f" Not reached: {', '.join(unreached)}; `pilothouse contact list` shows who has an address."
     done = room.work.now()
     team = known(charter.operations.team) or ()
     staffed = bool(team) and (known(charter.operations.minutes_per_day) or 0) > 0

@@ -239,6 +239,7 @@ def test_a_level_that_stays_silent_breaches_the_path(room, stage, web):
     assert not done.passed
     assert "No answer in time from level 2, 3" in done.sentence
     assert "Not reached: dana" in done.sentence
+    assert "`pilothouse contact list` shows who has an address" in done.sentence
     assert [one.status for one in item(room, "OWN-3", "")] == [Status.BREACHED]
     assert Status.BREACHED in {one.status for one in item(room, "OWN-2", "reached")}
 
