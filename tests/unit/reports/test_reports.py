@@ -217,11 +217,11 @@ def test_the_weekly_note_is_three_sentences_each_line_one(installation, found):
     for line in lines:
         assert len(re.findall(r"[.!?](?:\s|$)", line)) == 1, line
     assert "no verdict a week ago" in lines[0]
-    assert lines[2].startswith("Next to lapse is ")
+    assert lines[2].startswith("Next to lapse, on ")
     for line in lines:
-        asked = re.search(r"(?:decided by|asked for|lapse is) ([A-Z]+-\d+) \((.+?)\)", line)
+        asked = re.search(r"(?:decided by|make sure|lapse, on [^:]+): ([^:]+?) \(([A-Z]+-\d+)\)", line)
         assert asked, line
-        assert asked[2].lower() == requirement_named(asked[1]).statement.lower()
+        assert asked[1].lower() == requirement_named(asked[2]).statement.lower()
 
 
 def test_the_note_tells_what_corrections_achieved_where_people_review(installation, found):
@@ -331,7 +331,8 @@ def test_a_stall_is_told_with_who_can_end_it():
         blocked_since=NOW - timedelta(days=150),
         who=("sam",),
     )
-    assert "200 days; OWN-7 (S. Ortega)" in stall_words(stall, {"sam": "S. Ortega"})
+    said = stall_words(stall, {"sam": "S. Ortega"})
+    assert "200 days; since 23 Jun 2026 it waits for S. Ortega: operations exist and suffice (OWN-7)" in said
     assert stall_words(None, {}) == ""
 
 
