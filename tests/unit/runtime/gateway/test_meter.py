@@ -103,7 +103,11 @@ def test_the_run_that_is_forgotten_is_the_one_longest_untouched(monkeypatch):
 
 def test_a_call_is_reserved_by_its_bytes_and_by_what_it_may_answer():
     call = replace(asked(Budget(tokens_per_day=110)), request=b" " * 250)
-    Meter(price).reserve(call, call.policy.chain[0])
+    meter = Meter(price)
+    meter.reserve(call, call.policy.chain[0])
+    wide = replace(call, call_id="wide", policy=replace(call.policy, budget=Budget()))
+    meter.reserve(wide, call.policy.chain[0])
+    assert [meter.reserved(one).tokens for one in (call, wide)] == [110, 110]
     short = replace(call, policy=replace(call.policy, budget=Budget(tokens_per_day=109)))
     with pytest.raises(Refused, match="budget_exceeded"):
         Meter(price).reserve(short, call.policy.chain[0])
