@@ -47,6 +47,15 @@ def test_a_revoked_key_is_refused_also_by_a_clock_that_is_behind(at):
         (KEY + "0" * KEY_CHARACTERS_MAX, "no such key"),
         ("ph_\ud800", "no such key"),
     ],
+    ids=[
+        "empty",
+        "a provider's",
+        "shorter",
+        "longer",
+        "unknown",
+        "very long",
+        "half a letter",
+    ],  # the key is drawn anew in each worker
 )
 def test_what_is_no_key_of_ours_is_refused_and_not_repeated(shown, said):
     with pytest.raises(Refused, match=said) as caught:
