@@ -26,7 +26,7 @@ from pilothouse.interfaces.web.pages import web_app
 from pilothouse.ports.contacts import Message
 from pilothouse.workflows.ground.work import BACKOFF_S, Delivery
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
-from pilothouse.workflows.incidents.incidents import hand_over, move
+from pilothouse.workflows.incidents.incidents import hand_over, move, names_by_agent
 from pilothouse.workflows.incidents.pager import Pager
 from pilothouse.workflows.reports.show import Shows
 from pilothouse.workflows.verdict.accept import accept_file
@@ -52,9 +52,13 @@ def shown(room):
         web_app(Shows(room.installation), rooms=(IncidentRoom(room),)), base_url="http://localhost"
     )
     page = client.get("/incidents/1.json").json()
+    names = names_by_agent(room, (AGENT,))[AGENT]
     for event in page["events"]:
-        assert " ".join(event["text"].split()) in said
-        assert event["loud"] is (re.search(rf"! [^,]+, \S+ UTC {re.escape(event['text'])}", said) is not None)
+        text = " ".join(event["text"].split())
+        for person, name in names.items():  # a page names people, a terminal says what is typed behind `--as`
+            text = text.replace(" ".join(name.split()), person)
+        assert text in said
+        assert event["loud"] is (re.search(rf"! [^,]+, \S+ UTC {re.escape(text)}", said) is not None)
     return said
 
 

@@ -89,7 +89,7 @@ def test_a_data_folder_that_every_user_can_read_is_a_warning(settings, monkeypat
 def test_what_processes_do_not_share_is_said(settings):
     check = found(examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: None))["limits"]
     assert check.state == "ok"
-    for word in ("rate limits", "breakers", "up to n times", "budgets of a day are shared"):
+    for word in ("rate limits", "breakers", "up to n times", "budgets of a day and of a run are shared"):
         assert word in check.sentence
 
 
