@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from pilothouse.connectors.openapi_schemas import Schemas, Side
+from pilothouse.connectors.openapi_schemas import Schemas, Side, object_of
 from pilothouse.errors import MalformedRecord, Place, UsageError
 
 __all__ = ["ApiDescription", "Operation", "read_openapi"]
@@ -117,8 +117,8 @@ def read_openapi(path: Path) -> ApiDescription:
             remedy="Give the file that the service publishes, often /openapi.json; Swagger 2 is converted by its own tools first.",
             subject=str(path),
         )
-    info = _mapping(document.get("info"))
-    components = _mapping(document.get("components"))
+    info = object_of(document.get("info"))
+    components = object_of(document.get("components"))
     operations = []
     for route, method, item, operation in _operations(document):
         operations.append(_operation(document, route, method, item, operation, file=str(path)))
@@ -131,7 +131,7 @@ def read_openapi(path: Path) -> ApiDescription:
     return ApiDescription(
         title=str(info.get("title", "")),
         hosts=tuple(dict.fromkeys(_hosts(document))),
-        sign_in=tuple(_sign_in(_mapping(components.get("securitySchemes")))),
+        sign_in=tuple(_sign_in(object_of(components.get("securitySchemes")))),
         operations=tuple(operations),
     )
 
@@ -164,7 +164,7 @@ def _document(path: Path) -> dict[str, Any]:
             remedy="Fetch it from the service again.",
             place=Place(str(path), line),
         ) from failed
-    return _mapping(found)
+    return object_of(found)
 
 
 def _yaml(text: str) -> Any:
@@ -201,8 +201,8 @@ def _check_depth(found: Any) -> None:
 
 
 def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    for route, item in _mapping(document.get("paths")).items():
-        entry = _mapping(item)
+    for route, item in object_of(document.get("paths")).items():
+        entry = object_of(item)
         for method in METHODS:
             if isinstance(entry.get(method), dict):
                 yield str(route), method, entry, entry[method]
@@ -267,11 +267,11 @@ def _add_body(
     schemas: Schemas, body: dict[str, Any], properties: dict[str, Any], required: list[str]
 ) -> None:
     """Add what the body takes: its fields where it is an object and they have names of their own, else as `body`."""
-    content = _json_of(_mapping(body.get("content")))
+    content = _json_of(object_of(body.get("content")))
     if content is None:
         return
     whole = schemas.followed(content)
-    fields = _mapping(whole.get("properties"))
+    fields = object_of(whole.get("properties"))
     is_flat = bool(fields) and not {"allOf", "anyOf", "oneOf", "not"} & set(whole)
     if not is_flat or set(fields) & set(properties) or "body" in properties:
         properties["body"] = schemas.plain(content)
@@ -285,10 +285,10 @@ def _add_body(
 
 
 def _answer(schemas: Schemas, said: dict[str, Any]) -> Any:
-    answers = {str(status): answer for status, answer in _mapping(said.get("responses")).items()}
+    answers = {str(status): answer for status, answer in object_of(said.get("responses")).items()}
     for status in GOOD:
         if status in answers:
-            return _json_of(_mapping(schemas.followed(answers[status]).get("content"))) or {}
+            return _json_of(object_of(schemas.followed(answers[status]).get("content"))) or {}
     return {}
 
 
@@ -297,14 +297,16 @@ def _json_of(content: Mapping[str, Any]) -> Any:
     for kind, media in content.items():
         name = str(kind).partition(";")[0].strip().lower()
         if name == "application/json" or name.endswith("+json") or name == "*/*":
-            return _mapping(media).get("schema", {})
+            return object_of(media).get("schema", {})
     return None
 
 
 def _schema_in(parameter: Mapping[str, Any]) -> Any:
     if "schema" in parameter:
         return parameter["schema"]
-    return next((_mapping(one).get("schema", {}) for one in _mapping(parameter.get("content")).values()), {})
+    return next(
+        (object_of(one).get("schema", {}) for one in object_of(parameter.get("content")).values()), {}
+    )
 
 
 def _described(schema: dict[str, Any], parameter: Mapping[str, Any]) -> dict[str, Any]:
@@ -316,7 +318,7 @@ def _hosts(document: Mapping[str, Any]) -> Iterator[str]:
     servers = document.get("servers")
     for server in servers if isinstance(servers, list) else ():
         try:
-            address = urlsplit(str(_mapping(server).get("url", "")))
+            address = urlsplit(str(object_of(server).get("url", "")))
             port = address.port or {"https": 443, "http": 80}.get(address.scheme)
         except ValueError:  # a variable stands where a port should
             continue
@@ -326,12 +328,8 @@ def _hosts(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _sign_in(schemes: Mapping[str, Any]) -> Iterator[str]:
     for scheme in schemes.values():
-        said = _mapping(scheme)
+        said = object_of(scheme)
         kind = str(said.get("type", ""))
         yield {"http": str(said.get("scheme", kind)), "apiKey": "api key", "mutualTLS": "mtls"}.get(
             kind, kind
         )
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.errors import MalformedRecord, Place
 
-__all__ = ["Schemas", "Side"]
+__all__ = ["Schemas", "Side", "object_of"]
 
 COMPONENT = "#/components/"
 SCHEMA = "#/components/schemas/"
@@ -152,7 +152,7 @@ class Schemas:
         if schema.get("nullable") is True:
             _let_null(said)
         if isinstance(said.get("required"), list):
-            hidden = {key for key, one in _mapping(schema.get("properties")).items() if self._is_hidden(one)}
+            hidden = {key for key, one in object_of(schema.get("properties")).items() if self._is_hidden(one)}
             said["required"] = [name for name in said["required"] if name not in hidden]
         return said
 
@@ -192,7 +192,7 @@ class Schemas:
             raise self._refused("a reference leads out of the file", reference)
         found: Any = self._document
         for step in reference.removeprefix("#/").split("/"):
-            found = _mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
+            found = object_of(found).get(step.replace("~1", "/").replace("~0", "~"))
         if not isinstance(found, dict | bool):
             raise self._refused("a reference leads nowhere", reference)
         return found
@@ -222,5 +222,11 @@ def _let_null(said: dict[str, Any]) -> None:
         said["enum"] = [*said["enum"], None]
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def object_of(value: Any) -> dict[str, Any]:
+    """Return a part of a description where it is an object, else an empty one.
+
+    Example:
+        >>> object_of({"a": 1}), object_of(None)
+        ({'a': 1}, {})
+    """
     return value if isinstance(value, dict) else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import UnknownName
 from pilothouse.reports.fleet import FleetPage
 from pilothouse.reports.readiness import ReadinessPage
@@ -210,7 +211,7 @@ def brief_agents(page: FleetPage) -> AgentsBrief:
 def brief_verdict(page: ReadinessPage) -> VerdictBrief:
     """Return Readiness in short: the whole page has five times as many words."""
     rows = list(_rows(page))
-    open_rows = [row for row in rows if row.mark.status.value != "holds"]
+    open_rows = [row for row in rows if row.mark.status is not Status.HOLDS]
     return VerdictBrief(
         agent=page.agent or "",
         as_of=page.as_of.absolute,
@@ -222,7 +223,7 @@ def brief_verdict(page: ReadinessPage) -> VerdictBrief:
         notices=page.notices,
         asked_now=tuple(_requirement(row) for row in open_rows if row.asked_now),
         asked_later=tuple(_requirement(row) for row in open_rows if not row.asked_now),
-        holding=tuple(row.id for row in rows if row.mark.status.value == "holds"),
+        holding=tuple(row.id for row in rows if row.mark.status is Status.HOLDS),
     )
 
 
