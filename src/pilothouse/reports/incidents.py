@@ -142,7 +142,8 @@ def _clock(incident: Incident, events: Sequence[IncidentEvent], names: Mapping[s
 
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
-_PERSON = re.compile(r"(^|: |, | for )([\w.-]+)(?= \(|[;,]| for | is not called)")
+_PERSON = re.compile(r"(^|: |, | for | to )([\w.-]+)(?= \(|[;,.]| for | (?:is|was|cannot|has|hands|had) )")
+"""Where the pager, who takes steps and who hands over put a person's id."""
 
 
 def _told(text: str, names: Mapping[str, str]) -> str:

@@ -163,6 +163,12 @@ def test_minutes_are_read_under_the_name_of_who_wrote_them():
             "No longer needed: dana is not called any more, for INC-1 ended.",
             "No longer needed: D. Ruiz is not called any more, for INC-1 ended.",
         ),
+        ("sam was reached by mail.", "S. Ortega was reached by mail."),
+        ("sam cannot be reached: no address", "S. Ortega cannot be reached: no address"),
+        ("vp is called for sam.", "V. Petrov is called for S. Ortega."),
+        ("sam is told that it became a sev1.", "S. Ortega is told that it became a sev1."),
+        ("dana (owner) hands it to sam (on call).", "D. Ruiz (owner) hands it to S. Ortega (on call)."),
+        ("kim was reached by chat.", "kim was reached by chat."),
         (f"a is rolled back to {DIGEST} because of MON-7.", "a is rolled back to 0e7d483 because of MON-7."),
     ],
 )
