@@ -7,12 +7,9 @@ import zlib
 
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import EventCutter, event_data
-from pilothouse.runtime.gateway.wire import INFLATED_BYTES_MAX, Answer, Stage, read_event
+from pilothouse.runtime.gateway.wire import INFLATED_BYTES_MAX, Answer, Stage, inflater_window, read_event
 
 __all__ = ["EventReader"]
-
-GZIP = 47
-"""Window of the inflater for one whose head it reads itself."""
 
 
 class EventReader:
@@ -24,10 +21,11 @@ class EventReader:
 
     def __init__(self, encoding: str) -> None:
         self._inflater = None
+        self._window = inflater_window(encoding)
         self._is_blind = encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}
         self._cutter = EventCutter()
         if encoding in {"gzip", "x-gzip", "deflate"}:
-            self._inflater = zlib.decompressobj(15 if encoding == "deflate" else GZIP)
+            self._inflater = zlib.decompressobj(self._window)
 
     def stage(self, part: bytes, operation: Operation, said: Answer) -> str:
         """Return what the events in the next part are: the first that is not before the content decides.
@@ -55,9 +53,9 @@ class EventReader:
     def _inflated(self, part: bytes) -> bytes:
         """Return a part without its encoding; some servers send several members, each whole by itself, up to one for each event."""
         plain = b""
-        while part and self._inflater is not None:
+        while part and self._inflater is not None and len(plain) < INFLATED_BYTES_MAX:
             if self._inflater.eof:
-                self._inflater = zlib.decompressobj(GZIP)
-            plain += self._inflater.decompress(part, INFLATED_BYTES_MAX)
+                self._inflater = zlib.decompressobj(self._window)
+            plain += self._inflater.decompress(part, INFLATED_BYTES_MAX - len(plain))
             part = self._inflater.unused_data
         return plain

@@ -31,6 +31,7 @@ __all__ = [
     "has_many_parts",
     "has_one_meaning",
     "inflate",
+    "inflater_window",
     "is_spelt",
     "read_answer",
     "read_event",
@@ -333,6 +334,16 @@ def read_event(data: bytes, operation: Operation, into: Answer) -> str:
     return Stage.BEFORE if kind in _BEFORE_CONTENT else Stage.CONTENT
 
 
+def inflater_window(encoding: str) -> int:
+    """Return the window of zlib for a content encoding: one that reads the head of gzip, or of deflate, by itself.
+
+    Example:
+        >>> zlib.decompressobj(inflater_window("deflate")).decompress(zlib.compress(b"{}"))
+        b'{}'
+    """
+    return 15 if encoding == "deflate" else 47
+
+
 def inflate(body: bytes, encoding: str) -> bytes | None:
     """Return a body without its content encoding, or None when it cannot be or is too large.
 
@@ -346,7 +357,7 @@ def inflate(body: bytes, encoding: str) -> bytes | None:
         return None
     whole = b""
     while True:
-        machine = zlib.decompressobj(47 if encoding != "deflate" else 15)
+        machine = zlib.decompressobj(inflater_window(encoding))
         try:
             whole += machine.decompress(body, INFLATED_BYTES_MAX - len(whole))
         except zlib.error:

@@ -244,6 +244,13 @@ def test_a_stream_in_several_compressed_members_is_read_up_to_its_first_content(
     assert said.begun == TokenCount(input=25, output=1)
 
 
+def test_the_members_of_one_part_have_one_bound_together(monkeypatch):
+    monkeypatch.setattr("pilothouse.runtime.gateway.event_reader.INFLATED_BYTES_MAX", 1_000)
+    comment, error = gzip.compress(b":" + b"x" * 400 + b"\n\n"), gzip.compress(b'data: {"type": "error"}\n\n')
+    assert EventReader("gzip").stage(comment + error, Operation.MESSAGES, Answer()) == Stage.ERROR
+    assert EventReader("gzip").stage(comment * 3 + error, Operation.MESSAGES, Answer()) == Stage.BEFORE
+
+
 def test_what_follows_a_compressed_stream_and_is_none_is_not_read():
     reader = EventReader("gzip")
     assert reader.stage(gzip.compress(b": begun\n\n") + b"more", Operation.CHAT, Answer()) == Stage.CONTENT
