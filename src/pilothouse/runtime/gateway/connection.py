@@ -270,6 +270,8 @@ class Connection(asyncio.Protocol):
         return some
 
     def _begin(self) -> None:
+        if self._parts:  # what nobody read of an answer that had come whole is no part of the next one
+            self._taken()
         self.status, self.headers = 0, []
         self._has_head = self._is_framed = False
         self._head_bytes = self._buffered = 0

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from pilothouse.runtime.gateway import connections
-from pilothouse.runtime.gateway.connection import Connection
+from pilothouse.runtime.gateway.connection import BUFFERED_BYTES_MAX, Connection
 from pilothouse.runtime.gateway.connections import ConnectionPool, Target
 
 HERE = Target("127.0.0.1", 9, is_secure=False)
@@ -80,4 +80,50 @@ def test_one_that_cannot_be_connected_takes_no_place(pool, monkeypatch):
         raise ConnectionRefusedError
 
     monkeypatch.setattr(ConnectionPool, "_connect", refused)
+    asyncio.run(main())
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is asked of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_read = True
+
+    def write(self, data):
+        pass
+
+    def is_closing(self):
+        return False
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def pause_reading(self):
+        self.is_read = False
+
+    def resume_reading(self):
+        self.is_read = True
+
+
+@pytest.mark.parametrize("size", [5, 2 * BUFFERED_BYTES_MAX])
+def test_what_nobody_read_of_an_answer_is_no_part_of_the_next_one(size):
+    """A client that left while its whole answer lay there gave the rest of it to whoever was answered next, of whichever agent."""
+
+    def answer(body):
+        return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def main():
+        connection, wire = Connection(), Wire()
+        connection.connection_made(wire)
+        connection.send(b"GET / HTTP/1.1\r\n\r\n", b"")
+        connection.data_received(answer(b"s" * size))
+        await connection.answered()
+        assert connection.is_free
+        connection.send(b"GET / HTTP/1.1\r\n\r\n", b"")
+        assert wire.is_read
+        connection.data_received(answer(b"next"))
+        await connection.answered()
+        assert (await connection.read_some(), await connection.read_some()) == (b"next", b"")
+
     asyncio.run(main())
