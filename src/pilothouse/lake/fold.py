@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
+from pilothouse.core.evidence.claim import OTHER_CLAIMS
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, TaskResult, TaskState
 from pilothouse.core.evidence.trial_trace import TRIAL, is_trial
 from pilothouse.lake.columns import TIME_FUTURE, TIME_INVERTED, CoreSpan, TaskRow
@@ -85,11 +86,13 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
     calls = counted_calls(model_spans, parents)
     tokens = sum_tokens(kept, calls, parents, flags)
     tools = _each_call_once([span for span in kept if span.operation in TOOL_OPERATIONS], parents)
-    first = (task, root, *kept)
+    first = _own_spans(task, root, kept)
+    if len(first) < 2 + len(kept):
+        flags.append("other_agents")
     result = _result(first, root if root.parent_span_id is None else None, flags)
     claim = _first("task_claim", first)
-    if any(span.task_claim is not None and span.task_claim != claim for span in kept):
-        flags.append("other_claims")
+    if any(span.task_claim is not None and span.task_claim != claim for span in first):
+        flags.append(OTHER_CLAIMS)
     end = task.end_ns if task.end_ns is not None else max(span.end_ns or span.start_ns for span in kept)
     received = [span.received_ns for span in kept]
     said = [*calls, *logs]
@@ -208,6 +211,15 @@ def _each_call_once(tools: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> 
 def _bare(span: CoreSpan) -> str:
     """Return `find` of `crm.find@1`: the function of a tool has its last word as name."""
     return (span.tool_name or span.name).partition("@")[0].rpartition(".")[2]
+
+
+def _own_spans(task: CoreSpan, root: CoreSpan, kept: Sequence[CoreSpan]) -> list[CoreSpan]:
+    """Return the spans that may speak for the task, its own and the root first: an agent of another name and version speaks for itself."""
+    versions = {None, task.version_digest or root.version_digest}
+    return [
+        task,
+        *(one for one in (root, *kept) if one.agent == task.agent or one.version_digest in versions),
+    ]
 
 
 def _errors(spans: Sequence[CoreSpan]) -> int:

@@ -200,6 +200,35 @@ def test_of_several_claims_the_agents_own_counts_and_the_others_are_not_passed_o
     assert (row.claim, row.flags) == ('"a"', [])
 
 
+def test_an_agent_that_another_one_called_speaks_for_itself_alone():
+    """A task that had failed was completed, of the type and with the claim of an agent that it had called."""
+
+    def said(agent, version, **more):
+        attributes = {"pilothouse.agent": agent, "pilothouse.version": version, **more}
+        return {
+            "operation": "invoke_agent",
+            "attributes": {key: value for key, value in attributes.items() if value},
+        }
+
+    told = {
+        "pilothouse.task.type": "refund",
+        "pilothouse.task.result": "completed",
+        "pilothouse.task.claim": '"paid"',
+    }
+    for version in ("a", ""):
+        row = fold(
+            core([span(1, status=2, **said("front", version)), span(2, 1, **said("refunder", "b", **told))])
+        )
+        assert (row.agent, row.version_digest, row.task_type) == ("front", version or None, "undeclared")
+        assert (row.result, row.claim, row.flags) == ("failed", None, ["other_agents"])
+
+
+def test_the_root_speaks_for_a_task_whose_agent_span_has_another_name():
+    root = span(1, attributes={"pilothouse.version": "v", "pilothouse.task.type": "t"})
+    row = fold(core([root, span(2, 1, operation="invoke_agent", attributes={"gen_ai.agent.name": "triage"})]))
+    assert (row.agent, row.version_digest, row.task_type, row.flags) == ("triage", "v", "t", [])
+
+
 def test_what_the_task_says_may_stand_on_any_span():
     spans = [
         span(1, operation="invoke_agent"),

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from pilothouse.core.evidence.task import Task, TaskResult
 
-__all__ = ["ERASED_CLAIM", "erased_claim", "is_erased", "says_done"]
+__all__ = ["ERASED_CLAIM", "OTHER_CLAIMS", "erased_claim", "is_erased", "says_done"]
 
 ERASED_CLAIM = '"[erased]"'
 """What stands in place of a claim of an erased person, in the task and in the outcome that is about it: both still agree."""
+
+OTHER_CLAIMS = "other_claims"
+"""Flag of a task whose spans claim different things: only one of them is asked about, so the task is never confirmed."""
 
 _OTHER_ERASED_CLAIM = '"[erased, another claim]"'
 """What stands in an outcome that was about another claim than the task made at last: both still disagree."""

@@ -8,18 +8,22 @@ from dataclasses import replace
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.claim import is_erased, says_done
+from pilothouse.core.evidence.claim import OTHER_CLAIMS, is_erased, says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 
-__all__ = ["answers_in_force", "replaces", "standing_outcome", "standing_outcomes"]
+__all__ = ["ONE_OF_SEVERAL", "answers_in_force", "replaces", "standing_outcome", "standing_outcomes"]
+
+ONE_OF_SEVERAL = "the task claims several different things, and only the first was asked about"
+"""What a confirmation of such a task says first."""
 
 
 def standing_outcome(task: Task, outcome: Outcome | None) -> Outcome | None:
     """Return an outcome as it applies to a task now, or None when it no longer does.
 
-    A confirmation confirms the claim that was asked about and no other. A contradiction stays, and so does a critical
-    mistake: what was found wrong is not undone by saying something else later.
+    A confirmation confirms the claim that was asked about and no other, so a task that claims several different things is
+    unverifiable. A contradiction stays, and so does a critical mistake: what was found wrong is not undone by saying
+    something else later.
 
     Args:
         task: The task, with every correction.
@@ -45,6 +49,9 @@ def standing_outcome(task: Task, outcome: Outcome | None) -> Outcome | None:
         if outcome.critical is None:
             return None
         status = OutcomeStatus.PENDING
+    found = outcome.found
+    if status is OutcomeStatus.VERIFIED and OTHER_CLAIMS in task.flags:
+        status, found = OutcomeStatus.UNVERIFIABLE, f"{ONE_OF_SEVERAL}: {found}" if found else ONE_OF_SEVERAL
     return replace(
         outcome,
         agent=task.agent,
@@ -52,6 +59,7 @@ def standing_outcome(task: Task, outcome: Outcome | None) -> Outcome | None:
         version_digest=task.version_digest,
         task_start_ns=task.start_ns,
         status=status,
+        found=found,
     )
 
 

@@ -8,9 +8,15 @@ from dataclasses import replace
 import pytest
 from evidence_made import load_charter
 
-from pilothouse.core.evidence.claim import ERASED_CLAIM, erased_claim, is_erased
+from pilothouse.core.evidence.claim import ERASED_CLAIM, OTHER_CLAIMS, erased_claim, is_erased
 from pilothouse.core.evidence.outcome import UNANSWERED, Outcome, OutcomeStatus
-from pilothouse.core.evidence.standing import answers_in_force, replaces, standing_outcome, standing_outcomes
+from pilothouse.core.evidence.standing import (
+    ONE_OF_SEVERAL,
+    answers_in_force,
+    replaces,
+    standing_outcome,
+    standing_outcomes,
+)
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.truth import count_truth
 from pilothouse.testing import EXAMPLE_NOW, example_task
@@ -50,6 +56,19 @@ def test_an_answer_about_the_task_as_it_stands_is_taken_as_it_is():
 )
 def test_a_confirmation_confirms_no_other_claim(corrected, status):
     assert standing_outcome(replace(TASK, **corrected), replace(CONFIRMED, status=status)) is None
+
+
+def test_a_task_that_claims_several_things_is_never_confirmed():
+    """Of two refunds in one trace only the first was asked about, and the task counted as confirmed."""
+    several = replace(TASK, flags=(OTHER_CLAIMS,))
+    stands = standing_outcome(several, replace(CONFIRMED, found="booked"))
+    assert stands is not None
+    assert (stands.status, stands.found) == (OutcomeStatus.UNVERIFIABLE, f"{ONE_OF_SEVERAL}: booked")
+    assert not stands.is_unanswered
+    wrong = replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED)
+    assert standing_outcome(several, wrong) == wrong
+    (count,) = count_truth([several], {TASK.trace_id: CONFIRMED})
+    assert (count.agrees, count.not_asked) == (0, 0)
 
 
 def test_the_truth_line_counts_a_corrected_claim_as_not_asked():
