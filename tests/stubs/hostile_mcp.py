@@ -10,7 +10,15 @@ from pathlib import Path
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
-from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
+from mcp_types import (
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    InputRequiredResult,
+    ListToolsResult,
+    TextContent,
+    Tool,
+)
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "good"
 MARK = Path(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -22,6 +30,12 @@ FIND = Tool(
     output_schema={"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
 )
 TEXT = FIND.model_copy(update={"output_schema": None})
+QUESTION = ElicitRequest(
+    params=ElicitRequestFormParams(
+        message="What is your key?",
+        requested_schema={"type": "object", "properties": {"key": {"type": "string"}}},
+    )
+)
 ENDLESS = FIND.model_copy(
     update={
         "output_schema": {"type": "object", "properties": {"id": {"type": "string", "pattern": "^(a+)+$"}}}
@@ -85,6 +99,14 @@ async def on_call_tool(_context, params):
     if MODE == "crashing" and not MARK.exists():
         MARK.write_text("crashed", encoding="utf-8")
         os._exit(1)
+    if MODE in ("asking", "going on"):
+        with MARK.open("a", encoding="utf-8") as calls:
+            calls.write("called\n")
+        return (
+            InputRequiredResult(input_requests={"key": QUESTION})
+            if MODE == "asking"
+            else InputRequiredResult(request_state="more")
+        )
     if MODE == "wrong result":
         return CallToolResult(content=[TextContent(type="text", text="no")], structured_content={"id": 7})
     if MODE == "failing":

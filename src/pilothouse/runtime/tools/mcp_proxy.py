@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -45,6 +46,12 @@ __all__ = ["McpProxy"]
 
 UNKNOWN_CHARACTERS_MAX = 160
 """Of a name that no tool has: what a record holds of it."""
+
+PROGRESS_TOLD_MAX = 1_000
+"""Of one call; what a server says while it works is counted by no contract, and a bar has no more steps."""
+
+PROGRESS_CHARACTERS_MAX = 1_000
+"""Of what a server says with one step; more is an answer, which the contract bounds."""
 
 
 class McpProxy:
@@ -285,12 +292,15 @@ class McpProxy:
         if on_progress is None:
             return None
         broker, presenter = self._broker, self._runtime.door.presenter
+        steps = count(1)
 
         async def tell(progress: float, total: float | None, message: str | None) -> None:
+            if next(steps) > PROGRESS_TOLD_MAX:
+                return
             if message is not None and tool.hides:
                 message = None
             if message:
-                message = message if broker is None else broker.without(message)
+                message = (message if broker is None else broker.without(message))[:PROGRESS_CHARACTERS_MAX]
                 if presenter is not None:
                     presenter.observe(call, {"progress": message})
             await on_progress(progress, total, message)

@@ -17,7 +17,7 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, CallToolResult, Tool
+from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, CallToolResult, Tool
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
@@ -38,6 +38,12 @@ LIST_S = 10.0
 RECONNECT_S = 1.0
 WAITING_MAX = 1_024
 """Calls that wait for a connection."""
+
+QUESTIONS_MAX = 0
+"""Questions of a server that a call answers: nobody here can, and each answer would send the call once more on one decision."""
+
+COMPLETE = "complete"
+"""Kind of a result that is one; a server names others for a question to its caller and for a task that goes on."""
 
 T = TypeVar("T")
 
@@ -116,13 +122,12 @@ class Upstream:
 
         async def ask(client: Client) -> dict[str, Any]:
             before()
-            if on_progress is None:
-                result = await self._called_at_once(client, tool, args)
-                if result is not None:
-                    return result
-            answer = await client.call_tool(tool, args, progress_callback=on_progress)
-            said = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
-            return serialize_server_result("tools/call", LATEST_MODERN_VERSION, said)
+            result = await self._called_at_once(client, tool, args) if on_progress is None else None
+            if result is None:
+                answer = await client.call_tool(tool, args, progress_callback=on_progress)
+                said = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
+                result = serialize_server_result("tools/call", LATEST_MODERN_VERSION, said)
+            return _whole(result)
 
         return await self._asked(ask)
 
@@ -255,7 +260,13 @@ class Upstream:
             # A password in an address is the SDK's to read.
             if self._stateless is None and "@" not in address.url:
                 self._stateless = StatelessCalls(address.url, self._filled, self._note_refusal)
-        return Client(server, message_handler=self._heard, cache=None, client_info=CLIENT)
+        return Client(
+            server,
+            message_handler=self._heard,
+            cache=None,
+            client_info=CLIENT,
+            input_required_max_rounds=QUESTIONS_MAX,
+        )
 
     def _note_refusal(self) -> None:
         self._is_refused = True
@@ -272,6 +283,17 @@ class Upstream:
         for waits in self._taken():
             if not waits.done():
                 waits.set_exception(gone)
+
+
+def _whole(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result that says that it is whole; what is still being done, or asks to be told more, is none.
+
+    Raises:
+        MCPError: It is a question, or the promise of a result, with a content beside it that reads like one.
+    """
+    if result.get("resultType", COMPLETE) != COMPLETE:
+        raise MCPError(INVALID_REQUEST, "the server says that this is no whole result")
+    return result
 
 
 def _is_broken(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from tool_world import Kept, tool_call
 
 from pilothouse.core.charter.contract import ToolContract
 from pilothouse.errors import ToolError, UsageError
-from pilothouse.runtime.tools import mcp_upstream
+from pilothouse.runtime.tools import mcp_proxy, mcp_upstream
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_listing import PAGES_MAX, manifest_of
@@ -390,3 +390,39 @@ def test_a_server_that_the_charter_does_not_declare_is_not_asked():
 
     assert asyncio.run(main([])) == ([], ["permission"] * 2, ["127.0.0.9:9"])
     assert asyncio.run(main(["127.0.0.9:9"])) == ([], ["unavailable"] * 2, [])
+
+
+def test_what_a_server_says_while_it_works_has_an_end(monkeypatch):
+    monkeypatch.setattr(mcp_proxy, "PROGRESS_TOLD_MAX", 3)
+    told = []
+
+    async def hear(*said):
+        told.append(said)
+
+    async def chatter(tell):
+        for step in range(5):
+            await tell(step, None, "x" * 5_000)
+
+    tool = GovernedTool(name="crm.find@1", integration="crm", effect="read", contract=contract(), digest="")
+    runtime = ToolRuntime(agent="t", version=None, tools={tool.name: tool}, door=Door())
+    asyncio.run(chatter(McpProxy(runtime, {})._telling(tool, tool_call(tool), hear)))
+    assert [(step, len(text)) for step, _, text in told] == [
+        (step, mcp_proxy.PROGRESS_CHARACTERS_MAX) for step in range(3)
+    ]
+
+
+@pytest.mark.parametrize("mode", ["asking", "going on"])
+def test_a_call_that_a_server_answers_with_a_question_leaves_once(tmp_path, mode):
+    """A question that asks nothing was answered by sending the call again, eleven times on one decision."""
+
+    async def ask(*_said):
+        raise AssertionError("the agent's own client was asked")
+
+    async def work(_client, proxy):
+        async with Client(proxy.server, elicitation_callback=ask) as asked:
+            return await find(asked)
+
+    answer, kept, _ = run(mode, work, mark=tmp_path / "calls", effect="external", attempts=1)
+    assert (error_of(answer)["error"], error_of(answer)["side_effect"]) == ("upstream_bug", "unknown")
+    assert (tmp_path / "calls").read_text(encoding="utf-8") == "called\n"
+    assert kept.records[0].attempts == 1

@@ -173,6 +173,8 @@ def test_what_was_not_done_and_the_sdk_knows_how_to_do_is_left_to_it(first):
             "upstream_bug",
             None,
         ),
+        ((200, "application/json", answer(GOOD | {"resultType": "input_required"})), "upstream_bug", None),
+        ((200, "application/json", answer(GOOD | {"resultType": "task"})), "upstream_bug", None),
         ((200, "application/json", answer(GOOD | {"_meta": {"x": "y" * 3_000}})), "upstream_bug", None),
         ((200, "application/json", answer(error={"code": "x"})), "upstream_bug", None),
         (events(event(lambda _number: b"{")), "upstream_bug", None),
