@@ -60,6 +60,30 @@ def test_importing_twice_counts_once(home, tmp_path):
     assert (task["spans"], task["revision"]) == (4, 0)
 
 
+def test_weeks_of_before_have_their_cost_without_a_server(home, tmp_path):
+    """Prices that were said first did not reach an import: its tasks stayed of unknown cost, those of over a month ago for good."""
+    said = (
+        "--input",
+        "2",
+        "--cache-read",
+        "0.5",
+        "--cache-creation",
+        "3",
+        "--output",
+        "8",
+        "--reasoning",
+        "8",
+    )
+    since = ("--from", "2026-01-01", "--source", "list")
+    assert pilothouse(home, "price", "openai", "gpt-x-2026", *said, *since).returncode == 0
+    (tmp_path / "a.json").write_bytes(
+        to_json(request(run_spans(1, start=time.time_ns() - 60 * 86_400 * 10**9)))
+    )
+    pilothouse(home, "import", str(tmp_path / "a.json"))
+    (task,) = json.loads(pilothouse(home, "traces", "--json").stdout)["tasks"]
+    assert (task["cost_state"], task["cost_usd"]) == ("known", "0.00465")
+
+
 def test_while_a_server_runs_the_import_goes_through_it(home, tmp_path):
     server = start_server(home / "lake")
     (tmp_path / "a.json").write_bytes(to_json(request(run_spans(1))))

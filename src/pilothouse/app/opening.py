@@ -90,8 +90,13 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
 
 @contextmanager
 def open_intake(settings: Settings) -> Iterator[Intake]:
-    """Open the intake of telemetry: the running server's, or the lake itself when none runs."""
+    """Open the intake of telemetry: the running server's, or the lake itself when none runs, with the prices of the ledger."""
     from pilothouse.lake import remote
+    from pilothouse.lake.prices import priced_by
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.gateway.price_list import PriceList
 
-    with remote.open_intake(settings.lake_folder, SystemClock()) as intake:
-        yield intake
+    with open_ledger(settings.ledger_url) as ledger:
+        prices = priced_by(PriceList(ledger).read)
+        with remote.open_intake(settings.lake_folder, SystemClock(), prices) as intake:
+            yield intake

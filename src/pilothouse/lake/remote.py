@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
+from pilothouse.lake.prices import PriceSource
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
 
@@ -85,10 +86,15 @@ class RemoteIntake:
 
 
 @contextmanager
-def open_intake(folder: Path, clock: Clock) -> Iterator[Intake]:
+def open_intake(folder: Path, clock: Clock, prices: PriceSource) -> Iterator[Intake]:
     """Open the intake of a lake: the running server's, or our own for the time of a command.
 
     What was taken in is folded and committed when the block ends.
+
+    Args:
+        folder: The lake folder.
+        clock: The time.
+        prices: Where our own asks the price of a model call; a server asks its own.
 
     Raises:
         Conflict: Another process writes the lake and takes no requests.
@@ -108,7 +114,7 @@ def open_intake(folder: Path, clock: Clock) -> Iterator[Intake]:
             remote.settle()
             remote.close()
         return
-    node = open_node(folder, clock)
+    node = open_node(folder, clock, prices=prices)
     try:
         yield node
     finally:
