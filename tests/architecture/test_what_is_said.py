@@ -19,3 +19,14 @@ def test_no_command_writes_a_filled_line_past_the_consoles(path):
         if isinstance(call, ast.Call) and ast.unparse(call.func) in {"typer.echo", "click.echo", "print"}:
             filled = [part for part in ast.walk(call) if isinstance(part, ast.JoinedStr)]
             assert not filled, f"{path.name}:{call.lineno}: use `say`"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_no_command_makes_a_console_of_its_own(path):
+    """Nine did, so `gate` and `eval label` obeyed escape sequences that stood in an agent's answer."""
+    made = [
+        call.lineno
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "Console"
+    ]
+    assert not made or path.name == "consoles.py", f"{path.name}:{made}: use `result_console`"

@@ -6,7 +6,10 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
+
+from pilothouse.errors import UsageError
 
 __all__ = ["AdaptiveLimit", "Budget", "StartRate"]
 
@@ -153,13 +156,31 @@ class Budget:
         return ESTIMATE_FACTOR * self._dearest_usd
 
     def reserve(self) -> bool:
-        """Reserve the cost of one more trial; False when the budget does not cover it."""
+        """Reserve the cost of one more trial; False when the budget does not cover it.
+
+        A trial that ended at an unknown cost keeps its reservation: what is not known is not zero.
+        """
         if self.limit_usd is not None:
-            ahead = (self._reserved + 1) * self.estimate_usd
+            ahead = (self._reserved + self.unpriced + 1) * self.estimate_usd
             if self.spent_usd + ahead > self.limit_usd or self.spent_usd >= self.limit_usd:
                 return False
         self._reserved += 1
         return True
+
+    def check_priced(self, costs_usd: Iterable[float | None]) -> None:
+        """Refuse to go on when the first trials do not say what they cost: then no limit can hold.
+
+        Args:
+            costs_usd: What each of them cost, or None when that is not known.
+
+        Raises:
+            UsageError: There is a limit, and one of them is not known.
+        """
+        if self.limit_usd is not None and None in costs_usd:
+            raise UsageError(
+                "a budget is set, and what a trial costs is not known.",
+                remedy="Let the target report `cost_usd`, give prices, add --allow-unpriced where it is taken, or leave --budget-usd out.",
+            )
 
     def settle(self, cost_usd: float | None) -> None:
         """Replace a reservation by what was spent; an unknown cost is counted as unknown, not as nothing.
@@ -180,4 +201,12 @@ class Budget:
             self.unpriced += 1
             return
         self.spent_usd += cost_usd
-        self._dearest_usd = max(self._dearest_usd, cost_usd)
+        self.learn(cost_usd)
+
+    def learn(self, cost_usd: float | None) -> None:
+        """Take a trial that was paid for earlier as a measure of the next one: nothing is spent.
+
+        Args:
+            cost_usd: What it cost, or None when that is not known.
+        """
+        self._dearest_usd = max(self._dearest_usd, cost_usd or 0.0)

@@ -220,6 +220,7 @@ class Runner:
         usable = [key for key in keys if self._reuse or key in self._fresh_keys]
         stored = {one.key: one.result for one in self._journal.trials(usable)}
         scored = {(one.key, one.case_hash, one.version): one.score for one in self._journal.scores(stored)}
+        self._learn_costs(keys, requests, stored, scored)
         outcomes: list[Outcome] = []
         waiting = iter(zip(keys, requests, strict=True))
         self._tally.planned += len(requests)
@@ -304,6 +305,24 @@ class Runner:
             self._limit.release(took_s, is_pressure=is_pressure)
         result = Result(status=status, reply=reply, latency_s=took_s, error=problem, attempts=attempt)
         return result, wait_s
+
+    def _learn_costs(
+        self,
+        keys: Sequence[str],
+        requests: Sequence[TrialRequest],
+        stored: Mapping[str, Result],
+        scored: Mapping[tuple[str, str, str], Score],
+    ) -> None:
+        """Measure the budget's estimate on stored trials: a run that goes on starts many at once before its first one ends."""
+        for key, request in zip(keys, requests, strict=True):
+            if key not in stored:
+                continue
+            reply, hashed = stored[key].reply, request.case.case_hash
+            cost = reply.cost_usd if reply is not None else None
+            for check in self._book.of(request.case):
+                known = scored.get((key, hashed, check.scorer.spec.version))
+                cost = _sum(cost, known.cost_usd if known is not None else 0.0)
+            self.budget.learn(cost)
 
     def _costs(
         self,

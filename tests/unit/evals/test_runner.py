@@ -268,6 +268,27 @@ def test_a_budget_ends_the_run_before_it_is_overspent(tmp_path):
     assert 5 <= len(outcomes) < 20
 
 
+def test_a_run_that_goes_on_knows_from_its_stored_trials_what_the_next_ones_cost(tmp_path):
+    agent = Agent(lambda case, attempt: Reply(output=case.input * 2, cost_usd=0.01))
+    some = cases(100)
+    run(tmp_path / "j.db", agent, some[:1])
+    budget = Budget(limit_usd=0.05)
+    _, runner = run(tmp_path / "j.db", agent, some, budget=budget)
+    assert runner.stopped_because == "the budget is spent"
+    assert 0 < budget.spent_usd <= 0.05
+
+
+def test_a_trial_of_unknown_cost_keeps_its_reservation():
+    budget = Budget(limit_usd=0.10)
+    assert budget.reserve()
+    budget.settle(0.02)
+    for _ in range(2):
+        assert budget.reserve()
+        budget.settle(None)
+    assert (budget.spent_usd, budget.unpriced) == (0.02, 2)
+    assert not budget.reserve()
+
+
 def test_what_a_judge_says_of_stored_answers_is_paid_from_the_budget(tmp_path):
     run(tmp_path / "j.db", Agent(), cases(20))
     judge = Rule(lambda case, result: Score(value=1.0, cost_usd=0.01), version="judge")

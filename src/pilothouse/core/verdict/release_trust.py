@@ -19,7 +19,7 @@ class RunHealth:
     """How many trials infrastructure failures lost.
 
     Attributes:
-        planned: Trials that were started.
+        planned: Trials that were wanted, stored ones included.
         infra_errors: Trials that ended in an infrastructure error.
         share_max: Largest accepted share.
     """

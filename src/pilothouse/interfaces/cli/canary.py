@@ -8,10 +8,9 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from pilothouse.interfaces.cli.consoles import hint_console, print_json
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
@@ -59,7 +58,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             print_json(report.as_record())
         else:
-            console = Console(highlight=False, soft_wrap=True)
+            console = result_console()
             console.print(escape(f"{experiment}: {report.sentence}"))
             console.print(
                 escape(

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, print_json, say
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
@@ -115,7 +114,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
 
 
 def _print(found: ComparedRuns) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = result_console()
     for one in found.parts:
         if one.difference is None or one.before is None or one.after is None:
             continue

@@ -6,13 +6,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.errors import ExitStatus
 from pilothouse.interfaces.cli import comparing, golden, judging, planning
 from pilothouse.interfaces.cli import gate_options as options
-from pilothouse.interfaces.cli.consoles import print_json, say
+from pilothouse.interfaces.cli.consoles import print_json, result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
@@ -42,6 +41,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         deadline: options.Deadline = 60.0,
         concurrency: options.Concurrency = 64,
         budget_usd: Annotated[float | None, typer.Option(help="Most money.")] = None,
+        allow_unpriced: options.AllowUnpriced = False,
         fresh: Annotated[bool, typer.Option("--fresh", help="Leave stored trials aside.")] = False,
         journal: options.JournalFile = options.JOURNAL,
         home: Home = None,
@@ -61,6 +61,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             deadline_s=deadline,
             concurrency=concurrency,
             budget_usd=budget_usd,
+            allow_unpriced=allow_unpriced,
             fresh=fresh,
             complete=True,
             decides=False,
@@ -70,7 +71,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             print_json(measured.as_record())
         else:
-            console = Console(highlight=False, soft_wrap=True)
+            console = result_console()
             for line in measured.lines():
                 console.print(escape(line))
         if measured.health.is_broken:

@@ -56,14 +56,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         budget_usd: Annotated[
             float | None, typer.Option(rich_help_panel=options.RUNS, help="Most money.")
         ] = None,
-        allow_unpriced: Annotated[
-            bool,
-            typer.Option(
-                "--allow-unpriced",
-                rich_help_panel=options.RUNS,
-                help="Accept trials of unknown cost under a budget.",
-            ),
-        ] = False,
+        allow_unpriced: options.AllowUnpriced = False,
         sealed: Annotated[
             bool,
             typer.Option(

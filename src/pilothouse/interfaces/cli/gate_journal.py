@@ -17,7 +17,7 @@ from pilothouse.errors import ExitStatus
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.runner import Progress
 from pilothouse.interfaces.cli import gate_text
-from pilothouse.interfaces.cli.consoles import print_json
+from pilothouse.interfaces.cli.consoles import hint_console, print_json
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
 from pilothouse.workflows.gate.evaluate import Levels, levels_of
@@ -35,7 +35,7 @@ __all__ = ["decide_release", "measure_levels", "plan_release"]
 
 def decide_release(request: GateRequest, *, services: Services, settings: Settings) -> ReleaseVerdict:
     """Run the gate; with an agent, by charter or by name, the result goes on record."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = hint_console()
     with _opened(request, services, settings) as (run, installation):
         if request.sealed and installation is not None and run.policy.agent is not None:
             record_opening(
@@ -112,7 +112,7 @@ def _opened(
 
 def measure_levels(request: GateRequest, *, services: Services, settings: Settings) -> Levels:
     """Run every case once more or take it from the journal; no verdict, nothing on record."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = hint_console()
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(request.journal))
         installation = (

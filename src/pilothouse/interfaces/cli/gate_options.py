@@ -14,6 +14,7 @@ __all__ = [
     "RUNS",
     "Adversarial",
     "AgentName",
+    "AllowUnpriced",
     "Alpha",
     "Baseline",
     "BaselineRepeats",
@@ -42,6 +43,12 @@ Adversarial = Annotated[
     Path | None, typer.Option(help="Dataset of attacks. Default: the charter's, if it is there.")
 ]
 AgentName = Annotated[str | None, typer.Option(help="Agent to put on record, without a charter.")]
+AllowUnpriced = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unpriced", rich_help_panel=RUNS, help="Accept trials of unknown cost under a budget."
+    ),
+]
 Alpha = Annotated[float | None, typer.Option(rich_help_panel=RULES, help="Error of each requirement.")]
 Baseline = Annotated[
     str | None,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.core.dates import day
@@ -11,6 +10,7 @@ from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.evals.runner import Progress
+from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.workflows.gate.plan import GatePlan
 
 __all__ = ["MARKS", "print_plan", "print_verdict", "progress_text"]
@@ -46,7 +46,7 @@ def progress_text(progress: Progress) -> str:
 
 def print_verdict(verdict: ReleaseVerdict) -> None:
     """Print a verdict: one line, then every requirement, worst first."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = result_console()
     console.print(f"[bold]{HEADLINES[verdict.status]}[/bold]: {escape(verdict.deciding)}")
     for item in verdict.items:
         console.print(
@@ -79,7 +79,7 @@ def print_verdict(verdict: ReleaseVerdict) -> None:
 
 def print_plan(plan: GatePlan) -> None:
     """Print what a run will take."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = result_console()
     for one in plan.types:
         console.print(
             escape(

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, print_json
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
@@ -79,7 +79,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
                 "`gate ... --complete`), and add its answers: --version with the digest that it prints.",
                 subject=str(file),
             )
-        console = Console(highlight=False, soft_wrap=True)
+        console = result_console()
         held = change_answers(file, known)
         given = 0
         for number, one in enumerate(queue, start=1):
@@ -152,7 +152,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         judged = change_answers(file, judged)
         now = services.clock.now()
         card = card_of(judged, one.spec.version, now=now)
-        console = Console(highlight=False, soft_wrap=True)
+        console = result_console()
         if isinstance(card, NotEnoughEvidence):
             if as_json:
                 print_json({"judge": name, "reason": card.reason, "need": card.need, "unscored": missing})
@@ -211,6 +211,8 @@ def _ask(console: Console, one: Answer, place: str) -> str:
         if value is not None:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
             console.print(f"[dim]{title:>9}[/dim]  {escape(text[:TEXT_CHARS_MAX])}")
+            if len(text) > TEXT_CHARS_MAX:
+                console.print(f"           … and {len(text) - TEXT_CHARS_MAX:,} characters more, not shown")
     while True:
         try:
             said = input("good? [y]es [n]o [s]kip [q]uit: ").strip().lower()[:1]

@@ -7,7 +7,6 @@ import asyncio
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import significant
@@ -15,7 +14,7 @@ from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.errors import ExitStatus
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.load import ArmResult
-from pilothouse.interfaces.cli.consoles import print_json
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
 from pilothouse.interfaces.cli.gate_text import MARKS
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
@@ -51,7 +50,7 @@ def run_load(
     Returns:
         What the command exits with.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = hint_console()
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(request.journal))
         is_named = request.charter is not None or request.agent is not None
@@ -81,7 +80,7 @@ def run_load(
 
 
 def _print_result(result: VolumeResult) -> None:
-    out = Console(highlight=False, soft_wrap=True)
+    out = result_console()
     for item in result.items:
         out.print(
             escape(f"{MARKS[item.status]:<14} {item.requirement} · {item.scope.label}: {item.sentence}")

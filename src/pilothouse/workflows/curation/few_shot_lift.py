@@ -100,7 +100,7 @@ async def measure_lift(
         journal: Stored trials; what is in it is not asked again.
 
     Raises:
-        UsageError: The library is empty, or target or scorer cannot be used.
+        UsageError: The library is empty, target or scorer cannot be used, or a budget is set and what a trial costs is not known.
         ProviderError: The target cannot be reached.
     """
     chosen = sorted(examples, key=lambda one: one.example_id)[: request.cases_max]
@@ -127,10 +127,12 @@ async def measure_lift(
     journal.put_config(
         config, version=target.spec.version, address=target.spec.address, environment=environment, at=""
     )
+    requests = [TrialRequest(case=case, index=0, target=target, config=config) for case in cases]
     try:
-        outcomes = await runner.run(
-            [TrialRequest(case=case, index=0, target=target, config=config) for case in cases]
-        )
+        outcomes = await runner.run(requests[:1])  # is it there, and what does one cost?
+        _check_reached(outcomes)
+        runner.budget.check_priced([one.cost_usd for one in outcomes])
+        outcomes += await runner.run(requests[1:])
     finally:
         await target.close()
     return _compared(library, target.spec.version, chosen, outcomes)
@@ -164,12 +166,15 @@ def _asked(example: Example, shown: Sequence[Example], target: Target) -> Any:
     return {"input": json_or_text(example.input), "examples": beside}
 
 
-def _compared(library: str, version: str, chosen: Sequence[Example], outcomes: Sequence[Outcome]) -> Lift:
+def _check_reached(outcomes: Sequence[Outcome]) -> None:
     if outcomes and all(one.status is TrialStatus.INFRA_ERROR for one in outcomes):
         raise ProviderError(
             f"the target cannot be reached: {outcomes[0].error}.",
             remedy="Start it, then run the same command.",
         )
+
+
+def _compared(library: str, version: str, chosen: Sequence[Example], outcomes: Sequence[Outcome]) -> Lift:
     good = {
         one.case_id: one.success.value >= 1.0
         for one in outcomes

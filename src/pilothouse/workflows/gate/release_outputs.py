@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
+from pilothouse.reports.foreign import visible
 
 __all__ = ["MARKER", "render_junit", "render_markdown"]
 
@@ -37,7 +38,7 @@ def render_junit(verdict: ReleaseVerdict) -> str:
     errors = sum(item.status is Status.NO_EVIDENCE for item in verdict.items)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<testsuite name={quoteattr("release gate " + verdict.dataset)} tests="{len(verdict.items)}" '
+        f'<testsuite name={quoteattr(visible("release gate " + verdict.dataset))} tests="{len(verdict.items)}" '
         f'failures="{failures}" errors="{errors}" time="{verdict.cost.seconds:.3f}" '
         f'timestamp="{verdict.as_of.isoformat()}">\n{cases}</testsuite>\n'
     )
@@ -76,18 +77,21 @@ def render_markdown(verdict: ReleaseVerdict) -> str:
 
 
 def _junit_case(item: ItemVerdict) -> str:
-    name = quoteattr(f"{item.requirement} · {item.scope.label}")
-    message = quoteattr(item.sentence[:MESSAGE_CHARS_MAX])
-    body = escape(", ".join(item.items))[:MESSAGE_CHARS_MAX]
+    # Characters that XML cannot hold are among those that a reader cannot see.
+    name = quoteattr(visible(f"{item.requirement} · {item.scope.label}"))
+    sentence = visible(item.sentence)[:MESSAGE_CHARS_MAX]
+    message = quoteattr(sentence)
+    body = escape(visible(", ".join(item.items))[:MESSAGE_CHARS_MAX])
     inner = {
         Status.BREACHED: f"<failure message={message}>{body}</failure>",
         Status.NO_EVIDENCE: f"<error message={message}>{body}</error>",
-    }.get(item.status, f"<system-out>{escape(item.sentence)}</system-out>")
+    }.get(item.status, f"<system-out>{escape(sentence)}</system-out>")
     return f'  <testcase classname="release" name={name}>{inner}</testcase>\n'
 
 
 def _safe(text: str) -> str:
-    """Escape what Markdown and HTML would read as their own."""
+    """Escape what Markdown and HTML would read as their own; characters that a reader cannot see become marks."""
+    text = visible(text)
     for sign in "\\`*_[]|":
         text = text.replace(sign, "\\" + sign)
     return html.escape(text.replace("\n", " "), quote=False).replace("@", "&#64;")

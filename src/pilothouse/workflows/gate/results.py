@@ -83,10 +83,11 @@ class Gathered:
 
     @property
     def health(self) -> RunHealth:
-        """Trials run now, and those the world let down."""
-        ran = [one for one in self._outcomes.values() if not one.reused]
-        lost = sum(one.status is TrialStatus.INFRA_ERROR for one in ran)
-        return RunHealth(planned=len(ran), infra_errors=lost)
+        """Trials of the side of which the world let the larger share down; stored ones count, so the same command says it again."""
+        planned = Counter(one.config for one in self._outcomes.values())
+        lost = Counter(one.config for one in self._outcomes.values() if one.status is TrialStatus.INFRA_ERROR)
+        worst = max(planned, key=lambda config: lost[config] / planned[config], default="")
+        return RunHealth(planned=planned[worst], infra_errors=lost[worst])
 
     @property
     def calls(self) -> int:

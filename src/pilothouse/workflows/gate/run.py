@@ -17,7 +17,7 @@ from pilothouse.core.verdict.release_trust import judge_infrastructure
 from pilothouse.core.verdict.release_tuning import SplitGap, judge_tuning, split_gap
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost, fold_items
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
-from pilothouse.errors import ProviderError, UsageError
+from pilothouse.errors import ProviderError
 from pilothouse.evals.arms import Arm, requests_of
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.checks import CheckBook
@@ -218,15 +218,8 @@ class GateRun:
                     remedy=_remedy(one.error or ""),
                     subject=one.case_id,
                 )
-        if (
-            self.request.budget_usd is not None
-            and self._runner.budget.unpriced
-            and not self.request.allow_unpriced
-        ):
-            raise UsageError(
-                "a budget is set, and what a trial costs is not known.",
-                remedy="Let the target report `cost_usd`, give prices, or add --allow-unpriced.",
-            )
+        if not self.request.allow_unpriced:
+            self._runner.budget.check_priced([one.cost_usd for one in outcomes])
 
     async def _look(self, number: int) -> None:
         """Run the next cases of every open task type, then judge each."""

@@ -44,6 +44,9 @@ def nearest(task):
 def nothing(task):
     return "nobody knows"
 
+def priced(task):
+    return {"output": "nobody knows", "cost_usd": 0.01}
+
 def broken(task):
     raise RuntimeError("down")
 """
@@ -116,6 +119,17 @@ def test_a_lift_of_nothing_or_from_nowhere_is_refused(target):
     examples = library(1)
     with Journal(request.journal) as journal, pytest.raises(ProviderError, match="cannot be reached"):
         asyncio.run(measure_lift(request, "v", examples, FewShotIndex(examples), journal=journal))
+
+
+def test_a_budget_needs_a_target_that_says_what_it_costs_and_is_not_overspent_at_the_start(target):
+    with pytest.raises(UsageError, match="what a trial costs is not known"):
+        lift_of("nearest", budget_usd=1.0)
+    lifted = lift_of("priced", budget_usd=0.05)
+    assert lifted.n + lifted.unscored == 80
+    with Journal(LiftRequest(target="x").journal) as journal:
+        assert 1 + 1 < journal.count() <= 1 + 5, (
+            "of the first target one, of the second what the budget covers"
+        )
 
 
 def lift_status(site):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 from pilothouse.evals.runner import Outcome
@@ -46,3 +47,14 @@ def test_an_error_is_told_in_short_and_only_of_the_candidate():
     assert gathered(outcome(1, TrialStatus.INFRA_ERROR, "gone")).failed_note is None
     note = gathered(outcome(1, TrialStatus.AGENT_ERROR, "y" * 10_000)).failed_note
     assert len(note) < ERROR_CHARACTERS_MAX + 100
+
+
+def test_trials_lost_are_a_share_of_all_of_their_side_whether_run_now_or_before():
+    lost = outcome(0, TrialStatus.INFRA_ERROR, "HTTP 500")
+    stored = [dataclasses.replace(outcome(n), reused=True) for n in range(1, 300)]
+    again = gathered(lost, *stored).health
+    assert (again.planned, again.infra_errors, again.is_broken) == (300, 1, False), "it was no fault before"
+    many = [outcome(n, TrialStatus.INFRA_ERROR, "HTTP 500") for n in range(9)]
+    beside = [outcome(n, config="baseline") for n in range(300)]
+    one_side = gathered(*many, *(outcome(n) for n in range(9, 300)), *beside).health
+    assert (one_side.planned, one_side.infra_errors, one_side.is_broken) == (300, 9, True)

@@ -654,3 +654,9 @@ def test_outputs_escape_what_users_wrote_and_missing_evidence_is_an_error(world)
     assert "<failure" in render_junit(verdict)
     _, _, unclear = world(candidate=right)
     assert "<error" in render_junit(unclear)
+    said = item(unclear, "compared").model_copy(update={"sentence": "\x1b[2J gone \u202e"})
+    hidden = unclear.model_copy(update={"items": (said,), "notes": ("\x1b[2J gone \u202e",)})
+    for text in (render_junit(hidden), render_markdown(hidden)):
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert "U+001B" in text
