@@ -174,3 +174,41 @@ def test_a_changed_document_is_named_as_retrieval_by_the_spans_of_the_run(home, 
     taken = run_command_line("import", "spans.json", cwd=tmp_path, env=environment)
     assert taken.returncode == 0, taken.stderr
     assert kind() == "retrieval"
+
+
+@pytest.mark.slow
+@needs_namespaces
+def test_what_differs_by_itself_is_learnt_approved_by_a_person_and_shown(tmp_path):
+    home = tmp_path / "home"
+    pairs = conversation(2)
+    pairs[1][0]["messages"][3]["content"] = '{"order": 7, "at": "2026-11-30T09:00:00", "paid": 12.5}'
+    with Recorder(home / "runs") as log:
+        record(log, pairs, agent="ap-invoice-triage")
+    with open_ledger(f"sqlite:///{home}/ledger.sqlite") as ledger:
+        accept_file(ledger, DEMO, datetime.now(UTC), actor="test")
+    answer = (
+        "import datetime; return json.dumps(dict(order=7, at=datetime.datetime.now().isoformat(), paid={}))"
+    )
+    folder = agent(tmp_path, answer.format("12.5"))
+    code = ("--exec", f"{sys.executable} agent.py")
+    assert pilothouse(home, RUN, *code, cwd=folder).returncode == 1
+    shown = pilothouse(home, RUN, "--learn", *code, cwd=folder)
+    assert "iso_time in tool_result(look_up) at $.messages[*].content > $.at" in shown.stdout, shown.stderr
+    ident = shown.stdout.splitlines()[1].split()[0]
+    assert pilothouse(home, RUN, *code, cwd=folder).returncode == 1, "a mask that nobody approved covers"
+    approve = (RUN, "--learn", *code, "--approve", ident)
+    for words, missing in (((), "what a person decides"), (("--by", "nobody"), "no person of the charter")):
+        refused = pilothouse(home, *approve, *words, cwd=folder)
+        assert (refused.returncode, missing in refused.stderr) == (2, True)
+    assert "dana approved: masks version 1" in pilothouse(home, *approve, "--by", "dana", cwd=folder).stdout
+    covered = pilothouse(home, RUN, *code, cwd=folder)
+    assert (covered.returncode, "but for what masks cover" in covered.stdout) == (0, True)
+    assert f"mask {ident} (version 1): iso_time in tool_result(look_up)" in covered.stdout
+    (folder / "agent.py").write_text(agent_code(answer.format("13.5")))
+    moved = pilothouse(home, RUN, *code, cwd=folder)
+    assert (moved.returncode, "replayed: " in moved.stdout, '"paid": 13.5' in moved.stdout) == (1, True, True)
+    other = pilothouse(home, RUN, "--learn", *code, cwd=folder)
+    assert "no mask   number in tool_result(look_up) at $.messages[*].content > $.paid" in other.stdout
+    (folder / "agent.py").write_text(agent_code(answer.format("12.5")))
+    assert "0 left" in pilothouse(home, RUN, "--withdraw", ident, "--by", "dana", cwd=folder).stdout
+    assert pilothouse(home, RUN, *code, cwd=folder).returncode == 1

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pilothouse.app.runs import open_run_log
 
 if TYPE_CHECKING:
+    from pilothouse.runtime.replay.masks import MaskSet
     from pilothouse.settings import Settings
     from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest
 
@@ -28,6 +30,8 @@ def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[Replay
 
     with open_run_log(settings) as log:
         recorded = log.read(run)
+        if request.command is not None and not request.masks.learns:
+            request = replace(request, masks=_masks(settings, recorded.summary.agent))
         return replay_run(
             recorded,
             log.redaction,
@@ -37,6 +41,15 @@ def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[Replay
             ),
             partial(_retrieved, settings, recorded.summary.run) if request.looks_up else tuple,
         )
+
+
+def _masks(settings: Settings, agent: str) -> MaskSet:
+    """Return the masks of an agent."""
+    from pilothouse.app.opening import open_installation
+    from pilothouse.workflows.replay.masks import masks_in_force
+
+    with open_installation(settings) as installation:
+        return masks_in_force(installation.ledger, agent)
 
 
 def _retrieved(settings: Settings, run: str) -> tuple[str, ...]:

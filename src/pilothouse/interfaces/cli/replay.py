@@ -66,7 +66,18 @@ def register(cli: typer.Typer, services: Services) -> None:
         to_case: Annotated[
             Path | None, typer.Option(help="Dataset that gets the run as a case, once it is replayed equal.")
         ] = None,
-        by: Annotated[str | None, typer.Option(help="With --to-case: who says what is right.")] = None,
+        learn: Annotated[
+            bool, typer.Option("--learn", help="Replay twice and show what differs by itself (needs --exec).")
+        ] = False,
+        approve: Annotated[
+            list[str] | None, typer.Option(help="With --learn: mask to put into force, repeatable.")
+        ] = None,
+        withdraw: Annotated[
+            list[str] | None, typer.Option(help="Mask to take out of force, repeatable.")
+        ] = None,
+        by: Annotated[
+            str | None, typer.Option(help="With --to-case, --approve or --withdraw: who says so.")
+        ] = None,
         expect: Annotated[
             Path | None, typer.Option(help="With --to-case: file with the right answer.")
         ] = None,
@@ -107,10 +118,18 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "needs --exec: without it no program runs",
             ),
             ("--evidence", evidence, command is not None, "needs --exec: the calls alone prove nothing"),
+            (
+                "--learn",
+                learn,
+                run is not None and command is not None,
+                "needs a run and --exec: the calls alone never differ",
+            ),
+            ("--approve", approve, learn, "needs --learn: only what was just seen can be approved"),
+            ("--withdraw", withdraw, run is not None, "needs a run of the agent"),
+            ("--by", by, bool(to_case or approve or withdraw), "needs --to-case, --approve or --withdraw"),
             *(
                 (name, given, to_case is not None, "needs --to-case")
                 for name, given in (
-                    ("--by", by),
                     ("--expect", expect),
                     ("--forbid", forbid),
                     ("--task-type", task_type),
@@ -122,6 +141,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         if show and run is not None:
             _show(services, settings, run, as_json=as_json)
+            return
+        if withdraw and run is not None:
+            from pilothouse.interfaces.cli.replay_learn import withdraw as take_back
+
+            take_back(services, settings, run, withdraw, by=by)
             return
         substitution = read_substitution(
             model=model,
@@ -147,6 +171,13 @@ def register(cli: typer.Typer, services: Services) -> None:
             from pilothouse.interfaces.cli.replay_window import replay_since
 
             replay_since(services, settings, since or "7d", request, agent=agent, to=to, as_json=as_json)
+            return
+        if learn:
+            from pilothouse.interfaces.cli.replay_learn import learn as show_masks
+
+            show_masks(
+                services, settings, run, request, approved=tuple(approve or ()), by=by, as_json=as_json
+            )
             return
         models = () if substitution.model is None else (substitution.model,)
         with live_key(services, settings, _agent_of(services, settings, run), upstream, models) as key:

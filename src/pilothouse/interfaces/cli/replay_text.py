@@ -99,7 +99,8 @@ def _report_text(report: ReplayReport) -> str:
     )
     divergence = report.divergence
     if report.is_equal:
-        lines.append("  = every call was the recorded one")
+        but = ", but for what masks cover" if report.covered else ""
+        lines.append(f"  = every call was the recorded one{but}")
     elif divergence is not None:
         tool = f"({divergence.tool})" if divergence.tool else ""
         lines.append(
@@ -111,6 +112,7 @@ def _report_text(report: ReplayReport) -> str:
                 f"      replayed: {_on_one_line(divergence.found)}",
             ]
         lines += [f"      also {path}" for path in divergence.further]
+    lines += _mask_lines(report)
     if report.counterfactual != "none":
         lines.append(f"  counterfactual: {report.counterfactual}")
     lines += _live_lines(report)
@@ -119,6 +121,15 @@ def _report_text(report: ReplayReport) -> str:
     if report.exit_status is not None:
         lines.append(f"  the agent ended with status {report.exit_status}")
     return "\n".join(lines)
+
+
+def _mask_lines(report: ReplayReport) -> list[str]:
+    """Return each mask in force, and what it covered."""
+    counted = Counter(each.mask for each in report.covered)
+    return [
+        f"  mask {mask.ident} (version {report.masks.version}): {mask.sentence()}, covered {plural(counted[mask], 'difference')}"
+        for mask in report.masks.masks
+    ]
 
 
 def _on_one_line(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from pilothouse.runtime.context.conversation import tool_results, tool_uses
 from pilothouse.runtime.replay.exchange import Exchange
 
-__all__ = ["Divergence", "DivergenceKind", "describe", "differences", "nearest", "shown_pair"]
+__all__ = ["Divergence", "DivergenceKind", "describe", "differences", "kind_at", "nearest", "shown_pair"]
 
 DIFFERENCES_MAX = 20
 """Paths named for one call; what else differs follows from them."""
@@ -48,6 +48,9 @@ class DivergenceKind(StrEnum):
 
 MAY_CARRY = frozenset({DivergenceKind.HISTORY, DivergenceKind.TOOL_RESULT, DivergenceKind.INSTRUCTIONS})
 """Where an agent puts the documents that it has looked up."""
+
+
+Hides = Callable[[str, Any, Any, dict[str, Any], dict[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,7 @@ def describe(
     served: Sequence[Exchange],
     *,
     retrieved: Callable[[], Sequence[str]] = tuple,
+    hides: Hides = lambda *_: False,
 ) -> Divergence:
     """Name the divergence of a request that no recorded call matches.
 
@@ -144,6 +148,7 @@ def describe(
         waiting: Recorded calls that were not asked for yet.
         served: Those that were.
         retrieved: Returns the texts that retrieval steps of the run brought in; asked only where a text differs.
+        hides: Whether a mask covers a difference: its path, both values and both requests.
     """
     asked = len(served) + 1
     if found is None:
@@ -162,21 +167,25 @@ def describe(
             path="$",
             found=_cut(_text(found)),
         )
-    return _classify(call, found, retrieved=retrieved)
+    return _classify(call, found, retrieved=retrieved, hides=hides)
 
 
-def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Callable[[], Sequence[str]]) -> Divergence:
+def _classify(
+    call: Exchange, found: dict[str, Any], *, retrieved: Callable[[], Sequence[str]], hides: Hides
+) -> Divergence:
     """Classify the difference between a recorded call and the corresponding request.
 
     Args:
         call: The recorded call, with a document.
         found: Parsed request.
         retrieved: Returns the texts that retrieval steps of the run brought in; asked only where a text differs.
+        hides: Whether a mask covers a difference.
     """
     document = call.document or {}
-    places = list(differences(document, found))
+    every = list(differences(document, found))
+    places = [each for each in every if not hides(*each, document, found)] or every
     path, recorded, other = places[0]
-    kind, tool = _kind(path, document, found)
+    kind, tool = kind_at(path, document, found)
     if kind in MAY_CARRY and _differs_by(retrieved(), str(recorded), str(other)):
         kind = DivergenceKind.RETRIEVAL
     shown = shown_pair(recorded, other)
@@ -196,7 +205,18 @@ def _differs_by(texts: Sequence[str], recorded: str, found: str) -> bool:
     return any((text in recorded) != (text in found) for text in texts)
 
 
-def _kind(path: str, document: dict[str, Any], found: dict[str, Any]) -> tuple[DivergenceKind, str | None]:
+def kind_at(path: str, document: dict[str, Any], found: dict[str, Any]) -> tuple[DivergenceKind, str | None]:
+    """Return what kind of thing stands at a place of a request, and the tool where it is a result.
+
+    Args:
+        path: JSON path of a difference.
+        document: The recorded request.
+        found: The other one.
+
+    Example:
+        >>> str(kind_at("$.tools[0].name", {}, {})[0])
+        'tool_schema'
+    """
     if path.startswith(("$.system", "$.instructions")):
         return DivergenceKind.INSTRUCTIONS, None
     if re.match(r"^\$\.tools(?:$|[.\[])", path):

@@ -21,13 +21,17 @@ from pilothouse.runtime.context.conversation import ToolUse, tool_results, tool_
 from pilothouse.runtime.context.document import readable_of
 from pilothouse.runtime.context.edits import recall
 from pilothouse.runtime.context.ledger import ID
-from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, differences, nearest
+from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, nearest
 from pilothouse.runtime.replay.exchange import Exchange, is_answering, request_key
+from pilothouse.runtime.replay.masks import NO_MASKS, Covered, MaskSet
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.redaction import Redaction
 
 __all__ = ["BLOCKED", "Counts", "Diverge", "Live", "ReplaySession", "Serve"]
+
+COVERED_MAX = 1_000
+"""Covered tokens that one replay names; each later request of a conversation has those of the earlier ones again."""
 
 BLOCKED = json.dumps(
     {
@@ -100,6 +104,7 @@ class ReplaySession:
         allowed_tools: Tools whose unseen calls may keep what they returned inside.
         retrieved: Returns the texts that retrieval steps of the run brought in; asked once, where a text differs.
         removed: Results that edits of the context had taken out of requests, by digest.
+        masks: What may differ and means nothing.
     """
 
     def __init__(
@@ -112,10 +117,13 @@ class ReplaySession:
         allowed_tools: frozenset[str] = frozenset(),
         retrieved: Callable[[], Sequence[str]] = tuple,
         removed: Mapping[str, Any] | None = None,
+        masks: MaskSet = NO_MASKS,
     ) -> None:
         self.mode = mode
         self.counts = Counts()
         self.divergences: list[Divergence] = []
+        self.covered: list[Covered] = []
+        """What differed and was covered by a mask."""
         self.unchanged = 0
         """Requests that could not be changed, because readers may take them for different ones."""
         self.last: Serve | Live | None = None
@@ -127,6 +135,7 @@ class ReplaySession:
         self._allowed = allowed_tools
         self._retrieved = cache(retrieved)
         self._removed = removed or {}
+        self._masks = masks
         self._lock = threading.Lock()
         self._waiting: defaultdict[str, deque[Exchange]] = defaultdict(deque)
         for exchange in self._recorded:
@@ -161,12 +170,22 @@ class ReplaySession:
             if waiting:
                 self.counts.compared += shadow is not None
                 return self._serve(waiting, shadow)
+            alike = self._but_for_masks(route, document)
+            if alike is not None:
+                self.counts.compared += shadow is not None
+                return self._serve(self._waiting[alike.key], shadow)
             if self.mode is ReplayMode.PIN_TOOLS and document is not None:
                 pinned = self._pin(route, document)
                 if pinned is not None:
                     return pinned
             divergence = describe(
-                document, asked, route, self._left(), self._served, retrieved=self._retrieved
+                document,
+                asked,
+                route,
+                self._left(),
+                self._served,
+                retrieved=self._retrieved,
+                hides=self._masks.hides,
             )
             self.divergences.append(divergence)
             if self.mode is not ReplayMode.FORK:
@@ -218,6 +237,22 @@ class ReplaySession:
             key=lambda each: each.number,
         )
 
+    def _but_for_masks(self, route: str, document: dict[str, Any] | None) -> Exchange | None:
+        """Return the first recorded call that differs from a request in nothing but what masks cover."""
+        if document is None or self._masks.covers_nothing:
+            return None
+        for call in self._left():
+            if call.document is None or call.route != route:
+                continue
+            covered = self._masks.cover(call.number, call.document, document)
+            if covered is not None:
+                self._keep(covered)
+                return call
+        return None
+
+    def _keep(self, covered: Sequence[Covered]) -> None:
+        self.covered += covered[: COVERED_MAX - len(self.covered)]
+
     def _pin(self, route: str, document: dict[str, Any]) -> Serve | None:
         """Serve a recorded call that differs from the request in tool results only."""
         call, was_served = nearest(document, route, self._left(), self._served)
@@ -229,8 +264,10 @@ class ReplaySession:
             if result.call_id in theirs and result.content != theirs[result.call_id]:
                 result.replace(theirs[result.call_id])
                 self._count_once("pinned", result.call_id)
-        if any(differences(call.document, pinned)):
+        covered = self._masks.cover(call.number, call.document, pinned)
+        if covered is None:
             return None
+        self._keep(covered)
         return self._serve(self._waiting[call.key])
 
     def _rewrite(self, document: dict[str, Any]) -> dict[str, Any]:

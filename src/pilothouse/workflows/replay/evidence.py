@@ -38,6 +38,9 @@ def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: da
     divergence = next((each.divergence for each in reports if each.divergence is not None), None)
     if divergence is not None:
         detail += f"; first divergence at call {divergence.call}: {divergence.kind} at {divergence.path}"
+    if first.covered:
+        masks = sorted({each.mask.ident for report in reports for each in report.covered})
+        detail += f"; equal but for masks {', '.join(masks)} (version {first.masks.version})"
     record = bound_record(
         "replay.reproduced",
         first.agent,
@@ -48,7 +51,11 @@ def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: da
         passed=equal == len(reports),
         detail=detail,
         items=(first.run,),
-        counts={"calls": first.calls, "refused": sum(len(each.refusals) for each in reports)},
+        counts={
+            "calls": first.calls,
+            "refused": sum(len(each.refusals) for each in reports),
+            "masked": sum(len(each.covered) for each in reports),
+        },
     )
     ledger.add_evidence([record])
     return record

@@ -24,6 +24,7 @@ from pilothouse.runtime.replay.answers import Answer, error_told, read_answer
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.live import LiveModel
+from pilothouse.runtime.replay.masks import NO_MASKS, Covered, MaskSet
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.sandbox import Refusal, prepare_sandbox
 from pilothouse.runtime.replay.session import Counts, Diverge, Live, ReplaySession, Serve
@@ -86,6 +87,7 @@ class ReplayRequest:
         timeout_s: How long the agent may take.
         must_touch: Whether a change that no recorded request knows is a mistake.
         looks_up: Whether telemetry is asked what the run had retrieved, to name a difference; many replays do without.
+        masks: What may differ and means nothing.
     """
 
     mode: ReplayMode = ReplayMode.STRICT
@@ -101,6 +103,7 @@ class ReplayRequest:
     timeout_s: float = 300.0
     must_touch: bool = False
     looks_up: bool = True
+    masks: MaskSet = NO_MASKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,8 @@ class ReplayReport:
             `none` when nothing left the record.
         recorded: What the run ended with.
         final: What the replay ended with; None when it stopped before its end, or the agent failed.
+        masks: Masks that were in force.
+        covered: What differed and was covered by them.
     """
 
     run: str
@@ -168,10 +173,12 @@ class ReplayReport:
     counterfactual: Literal["none", "full", "partial"]
     recorded: Answer
     final: Answer | None
+    masks: MaskSet
+    covered: tuple[Covered, ...]
 
     @property
     def is_equal(self) -> bool:
-        """Whether every call was the recorded one and none was left out."""
+        """Whether every call was the recorded one, but for what masks cover, and none was left out."""
         return self.divergence is None and self.counts.live == 0
 
 
@@ -281,6 +288,7 @@ def _once(
         allowed_tools=request.allowed_tools,
         removed=removed_results(recorded),
         retrieved=_cleaned(retrieved, redaction),
+        masks=request.masks,
     )
     live = None if request.live is None else LiveModel(request.live, request.live_key, total_s=request.live_s)
     comparisons: list[Comparison] = []
@@ -321,6 +329,8 @@ def _once(
         counterfactual="none" if not changed and leads_on else "full" if whole else "partial",
         recorded=_recorded_answer(last),
         final=None if is_stopped or exit_status else _final(session.last, told),
+        masks=request.masks,
+        covered=tuple(session.covered),
     )
 
 
