@@ -46,7 +46,7 @@ def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[Replay
 def _masks(settings: Settings, agent: str) -> MaskSet:
     """Return the masks of an agent."""
     from pilothouse.app.opening import open_installation
-    from pilothouse.workflows.replay.masks import masks_in_force
+    from pilothouse.workflows.curation.replay_masks import masks_in_force
 
     with open_installation(settings) as installation:
         return masks_in_force(installation.ledger, agent)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.settings import Settings
-    from pilothouse.workflows.replay.masks import Learnt
+    from pilothouse.workflows.curation.replay_masks import Learnt
     from pilothouse.workflows.replay.run import ReplayRequest
 
 __all__ = ["learn", "withdraw"]
@@ -46,7 +46,7 @@ def learn(
         UsageError: Nobody is named who approves.
     """
     from pilothouse.reports.words import plural
-    from pilothouse.workflows.replay.masks import approve_masks, learn_masks
+    from pilothouse.workflows.curation.replay_masks import approve_masks, learn_masks
 
     if approved and by is None:
         raise _nobody(run)
@@ -81,7 +81,7 @@ def withdraw(
     Raises:
         UsageError: Nobody is named, or a mask is not in force.
     """
-    from pilothouse.workflows.replay.masks import withdraw_masks
+    from pilothouse.workflows.curation.replay_masks import withdraw_masks
 
     if by is None:
         raise _nobody(run)
