@@ -632,6 +632,18 @@ BROKEN = (
         ("nobody has published the window of acme-large-2026-04-12",),
     ),
     Broken(
+        "fingerprints-none",
+        (("retires_on: 2032-06-30}", "retires_on: 2032-06-30, fingerprint: refuse}"),),
+        "fingerprint: refuse",
+        ("model.pin.fingerprint is refuse", "`fingerprints` names no backend"),
+    ),
+    Broken(
+        "alert-limit-late",
+        (("  judges:", "  limits: {usd_per_day: 40, alert: {usd_per_day: 40, usd_per_run: 1}}\n  judges:"),),
+        "limits:",
+        ("model.limits.alert.usd_per_day 40 is not below the limit 40",),
+    ),
+    Broken(
         "integration-manual",
         (("archive: {kind: middleware", "archive: {kind: manual"),),
         "archive:",

@@ -14,6 +14,7 @@ __all__ = [
     "EDITED_CHARACTERS_MIN",
     "AdversarialDataset",
     "AgentPin",
+    "AlertLimits",
     "CallLimits",
     "Context",
     "ContextEdits",
@@ -37,6 +38,11 @@ EDITED_CHARACTERS_MIN = 200
 """A shorter result costs about what the note in its place costs."""
 
 
+def _is_unsaid(value: object) -> bool:
+    """Whether an optional key says nothing: it is left out of the document, so that digests of before stay as they are."""
+    return value in (None, False, ())
+
+
 class ModelPin(Section):
     """An exact model, never an alias.
 
@@ -54,9 +60,18 @@ class FallbackPin(ModelPin):
 
     Attributes:
         region: Region in which it answers.
+        served_as: Other names under which its provider says that it answered.
+        fingerprint: What an answer of a backend does that is not among `fingerprints`: call a person (`alert`) where it is new, not
+            reach the agent either (`refuse`), or nothing (`ignore`).
+        fingerprints: Backends that it was tested on, as `system_fingerprint` names them.
     """
 
     region: Answer[Id]
+    served_as: tuple[Text, ...] = Field(default=(), exclude_if=_is_unsaid)
+    fingerprint: Literal["alert", "refuse", "ignore"] = Field(
+        default="alert", exclude_if=lambda said: said == "alert"
+    )
+    fingerprints: tuple[Text, ...] = Field(default=(), exclude_if=_is_unsaid)
 
 
 class AgentPin(FallbackPin):
@@ -97,6 +112,22 @@ class Upgrade(Section):
     approve: Answer[tuple[Answer[Id], ...]]
 
 
+class AlertLimits(Section):
+    """From where on somebody is told what an agent's model calls cost, while they go on.
+
+    Attributes:
+        usd_per_run: US dollars of one run.
+        usd_per_day: US dollars of the agent on one day (UTC).
+        tokens_per_run: Tokens of one run, all classes.
+        tokens_per_day: Tokens of the agent on one day (UTC).
+    """
+
+    usd_per_run: Money | None = None
+    usd_per_day: Money | None = None
+    tokens_per_run: Count | None = None
+    tokens_per_day: Count | None = None
+
+
 class CallLimits(Section):
     """What the gateway lets an agent's model calls cost; a limit that is not said is none, but for calls.
 
@@ -108,6 +139,7 @@ class CallLimits(Section):
         calls_per_run: Model calls of one run; 50 when it is not said.
         deadline: Longest time of a whole call; 2 minutes, 10 for a stream, when it is not said.
         window_tokens: Tokens that the pinned model reads and writes together; the published window when it is not said.
+        alert: Lower limits at which a person is told, and nothing is refused.
     """
 
     usd_per_run: Money | None = None
@@ -117,6 +149,7 @@ class CallLimits(Section):
     calls_per_run: Count | None = None
     deadline: Duration | None = None
     window_tokens: Count | None = None
+    alert: AlertLimits | None = Field(default=None, exclude_if=_is_unsaid)
     because: Text | None = None
 
 
@@ -130,6 +163,10 @@ class Model(Section):
         judges: Models that score.
         upgrade: How the pin is changed.
         limits: What model calls may cost, or None for no limit in money and tokens.
+        inject_usage: Whether the gateway asks chat streams for their usage where the agent does not, and takes the event that says it
+            out again.
+        fallback_when_refused: Whether a stand-in answers when the provider refuses the credential (401, 403); somebody is called
+            either way.
     """
 
     pin: AgentPin
@@ -138,6 +175,8 @@ class Model(Section):
     judges: Answer[tuple[Judge, ...]]
     upgrade: Upgrade
     limits: CallLimits | None = None
+    inject_usage: bool = Field(default=False, exclude_if=_is_unsaid)
+    fallback_when_refused: bool = Field(default=False, exclude_if=_is_unsaid)
 
 
 class Guardrails(Section):
@@ -279,6 +318,4 @@ class KnowledgeSource(Section):
     kind: Answer[Literal["document", "person", "wiki", "mail", "spreadsheet"]]
     owner: Answer[Id]
     max_age: Answer[Duration]
-    path: Text | None = Field(
-        default=None, exclude_if=lambda path: path is None
-    )  # old digests stay as they are
+    path: Text | None = Field(default=None, exclude_if=_is_unsaid)

@@ -85,10 +85,10 @@ def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | Non
 
     A task says which models answered, not how often, so each strange task counts as one call.
     """
-    pin = charter.model.pin.model
-    if is_open(pin):
+    pins = (charter.model.pin, *(known(charter.model.fallback) or ()))
+    if is_open(pins[0].model):
         return None
-    allowed = {pin} | {model.model for model in known(charter.model.fallback) or ()}
+    allowed = {name for pin in pins for name in (pin.model, *pin.served_as)}
     found = _undeclared("served_model", tasks, lambda task: task.models, lambda model: model in allowed)
     if found is None or found.good is None:
         return None

@@ -89,6 +89,8 @@ class Call:
         shortened: Body without what the charter's edits took out of a long request, or None.
         removed: What they took out.
         sent: Body as the provider got it where a policy changed it, else None.
+        adds_usage: Whether its provider is asked for the usage of the stream in place of the client.
+        is_usage_left: Whether the event that says it stays in the answer, because that came encoded.
         request_headers: Headers as received, without credentials.
         model: Model that was asked for, or None.
         is_stream: Whether events were asked for.
@@ -148,6 +150,8 @@ class Call:
     shortened: bytes | None = None
     removed: tuple[Removed, ...] = ()
     sent: bytes | None = None
+    adds_usage: bool = False
+    is_usage_left: bool = False
     request_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     model: str | None = None
     is_stream: bool = False

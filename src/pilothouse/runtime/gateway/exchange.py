@@ -18,16 +18,20 @@ import msgspec
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
 from pilothouse.runtime.gateway.chain_member import Member, Opener
-from pilothouse.runtime.gateway.failure import Failure, pause_before_next
+from pilothouse.runtime.gateway.failure import REFUSED_STATUSES, Failure, pause_before_next
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import ANSWER_BYTES_MAX, Relay, Whole
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
+from pilothouse.runtime.gateway.usage_edit import with_usage
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
 from pilothouse.runtime.resilience.breaker import Permit, Settled
 
 __all__ = ["Exchange"]
 
 ERROR_BYTES_MAX = 8 << 20
+
+SILENT_STATUSES = frozenset({409, 429, *REFUSED_STATUSES})
+"""Answers that do not say whether a provider is well."""
 
 
 class _Over(Exception):
@@ -193,7 +197,7 @@ class Exchange:
             attempt.status = answer.status
             failure = await self._take(member, answer)
             outcome = Settled.GOOD if failure is None or failure.is_final else Settled.BAD
-            if failure is not None and failure.status in {409, 429}:
+            if failure is not None and failure.status in SILENT_STATUSES:
                 outcome = Settled.SILENT
             elif self._call.ending is Ending.CUT:
                 outcome = Settled.BAD
@@ -252,12 +256,17 @@ class Exchange:
         attempt.took_s = time.monotonic() - self._began
 
     def _body_for(self, member: Member) -> bytes:
-        if member.is_asked or not self._call.route.names_model:
-            return self._call.asked
-        fields = msgspec.json.decode(self._call.asked, type=dict[str, msgspec.Raw])
-        fields["model"] = msgspec.Raw(msgspec.json.encode(member.pin.model))
-        self._call.sent = msgspec.json.encode(fields)
-        return self._call.sent
+        call = self._call
+        if (member.is_asked and not call.adds_usage) or not call.route.names_model:
+            call.sent = None
+            return call.asked
+        fields = msgspec.json.decode(call.asked, type=dict[str, msgspec.Raw])
+        if not member.is_asked:
+            fields["model"] = msgspec.Raw(msgspec.json.encode(member.pin.model))
+        if call.adds_usage:
+            with_usage(fields)
+        call.sent = msgspec.json.encode(fields)
+        return call.sent
 
     async def _open(self, member: Member, body: bytes) -> UpstreamAnswer:
         return await self._upstream.open(
@@ -272,7 +281,13 @@ class Exchange:
     async def _take(self, member: Member, answer: UpstreamAnswer) -> Failure | None:
         if answer.status >= HTTPStatus.BAD_REQUEST:
             body = await answer.read_all(ERROR_BYTES_MAX)
-            return Failure.of_status(answer.status, answer.headers, body, datetime.now(UTC))
+            return Failure.of_status(
+                answer.status,
+                answer.headers,
+                body,
+                datetime.now(UTC),
+                refused_goes_on=self._call.policy.fallback_when_refused,
+            )
         return await self.relay.take(member, answer, began=self._began)
 
     async def _give_up(self, failure: Failure) -> None:

@@ -10,7 +10,10 @@ from pilothouse.runtime.gateway.caller import Headers
 from pilothouse.runtime.gateway.policy import Limits
 from pilothouse.runtime.resilience.retry import read_retry_after
 
-__all__ = ["UNHEARD", "Failure", "pause_before_next"]
+__all__ = ["REFUSED_STATUSES", "UNHEARD", "Failure", "pause_before_next"]
+
+REFUSED_STATUSES = frozenset({401, 403})
+"""A provider that refuses our credential: another attempt there is refused as well."""
 
 RETRYABLE_STATUSES = frozenset({408, 409, 429})
 UNHEARD = frozenset({"cut", "first_byte", "idle"})
@@ -44,7 +47,9 @@ class Failure:
     is_final: bool = False
 
     @classmethod
-    def of_status(cls, status: int, headers: Headers, body: bytes, now: datetime) -> Failure:
+    def of_status(
+        cls, status: int, headers: Headers, body: bytes, now: datetime, *, refused_goes_on: bool = False
+    ) -> Failure:
         """Judge an error answer.
 
         Args:
@@ -52,9 +57,11 @@ class Failure:
             headers: Of the answer.
             body: Raw bytes.
             now: The moment, aware UTC.
+            refused_goes_on: Whether another may answer where the provider refuses our credential.
         """
         asked = _asked_to_wait(dict(headers), now)
         helps = status in RETRYABLE_STATUSES or status >= 500
+        helps = helps or (refused_goes_on and status in REFUSED_STATUSES)
         return cls(
             reason=f"status_{status}",
             status=status,
@@ -86,7 +93,7 @@ def pause_before_next(
         left_s: Time left for the whole call.
         chance: Uniform in [0, 1).
     """
-    if failure.reason in {"breaker_open", "credential"}:
+    if failure.reason in {"breaker_open", "credential"} or failure.status in REFUSED_STATUSES:
         return None
     if not is_last and tries >= limits.member_attempts:
         return None

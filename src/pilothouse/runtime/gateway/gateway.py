@@ -40,6 +40,7 @@ from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.signs import ProviderSigns
 from pilothouse.runtime.gateway.stored_answers import StoredAnswers
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
+from pilothouse.runtime.gateway.usage_edit import ask_for_usage
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog, Young
 from pilothouse.runtime.gateway.wire import (
     EMBEDDED_MAX,
@@ -253,6 +254,8 @@ class Gateway:
                 await self._things.check(call, may_converse=False)
             if call.route.operation is Operation.MESSAGES:
                 await self._check_further(call, asked, headers)
+            if call.policy.inject_usage:
+                ask_for_usage(call)
         if call.route.stored_id is not None:
             await self._background.find(call)
         chain, upstream = self._answering(call)

@@ -15,6 +15,7 @@ from pilothouse.runtime.gateway.event_reader import EventReader
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import EventCutter, event_data
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
+from pilothouse.runtime.gateway.usage_edit import UsageCutter
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
 from pilothouse.runtime.gateway.wire import Answer, Stage, inflate, read_event
 
@@ -60,10 +61,18 @@ class Passage:
         self._answer = answer
         self._began = began
         self._idle_s = call.policy.limits.idle_s
-        self._cutter = EventCutter() if answer.encoding in {"", "identity"} else None
+        self._cutter = self._cutter_of(answer.encoding)
         self._captured: list[bytes] = []
         self._captured_bytes = 0
         self._unsent = b""
+
+    def _cutter_of(self, encoding: str) -> EventCutter | None:
+        """Return what finds whole events; None for an encoded stream, in which none can be told."""
+        is_plain = encoding in {"", "identity"}
+        if not self._call.adds_usage:
+            return EventCutter() if is_plain else None
+        self._call.is_usage_left = not is_plain
+        return UsageCutter(self.said) if is_plain else None
 
     async def open(self) -> tuple[bytes, bool]:
         """Read up to the first content.
@@ -111,6 +120,8 @@ class Passage:
         """Keep what was passed on, and read the usage, which stands in one of the last events."""
         call, said = self._call, self.said
         call.response = b"".join(self._captured)
+        if isinstance(self._cutter, UsageCutter):
+            call.chunks = _without_last(call.chunks, self._cutter.taken)
         plain = inflate(call.response, self._answer.encoding)
         at = -1 if plain is None else plain.rfind(b'"usage"')
         if plain is not None and at >= 0:
@@ -157,6 +168,17 @@ class Passage:
         self._captured_bytes += len(part)
         if self._captured_bytes <= CAPTURED_BYTES_MAX:
             self._captured.append(part)
+
+
+def _without_last(chunks: list[tuple[int, int]], taken: int) -> list[tuple[int, int]]:
+    """Return the pieces of a stream without bytes that were taken out near its end, so that they still add up to the body."""
+    kept = list(chunks)
+    while taken > 0 and kept:
+        size, at_us = kept.pop()
+        if size > taken:
+            kept.append((size - taken, at_us))
+        taken -= size
+    return kept
 
 
 def _ends_in_error(events: bytes, operation: Operation) -> bool:

@@ -31,6 +31,9 @@ class Pin:
         proven: Whether it may stand in: it passed the release gate, or nobody asks for that.
         version: Version digest of the agent with this pin, or None when nobody asks for its evidence.
         window_tokens: Tokens that it reads and writes together, as the charter says, or None.
+        served_as: Other names under which its provider says that it answered.
+        fingerprint: What an answer of a backend does that is not among `fingerprints`.
+        fingerprints: Backends that it was tested on.
     """
 
     provider: str
@@ -39,6 +42,9 @@ class Pin:
     proven: bool = True
     version: str | None = None
     window_tokens: int | None = None
+    served_as: frozenset[str] = frozenset()
+    fingerprint: Literal["alert", "refuse", "ignore"] = "alert"
+    fingerprints: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +74,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent; None is no limit.
+    """What may be spent, or from where on somebody is told of it; None is no limit.
 
     Attributes:
         usd_per_run: US dollars of one run.
@@ -152,6 +158,9 @@ class AgentPolicy:
         answers_under: Digest of what the charter says of guarding answers: a count under other terms is another one.
         task_type: The only task type, or None.
         edits: What is taken out of a long request, or None for nothing.
+        inject_usage: Whether chat streams are asked for their usage where their client does not.
+        fallback_when_refused: Whether a stand-in answers when a provider refuses the credential.
+        alert: Lower limits at which somebody is told and nothing is refused, or None.
         reach: Whom the agent serves in the phase in force, or None for everybody.
         problem: Why no call may be made, or empty: a charter that cannot be read forbids everything, not nothing.
     """
@@ -170,6 +179,9 @@ class AgentPolicy:
     answers_under: str | None = None
     task_type: str | None = None
     edits: EditPolicy | None = None
+    inject_usage: bool = False
+    fallback_when_refused: bool = False
+    alert: Budget | None = None
     reach: Reach | None = None
     problem: str = ""
 

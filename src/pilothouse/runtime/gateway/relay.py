@@ -20,7 +20,9 @@ from pilothouse.runtime.gateway.failure import UNHEARD, Failure
 from pilothouse.runtime.gateway.messages import written_tokens
 from pilothouse.runtime.gateway.passage import Passage
 from pilothouse.runtime.gateway.pictures import read_tokens
+from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
+from pilothouse.runtime.gateway.signs import FINGERPRINT_CHARACTERS_MAX
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
 from pilothouse.runtime.gateway.wire import Answer, inflate, read_answer
@@ -232,8 +234,12 @@ class Relay:
         call.tier = call.tier if said.tier is None else said.tier
 
     def _check_model(self, member: Member) -> None:
-        call = self._call
-        if call.served_model is None or not call.route.names_model or call.served_model == member.pin.model:
+        call, pin = self._call, member.pin
+        if pin.fingerprint == "refuse" and call.fingerprint is not None:
+            self._check_backend(pin, call.fingerprint)
+        if call.served_model is None or not call.route.names_model or call.served_model == pin.model:
+            return
+        if call.served_model in pin.served_as:
             return
         call.mismatch = True
         call.attempts[-1].failure = "model_mismatch"
@@ -241,10 +247,25 @@ class Relay:
             raise Refused(
                 Refusal(
                     RefusalCode.MODEL_MISMATCH,
-                    f"{member.pin.model} was asked for and {call.served_model} answered; its answer is withheld",
-                    f"Pin what really answers, after `pilothouse gate`: `model: {call.served_model}` in the charter.",
+                    f"{pin.model} was asked for and {call.served_model} answered; its answer is withheld",
+                    f"Pin what really answers, after `pilothouse gate`: `model: {call.served_model}` in the charter. "
+                    "Another name of the same model stands in `served_as` of its pin.",
                 )
             )
+
+    def _check_backend(self, pin: Pin, fingerprint: str) -> None:
+        """Refuse an answer of a backend that the agent was not tested on, where the charter says so of the pin."""
+        if fingerprint in pin.fingerprints:
+            return
+        self._call.attempts[-1].failure = "fingerprint"
+        raise Refused(
+            Refusal(
+                RefusalCode.MODEL_MISMATCH,
+                f"{pin.model} answered from backend {fingerprint[:FINGERPRINT_CHARACTERS_MAX]!r}, which is not among `fingerprints` "
+                "of its pin; its answer is withheld",
+                "After `pilothouse gate`, add it to `fingerprints` in the charter; `fingerprint: alert` lets it answer and tells you.",
+            )
+        )
 
     def _committed(self, status: int, headers: Headers) -> Headers:
         """Note that the answer goes out, and return its headers with ours."""
@@ -253,7 +274,11 @@ class Relay:
         call.status = status
         call.response_headers = headers
         own = call.own_headers()
-        edits = [b"fallback_model"] if call.sent is not None and call.fallback != "none" else []
+        edits = []
+        if call.sent is not None:
+            edits = [b"fallback_model"] if call.attempts[-1].model != call.model else []
+            edits += [b"inject_usage"] if call.adds_usage else []
+            edits += [b"inject_usage_left"] if call.is_usage_left else []
         if call.repairs:
             edits.append(b"repair")
         edits += [name.encode() for name in call.context_edits]

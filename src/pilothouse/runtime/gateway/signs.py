@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.call import Call, Ending
 
-__all__ = ["ProviderSigns", "Refusing", "SeenBackend"]
+__all__ = ["FINGERPRINT_CHARACTERS_MAX", "ProviderSigns", "Refusing", "SeenBackend"]
 
 REFUSED = {"status_401": "status 401", "status_403": "status 403", "credential": "no usable credential"}
 """Failures of an attempt that say that the key is wrong, revoked, or not there."""
@@ -59,12 +59,14 @@ class SeenBackend:
         provider: Name of the provider.
         model: Model that answered.
         fingerprint: As its provider says it.
+        is_refused: Whether its answers are withheld, because the charter names other backends.
     """
 
     agent: str
     provider: str
     model: str
     fingerprint: str
+    is_refused: bool
 
 
 class ProviderSigns:
@@ -73,15 +75,13 @@ class ProviderSigns:
     def __init__(self) -> None:
         """Begin with nothing seen."""
         self._refusing: OrderedDict[tuple[str, str], Refusing] = OrderedDict()
-        self._seen: set[tuple[str, str, str | None, str]] = set()
+        self._seen: set[tuple[str, str, str | None, str | None, str]] = set()
         self._new: deque[SeenBackend] = deque(maxlen=WAITING_MAX)
 
     def note(self, call: Call) -> None:
         """Look at a call that is over."""
-        if call.fingerprint is not None:
-            told = (call.key.agent, call.served_by, call.served_model, call.fingerprint)
-            if told not in self._seen:
-                self._note_backend(call, call.fingerprint[:FINGERPRINT_CHARACTERS_MAX])
+        if call.fingerprint is not None and _told(call, call.fingerprint) not in self._seen:
+            self._note_backend(call, call.fingerprint[:FINGERPRINT_CHARACTERS_MAX])
         if call.ending is Ending.DONE and len(call.attempts) == 1:
             if self._refusing:
                 self._refusing.pop((call.key.agent, call.served_by), None)
@@ -119,17 +119,29 @@ class ProviderSigns:
         self._new.extendleft(reversed(backends))
 
     def _note_backend(self, call: Call, fingerprint: str) -> None:
-        seen = (call.key.agent, call.served_by, call.served_model, fingerprint)
+        seen = _told(call, fingerprint)
         if seen in self._seen:
             return
         if len(self._seen) >= BACKENDS_MAX:
             self._seen.clear()
         self._seen.add(seen)
+        asked = call.attempts[-1].model
+        pin = next(
+            (one for one in call.policy.chain if (one.provider, one.model) == (call.served_by, asked)), None
+        )
+        if pin is not None and (pin.fingerprint == "ignore" or fingerprint in pin.fingerprints):
+            return
         self._new.append(
             SeenBackend(
                 agent=call.key.agent,
                 provider=call.served_by,
                 model=call.served_model or call.model or "",
                 fingerprint=fingerprint,
+                is_refused=pin is not None and pin.fingerprint == "refuse",
             )
         )
+
+
+def _told(call: Call, fingerprint: str) -> tuple[str, str, str | None, str | None, str]:
+    """Return what is told once: another charter may say something else of the same backend."""
+    return call.key.agent, call.served_by, call.served_model, call.policy.charter, fingerprint

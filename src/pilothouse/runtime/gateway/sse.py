@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["TAIL_BYTES_MAX", "EventCutter", "event_data"]
+__all__ = ["BOUNDARY", "TAIL_BYTES_MAX", "EventCutter", "event_data"]
 
 TAIL_BYTES_MAX = 256 << 10
 """An event longer than this is passed on in parts, and not read."""

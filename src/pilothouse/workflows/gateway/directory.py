@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.models import AlertLimits, CallLimits, FallbackPin
 from pilothouse.core.evidence.binding import terms_digest
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.kinds import kind_named
@@ -63,12 +64,10 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
     chain = []
     if not is_open(pin.model) and not is_open(pin.provider):
         window = None if charter.model.limits is None else charter.model.limits.window_tokens
-        chain.append(
-            Pin(provider=pin.provider, model=pin.model, region=known(pin.region), window_tokens=window)
-        )
+        chain.append(replace(_pin(pin), window_tokens=window))
         asks = known(charter.model.require_evidence) is not False
         chain += [
-            _stand_in(stand_in.provider, stand_in.model, known(stand_in.region), Path(record.path), asks=asks)
+            _stand_in(_pin(stand_in), Path(record.path), asks=asks)
             for stand_in in known(charter.model.fallback) or ()
             if not is_open(stand_in.model) and not is_open(stand_in.provider)
         ]
@@ -85,18 +84,31 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         confidence=_confidence(charter),
         hold_life=_hold_life(charter),
         edits=_edits(charter),
+        inject_usage=charter.model.inject_usage,
+        fallback_when_refused=charter.model.fallback_when_refused,
+        alert=None if charter.model.limits is None else _alert(charter.model.limits.alert),
         version=summarize_charter(Path(record.path)).version,
         answers_under=terms_digest(charter, kind_named("output_schema"), Scope()),
         task_type=only,
     )
 
 
-def _stand_in(provider: str, model: str, region: str | None, path: Path, *, asks: bool) -> Pin:
-    pin = Pin(provider=provider, model=model, region=region, proven=not asks)
+def _pin(said: FallbackPin) -> Pin:
+    return Pin(
+        provider=said.provider,
+        model=said.model,
+        region=known(said.region),
+        served_as=frozenset(said.served_as),
+        fingerprint=said.fingerprint,
+        fingerprints=frozenset(said.fingerprints),
+    )
+
+
+def _stand_in(pin: Pin, path: Path, *, asks: bool) -> Pin:
     if not asks:
         return pin
-    said = {"provider": provider, "model": model, "region": region}
-    return replace(pin, version=stand_in_version(path, said))
+    said = {"provider": pin.provider, "model": pin.model, "region": pin.region}
+    return replace(pin, proven=False, version=stand_in_version(path, said))
 
 
 def versions_that_hold(
@@ -133,12 +145,20 @@ def _budget(charter: Charter) -> Budget:
     said = charter.model.limits
     if said is None:
         return Budget()
+    calls = Budget().calls_per_run if said.calls_per_run is None else said.calls_per_run
+    return replace(_spending(said), calls_per_run=calls)
+
+
+def _alert(said: AlertLimits | None) -> Budget | None:
+    return None if said is None else _spending(said)
+
+
+def _spending(said: CallLimits | AlertLimits) -> Budget:
     return Budget(
         usd_per_run=None if said.usd_per_run is None else Decimal(str(said.usd_per_run)),
         usd_per_day=None if said.usd_per_day is None else Decimal(str(said.usd_per_day)),
         tokens_per_run=said.tokens_per_run,
         tokens_per_day=said.tokens_per_day,
-        calls_per_run=Budget().calls_per_run if said.calls_per_run is None else said.calls_per_run,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.ledger import Ledger
@@ -64,6 +64,8 @@ class _Backend(Protocol):
     def model(self) -> str: ...
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def is_refused(self) -> bool: ...
 
 
 class SignBook:
@@ -108,7 +110,8 @@ class SignBook:
             (one.at, said) for one in listed if _is_of(said := json.loads(one.document), provider, model)
         ]
         new = sum(at > now - NEW_WITHIN for at, _ in known)
-        if any(said["fingerprint"] == fingerprint for _, said in known) or new >= NEW_MAX:
+        told = [said for _, said in known if said["fingerprint"] == fingerprint]
+        if any(said.get("is_refused", False) or not seen.is_refused for said in told) or new >= NEW_MAX:
             return False
         document = {
             "provider": provider,
@@ -116,6 +119,7 @@ class SignBook:
             "fingerprint": fingerprint,
             "before": known[0][1]["fingerprint"] if known else None,
             "is_change": bool(known) and known[-1][0] <= now - LEARNT_WITHIN,
+            "is_refused": seen.is_refused,
         }
         newest = listed[0].sequence if listed else 0
         self._record(FINGERPRINT_KIND, seen.agent, document, now, after=newest)
@@ -129,7 +133,7 @@ class SignBook:
         )
 
 
-def _is_of(said: dict[str, str], provider: str, model: str) -> bool:
+def _is_of(said: dict[str, Any], provider: str, model: str) -> bool:
     return (said["provider"], said["model"]) == (provider, model)
 
 

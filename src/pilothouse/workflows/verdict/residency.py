@@ -209,7 +209,12 @@ def _regions_of_hosts(charter: Charter) -> Mapping[str, str]:
 
 def _regions_of_models(charter: Charter) -> Mapping[str, str]:
     pins = (charter.model.pin, *(known(charter.model.fallback) or ()))
-    return {str(pin.model): known(pin.region) or OPEN for pin in pins if not is_open(pin.model)}
+    return {
+        name: known(pin.region) or OPEN
+        for pin in pins
+        if not is_open(pin.model)
+        for name in (pin.model, *pin.served_as)
+    }
 
 
 def _controls(charter: Charter, verdict: AgentVerdict) -> Iterator[ControlState]:

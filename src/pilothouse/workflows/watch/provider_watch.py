@@ -64,6 +64,14 @@ def _of_refusal(agent: str, said: dict[str, str]) -> Firing:
 
 
 def _of_fingerprint(agent: str, said: dict[str, str | None]) -> Firing | None:
+    if said.get("is_refused"):
+        return Firing(
+            agent=agent,
+            metric=BACKEND,
+            sentence=f"{said['model']} at {said['provider']} answers from backend {said['fingerprint']}, which `fingerprints` of its pin "
+            "does not name: its answers are withheld. Hold it against the cases, `pilothouse gate`, and add it to the charter.",
+            once=True,
+        )
     if not said["is_change"]:
         return None
     return Firing(

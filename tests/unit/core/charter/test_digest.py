@@ -53,6 +53,15 @@ def test_a_default_written_out_changes_no_digest():
     assert charter(("reliable: {k: 1, min: 0.0}", "reliable: {k: 1}")).digest == charter().digest
 
 
+def test_terms_of_the_gateway_that_are_not_said_change_no_digest():
+    """Charters of before have the digests that they were signed with."""
+    document = charter_document(charter())["model"]
+    assert set(document) == {"pin", "fallback", "require_evidence", "judges", "upgrade", "limits"}
+    assert set(document["pin"]) == {"provider", "model", "region", "retires_on"}
+    said = charter(("retires_on: 2032-06-30}", "retires_on: 2032-06-30, fingerprint: alert, served_as: []}"))
+    assert said.digest == charter().digest
+
+
 def test_a_value_moved_from_the_defaults_to_every_task_type_changes_no_digest():
     moved = charter(
         ("    claim: routed\n", ""),

@@ -340,6 +340,17 @@ def test_a_model_that_is_neither_pinned_nor_a_fallback_is_named_with_its_first_t
     assert found.detail.startswith("acme-next in 1 tasks since 13 Nov 2026")
 
 
+def test_another_name_that_the_charter_says_a_pin_is_served_under_is_the_pin(tmp_path):
+    path = tmp_path / "charter.yaml"
+    path.write_text(
+        edited_charter(("retires_on: 2032-06-30}", "retires_on: 2032-06-30, served_as: [acme-next]}"))
+    )
+    tasks = [task(1, models=("acme-next",)), task(2, models=("acme-other",))]
+    found = fold(tasks, charter=load_charter(path))[("served_model", "all", V1)]
+    assert (found.n, found.good) == (4, 3)
+    assert found.detail.startswith("acme-other")
+
+
 def test_an_open_pin_and_silent_spans_say_nothing_about_models(tmp_path):
     path = tmp_path / "charter.yaml"
     path.write_text(

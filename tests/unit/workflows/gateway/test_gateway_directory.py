@@ -81,6 +81,26 @@ def test_a_stand_in_needs_a_release_verdict_of_its_own_version_that_holds_and_is
     assert proven(ledger) == [True, False]
 
 
+def test_what_a_charter_says_of_pins_and_calls_reaches_the_gateway(site):
+    ledger, charter = site
+    said = "served_as: [l], fingerprint: refuse, fingerprints: [fp_1]}"
+    text = charter.read_text().replace("retires_on: 2032-06-30}", f"retires_on: 2032-06-30, {said}")
+    text = text.replace(STAND_IN, STAND_IN.replace("}", ", fingerprint: ignore}"))
+    more = "  inject_usage: true\n  fallback_when_refused: true\n  limits: {usd_per_day: 40, alert: {usd_per_day: 30}}\n"
+    charter.write_text(text.replace("  require_evidence: true\n", f"  require_evidence: false\n{more}"))
+    store = SqlGatewayStore(ledger.database)
+    before = DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT]
+    accept_file(ledger, charter, NOW, actor="test")
+    policy = DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT]
+    assert (before.inject_usage, before.fallback_when_refused, before.alert) == (False, False, None)
+    assert (policy.inject_usage, policy.fallback_when_refused) == (True, True)
+    assert (policy.budget.usd_per_day, policy.alert.usd_per_day) == (40, 30)
+    pin, stand_in = policy.chain
+    assert (pin.served_as, pin.fingerprint, pin.fingerprints) == ({"l"}, "refuse", {"fp_1"})
+    assert (stand_in.fingerprint, stand_in.proven, stand_in.version) == ("ignore", True, None)
+    assert policy.version == before.version, "the same agent under other terms"
+
+
 def test_a_held_answer_waits_as_long_as_the_charter_says_and_a_day_where_it_leaves_it_open(site):
     ledger, charter = site
     store = SqlGatewayStore(ledger.database)

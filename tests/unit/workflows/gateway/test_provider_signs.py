@@ -29,9 +29,8 @@ def refusing(since, **more):
 
 
 def backend(fingerprint, **more):
-    return SeenBackend(
-        **{"agent": AGENT, "provider": "acme", "model": "m-1", "fingerprint": fingerprint} | more
-    )
+    usual = {"agent": AGENT, "provider": "acme", "model": "m-1", "is_refused": False}
+    return SeenBackend(**usual | {"fingerprint": fingerprint} | more)
 
 
 @pytest.fixture
@@ -116,6 +115,19 @@ def test_backends_of_the_first_day_are_how_it_is_and_a_later_one_is_told_once(ro
         "Hold it against the cases: `pilothouse gate`."
     )
     assert any("fp_3 for the first time" in one for one in suspects(room.installation, AGENT, clock()))
+
+
+def test_a_backend_that_is_refused_calls_somebody_on_its_first_day_and_although_it_was_seen_before(
+    room, clock, book
+):
+    book.note_backend(backend("fp_1"), clock())
+    assert book.note_backend(backend("fp_1", is_refused=True), clock())
+    assert not book.note_backend(backend("fp_1", is_refused=True), clock())
+    assert not book.note_backend(backend("fp_1"), clock())
+    assert watch_providers(room, clock()) == 1
+    (title,) = titles(room)
+    assert "backend fp_1" in title
+    assert "its answers are withheld" in title
 
 
 def test_another_model_begins_anew(room, clock, book):

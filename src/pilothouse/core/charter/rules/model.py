@@ -11,7 +11,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
-from pilothouse.core.charter.models import ModelPin
+from pilothouse.core.charter.models import FallbackPin, ModelPin
 from pilothouse.core.charter.models_published import MODEL_WINDOWS, first_retirement
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
@@ -88,6 +88,16 @@ EDITS_BLIND = warning(
     "nobody has published the window of {model}, so no request is ever edited",
     "Say it: `model.limits.window_tokens`.",
 )
+BACKENDS_UNSAID = error(
+    "fingerprints-none",
+    "{path} is refuse and `fingerprints` names no backend: every answer that says one would be withheld",
+    "Name those that the agent was tested on, `fingerprints: [fp_…]`, or write `fingerprint: alert`.",
+)
+ALERT_LATE = warning(
+    "alert-limit-late",
+    "{path} {alert} is not below the limit {limit}, at which calls are refused: nobody is told before",
+    "Let somebody be told earlier, for example at 0.8 of the limit.",
+)
 
 RULES: tuple[Rule, ...] = (
     FLOATING_MODEL,
@@ -103,6 +113,8 @@ RULES: tuple[Rule, ...] = (
     EDITS_NONE,
     EDITS_REFUSED,
     EDITS_BLIND,
+    BACKENDS_UNSAID,
+    ALERT_LATE,
 )
 
 
@@ -124,8 +136,8 @@ def _check_pins(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         if not is_open(pin.model) and not is_exact_model(pin.model, facts):
             yield FLOATING_MODEL.at(path, model=pin.model, known=_exact_ids(pin.model, facts))
     judges = known(charter.model.judges) or ()
-    for judge, (path, pin) in zip(judges, _judging(charter), strict=True):
-        model = pin.model
+    for judge, (path, judging) in zip(judges, _judging(charter), strict=True):
+        model = judging.model
         if is_open(model):
             continue
         if not is_exact_model(model, facts):
@@ -200,7 +212,22 @@ def _check_context_edits(charter: Charter, facts: CharterFacts) -> Iterator[Hit]
         yield EDITS_BLIND.at(("context", "edits"), model=pin.model)
 
 
-def _answering(charter: Charter) -> list[tuple[Path, ModelPin]]:
+def _check_gateway(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield terms of the gateway that withhold every answer, or tell nobody in time."""
+    del facts
+    for path, pin in _answering(charter):
+        if pin.fingerprint == "refuse" and not pin.fingerprints:
+            yield BACKENDS_UNSAID.at((*path[:-1], "fingerprint"))
+    limits = charter.model.limits
+    if limits is None or limits.alert is None:
+        return
+    for name in type(limits.alert).model_fields:
+        told, refused = getattr(limits.alert, name), getattr(limits, name)
+        if told is not None and refused is not None and told >= refused:
+            yield ALERT_LATE.at(("model", "limits", "alert", name), alert=told, limit=refused)
+
+
+def _answering(charter: Charter) -> list[tuple[Path, FallbackPin]]:
     """Return the pin and its stand-ins, each with the path of its model."""
     stand_ins = enumerate(known(charter.model.fallback) or ())
     return [
@@ -222,4 +249,10 @@ def _exact_ids(model: str, facts: CharterFacts) -> str:
     )
 
 
-CHECKS: tuple[Check, ...] = (_check_pins, _check_retirement, _check_regions, _check_context_edits)
+CHECKS: tuple[Check, ...] = (
+    _check_pins,
+    _check_retirement,
+    _check_regions,
+    _check_context_edits,
+    _check_gateway,
+)

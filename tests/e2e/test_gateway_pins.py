@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a charter may say of a pin: other names of it, the backends it was tested on, and who answers when its credential is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, pinned
+from tests.stubs.provider_stub import Plan, ProviderStub
+from tests.stubs.raw_http import ask
+
+from pilothouse.runtime.gateway.policy import Pin
+
+CHAT = "/v1/chat/completions"
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Where is the order?"}]}
+
+
+@pytest.fixture(scope="module")
+def stub():
+    with ProviderStub() as provider:
+        yield provider
+
+
+@pytest.fixture
+def site(stub):
+    stub._plans.clear()
+    with GatewaySite({"acme": stub.origin, "spare": stub.origin}, pinned(("acme", MODEL))) as gateway:
+        yield gateway
+
+
+def with_pin(site, **said):
+    pin = Pin(provider="acme", model=MODEL, **said)
+    site.policies[AGENT] = replace(site.policies[AGENT], chain=(pin,))
+
+
+def answered(model=MODEL, fingerprint=None, stream=False):
+    """Plan an answer that says this of itself."""
+    said = {"id": "c", "model": model, "choices": [], "system_fingerprint": fingerprint}
+    if not stream:
+        return Plan(body=json.dumps(said).encode())
+    said["choices"] = [{"index": 0, "delta": {"content": "hi"}}]
+    return Plan(
+        body=f"data: {json.dumps(said)}\n\ndata: [DONE]\n\n".encode(),
+        headers={"content-type": "text/event-stream"},
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_pin_may_be_served_under_the_names_that_the_charter_says_and_no_other(site, stub, stream):
+    with_pin(site, served_as=frozenset({"m-server"}))
+    stub.plan(answered("m-server", stream=stream), answered("m-other", stream=stream))
+    good, refused = (ask(site, CHAT, {**BODY, "stream": stream}) for _ in range(2))
+    assert (good.status, good.headers["x-pilothouse-model"]) == (200, "m-server")
+    assert refused.error["code"] == "model_mismatch"
+    assert "`served_as`" in refused.error["message"]
+    assert [call.mismatch for call in site.wait_for(2)] == [False, True]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_backend_that_the_charter_does_not_name_is_withheld_where_it_says_refuse(site, stub, stream):
+    with_pin(site, fingerprint="refuse", fingerprints=frozenset({"fp_1"}))
+    stub.plan(*(answered(fingerprint=one, stream=stream) for one in ("fp_1", "fp_2", None)))
+    good, refused, unsaid = (ask(site, CHAT, {**BODY, "stream": stream}) for _ in range(3))
+    assert (good.status, refused.status, unsaid.status) == (200, 502, 200)
+    assert refused.error["code"] == "model_mismatch"
+    assert "'fp_2'" in refused.error["message"]
+    site.wait_for(3)
+    (seen,) = site.gateway.signs.take_backends()
+    assert (seen.fingerprint, seen.is_refused) == ("fp_2", True), "what was named is no news"
+
+
+@pytest.mark.parametrize(("said", "told"), [("alert", ["fp_1"]), ("ignore", [])])
+def test_a_new_backend_answers_and_is_told_unless_the_charter_ignores_it(said, told, site, stub):
+    with_pin(site, fingerprint=said)
+    stub.plan(answered(fingerprint="fp_1"))
+    assert ask(site, CHAT, BODY).status == 200
+    site.wait_for(1)
+    assert [one.fingerprint for one in site.gateway.signs.take_backends()] == told
+
+
+def test_what_was_told_under_one_charter_is_told_under_the_next(site, stub):
+    stub.plan(*[answered(fingerprint="fp_1")] * 2)
+    ask(site, CHAT, BODY)
+    site.policies[AGENT] = replace(site.policies[AGENT], charter="d")
+    with_pin(site, fingerprint="refuse")
+    ask(site, CHAT, BODY)
+    site.wait_for(2)
+    assert [one.is_refused for one in site.gateway.signs.take_backends()] == [False, True]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stand_in_answers_a_refused_credential_where_the_charter_says_so_and_it_is_told_all_the_same(
+    status, stream, site, stub
+):
+    chain = (Pin(provider="acme", model=MODEL), Pin(provider="spare", model=SPARE))
+    site.policies[AGENT] = replace(site.policies[AGENT], chain=chain, fallback_when_refused=True)
+    stub.plan(Plan(status=status))
+    answer = ask(site, CHAT, {**BODY, "stream": stream})
+    assert answer.status == 200
+    told = [answer.headers[f"x-pilothouse-{name}"] for name in ("deployment", "fallback", "attempts")]
+    assert told == ["spare", f"status_{status}", "2"], "who refuses is asked once"
+    site.wait_for(1)
+    assert [one.provider for one in site.gateway.signs.refusing()] == ["acme"]
+
+
+def test_when_everybody_refuses_the_last_true_answer_passes_and_nobody_asks_again(site, stub):
+    chain = (Pin(provider="acme", model=MODEL), Pin(provider="spare", model=SPARE))
+    site.policies[AGENT] = replace(site.policies[AGENT], chain=chain, fallback_when_refused=True)
+    stub.plan(Plan(status=401), Plan(status=403))
+    answer = ask(site, CHAT, BODY)
+    assert (answer.status, answer.headers["x-should-retry"]) == (403, "false")
+    site.wait_for(1)
+    assert [one.provider for one in site.gateway.signs.refusing()] == ["acme", "spare"]
