@@ -7,6 +7,8 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pilothouse.core.evidence.effective_counts import effective_counts
+from pilothouse.core.evidence.evidence import WORTH
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
@@ -41,6 +43,7 @@ class TypeDay:
         version: Version of the last task, or None.
         claimed: Sum of the confidence that the agent claimed for answers whose truth is known (metric `confidence`).
         minutes: Minutes of the day in which a task began, and those in which one was served.
+        turns: Cases of each metric as they came: whether it was good, and the conversation that it is a turn of.
     """
 
     rates: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -55,21 +58,35 @@ class TypeDay:
     version: str | None = None
     claimed: float = 0.0
     minutes: dict[int, bool] = field(default_factory=dict)
+    turns: dict[str, tuple[list[bool], list[str | None]]] = field(default_factory=dict)
 
-    def count(self, metric: str, *, good: bool, trace_id: str) -> None:
+    def count(self, metric: str, task: Task, *, good: bool) -> None:
         """Count one case of a metric.
 
         Args:
             metric: Its name.
+            task: The task, kept as an example of a bad case.
             good: Whether the case was good.
-            trace_id: The task, kept as an example of a bad case.
         """
         n, well = self.rates.get(metric, (0, 0))
         self.rates[metric] = (n + 1, well + good)
+        answers, conversations = self.turns.setdefault(metric, ([], []))
+        answers.append(good)
+        conversations.append(task.conversation)
         if not good:
             kept = self.bad.setdefault(metric, [])
             if len(kept) < TRACES_KEPT_MAX:
-                kept.append(trace_id)
+                kept.append(task.trace_id)
+
+    def worth(self, metric: str) -> int:
+        """Return how many independent cases those of a metric are worth: turns of one conversation fail together.
+
+        Args:
+            metric: Its name.
+        """
+        if metric not in self.turns:
+            return 0
+        return effective_counts(*self.turns[metric]).get(WORTH, self.rates[metric][0])
 
 
 def fold_type_days(
@@ -115,7 +132,7 @@ def fold_type_days(
             for metric, traces in said.items():
                 is_bad = task.trace_id in traces
                 if is_bad or stands or metric != OVERRIDE:
-                    day.count(metric, good=not is_bad, trace_id=task.trace_id)
+                    day.count(metric, task, good=not is_bad)
     return days
 
 
@@ -123,11 +140,11 @@ def _count_task(day: TypeDay, task: Task, day_start_ns: int, ceiling_s: float | 
     escalated, done = task.result is TaskResult.ESCALATED, task.result is TaskResult.COMPLETED
     day.tasks += 1
     day.version = task.version_digest
-    day.count("escalation", good=not escalated, trace_id=task.trace_id)
+    day.count("escalation", task, good=not escalated)
     if not escalated and task.result is not TaskResult.UNKNOWN:
-        day.count("completion", good=done, trace_id=task.trace_id)
+        day.count("completion", task, good=done)
     if ceiling_s is not None and task.duration_ns is not None:
-        day.count("latency", good=task.duration_ns <= ceiling_s * 1e9, trace_id=task.trace_id)
+        day.count("latency", task, good=task.duration_ns <= ceiling_s * 1e9)
     offset = task.start_ns - day_start_ns
     minute = offset // MINUTE_NS
     day.minutes[minute] = day.minutes.get(minute, False) or done or escalated
@@ -146,11 +163,11 @@ def _count_outcome(day: TypeDay, task: Task, outcome: Outcome) -> None:
     if outcome.status is OutcomeStatus.PENDING:
         day.pending += 1
     elif outcome.status is OutcomeStatus.UNVERIFIABLE:
-        day.count("unverifiable", good=False, trace_id=outcome.trace_id)
+        day.count("unverifiable", task, good=False)
     else:
         good = outcome.status is OutcomeStatus.VERIFIED
-        day.count("unverifiable", good=True, trace_id=outcome.trace_id)
-        day.count("discrepancy", good=good, trace_id=outcome.trace_id)
+        day.count("unverifiable", task, good=True)
+        day.count("discrepancy", task, good=good)
         if task.confidence is not None:
-            day.count("confidence", good=good, trace_id=outcome.trace_id)
+            day.count("confidence", task, good=good)
             day.claimed += task.confidence

@@ -132,7 +132,7 @@ def weighted_score(day: DayCounts, level: float = 0.95) -> Estimate | NotEnoughE
     total = counts.sum()
     n = sum(stratum.labelled for stratum in day.strata)
     value = float(scores @ counts / total)
-    low, high = _betting_ends(scores, counts, level)
+    low, high = _betting_ends(scores, counts / day.design_effect, level)
     low, high = min(low, 1.0 - 1e-12), max(high, 1e-12)
     value = min(max(value, 0.0), 1.0)
     return Estimate(
@@ -141,7 +141,7 @@ def weighted_score(day: DayCounts, level: float = 0.95) -> Estimate | NotEnoughE
         high=max(high, value),
         level=level,
         n=n,
-        n_effective=float(n),
+        n_effective=n / day.design_effect,
         unit="rate",
         method=MethodId.WEIGHTED_SCORE,
         guarantee=sentence_at(MethodId.WEIGHTED_SCORE, level),

@@ -288,7 +288,8 @@ def day_log_e(day: DayCounts, m0: float) -> Floats:
         Shape (bets,).
 
     Source:
-        Product of 1 + lambda (m0 - Z) over the items of the day; arXiv 2203.03532, section 3.
+        Product of 1 + lambda (m0 - Z) over the items of the day; arXiv 2203.03532, section 3. Turns of one conversation fail
+        together: their product is taken to the power of what they are worth (simulated, docs/decisions/0225).
 
     Example:
         >>> from datetime import date
@@ -312,4 +313,4 @@ def day_log_e(day: DayCounts, m0: float) -> Floats:
         + np.log1p(stakes * (gap - (1 - m) / pi)) @ good
         + np.log1p(stakes * (gap + m / pi)) @ bad
     )
-    return log_e
+    return log_e / day.design_effect

@@ -15,12 +15,14 @@ __all__ = [
     "CLUSTERS_MIN",
     "GIANT_SHARE",
     "DesignEffect",
+    "believed_design_effect",
     "cluster_design_effect",
     "cluster_indexes",
     "cluster_variance",
     "first_of_each",
     "giant_cluster",
     "label_design_effect",
+    "mean_turns",
 ]
 
 CLUSTERS_MIN = 30
@@ -176,11 +178,44 @@ def _design_effect(
     flips = float(np.abs(d).sum())
     independent = (flips / len(d) - d.mean() ** 2) / len(d)
     ratio = cluster_variance(d, indexes) / independent if independent > 1e-15 else 1.0
-    seen_size = float((sizes**2).sum() / len(d))
-    prior = 1 + believed.correlation * (seen_size - 1)
+    prior = 1 + believed.correlation * (_seen_size(sizes) - 1)
     independent_flips = flips / prior
     value = (independent_flips * ratio + believed.flips * prior) / (independent_flips + believed.flips)
     return DesignEffect(value=max(1.0, float(value)), clusters=len(sizes))
+
+
+def _seen_size(sizes: Integers) -> float:
+    return float((sizes**2).sum() / sizes.sum())
+
+
+def mean_turns(groups: Sequence[Hashable | None]) -> float:
+    """Return how many turns the conversation of a case has on average, as a case sees it; 1 without any case.
+
+    Args:
+        groups: Conversation of each case, None for a case of its own.
+
+    Source:
+        Kish 1965: the design effect of clusters whose cases are all alike.
+
+    Example:
+        >>> mean_turns(["a", "a", "a", None]), mean_turns([])
+        (2.5, 1.0)
+    """
+    return _seen_size(np.bincount(cluster_indexes(groups))) if groups else 1.0
+
+
+def believed_design_effect(turns: float, share: float = 1.0) -> float:
+    """Design effect of answers before anything is known of how alike turns of one conversation are: a correlation of 0.7.
+
+    Args:
+        turns: Mean turns, from `mean_turns`.
+        share: Share of the variance that turns can have in common; what labels add by who was drawn, they do not.
+
+    Example:
+        >>> believed_design_effect(5.0), believed_design_effect(1.0)
+        (3.8, 1.0)
+    """
+    return 1 + _OF_ANSWERS.correlation * share * (turns - 1)
 
 
 def label_design_effect(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction
+from pilothouse.core.statistics.daily import design_effect_of_turns
 from pilothouse.core.statistics.wealth import BETS
 
 __all__ = ["Detectability", "DetectionDesign", "detectability"]
@@ -29,6 +30,7 @@ class DetectionDesign:
         share_pass: Share of the labels for items that the judge passed; None allocates them by the rule.
         arl_days: Mean days to a false alarm.
         detectors: Detectors that share it.
+        turns: Turns that the conversation of an item has on a day, from `mean_turns`.
     """
 
     quality: float
@@ -40,6 +42,7 @@ class DetectionDesign:
     share_pass: float | None = None
     arl_days: float = 365.0
     detectors: int = 1
+    turns: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,8 @@ def detectability(
     """
     passes, rates = _verdicts(design)
     probability = _probabilities(design, passes, rates)
-    bound = math.log(design.arl_days * design.detectors)
+    alike = design_effect_of_turns(design.turns, np.array([passes, 1 - passes]), rates, probability)
+    bound = math.log(design.arl_days * design.detectors) * alike
     found = []
     for drop in drops:
         drop = check_fraction("drops", drop, 0.0, design.quality)  # noqa: PLW2901 - the checked value replaces it

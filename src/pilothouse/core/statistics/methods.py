@@ -187,7 +187,7 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
         MethodId.DROP_DETECTOR: Explanation(
             sentence="If quality stays inside the band, on average at most one false alarm a year, however often you look.",
             assumptions=(
-                "items of a day are exchangeable, one item per conversation",
+                "items of a day are exchangeable; turns of one conversation are evidence of as many items as they are worth, by simulation",
                 _COINS,
                 "predictions m_k were fixed before the day",
                 _LABELS_RIGHT,
@@ -306,7 +306,10 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
         ),
         MethodId.FEATURE_DRIFT: Explanation(
             sentence="If nothing changed, fewer than 1 check in 20 is flagged.",
-            assumptions=(_INDEPENDENT, "drift is a reason to label, never a quality verdict"),
+            assumptions=(
+                "cases are independent of each other: one of each conversation",
+                "drift is a reason to label, never a quality verdict",
+            ),
             formula="Kolmogorov-Smirnov or chi-square for each feature, Holm over all features",
             reference="Smirnov 1948, Annals of Mathematical Statistics 19; Holm 1979, Scandinavian Journal of Statistics 6",
         ),

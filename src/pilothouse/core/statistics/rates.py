@@ -22,6 +22,7 @@ __all__ = [
     "RateState",
     "RateWatch",
     "rate_detectability",
+    "rate_of_turns",
 ]
 
 BASELINE_DAYS = 28
@@ -46,6 +47,7 @@ class RateState:
         days: Days with cases that the baseline has.
         n: Cases of the baseline.
         good: Good ones among them.
+        alike: Cases of the baseline that say nothing new: turns of one conversation fail together.
         cusum: Evidence of one bet since it last was none.
         risen: First day of that, where the change seems to have begun, or None.
         alarmed: Day of the last alarm, or None.
@@ -61,14 +63,35 @@ class RateState:
     cusum: float = 0.0
     risen: date | None = None
     alarmed: date | None = None
+    alike: int = 0
 
     @property
     def baseline(self) -> Estimate | None:
         """The rate of the first month with its interval, or None while the month is not over."""
-        if self.days < BASELINE_DAYS or self.n < BASELINE_CASES_MIN:
+        worth = self.n - self.alike
+        if self.days < BASELINE_DAYS or worth < BASELINE_CASES_MIN:
             return None
-        found = jeffreys_interval(self.good, self.n)
-        return found if isinstance(found, Estimate) else None
+        return rate_of_turns(self.good, self.n, worth)
+
+
+def rate_of_turns(good: int, n: int, worth: int) -> Estimate | None:
+    """Rate of cases with the interval of as many independent ones as they are worth; None without a case.
+
+    Args:
+        good: Good cases.
+        n: Cases.
+        worth: Independent cases that they are worth, at most n.
+
+    Example:
+        >>> one, few = rate_of_turns(190, 200, 200), rate_of_turns(190, 200, 40)
+        >>> one.value == few.value, few.low < one.low
+        (True, True)
+    """
+    found = jeffreys_interval(round(good * worth / n), worth) if worth else None
+    if not isinstance(found, Estimate):
+        return None
+    value = good / n
+    return replace(found, value=value, low=min(found.low, value), high=max(found.high, value), n=n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +102,7 @@ class RateReading:
         day: The day.
         n: Cases of the day.
         good: Good ones.
+        worth: Independent cases that they are worth.
         line: Rate of good cases below which evidence grows, or None: nothing to hold it against.
         e_value: Evidence that the rate lies below the line.
         threshold: Evidence at which the alarm is raised.
@@ -89,6 +113,7 @@ class RateReading:
     day: date
     n: int
     good: int
+    worth: int
     line: float | None
     e_value: float
     threshold: float
@@ -124,17 +149,23 @@ class RateWatch:
             found = raw_floor(state.baseline, self.tolerance)
         return None if found is None else min(max(found, _LINE_MIN), _LINE_MAX)
 
-    def update(self, state: RateState, day: date, n: int, good: int) -> tuple[RateState, RateReading]:
+    def update(
+        self, state: RateState, day: date, n: int, good: int, worth: int | None = None
+    ) -> tuple[RateState, RateReading]:
         """Count one finished day.
+
+        Turns of one conversation fail together. Counted one by one they raised up to twelve false alarms a year where one is
+        promised (docs/decisions/0225), so a day of them is the evidence of as many independent cases as they are worth.
 
         Args:
             state: State after the day before.
             day: A day after the last one.
             n: Cases of the day; none is a day without information.
             good: Good ones among them.
+            worth: Independent cases that they are worth, from 1 to n; None where each case is one.
 
         Raises:
-            MalformedRecord: A negative count or more good cases than cases.
+            MalformedRecord: A negative count, more good cases than cases, or worth more than they are.
 
         Example:
             >>> watch, state = RateWatch(committed=0.95), RateState()
@@ -145,6 +176,7 @@ class RateWatch:
         """
         check_count("n", n)
         check_count("good", good, most=n)
+        worth = n if worth is None else check_count("worth", worth, least=min(n, 1), most=n)
         line, threshold = self.line(state), self.arl_days * self.detectors
         learnt = state.baseline is None and n > 0
         after = replace(
@@ -153,8 +185,11 @@ class RateWatch:
             days=state.days + learnt,
             n=state.n + n * learnt,
             good=state.good + good * learnt,
+            alike=state.alike + (n - worth) * learnt,
         )
-        base = RateReading(day=day, n=n, good=good, line=line, e_value=0.0, threshold=threshold, alarm=False)
+        base = RateReading(
+            day=day, n=n, good=good, worth=worth, line=line, e_value=0.0, threshold=threshold, alarm=False
+        )
         if line is None:
             return after, replace(base, missing="the charter says no line, and the first month is not over")
         # An alarm of the day before starts the evidence afresh, also where that day is followed by silent ones.
@@ -169,7 +204,7 @@ class RateWatch:
                 missing=f"no case for {silent} day{'s' if silent > 1 else ''}",
                 e_value=_evidence(before),
             )
-        day_log_e = rate_log_e(line, n, good)
+        day_log_e = rate_log_e(line, n, good) * (worth / n)
         wealth = restart_and_multiply(before, day_log_e)
         cusum = rise(state.cusum, day_log_e)
         counted = state.counted + 1
@@ -207,7 +242,7 @@ def rate_detectability(
     Args:
         value: The rate now, in (0, 1].
         line: Line of the watch, in (0, 1).
-        cases_per_day: Cases a day, above 0.
+        cases_per_day: Independent cases a day, above 0.
         arl_days: Mean days to a false alarm.
         detectors: Detectors that share it.
         drops: Sizes of falls, as fractions.

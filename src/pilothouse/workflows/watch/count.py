@@ -12,6 +12,7 @@ from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome_measures import answer_term, quality_is_outcome
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.type_day import TypeDay
+from pilothouse.core.statistics.clusters import mean_turns
 from pilothouse.core.statistics.rates import RateReading, RateState, RateWatch
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.workflows.incidents.alerts import rule_for
@@ -101,7 +102,9 @@ class DayCounter:
     def _rate(self, watched: Watched, states: dict[str, RateState], counts: TypeDay, day: date) -> None:
         n, good = counts.rates.get(watched.counted, (0, 0))
         before = states.get(watched.metric, RateState())
-        states[watched.metric], reading = watched.watch.update(before, day, n, good)
+        states[watched.metric], reading = watched.watch.update(
+            before, day, n, good, counts.worth(watched.counted)
+        )
         document = {"n": n, "good": good, **_evidence(reading)}
         if reading.alarm:
             document["traces"] = counts.bad.get(watched.counted, [])
@@ -125,7 +128,9 @@ class DayCounter:
             arl_days=arl_days(None),
             detectors=len(self._charter.task_types),
         )
-        states[CONFIDENCE], reading = watch.update(states.get(CONFIDENCE, RateState()), day, n, good)
+        states[CONFIDENCE], reading = watch.update(
+            states.get(CONFIDENCE, RateState()), day, n, good, counts.worth(CONFIDENCE)
+        )
         document = {"n": n, "good": good, "claimed": claimed, **_evidence(reading)}
         if reading.alarm:
             document["sentence"] = (
@@ -192,7 +197,9 @@ class DayCounter:
             own = read.by_type.get(name, [])
             names, strata = strata_of(self._charter, name, own, read.outcomes, judged)
             drawn = {trace: items[trace] for trace in (one.trace_id for one in own) if trace in items}
-            labelled = close_labels(names, strata, drawn, (rates or {}).get(name, {}), self._now)
+            turns = mean_turns([one.conversation for one in own if one.trace_id in strata])
+            chances = (rates or {}).get(name, {})
+            labelled = close_labels(names, strata, drawn, chances, self._now, turns=turns)
             if labelled is None:
                 return False
             closed[name] = labelled
@@ -209,6 +216,7 @@ class DayCounter:
         self._book.remember(name, LABELS, after)
         document: dict[str, object] = {
             "tallies": {stratum: list(tally) for stratum, tally in labelled.tallies.items()},
+            "turns": labelled.turns,
             "line": look.line,
             "e": look.e_value,
             "threshold": look.threshold,
@@ -239,6 +247,7 @@ def claim_line(claimed: float) -> float:
 def _evidence(reading: RateReading) -> dict[str, object]:
     """What a detector of a rate leaves of a day."""
     return {
+        "worth": reading.worth,
         "line": reading.line,
         "e": reading.e_value,
         "threshold": reading.threshold,

@@ -67,7 +67,7 @@ class DriftLook:
         p_values: One for each test that could run: `inputs`, `words`, `tools`.
         changed: Tests whose p-value is `ALARM_P` at most.
         detail: What changed most, or what is missing, in words.
-        compared: Tasks of the reference and of the week that were compared.
+        compared: Tasks of the reference and of the week that were compared, one of each conversation.
     """
 
     p_values: dict[str, float]
@@ -112,6 +112,7 @@ def look_at_drift(lake: Lake, reference: Sequence[Task], current: Sequence[Task]
         reference: Tasks of the first week.
         current: Tasks of this week.
     """
+    reference, current = _one_of_each_conversation(reference), _one_of_each_conversation(current)
     seed = hashlib.sha256("".join(task.trace_id for task in current[:50]).encode()).digest()
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(seed[:8])))
     p_values: dict[str, float] = {}
@@ -163,6 +164,19 @@ def _tests(
         yield "tools", None, tools.reason
     else:
         yield "tools", tools.p_value, f"{tools.notes[0]} ({_p_text(tools.p_value)})"
+
+
+def _one_of_each_conversation(tasks: Sequence[Task]) -> Sequence[Task]:
+    """One turn of each conversation, whichever has the least trace id; a task without one is its own.
+
+    Turns of a conversation resemble each other. Compared one by one, other conversations looked like another week: texts of five
+    turns on one topic differed in every quiet week (docs/decisions/0225).
+    """
+    least: dict[str, str] = {}
+    for task in tasks:
+        if task.conversation is not None:
+            least[task.conversation] = min(least.get(task.conversation, task.trace_id), task.trace_id)
+    return [task for task in tasks if task.conversation is None or least[task.conversation] == task.trace_id]
 
 
 def _p_text(p: float) -> str:

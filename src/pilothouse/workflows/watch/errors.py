@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import calendar_day
+from pilothouse.core.evidence.effective_counts import effective_counts
+from pilothouse.core.evidence.evidence import WORTH
 from pilothouse.core.evidence.failure import TOOL, FailureKind
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.watched import FailureGroup
@@ -92,11 +94,13 @@ def look_at_failures(
     watch, n = failure_watch(charter), len(tasks)
     never = before.get(_NONE, RateState())
     states = dict(before)
-    states[_NONE], unseen = watch.update(never, day, n, n)
+    states[_NONE], unseen = watch.update(never, day, n, n, _worth(tasks, ()))
     rising: list[dict[str, Any]] = []
     for key in [one for one in before if one != _NONE]:
         kind = _read(key)
-        states[key], reading = watch.update(before[key], day, n, n - found[kind])
+        states[key], reading = watch.update(
+            before[key], day, n, n - found[kind], _worth(tasks, traces.get(kind, ()))
+        )
         if reading.alarm:
             rising.append({"kind": key, "line": reading.line, "risen": str(states[key].risen or day)})
     for kind, count in ranked:
@@ -110,6 +114,7 @@ def look_at_failures(
         states[_key(kind)] = replace(never, last=day)
     document: dict[str, object] = {
         "n": n,
+        "worth": unseen.worth,
         "kinds": [[_key(kind), count, traces[kind][-1]] for kind, count in ranked[:KINDS_KEPT_MAX]],
         "others": sum(count for _, count in ranked[KINDS_KEPT_MAX:]),
         "line": unseen.line,
@@ -129,6 +134,13 @@ def look_at_failures(
         "metric": "tool_errors" if kind.place == TOOL else "completion",
     }
     return FailureLook(document=document, layer="verdict" if rule else "warning", states=states)
+
+
+def _worth(tasks: Sequence[Task], ended: Collection[str]) -> int:
+    """How many independent tasks those of a day are worth where some of them ended so: turns of one conversation fail together."""
+    bad = set(ended)
+    good = [one.trace_id not in bad for one in tasks]
+    return effective_counts(good, [one.conversation for one in tasks]).get(WORTH, len(tasks)) if tasks else 0
 
 
 def _rarer(

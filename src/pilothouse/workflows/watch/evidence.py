@@ -14,7 +14,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.dates import calendar_day
-from pilothouse.core.evidence.evidence import WARNINGS, Evidence, Scope
+from pilothouse.core.evidence.evidence import WARNINGS, WORTH, Evidence, Scope
 from pilothouse.core.evidence.recorded import Found, recorded
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.evidence.watched import DetectorStatus
@@ -27,6 +27,7 @@ from pilothouse.workflows.review.label_rates import BURST
 from pilothouse.workflows.watch.context import CONTEXT
 from pilothouse.workflows.watch.further_cost import FurtherCost
 from pilothouse.workflows.watch.room import WatchRoom
+from pilothouse.workflows.watch.row import independent_cases
 from pilothouse.workflows.watch.rules import TRAFFIC
 from pilothouse.workflows.watch.status import read_lately, watch_status
 
@@ -254,8 +255,9 @@ def _week(
         ]
         n, good = sum(one["n"] for one in week), sum(one["good"] for one in week)
         if n:
-            where = Scope(task_type=name)
-            yield write.record("override", end, scope=where, version=version, n=n, good=good)
+            where, worth = Scope(task_type=name), independent_cases(week)
+            counts = {WORTH: worth} if worth < n else {}
+            yield write.record("override", end, scope=where, version=version, n=n, good=good, counts=counts)
 
 
 def _served_by(traffic: Sequence[WatchReading]) -> tuple[str | None, set[date] | None]:

@@ -27,12 +27,14 @@ class LabelledDay:
         tallies: By stratum.
         rates: Chance of a label by stratum; none when no label was requested.
         bad: Traces of the wrong answers.
+        turns: Turns that the conversation of a task has on the day.
         note: Why some labels do not count, or empty.
     """
 
     tallies: Mapping[str, Tally]
     rates: Mapping[str, float]
     bad: tuple[str, ...]
+    turns: float = 1.0
     note: str = ""
 
 
@@ -42,6 +44,8 @@ def close_labels(
     items: Mapping[str, ItemRecord],
     rates: Mapping[str, float],
     now: datetime,
+    *,
+    turns: float = 1.0,
 ) -> LabelledDay | None:
     """Return the labels of a day once nobody is waited for any more; None before.
 
@@ -51,6 +55,7 @@ def close_labels(
         items: Items drawn from these tasks, by trace.
         rates: Chance of a label by stratum as it was fixed before the day.
         now: The moment, aware UTC.
+        turns: Turns that the conversation of a task has on the day.
     """
     if any(record.state.is_open and now < record.item.due_at for record in items.values()):
         return None
@@ -68,7 +73,10 @@ def close_labels(
                 tally[3] += good
     bad = tuple(trace for trace, record in items.items() if _ANSWERED.get(record.state) is False)
     return LabelledDay(
-        tallies={name: (t[0], t[1], t[2], t[3]) for name, t in counts.items()}, rates=rates, bad=bad
+        tallies={name: (t[0], t[1], t[2], t[3]) for name, t in counts.items()},
+        rates=rates,
+        bad=bad,
+        turns=turns,
     )
 
 

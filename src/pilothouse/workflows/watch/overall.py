@@ -20,7 +20,7 @@ from pilothouse.workflows.watch.context import CONTEXT, CONTEXT_EVERY_S, ENDED_A
 from pilothouse.workflows.watch.cost import HOURLY_DELAY_DAYS
 from pilothouse.workflows.watch.drift import ALARM_P, DETECTORS, FEATURES, P_LEAST
 from pilothouse.workflows.watch.errors import ERRORS, failure_watch
-from pilothouse.workflows.watch.row import DROPS, blank_row
+from pilothouse.workflows.watch.row import DROPS, blank_row, independent_cases
 
 __all__ = ["overall_rows"]
 
@@ -108,7 +108,7 @@ def _failures(charter: Charter, readings: Sequence[WatchReading]) -> DetectorSta
     delays = rate_detectability(
         value=1.0,
         line=newest["line"],
-        cases_per_day=n / days,
+        cases_per_day=independent_cases(documents) / days,
         arl_days=watch.arl_days,
         detectors=watch.detectors,
         drops=DROPS,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -19,6 +19,7 @@ from pilothouse.core.statistics.change import (
     day_log_e,
     raw_floor,
 )
+from pilothouse.core.statistics.clusters import believed_design_effect
 from pilothouse.core.statistics.daily import (
     PRIOR_FAIL,
     PRIOR_PASS,
@@ -27,13 +28,21 @@ from pilothouse.core.statistics.daily import (
     answered_probability,
     predicted_rate,
 )
-from pilothouse.core.statistics.quality import quality_interval
+from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.rates import BASELINE_DAYS
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.statistics.wealth import log_mean, rise
 from pilothouse.workflows.watch.labels import LabelledDay, Tally, pooled
 
-__all__ = ["SUSPICION", "QualityLook", "QualityState", "is_suspected", "look_at_labels", "quality_line"]
+__all__ = [
+    "SUSPICION",
+    "QualityLook",
+    "QualityState",
+    "is_suspected",
+    "labels_alike",
+    "look_at_labels",
+    "quality_line",
+]
 
 SUSPICION = "suspicion"
 """Name of the detector's first layer: evidence of labels that is high and undecided buys more of them."""
@@ -61,6 +70,7 @@ class QualityState:
         recent: Tallies of the last closed days by stratum, oldest first, at most `PREDICTION_DAYS`.
         baseline: Sums of the first month by stratum, while it is gathered.
         baseline_days: Days in it.
+        baseline_alike: Sum over its tasks of the other turns of their conversations.
         base: Quality of the first month once it is over.
         certifier: Proof of a drop after an alarm, or None.
         cusum: Evidence of one bet since it last was none.
@@ -72,6 +82,7 @@ class QualityState:
     recent: tuple[dict[str, Tally], ...] = ()
     baseline: dict[str, Tally] | None = None
     baseline_days: int = 0
+    baseline_alike: float = 0.0
     base: Estimate | None = None
     certifier: CertifierState | None = None
     cusum: float = 0.0
@@ -127,7 +138,7 @@ def look_at_labels(
     """
     counts, note = _counts(state, day, labelled)
     line = quality_line(charter, name, state)
-    after = _remember(state, labelled.tallies)
+    after = _remember(state, labelled)
     threshold = arl_days * detectors
     if line is None:
         missing = "the charter says no floor, and the first month is not over"
@@ -222,7 +233,7 @@ def _counts(state: QualityState, day: date, labelled: LabelledDay) -> tuple[DayC
         for name, (judged, _chosen, answered, good) in labelled.tallies.items()
         if judged
     )
-    return DayCounts(day=day, strata=strata), ""
+    return DayCounts(day=day, strata=strata, turns=labelled.turns), ""
 
 
 def _predicted(state: QualityState, name: str) -> float:
@@ -231,7 +242,8 @@ def _predicted(state: QualityState, name: str) -> float:
     return predicted_rate(good, labelled, PRIORS.get(name, PRIOR_UNKNOWN))
 
 
-def _remember(state: QualityState, tallies: Mapping[str, Tally]) -> QualityState:
+def _remember(state: QualityState, labelled: LabelledDay) -> QualityState:
+    tallies = labelled.tallies
     recent = (*state.recent, dict(tallies))[-PREDICTION_DAYS:]
     if state.base is not None:
         return replace(state, recent=recent)
@@ -239,12 +251,34 @@ def _remember(state: QualityState, tallies: Mapping[str, Tally]) -> QualityState
     for name, tally in tallies.items():
         before = sums.get(name, (0, 0, 0, 0))
         sums[name] = (before[0] + tally[0], before[1] + tally[1], before[2] + tally[2], before[3] + tally[3])
-    days = state.baseline_days + any(tally[0] for tally in tallies.values())
+    judged = sum(tally[0] for tally in tallies.values())
+    days = state.baseline_days + (judged > 0)
+    alike = state.baseline_alike + judged * (labelled.turns - 1)
     base = None
     if days >= BASELINE_DAYS:
-        found = quality_interval([one for one in pooled([sums]) if one.judged])
+        strata = [one for one in pooled([sums]) if one.judged]
+        turns = 1 + alike / max(sum(one.judged for one in strata), 1)
+        found = quality_interval(strata, design_effect=labels_alike(strata, turns))
         base = found if isinstance(found, Estimate) else None
-    return replace(state, recent=recent, baseline=None if base else sums, baseline_days=days, base=base)
+    return replace(
+        state,
+        recent=recent,
+        baseline=None if base else sums,
+        baseline_days=days,
+        baseline_alike=alike,
+        base=base,
+    )
+
+
+def labels_alike(strata: Sequence[Stratum], turns: float) -> float:
+    """Return the design effect of labels of some days: turns of one conversation fail together, where several are labelled.
+
+    Args:
+        strata: The days as one window.
+        turns: Turns that the conversation of a task has on a day.
+    """
+    share = sum(one.labelled for one in strata) / max(sum(one.judged for one in strata), 1)
+    return believed_design_effect(turns, share)
 
 
 def _certified(

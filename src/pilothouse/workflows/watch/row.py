@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -17,7 +18,7 @@ from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.watch.rules import arl_days
 
-__all__ = ["DROPS", "blank_row", "kept_promise", "shown_interval", "still_counted"]
+__all__ = ["DROPS", "blank_row", "independent_cases", "kept_promise", "shown_interval", "still_counted"]
 
 DROPS = (0.03, 0.05, 0.07, 0.10)
 """Falls for which a detector says when it would notice them."""
@@ -98,6 +99,15 @@ def still_counted(row: DetectorStatus, today: date) -> DetectorStatus:
         return row
     since = f"no day is counted since {calendar_day(row.counted_to)}: `pilothouse doctor`"
     return replace(row, state="blind", note=f"{since}; {row.note}" if row.note else since)
+
+
+def independent_cases(documents: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many independent cases some counted days are worth; days that were counted by an older version say none fewer.
+
+    Args:
+        documents: What a detector of a rate left of them.
+    """
+    return sum(one.get("worth", one["n"]) for one in documents)
 
 
 def shown_interval(estimate: Estimate, *, inverted: bool) -> dict[str, float]:

@@ -14,7 +14,7 @@ from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.statistics.detection import DetectionDesign, detectability
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.quality import quality_interval
-from pilothouse.core.statistics.rates import BASELINE_DAYS, rate_detectability
+from pilothouse.core.statistics.rates import BASELINE_DAYS, rate_detectability, rate_of_turns
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.ports.watch import WatchReading, WatchState
@@ -30,9 +30,9 @@ from pilothouse.workflows.watch.judge import (
     judge_warning,
 )
 from pilothouse.workflows.watch.labels import pooled
-from pilothouse.workflows.watch.quality import QualityState, is_suspected, quality_line
+from pilothouse.workflows.watch.quality import QualityState, is_suspected, labels_alike, quality_line
 from pilothouse.workflows.watch.room import LABELS
-from pilothouse.workflows.watch.row import DROPS, blank_row, shown_interval
+from pilothouse.workflows.watch.row import DROPS, blank_row, independent_cases, shown_interval
 from pilothouse.workflows.watch.rules import TRUTH, Watched, arl_days
 from pilothouse.workflows.watch.words import METRIC_WORDS
 
@@ -66,9 +66,10 @@ def rate_row(
     line = watched.watch.line(state)
     days = sum(1 for one in documents if one["n"])
     found: dict[str, Any] = {"note": documents[-1]["missing"], "alarmed": state.alarmed}
+    worth = independent_cases(documents)
     if n:
-        estimate = jeffreys_interval(good, n)
-        if isinstance(estimate, Estimate):
+        estimate = rate_of_turns(good, n, worth)
+        if estimate is not None:
             # Days of one agent are not a fixed sample: the interval describes, the detector decides.
             found |= shown_interval(estimate, inverted=watched.inverted)
         found |= {"n": n, "cases_per_day": n / days}
@@ -80,7 +81,7 @@ def rate_row(
                 if not watched.watch.uses_baseline or state.baseline is None
                 else state.baseline.value,
                 line=line,
-                cases_per_day=n / days,
+                cases_per_day=worth / days,
                 arl_days=watched.watch.arl_days,
                 detectors=watched.watch.detectors,
                 drops=DROPS,
@@ -129,7 +130,8 @@ def _quality(  # noqa: PLR0917 - one row of the table
     documents = [json.loads(one.document) for one in readings]
     strata = [one for one in pooled(state.recent) if one.judged]
     labels = sum(one.labelled for one in strata)
-    estimate = quality_interval(strata) if strata else None
+    turns = _turns(documents)
+    estimate = quality_interval(strata, design_effect=labels_alike(strata, turns)) if strata else None
     line = quality_line(charter, name, state)
     days = max(len(state.recent), 1)
     found: dict[str, Any] = {"note": documents[-1]["missing"], "alarmed": state.alarmed, "n": labels}
@@ -151,13 +153,14 @@ def _quality(  # noqa: PLR0917 - one row of the table
                 m0=line,
                 arl_days=arl,
                 detectors=detectors,
+                turns=turns,
             )
             found["delays"] = detectability(design, [drop for drop in DROPS if drop < design.quality])
         else:
             found["delays"] = rate_detectability(
                 value=value,
                 line=line,
-                cases_per_day=labels / days,
+                cases_per_day=labels / labels_alike(strata, turns) / days,
                 arl_days=arl,
                 detectors=detectors,
                 drops=DROPS,
@@ -171,6 +174,13 @@ def _quality(  # noqa: PLR0917 - one row of the table
         )
     learning = line is None or bool(documents[-1]["missing"])
     return replace(row, state="blind" if not labels else "learning" if learning else "quiet", **found)
+
+
+def _turns(documents: Sequence[Mapping[str, Any]]) -> float:
+    """Turns that the conversation of a task has on a day; days that were counted by an older version say nothing of them."""
+    judged = [sum(tally[0] for tally in one["tallies"].values()) for one in documents]
+    turns = sum(n * one.get("turns", 1.0) for n, one in zip(judged, documents, strict=True))
+    return turns / sum(judged) if sum(judged) else 1.0
 
 
 def _judge(
@@ -226,10 +236,9 @@ def claim_rows(
         claimed = sum(one["n"] * one["claimed"] for one in documents) / n
         kept = states.get((name, TRUTH))
         state = (RATE_STATES.validate_json(kept.document) if kept else {}).get(CONFIDENCE)
-        estimate = jeffreys_interval(good, n)
-        shown: dict[str, Any] = (
-            shown_interval(estimate, inverted=False) if isinstance(estimate, Estimate) else {}
-        )
+        worth = independent_cases(documents)
+        estimate = rate_of_turns(good, n, worth)
+        shown: dict[str, Any] = {} if estimate is None else shown_interval(estimate, inverted=False)
         yield replace(
             blank_row(CONFIDENCE, METRIC_WORDS[CONFIDENCE][0], name, None, readings),
             state="learning" if documents[-1]["missing"] else "quiet",
@@ -241,7 +250,7 @@ def claim_rows(
             delays=rate_detectability(
                 value=claim_line(claimed),
                 line=claim_line(claimed),
-                cases_per_day=n / len(documents),
+                cases_per_day=worth / len(documents),
                 arl_days=arl_days(None),
                 detectors=len(charter.task_types),
                 drops=DROPS,

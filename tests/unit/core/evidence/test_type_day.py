@@ -38,6 +38,15 @@ def fold(tasks, outcomes=(), ceilings=None, said=None, *, is_heard=False):
     )
 
 
+def test_turns_of_one_conversation_are_worth_one_case():
+    tasks = [replace(BASE, trace_id=str(n), conversation=None if n < 5 else "talk") for n in range(10)]
+    day = fold(tasks)["po"]
+    assert day.rates["completion"] == (10, 10)
+    assert day.worth("completion") == 3, "100 / (5 + 25), Kish"
+    assert day.worth("latency") == 0
+    assert fold(tasks[:6])["po"].worth("completion") == 6
+
+
 def test_each_result_counts_where_it_belongs():
     tasks = [
         replace(

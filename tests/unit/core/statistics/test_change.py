@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -27,6 +28,7 @@ from pilothouse.core.statistics import (
     jeffreys_interval,
     jeffreys_lower,
     predicted_rate,
+    weighted_score,
 )
 from pilothouse.core.statistics.change import day_log_e, lower_bound_at
 from pilothouse.core.statistics.wealth import BETS, LOG_MAX, multiply, restart_and_multiply
@@ -208,14 +210,29 @@ def test_a_stratum_that_cannot_be_is_refused(change, said):
         DayStratum(**(fields | change))
 
 
-def test_dependent_items_two_verdicts_of_one_name_and_a_half_asked_day_are_refused():
+@pytest.mark.parametrize(("probability", "least", "most"), [(1.0, 3.8, 3.8), (0.1, 1.2, 1.4)])
+def test_turns_of_a_conversation_are_evidence_of_fewer_items_where_several_are_labelled(
+    probability, least, most
+):
+    day = DayCounts(day=START, strata=(
+        DayStratum(name="pass", judged=270, labelled_good=20, labelled_bad=4, probability=probability, predicted=0.98),
+        DayStratum(name="fail", judged=30, labelled_good=1, labelled_bad=2, probability=probability, predicted=0.5)))  # fmt: skip
+    five = replace(day, turns=5.0)
+    assert least <= five.design_effect <= most
+    assert day_log_e(five, 0.92) == pytest.approx(day_log_e(day, 0.92) / five.design_effect)
+    one, few = weighted_score(day), weighted_score(five)
+    assert few.value == one.value
+    assert few.high - few.low >= one.high - one.low
+    assert few.n_effective == pytest.approx(27 / five.design_effect)
+
+
+def test_fewer_than_one_turn_two_verdicts_of_one_name_and_a_half_asked_day_are_refused():
     one = DayStratum(name="pass", judged=10, labelled_good=3, labelled_bad=1, probability=0.5, predicted=0.9)
     unasked = DayStratum(
         name="fail", judged=10, labelled_good=0, labelled_bad=0, probability=0.0, predicted=0.5
     )
-    with pytest.raises(MalformedRecord, match="void the guarantee"):
-        DayCounts(day=START, strata=(one,), conversations=9)
-    assert DayCounts(day=START, strata=(one,), conversations=10).informative
+    with pytest.raises(MalformedRecord, match="turns"):
+        DayCounts(day=START, strata=(one,), turns=0.5)
     with pytest.raises(MalformedRecord, match="twice"):
         DayCounts(day=START, strata=(one, one))
     with pytest.raises(MalformedRecord, match="every verdict"):

@@ -54,6 +54,31 @@ def test_quiet_years_stay_quiet_and_drops_are_found_when_promised():
     assert abs(np.median(delays) - promised) <= max(2, 0.3 * promised)
 
 
+def test_cases_of_conversations_make_a_baseline_and_evidence_of_what_they_are_worth():
+    watch = RateWatch(committed=None, uses_baseline=True)
+    plain = few = RateState()
+    for number in range(28):
+        day = FIRST + timedelta(days=number)
+        plain, _ = watch.update(plain, day, 100, 95)
+        few, reading = watch.update(few, day, 100, 95, 10)
+    assert (reading.n, reading.worth, few.alike) == (100, 10, 28 * 90)
+    assert few.baseline.value == plain.baseline.value == pytest.approx(0.95)
+    assert few.baseline.high - few.baseline.low == pytest.approx(
+        np.sqrt(10) * (plain.baseline.high - plain.baseline.low), rel=0.1
+    )
+    fewer = RateState(n=2_800, good=2_660, days=28, alike=2_601)
+    assert fewer.baseline is None, "199 cases are none"
+    assert watch.line(few) < watch.line(plain)
+    watch, day = RateWatch(committed=0.95), FIRST
+    evidence = [
+        log_mean(watch.update(RateState(), day, 100, 80, worth)[0].log_wealth) for worth in (None, 100, 20)
+    ]
+    assert evidence[0] == evidence[1] > evidence[2] > 0
+    for bad in (0, 101):
+        with pytest.raises(PilothouseError, match="worth"):
+            watch.update(RateState(), day, 100, 80, bad)
+
+
 def test_without_a_line_it_learns_and_says_so():
     state, readings = feed(RateWatch(committed=None, uses_baseline=True), [(10, 10)] * 27)
     assert readings[-1].line is None

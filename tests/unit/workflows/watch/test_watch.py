@@ -60,7 +60,17 @@ def watch(tmp_path, clock):
 
 
 def live(
-    watch, clock, days, *, per_day=40, failed=0.0, contradicted=0.0, cost="0.10", tick=True, confidence=None
+    watch,
+    clock,
+    days,
+    *,
+    per_day=40,
+    failed=0.0,
+    contradicted=0.0,
+    cost="0.10",
+    tick=True,
+    confidence=None,
+    turns=None,
 ):
     """Let days of po_invoice tasks pass, each followed by the tick of its night; return what the ticks did."""
     done = []
@@ -84,6 +94,7 @@ def live(
                 cost_known_usd=Decimal(cost),
                 cost_state=CostState.KNOWN,
                 confidence=confidence,
+                conversation=None if turns is None else f"{start:%Y%m%d}-{number // turns}",
             )
             tasks.append(task)
             if not bad:
@@ -157,6 +168,21 @@ def test_a_fall_of_completion_opens_one_incident_with_its_numbers_and_traces(wat
     assert row(watch, clock, "completion").state == "alarm"
     live(watch, clock, 2, failed=0.3)
     assert len(watch.room.incidents.incidents()) == 1, "the same alarm again is a line of the incident"
+
+
+@pytest.mark.parametrize(("turns", "opened"), [(1, 1), (12, 0)])
+def test_one_conversation_that_goes_wrong_is_one_event_and_twelve_tasks_are_twelve(
+    watch, clock, turns, opened
+):
+    live(watch, clock, 5, turns=turns)
+    (night,) = live(watch, clock, 1, failed=0.3, turns=turns)
+    assert night.opened == opened
+    seen = row(watch, clock, "completion")
+    assert seen.value == pytest.approx(1 - 12 / 240)
+    assert seen.cases_per_day == 40
+    assert (seen.high - seen.low > 0.1) == (turns == 12)
+    later = live(watch, clock, 4, failed=0.9, turns=turns)
+    assert opened + sum(one.opened for one in later) == 1, "one after the other is a fall"
 
 
 def test_contradicted_claims_are_quality_where_the_system_of_record_is_the_metric(watch, clock):

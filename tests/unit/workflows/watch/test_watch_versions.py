@@ -31,7 +31,12 @@ def reading(day, detector, document):
     )
 
 
-def overrides(versions, good=100):
+def overrides(versions):
+    record = override_record(versions)
+    return record and (record.n, record.good, record.binds.version)
+
+
+def override_record(versions, good=100, **more):
     """The record of a fortnight of which each day was served by one version; None for a day without tasks."""
     readings = []
     for back, version in enumerate(reversed(versions), start=1):
@@ -39,10 +44,17 @@ def overrides(versions, good=100):
         traffic = {"tasks": 100 if version else 0, "version": version, "minutes": 0, "served": 0}
         readings.append(reading(day, "traffic", traffic))
         if version:
-            readings.append(reading(day, "override", {"n": 100, "good": good if version == "a" else 80}))
+            readings.append(
+                reading(day, "override", {"n": 100, "good": good if version == "a" else 80, **more})
+            )
     charter = load_charter(CHARTER, today=NOW.date())
     found = _week(RecordWriter(charter=charter, now=NOW), charter, sorted(readings, key=lambda one: one.day))
-    return next(((one.n, one.good, one.binds.version) for one in found if one.kind == "override"), None)
+    return next((one for one in found if one.kind == "override"), None)
+
+
+def test_replaced_answers_of_one_conversation_are_worth_fewer_cases():
+    assert override_record(["a"] * 9, worth=20).counts == {"worth": 140}
+    assert override_record(["a"] * 9, worth=100).counts == override_record(["a"] * 9).counts == {}
 
 
 @pytest.mark.parametrize(
