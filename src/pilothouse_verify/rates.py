@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jeffreys bounds of a rate in plain Python: the regularised incomplete beta function and its inverse.
+"""Jeffreys bounds of a rate in plain Python, and the independent cases that a record's cases are worth.
 
 Written from the formulas and not from the product's code, which takes them from scipy.
 """
@@ -7,8 +7,12 @@ Written from the formulas and not from the product's code, which takes them from
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["jeffreys_lower", "jeffreys_upper", "regularised_beta"]
+__all__ = ["bad_without_largest", "jeffreys_lower", "jeffreys_upper", "regularised_beta", "worth_of"]
+
+Json = Mapping[str, Any]
 
 _TINY = 1e-300
 _STEPS_MAX = 10_000
@@ -84,3 +88,38 @@ def jeffreys_upper(good: int, n: int, level: float = 0.95) -> float:
         '0.0095'
     """
     return 1.0 if good == n else _quantile(level, good + 0.5, n - good + 0.5)
+
+
+def worth_of(record: Json) -> int:
+    """Return the independent cases that those of a record are worth, where turns of one conversation are among them.
+
+    Example:
+        >>> worth_of({"n": 300, "counts": {"worth": 12}})
+        12
+    """
+    return _within(record["counts"].get("worth", record["n"]), record["n"])
+
+
+def bad_without_largest(record: Json, level: float) -> float:
+    """Return the lower bound of the rate of bad cases that those without the largest conversations give.
+
+    Each turn of the largest conversations counts as good; 0 where the record sets none apart.
+
+    Example:
+        >>> counts = {"rest": 300, "rest_bad": 45, "rest_worth": 300}
+        >>> f"{bad_without_largest({'n': 360, 'good': 255, 'counts': counts}, 0.95):.3f}"
+        '0.099'
+    """
+    n, counts = int(record["n"]), record["counts"]
+    if "rest" not in counts:
+        return 0.0
+    rest = _within(counts["rest"], n)
+    worth = _within(counts.get("rest_worth", 1), rest)
+    good = record["good"] or 0
+    surely_bad = n - good - min(counts.get("unknown", 0), n - good)
+    bad = min(max(counts.get("rest_bad", 0), 0), surely_bad, rest)
+    return jeffreys_lower(bad * worth // rest, worth, level) * rest / n
+
+
+def _within(cases: int, n: int) -> int:
+    return min(max(cases, 1), n)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pilothouse_verify.canonical import canonical
-from pilothouse_verify.rates import jeffreys_lower, jeffreys_upper
+from pilothouse_verify.rates import bad_without_largest, jeffreys_lower, jeffreys_upper, worth_of
 from pilothouse_verify.shown import ends_soon, other_dates, other_numbers
 from pilothouse_verify.terms import bound_of, life_of
 
@@ -259,22 +259,24 @@ def _zero(record: Json, least: int) -> str:
     good, bad, unknown, n = _counts(record)
     if bad:
         return "breached"
-    return "proved" if (good + bad) * _worth(record) // n >= least and not unknown else "open"
+    return "proved" if (good + bad) * worth_of(record) // n >= least and not unknown else "open"
 
 
-def _worth(record: Json) -> int:
-    """Independent cases that those of a rate are worth, where turns of one conversation are among them."""
-    return int(min(max(record["counts"].get("worth", record["n"]), 1), record["n"]))
+def _bad_from(record: Json, bad: int) -> float:
+    """Lower bound of the rate of bad cases: of all, or of those without the largest conversations."""
+    worth = worth_of(record)
+    whole = jeffreys_lower(bad * worth // record["n"], worth, LEVEL)
+    return max(whole, bad_without_largest(record, LEVEL))
 
 
 def _floor(record: Json, bound: float, *, stream: bool) -> str:
-    good, bad, unknown, n = _counts(record)
+    good, bad, _, n = _counts(record)
     if good + bad == 0:
         return "open"
-    worth = _worth(record)
+    worth = worth_of(record)
     if jeffreys_lower(good * worth // n, worth, LEVEL) >= bound - TOLERANCE:
         return "proved"
-    beyond = jeffreys_upper(-(-(good + unknown) * worth // n), worth, LEVEL) < bound
+    beyond = 1 - _bad_from(record, bad) < bound
     return ("unknown" if stream else "breached") if beyond else "open"
 
 
@@ -282,10 +284,10 @@ def _ceiling(record: Json, bound: float, *, stream: bool) -> str:
     good, bad, unknown, n = _counts(record)
     if good + bad == 0:
         return "open"
-    worth = _worth(record)
+    worth = worth_of(record)
     if jeffreys_upper(-(-(bad + unknown) * worth // n), worth, LEVEL) <= bound + TOLERANCE:
         return "proved"
-    beyond = jeffreys_lower(bad * worth // n, worth, LEVEL) > bound
+    beyond = _bad_from(record, bad) > bound
     return ("unknown" if stream else "breached") if beyond else "open"
 
 
@@ -309,7 +311,7 @@ def _amount(rule: Json, bound: float, record: Json) -> str:
     limited = unpriced > UNPRICED_SHARE_MAX * max(counts.get("tokens", 0), unpriced) or counts.get(
         "unmeasured", 0
     )
-    enough = record["n"] >= (QUANTILE_CASES if name == "quantile" else MEAN_CASES_MIN)
+    enough = worth_of(record) >= (QUANTILE_CASES if name == "quantile" else MEAN_CASES_MIN)
     if low > bound and enough:
         return "breached"
     return "proved" if high <= bound and enough and not limited else "open"

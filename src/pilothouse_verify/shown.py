@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pilothouse_verify.rates import jeffreys_lower, jeffreys_upper
+from pilothouse_verify.rates import bad_without_largest, jeffreys_lower, jeffreys_upper, worth_of
 
 __all__ = ["ends_soon", "other_dates", "other_numbers"]
 
@@ -94,12 +94,18 @@ def _numbers(
     bad = told - good
     if told == 0:
         return None, None, None, 0
+    apart = bad_without_largest(record, TWO_SIDED)
     if name == "floor":
-        return good / told, *_ends(good, told), told
-    if bad == 0 and (name == "zero" or bound == 0):
+        low, high = _ends(good, told, record)
+        return good / told, low, min(high, 1 - apart), told
+    if name == "zero" or bound == 0:
+        if bad:
+            return bad / told, *_ends(bad, told, record), told
         # Clopper and Pearson without a failure: the rate at which so many cases in a row come out well once in twenty times.
-        return 0.0, 0.0, 1 - (1 - LEVEL) ** (1 / told), told
-    return bad / told, *_ends(bad, told), told
+        cases = max(1, told * worth_of(record) // n)
+        return 0.0, 0.0, 1 - (1 - LEVEL) ** (1 / cases), told
+    low, high = _ends(bad, told, record)
+    return bad / told, max(low, apart), high, told
 
 
 def _nothing_is_known(counts: Mapping[str, int]) -> bool:
@@ -108,8 +114,15 @@ def _nothing_is_known(counts: Mapping[str, int]) -> bool:
     return bool(counts.get("other_currency", 0)) or unpriced >= max(counts.get("tokens", 0), 1)
 
 
-def _ends(count: int, n: int) -> tuple[float, float]:
-    return jeffreys_lower(count, n, TWO_SIDED), jeffreys_upper(count, n, TWO_SIDED)
+def _ends(count: int, told: int, record: Json) -> tuple[float, float]:
+    """Ends of a rate among the cases that say what they are, of what these are worth."""
+    n, worth = record["n"], worth_of(record)
+    cases = max(1, -(-told * worth // n))
+    worth_of_count = min(round(count * worth / n), cases)
+    return (
+        jeffreys_lower(worth_of_count, cases, TWO_SIDED),
+        jeffreys_upper(worth_of_count, cases, TWO_SIDED),
+    )
 
 
 def _same(said: float | None, made: float | None) -> bool:

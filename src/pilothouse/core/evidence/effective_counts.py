@@ -8,10 +8,14 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from pilothouse.core.evidence.evidence import WORTH
+from pilothouse.core.evidence.evidence import REST, REST_BAD, REST_WORTH, WORTH
+from pilothouse.core.statistics.checks import Integers
 from pilothouse.core.statistics.clusters import DesignEffect, cluster_indexes, label_design_effect
 
-__all__ = ["effective_counts"]
+__all__ = ["LARGEST_MAX", "effective_counts", "rate_counts"]
+
+LARGEST_MAX = 5
+"""Largest conversations that are set apart: more that run away are no accident of a few, and each costs another estimate."""
 
 
 def effective_counts(good: Sequence[bool], conversations: Sequence[Hashable | None]) -> dict[str, int]:
@@ -31,13 +35,55 @@ def effective_counts(good: Sequence[bool], conversations: Sequence[Hashable | No
         >>> effective_counts([True, False], ["a", "b"]), effective_counts([True, True, False], ["a", "a", None])
         ({}, {'worth': 1})
     """
-    named = [one for one in conversations if one is not None]
-    if len(set(named)) == len(named):
+    if _each_is_alone(conversations):
         return {}
-    effect = label_design_effect(good, conversations)
+    return {WORTH: _worth(good, cluster_indexes(conversations))}
+
+
+def rate_counts(good: Sequence[bool | None], conversations: Sequence[Hashable | None]) -> dict[str, int]:
+    """Return the effective number of cases of a rate, and that of the rest where large conversations hide it.
+
+    One conversation that runs away lets all cases be worth few. Where up to `LARGEST_MAX` of the largest left out let the
+    rest be worth more than all, the rest is counted too: a breach may hold on it.
+
+    Args:
+        good: Whether each case was good, None where it does not say, shape (n,), n >= 1.
+        conversations: Conversation of each, None for an independent case.
+
+    Example:
+        >>> single = [None] * 300 + ["runs away"] * 60
+        >>> rate_counts([True] * 255 + [False] * 105, single)
+        {'worth': 20, 'rest': 300, 'rest_bad': 45, 'rest_worth': 300}
+    """
+    if _each_is_alone(conversations):
+        return {}
+    indexes = cluster_indexes(conversations)
+    worth = most = _worth([one is True for one in good], indexes)
+    sizes = np.bincount(indexes)
+    rest: dict[str, int] = {}
+    kept = np.ones(len(indexes), dtype=np.bool_)
+    for largest in np.argsort(-sizes, kind="stable")[:LARGEST_MAX]:
+        kept &= indexes != largest
+        if sizes[largest] == 1 or not kept.any():
+            break
+        told = [good[place] for place in np.flatnonzero(kept).tolist()]
+        found = _worth([one is True for one in told], cluster_indexes(indexes[kept]))
+        if found > most:
+            most = found
+            rest = {REST: len(told), REST_BAD: sum(one is False for one in told), REST_WORTH: found}
+    return {WORTH: worth, **rest}
+
+
+def _each_is_alone(conversations: Sequence[Hashable | None]) -> bool:
+    named = [one for one in conversations if one is not None]
+    return len(set(named)) == len(named)
+
+
+def _worth(good: Sequence[bool], indexes: Integers) -> int:
+    effect = label_design_effect(good, indexes)
     if isinstance(effect, DesignEffect):
         worth = len(good) / effect.value
     else:
-        sizes = np.bincount(cluster_indexes(conversations)).astype(np.float64)
+        sizes = np.bincount(indexes).astype(np.float64)
         worth = float(sizes.sum() ** 2 / (sizes**2).sum())
-    return {WORTH: max(1, math.floor(worth))}
+    return max(1, math.floor(worth))

@@ -9,7 +9,19 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["UNKNOWN", "WARNINGS", "WORTH", "Basis", "Binding", "Evidence", "Scope", "Source"]
+__all__ = [
+    "REST",
+    "REST_BAD",
+    "REST_WORTH",
+    "UNKNOWN",
+    "WARNINGS",
+    "WORTH",
+    "Basis",
+    "Binding",
+    "Evidence",
+    "Scope",
+    "Source",
+]
 
 RATE_SUM_TOLERANCE = 1e-9
 """How far a stated value may lie from good/n before the record contradicts itself."""
@@ -25,6 +37,15 @@ UNKNOWN = "unknown"
 
 WORTH = "worth"
 """Name among `counts` of the independent cases that those of a record are worth, where turns of one conversation are among them."""
+
+REST = "rest"
+"""Name among `counts` of the cases without the largest conversations, where these let all others be worth too little."""
+
+REST_BAD = "rest_bad"
+"""Name among `counts` of the surely bad cases of that rest."""
+
+REST_WORTH = "rest_worth"
+"""Name among `counts` of the independent cases that the rest is worth."""
 
 
 class Basis(StrEnum):

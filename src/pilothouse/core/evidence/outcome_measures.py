@@ -10,7 +10,7 @@ from datetime import timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.claim import is_erased, says_done
-from pilothouse.core.evidence.effective_counts import effective_counts
+from pilothouse.core.evidence.effective_counts import rate_counts
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
@@ -41,12 +41,14 @@ def _ids(outcomes: Sequence[Outcome], *statuses: OutcomeStatus) -> tuple[str, ..
     return tuple(outcome.trace_id for outcome in outcomes if outcome.status in statuses)
 
 
-def _worth(tasks: Sequence[Task], wrong: Collection[str], right: Collection[str]) -> dict[str, int]:
+def _worth(
+    tasks: Sequence[Task], wrong: Collection[str], right: Collection[str], silent: Collection[str] = ()
+) -> dict[str, int]:
     """Return the effective number of answered tasks, where some are turns of one conversation."""
     conversations = {task.trace_id: task.conversation for task in tasks}
-    counted = [*wrong, *right]
-    good = [False] * len(wrong) + [True] * len(right)
-    return effective_counts(good, [conversations.get(one) for one in counted])
+    counted = [*wrong, *right, *silent]
+    good = [False] * len(wrong) + [True] * len(right) + [None] * len(silent)
+    return rate_counts(good, [conversations.get(one) for one in counted])
 
 
 def _claims(
@@ -116,8 +118,9 @@ def measure_unverifiable(
     if not late:
         return found
     right = _ids(outcomes, OutcomeStatus.VERIFIED, OutcomeStatus.CONTRADICTED)
-    worth = _worth(tasks, [*found.items, *late], right)
-    return replace(found, n=found.n + len(late), counts={**found.counts, "unknown": len(late), **worth})
+    worth = _worth(tasks, found.items, right, late)
+    pending = {"pending": found.counts["pending"]} if "pending" in found.counts else {}
+    return replace(found, n=found.n + len(late), counts={**pending, "unknown": len(late), **worth})
 
 
 def answer_term(charter: Charter, name: str) -> timedelta | None:

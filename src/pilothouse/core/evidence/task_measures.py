@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.effective_counts import effective_counts
+from pilothouse.core.evidence.effective_counts import effective_counts, rate_counts
 from pilothouse.core.evidence.evidence import WORTH
 from pilothouse.core.evidence.measurement import Measurement
 from pilothouse.core.evidence.outcome import Outcome
@@ -41,6 +41,10 @@ def _of(tasks: Sequence[Task], *results: TaskResult) -> list[Task]:
     return [task for task in tasks if task.result in results]
 
 
+def _told(task: Task, good: bool) -> bool | None:
+    return None if task.result is TaskResult.UNKNOWN else good
+
+
 def measure_completion(
     _charter: Charter, _name: str, tasks: Sequence[Task], _outcomes: Sequence[Outcome]
 ) -> Measurement | None:
@@ -54,8 +58,9 @@ def measure_completion(
         good=len(_of(ended, TaskResult.COMPLETED)),
         items=tuple(task.trace_id for task in _of(ended, TaskResult.FAILED, TaskResult.REFUSED)),
         counts={"unknown": len(_of(ended, TaskResult.UNKNOWN))}
-        | effective_counts(
-            [task.result is TaskResult.COMPLETED for task in ended], [task.conversation for task in ended]
+        | rate_counts(
+            [_told(task, task.result is TaskResult.COMPLETED) for task in ended],
+            [task.conversation for task in ended],
         ),
     )
 
@@ -73,8 +78,8 @@ def measure_escalation(
         good=len(tasks) - len(given) - len(silent),
         items=tuple(task.trace_id for task in given),
         counts={"unknown": len(silent)}
-        | effective_counts(
-            [task.result not in {TaskResult.ESCALATED, TaskResult.UNKNOWN} for task in tasks],
+        | rate_counts(
+            [_told(task, task.result is not TaskResult.ESCALATED) for task in tasks],
             [task.conversation for task in tasks],
         ),
     )

@@ -219,7 +219,7 @@ def believed_design_effect(turns: float, share: float = 1.0) -> float:
 
 
 def label_design_effect(
-    good: Sequence[bool], groups: Sequence[Hashable | None]
+    good: Sequence[bool], groups: Sequence[Hashable | None] | Integers
 ) -> DesignEffect | NotEnoughEvidence:
     """Design effect of labels that come in clusters, such as turns of one conversation: they fail together.
 

@@ -9,16 +9,14 @@ from enum import StrEnum
 
 from pilothouse.core.evidence.evidence import UNKNOWN, WORTH, Evidence
 from pilothouse.core.statistics.intervals import (
-    anytime_interval,
     cases_to_prove_ceiling,
     cases_to_prove_floor,
     failure_upper_bound,
-    jeffreys_interval,
     jeffreys_lower,
     jeffreys_upper,
 )
-from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.verdict.numbers import percentage
+from pilothouse.core.verdict.rates import Rate, estimated, rate_of
 from pilothouse.core.verdict.requirement import (
     AtLeast,
     Ceiling,
@@ -148,51 +146,6 @@ def assess(rule: Rule, bound: float, record: Evidence, *, level: float = LEVEL) 
             return _fact(record)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rate:
-    """Counts of a rate: what is surely good, surely bad, and neither; and the independent cases that all are worth."""
-
-    good: int
-    bad: int
-    unknown: int
-    n: int
-    worth: int
-
-    @property
-    def told(self) -> int:
-        """Cases that say what they are."""
-        return self.good + self.bad
-
-    def at_least(self, cases: int) -> int:
-        """How many cases are worth, and rather too little."""
-        return cases * self.worth // self.n
-
-    def at_most(self, cases: int) -> int:
-        """How many cases are worth, and rather too much."""
-        return -(-cases * self.worth // self.n)
-
-
-def _rate(record: Evidence) -> _Rate:
-    good = record.good or 0
-    unknown = min(record.counts.get("unknown", 0), record.n - good)
-    worth = min(max(record.counts.get(WORTH, record.n), 1), record.n)
-    return _Rate(good=good, bad=record.n - good - unknown, unknown=unknown, n=record.n, worth=worth)
-
-
-def _estimate(found: Estimate | NotEnoughEvidence) -> Estimate:
-    if isinstance(
-        found, NotEnoughEvidence
-    ):  # pragma: no cover - a record has n >= 1, so there is an estimate
-        raise TypeError(found.reason)
-    return found
-
-
-def _shown(rate: _Rate, cases: int) -> Estimate:
-    """Return the rate of cases among those that say what they are, with the interval of what these are worth."""
-    told = max(1, rate.at_most(rate.told))
-    return _estimate(jeffreys_interval(min(round(cases * rate.worth / rate.n), told), told))
-
-
 _UNKNOWN = {
     "unverifiable": "still have no answer though their time for one is over",
     "output_schema": "were streamed, so that nobody held them against the schema",
@@ -201,18 +154,19 @@ _UNKNOWN = {
 """What is said of cases of a kind that say neither good nor bad."""
 
 
-def _unknown_words(rate: _Rate, kind: str) -> str:
+def _unknown_words(rate: Rate, kind: str) -> str:
     what = _UNKNOWN.get(kind, "do not say how they ended")
     silent = f"{rate.unknown:,} of {rate.n:,} {what}" if rate.unknown else ""
     alike = _alike_words(rate.n, rate.worth, "fail together") if rate.worth < rate.n else ""
-    return "; ".join(filter(None, (silent, alike)))
+    rest = f"without the largest ones {rate.rest.bad:,} of {rate.rest.n:,} fail" if rate.rest else ""
+    return "; ".join(filter(None, (silent, alike, rest)))
 
 
 def _alike_words(n: int, worth: int, what: str = "are alike") -> str:
     return f"turns of one conversation {what}: {n:,} are worth {worth:,}"
 
 
-def _in_all(rate: _Rate, further: int | None) -> int | None:
+def _in_all(rate: Rate, further: int | None) -> int | None:
     """Return how many cases that say how they ended decide, while as large a share as now does not say; None for no number.
 
     A case that does not say counts against the proof, so it counts here as well.
@@ -221,21 +175,15 @@ def _in_all(rate: _Rate, further: int | None) -> int | None:
 
 
 def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessment:
-    rate = _rate(record)
+    rate = rate_of(record)
     told = rate.told
     if told == 0:
         return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate, record.kind))
     value = rate.good / told
-    shown = _shown(rate, rate.good)
+    shown = rate.shown(rate.good)
     lost = (1 - value) / (1 - bound) if bound < 1 else math.inf
-    at_best = rate.at_most(rate.good + rate.unknown)
-    upper = (
-        _estimate(anytime_interval(at_best, rate.worth, LEVEL)).high
-        if rule.stream
-        else jeffreys_upper(at_best, rate.worth, LEVEL)
-    )
     proof = Proof.OPEN
-    if upper < bound:
+    if 1 - rate.bad_from(LEVEL, stream=rule.stream) < bound:
         proof = Proof.BREACHED
     elif jeffreys_lower(rate.at_least(rate.good), rate.worth, level) >= bound:
         proof = Proof.PROVED
@@ -247,7 +195,7 @@ def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessm
         proof=proof,
         value=value,
         low=shown.low,
-        high=shown.high,
+        high=min(shown.high, 1 - rate.bad_shown_from),
         n=told,
         n_needed=needed,
         share_lost=lost,
@@ -257,22 +205,16 @@ def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessm
 
 
 def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Assessment:
-    rate = _rate(record)
+    rate = rate_of(record)
     told = rate.told
     if told == 0:
         return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate, record.kind))
     value = rate.bad / told
-    shown = _shown(rate, rate.bad)
-    surely_bad, maybe_bad = rate.at_least(rate.bad), rate.at_most(rate.bad + rate.unknown)
-    lower = (
-        _estimate(anytime_interval(surely_bad, rate.worth, LEVEL)).low
-        if rule.stream
-        else jeffreys_lower(surely_bad, rate.worth, LEVEL)
-    )
+    shown = rate.shown(rate.bad)
     proof = Proof.OPEN
-    if lower > bound:
+    if rate.bad_from(LEVEL, stream=rule.stream) > bound:
         proof = Proof.BREACHED
-    elif jeffreys_upper(maybe_bad, rate.worth, level) <= bound:
+    elif jeffreys_upper(rate.at_most(rate.bad + rate.unknown), rate.worth, level) <= bound:
         proof = Proof.PROVED
     needed = None
     if proof is Proof.OPEN and bound < 1:
@@ -281,7 +223,7 @@ def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Ass
     return Assessment(
         proof=proof,
         value=value,
-        low=shown.low,
+        low=max(shown.low, rate.bad_shown_from),
         high=shown.high,
         n=told,
         n_needed=needed,
@@ -292,14 +234,14 @@ def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Ass
 
 
 def _zero(least: int, record: Evidence) -> Assessment:
-    rate = _rate(record)
+    rate = rate_of(record)
     told = rate.told
     if told == 0:
         return Assessment(
             proof=Proof.OPEN, n=0, n_needed=least, share_lost=1.0, why=_unknown_words(rate, record.kind)
         )
     if rate.bad:
-        shown = _shown(rate, rate.bad)
+        shown = rate.shown(rate.bad)
         return Assessment(
             proof=Proof.BREACHED,
             value=rate.bad / told,
@@ -310,7 +252,7 @@ def _zero(least: int, record: Evidence) -> Assessment:
             method=str(shown.method),
         )
     worth = max(1, rate.at_least(told))
-    bounded = _estimate(failure_upper_bound(0, worth))
+    bounded = estimated(failure_upper_bound(0, worth))
     enough = worth >= least and not rate.unknown
     asked = math.ceil(least * rate.n / rate.worth)
     return Assessment(
@@ -327,7 +269,7 @@ def _zero(least: int, record: Evidence) -> Assessment:
 
 
 def _census(rule: Census, bound: float, record: Evidence) -> Assessment:
-    rate = _rate(record)
+    rate = rate_of(record)
     value = rate.good / rate.n
     short = value < bound
     lost = (1 - value) / (1 - bound) if bound < 1 else (math.inf if short else 0.0)

@@ -187,7 +187,7 @@ def _rules() -> Iterator[Mapping[str, object]]:
                 {
                     "name": part.name,
                     "kind": part.kind,
-                    "rule": _rule(part.rule),
+                    "rule": rule_document(part.rule),
                     "bound": _bound(part.rule),
                     "fresh": part.fresh.total_seconds() if isinstance(part.fresh, timedelta) else part.fresh,
                     "grace": part.grace,
@@ -197,7 +197,16 @@ def _rules() -> Iterator[Mapping[str, object]]:
         }
 
 
-def _rule(rule: Rule) -> Mapping[str, object]:
+def rule_document(rule: Rule) -> Mapping[str, object]:
+    """Return a rule as the bundle names it, without its bound.
+
+    Args:
+        rule: A rule of a requirement.
+
+    Example:
+        >>> rule_document(Zero(n=59))
+        {'name': 'zero', 'n': 59}
+    """
     terms = {one.name: getattr(rule, one.name) for one in fields(rule) if one.name != "bound"}
     return {"name": type(rule).__name__.lower(), **terms}
 

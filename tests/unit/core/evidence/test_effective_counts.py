@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from evidence_made import load_charter
 
-from pilothouse.core.evidence.effective_counts import effective_counts
-from pilothouse.core.evidence.evidence import WORTH, Evidence, Source
+from pilothouse.core.evidence.effective_counts import effective_counts, rate_counts
+from pilothouse.core.evidence.evidence import REST, REST_BAD, REST_WORTH, WORTH, Evidence, Source
 from pilothouse.core.evidence.fold import Window, fold_window
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
 from pilothouse.core.evidence.task_measures import measure_cost, measure_latency
@@ -93,6 +93,55 @@ def test_what_is_broken_in_every_conversation_stays_a_breach():
     assert assess(FLOOR, 0.95, made).proof is Proof.BREACHED
     assert assess(CEILING, 0.05, made).proof is Proof.BREACHED
     assert assess(Zero(n=59), 0.0, made).proof is Proof.BREACHED
+
+
+def runs_away(turns, *, failed=45, of=300, good=False):
+    """Return single tasks of which some failed, and one conversation that runs away: outcomes and conversations."""
+    outcomes = [place >= failed for place in range(of)] + [good] * turns
+    return outcomes, [None] * of + ["runs away"] * turns
+
+
+@pytest.mark.parametrize(("rule", "bound"), [(FLOOR, 0.95), (CEILING, 0.05)])
+@pytest.mark.parametrize("turns", [0, 60, 120])
+def test_one_conversation_that_runs_away_hides_no_breach(rule, bound, turns):
+    outcomes, conversations = runs_away(turns)
+    found = assess(rule, bound, record(sum(outcomes), len(outcomes), **rate_counts(outcomes, conversations)))
+    assert found.proof is Proof.BREACHED
+    assert (found.high < bound) if rule is FLOOR else (found.low > bound)
+    if turns:
+        assert found.why.endswith("; without the largest ones 45 of 300 fail")
+
+
+def test_conversations_left_out_count_as_good_so_that_good_ones_breach_nothing():
+    outcomes, conversations = runs_away(1_200, good=True)
+    counts = rate_counts(outcomes, conversations)
+    assert counts[REST] == 300
+    assert assess(FLOOR, 0.95, record(sum(outcomes), len(outcomes), **counts)).proof is Proof.OPEN
+
+
+def test_what_does_not_say_is_not_surely_bad():
+    outcomes, conversations = runs_away(60)
+    silent = [None if place < 45 else one for place, one in enumerate(outcomes)]
+    counts = rate_counts(silent, conversations)
+    assert (counts[REST], counts[REST_BAD], counts[REST_WORTH]) == (300, 0, 300)
+    assert assess(FLOOR, 0.95, record(255, 360, unknown=45, **counts)).proof is Proof.OPEN
+
+
+def test_a_floor_that_holds_is_not_breached_more_often_because_large_conversations_are_left_out():
+    """One in a hundred conversations has sixty turns: without them the rest is worth more, and is right as often."""
+    rng = np.random.default_rng(7)
+    sizes = np.array([60] + [1] * 99)
+    groups = list(np.repeat(np.arange(100), sizes))
+    wrong = set_apart = 0
+    for _ in range(600):
+        rate = rng.beta(0.94 * 3 / 7, 0.06 * 3 / 7, 100)  # correlation 0.7
+        good = list(rng.random(len(groups)) < np.repeat(rate, sizes))
+        counts = rate_counts([bool(one) for one in good], groups)
+        set_apart += REST in counts
+        made = record(sum(good), len(good), **counts)
+        wrong += assess(Floor(bound=Committed("x")), 0.94, made).proof is Proof.BREACHED
+    assert set_apart == 600
+    assert wrong / 600 <= 0.07
 
 
 @pytest.mark.parametrize("worth", [-3, 0, 10**9])
