@@ -69,7 +69,7 @@ counted = st.fixed_dictionaries(
     Floor(bound=0.95, stream=True),
     0.95,
     360,
-    255,
+    315,
     {"worth": 20, "rest": 300, "rest_bad": 45, "rest_worth": 300},
 )
 def test_of_any_rate(rule, bound, n, good, counts):

@@ -204,6 +204,7 @@ def rule_document(rule: Rule) -> Mapping[str, object]:
         rule: A rule of a requirement.
 
     Example:
+        >>> from pilothouse.core.verdict.requirement import Zero
         >>> rule_document(Zero(n=59))
         {'name': 'zero', 'n': 59}
     """
