@@ -63,8 +63,9 @@ incident_events = Table(
     Column("kind", String(16), nullable=False),
     Column("actor", String(256), nullable=False),
     Column("text", Text, nullable=False),
+    Column("people", Text, nullable=True),
 )
-"""Timelines; rows are only ever added."""
+"""Timelines; rows are only ever added. Of lines of before nobody wrote down which people they name."""
 
 _DONE = (IncidentState.RESOLVED.value, IncidentState.REVIEWED.value)
 
@@ -156,7 +157,13 @@ class SqlIncidents:
             if len(rows) == EVENTS_MAX:
                 rows = [*connection.execute(wanted.order_by(column.sequence).limit(1)), *rows[1:]]
         return tuple(
-            IncidentEvent(at=from_micros(row.at_us), kind=row.kind, actor=row.actor, text=row.text)
+            IncidentEvent(
+                at=from_micros(row.at_us),
+                kind=row.kind,
+                actor=row.actor,
+                text=row.text,
+                people=tuple((start, person) for start, person in json.loads(row.people or "[]")),
+            )
             for row in rows
         )
 
@@ -174,6 +181,7 @@ class SqlIncidents:
                     kind=event.kind,
                     actor=event.actor,
                     text=event.text,
+                    people=json.dumps(event.people),
                 )
             )
             if event.kind == "state":

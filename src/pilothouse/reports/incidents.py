@@ -133,23 +133,18 @@ def _clock(incident: Incident, events: Sequence[IncidentEvent], names: Mapping[s
     if incident.state is not IncidentState.OPEN or incident.round_of_turn == ROUNDS_MAX:
         return ()
     called = next(
-        (one.text for one in reversed(events) if one.kind == "page" and CALLED_UNTIL in one.text), ""
+        (one.told(names) for one in reversed(events) if one.kind == "page" and CALLED_UNTIL in one.text), ""
     )
-    people, semicolon, until = called.partition("; ")
-    level, colon, ids = people.partition(": ")
-    named = "".join(names.get(part, part) for part in re.split("(, | for )", ids))
-    return (shown_text(f"{level}{colon}{named}{semicolon}{until}"),) if called else ()
+    return (shown_text(called),) if called else ()
 
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
-_PERSON = re.compile(r"(^|: |, | for | to )([\w.-]+)(?= \(|[;,.]| for | (?:is|was|cannot|has|hands|had) )")
-"""Where the pager, who takes steps and who hands over put a person's id."""
+"""A version in a sentence."""
 
 
-def _told(text: str, names: Mapping[str, str]) -> str:
+def _told(event: IncidentEvent, names: Mapping[str, str]) -> str:
     """Return what happened as it is read: people by name, versions by the digits that every page shows."""
-    short = _DIGEST.sub(lambda found: short_digest(found[0]), text)
-    return shown_text(_PERSON.sub(lambda found: found[1] + names.get(found[2], found[2]), short))
+    return shown_text(_DIGEST.sub(lambda found: short_digest(found[0]), event.told(names)))
 
 
 def build_incidents(
@@ -290,11 +285,11 @@ def build_incident(
         number=incident.number,
         facts=tuple(facts),
         events=tuple(
-            EventShown(when=moment(one.at, now), text=_told(one.text, named), loud=one.kind == "loud")
+            EventShown(when=moment(one.at, now), text=_told(one, named), loud=one.kind == "loud")
             for one in events
         ),
         picture=timeline(
-            [(one.at, _told(one.text, named), one.kind == "loud") for one in events],
+            [(one.at, _told(one, named), one.kind == "loud") for one in events],
             "What happened, to scale",
         ),
         traces=traces,

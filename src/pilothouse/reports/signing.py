@@ -88,7 +88,13 @@ class SigningPage(Page):
 
 
 def build_signing(
-    charter: Charter, asked: Sequence[Asked], now: datetime, *, mine: frozenset[str], visitor: str = ""
+    charter: Charter,
+    asked: Sequence[Asked],
+    now: datetime,
+    *,
+    mine: frozenset[str],
+    visitor: str = "",
+    person: str = "",
 ) -> SigningPage:
     """Build the page.
 
@@ -98,6 +104,7 @@ def build_signing(
         now: The moment.
         mine: Keys of those that the visitor may give.
         visitor: The visitor's name, or empty.
+        person: The visitor's person id; what is asked of others may be signed as their substitute, and waits for them.
     """
     names = person_names(charter)
     by_section: dict[str, list[Asked]] = {}
@@ -107,10 +114,12 @@ def build_signing(
         _text(charter, section, found, names, now=now, mine=mine) for section, found in by_section.items()
     ]
     texts.sort(key=lambda one: not one.items)
-    open_count = sum(one.state is not SignatureState.SIGNED for one in asked)
-    yours = sum(one.state is not SignatureState.SIGNED and one.key in mine for one in asked)
-    plain = f"{len(asked) - open_count} of {len(asked)} signatures stand"
-    plain += f"; {yours} wait for you." if yours else "."
+    waiting = [one for one in asked if one.state is not SignatureState.SIGNED]
+    own = sum(one.person == person for one in waiting)
+    others = sum(one.key in mine for one in waiting) - own
+    plain = f"{len(asked) - len(waiting)} of {len(asked)} signatures stand"
+    plain += f"; {own} {'waits' if own == 1 else 'wait'} for you" if own else ""
+    plain += f"; {others} more you may give as a substitute." if others else "."
     return SigningPage(
         name="signing",
         title=f"Signatures · {charter.agent}",
@@ -118,15 +127,18 @@ def build_signing(
         agent=charter.agent,
         as_of=page_moment(now),
         sentence=Sentence(plain=plain),
-        action=_action(asked, mine, names),
+        action=_action(asked, mine, names, person),
         visitor=visitor,
         texts=tuple(texts),
     )
 
 
-def _action(asked: Sequence[Asked], mine: frozenset[str], names: dict[str, str]) -> ActionOffer | None:
-    """Offer the visitor's own first signature, else name who must give the first that is open."""
-    own = next((one for one in asked if one.state is not SignatureState.SIGNED and one.key in mine), None)
+def _action(
+    asked: Sequence[Asked], mine: frozenset[str], names: dict[str, str], person: str
+) -> ActionOffer | None:
+    """Offer the visitor's own first signature, then one as a substitute, else name who must give the first that is open."""
+    mine_open = [one for one in asked if one.state is not SignatureState.SIGNED and one.key in mine]
+    own = next((one for one in mine_open if one.person == person), next(iter(mine_open), None))
     if own is not None:
         place = own.section or "requirement"
         return ActionOffer(label=f"Read {place} and sign {own.requirement}.", href=f"#{place}")

@@ -124,7 +124,7 @@ def test_who_has_it_in_hand_gives_it_to_another_who_is_paged(client, room, site)
     assert room.incidents.incident(1).acknowledged_by == "kim"
     (page,) = (job for job in jobs(room) if job.key not in before)
     assert (page.action, json.loads(page.document)["person"]) == ("page", "kim")
-    assert "hands it to kim" in json.loads(page.document)["body"]
+    assert "hands it to K. Adeyemi" in json.loads(page.document)["body"]
     assert re.search(r"hands it to K\.\sAdeyemi", client.get("/incidents/1").text)
     assert client.post(address, data=give, headers=SAME).status_code == 422, "kim has it already"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,7 @@ __all__ = [
     "Incident",
     "IncidentEvent",
     "IncidentState",
+    "Named",
     "check_step",
     "joins",
     "worse",
@@ -62,6 +64,13 @@ GROUP_WITHIN_S = 3_600.0
 """Alerts of one agent within an hour are one incident: they mostly have one cause, and one person at the pager."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody whom a sentence of the timeline speaks of, by the id of the charter."""
+
+    id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentEvent:
     """One line of the timeline.
@@ -70,13 +79,58 @@ class IncidentEvent:
         at: When, aware UTC.
         kind: `alert`, `page`, `state`, `suspect`, `note` or `loud`; the last stands out everywhere.
         actor: Who: a person id or a part of the system.
-        text: What happened, one sentence.
+        text: What happened, one sentence; people stand in it by id.
+        people: Where in the text a person stands, and who, from left to right.
     """
 
     at: datetime
     kind: str
     actor: str
     text: str
+    people: tuple[tuple[int, str], ...] = ()
+
+    @classmethod
+    def telling(cls, *parts: str | Named, at: datetime, kind: str, actor: str) -> IncidentEvent:
+        """Return a line that is made of words and people, so that whoever shows it need not look for names in it.
+
+        Args:
+            parts: The sentence, from left to right.
+            at: When, aware UTC.
+            kind: As above.
+            actor: As above.
+
+        Example:
+            >>> from datetime import UTC
+            >>> noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+            >>> line = IncidentEvent.telling(Named("sam"), " was reached by chat.", at=noon, kind="page", actor="pager")
+            >>> line.text, line.people
+            ('sam was reached by chat.', ((0, 'sam'),))
+        """
+        text, people = "", []
+        for part in parts:
+            if isinstance(part, Named):
+                people.append((len(text), part.id))
+            text += part.id if isinstance(part, Named) else part
+        return cls(at=at, kind=kind, actor=actor, text=text, people=tuple(people))
+
+    def told(self, names: Mapping[str, str]) -> str:
+        """Return the sentence with the people in it by name.
+
+        Args:
+            names: Person id → name; who has none is shown by the id.
+
+        Example:
+            >>> from datetime import UTC
+            >>> noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+            >>> parts = (Named("sam"), " ended it: sam's own words stay")
+            >>> IncidentEvent.telling(*parts, at=noon, kind="state", actor="sam").told({"sam": "S. Ortega"})
+            "S. Ortega ended it: sam's own words stay"
+        """
+        said, end = "", 0
+        for start, person in self.people:
+            said += self.text[end:start] + names.get(person, person)
+            end = start + len(person)
+        return said + self.text[end:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

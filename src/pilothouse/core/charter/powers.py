@@ -148,5 +148,5 @@ def incident_handlers(charter: Charter) -> dict[str, str]:
     for person in tuple(found):
         substitute = charter.substitute_of(person)
         if substitute is not None and substitute in charter.people:
-            found.setdefault(substitute, f"substitute of {person}")
+            found.setdefault(substitute, f"substitute of {charter.name_of(person)}")
     return found

@@ -14,7 +14,7 @@ from pilothouse.interfaces.cli.options import AsJson, Home, Who
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -47,13 +47,15 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """List incidents, newest first; without --all those that still need somebody."""
         from pilothouse.ports.incidents import INCIDENTS_MAX
+        from pilothouse.workflows.incidents.incidents import names_by_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             found = room.incidents.incidents(agent=agent, active=not everything, limit=INCIDENTS_MAX)
+            names = {} if as_json else names_by_agent(room, (one.agent for one in found))
         if as_json:
             print_json([_record(one) for one in found])
         else:
-            _show_list(found, everything=everything)
+            _show_list(found, names, everything=everything)
         if len(found) == INCIDENTS_MAX:
             say(f"The newest {INCIDENTS_MAX:,} are listed; `--agent` lists those of one agent.", err=True)
 
@@ -66,7 +68,13 @@ def register(cli: typer.Typer, services: Services) -> None:
             found = view(room, number)
         if as_json:
             events = [
-                {"at": event.at.isoformat(), "kind": event.kind, "actor": event.actor, "text": event.text}
+                {
+                    "at": event.at.isoformat(),
+                    "kind": event.kind,
+                    "actor": event.actor,
+                    "text": event.text,
+                    "people": [person for _, person in event.people],
+                }
                 for event in found.events
             ]
             print_json({**_record(found.incident), "events": events})
@@ -182,7 +190,9 @@ def _next_line(incident: Incident) -> str:
     return lines[incident.state]
 
 
-def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
+def _show_list(
+    found: Sequence[Incident], names: Mapping[str, Mapping[str, str]], *, everything: bool
+) -> None:
     from rich.markup import escape
     from rich.padding import Padding
     from rich.table import Table
@@ -198,7 +208,7 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
             one.state.value,
             one.agent,
             minute(one.opened_at),
-            one.acknowledged_by or one.called,
+            _named(one.acknowledged_by, names.get(one.agent, {})) or one.called,
             escape(one.title),
         )
         for one in found
@@ -218,6 +228,10 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
         console.print(Padding(title, (0, 0, 0, name_cells + 2)))
 
 
+def _named(person: str | None, names: Mapping[str, str]) -> str:
+    return names.get(person, person) if person else ""
+
+
 def _in_nobodys(incident: Incident) -> str:
     if incident.is_given_up:
         return f"nobody; {incident.called}"
@@ -235,14 +249,19 @@ def _show(found: IncidentView) -> None:
         ("rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),
         (
             "in hand",
-            incident.acknowledged_by or _in_nobodys(incident),
+            _named(incident.acknowledged_by, found.names) or _in_nobodys(incident),
         ),
         ("runbook", incident.runbook or "none: no alert rule foresaw it"),
         (
             "traces",
             "\n".join(f"pilothouse trace {trace}" for trace in incident.traces[:3]) or "none linked",
         ),
-        ("may act", ", ".join(f"{person} ({why})" for person, why in found.handlers.items()) or found.nobody),
+        (
+            "may act",
+            # The id first: it is what `--as` takes.
+            ", ".join(f"{one} ({_named(one, found.names)}, {why})" for one, why in found.handlers.items())
+            or found.nobody,
+        ),
         *incident.review,
     )
     _print_beside(console, [(f"  {name:<10}", text) for name, text in facts])
@@ -250,7 +269,7 @@ def _show(found: IncidentView) -> None:
     _print_beside(
         console,
         [
-            (f"{'!' if event.kind == 'loud' else ' '} {second(event.at)} ", event.text)
+            (f"{'!' if event.kind == 'loud' else ' '} {second(event.at)} ", event.told(found.names))
             for event in found.events
         ],
     )

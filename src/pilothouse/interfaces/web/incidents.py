@@ -48,14 +48,13 @@ class IncidentRoom:
             found = view(self._room, _number(visit))
             agent = found.incident.agent
             person = visit.visitor.persons.get(agent, "") if visit.visitor else ""
-            names = names_by_agent(self._room, (agent,)).get(agent, {})
             page = build_incident(
                 found.incident,
                 found.events,
                 found.handlers,
                 self._minute(),
                 person=person,
-                names=names,
+                names=found.names,
                 nobody=found.nobody,
             )
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)

@@ -38,7 +38,7 @@ class SigningRoom:
             person = visit.visitor.persons.get(agent) if visit.visitor else None
             mine = frozenset(one.key for one in asked if person and asked_of(charter, one, person))
             name = visit.visitor.name if visit.visitor else ""
-            page = build_signing(charter, asked, now, mine=mine, visitor=name)
+            page = build_signing(charter, asked, now, mine=mine, visitor=name, person=person or "")
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 
         agent = "/agents/{agent}"

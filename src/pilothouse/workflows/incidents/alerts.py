@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from pilothouse.core.action.escalation import plan_level, start_level
-from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, joins, worse
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, Named, joins, worse
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
@@ -416,8 +416,8 @@ def _worsened(
         person, plan = incident.acknowledged_by, plan_level(charter, incident.level)
         via = plan.via if plan else ()
         page = page_person(room, incident, person, now, level=incident.level, via=via, why=(why,))
-        text = f"{person} is told that it became a {incident.severity}."
-        event = IncidentEvent(at=now, kind="page", actor="pager", text=text)
+        said = (Named(person), f" is told that it became a {incident.severity}.")
+        event = IncidentEvent.telling(*said, at=now, kind="page", actor="pager")
         change = replace(change, events=(event,), work=WorkChange(jobs=(page,)))
     work = replace(change.work, jobs=(*jobs, *change.work.jobs), timers=(*timers, *change.work.timers))
     return replace(change, work=work)

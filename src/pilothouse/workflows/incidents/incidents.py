@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.action.escalation import plan_level
-from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, check_step
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, Named, check_step
 from pilothouse.core.charter.powers import incident_handlers
 from pilothouse.core.evidence.recorded import recorded
+from pilothouse.core.verdict.sentence import person_names
 from pilothouse.errors import CharterInvalid, Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.incidents import INCIDENTS_MAX, IncidentChange
 from pilothouse.ports.work import WorkChange
@@ -63,12 +64,14 @@ class IncidentView:
         events: Its timeline, oldest first.
         handlers: Person ids who may take and end it, with the reason; empty too where the charter cannot be read.
         nobody: What is said when nobody may.
+        names: Person id → name, of the people of the charter.
     """
 
     incident: Incident
     events: Sequence[IncidentEvent]
     handlers: Mapping[str, str]
     nobody: str = "nobody"
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def incident_named(room: ControlRoom, number: int) -> Incident:
@@ -101,7 +104,8 @@ def view(room: ControlRoom, number: int) -> IncidentView:
     except CharterInvalid as error:
         unread = f"nobody: this program cannot read the charter in force. {error.remedy}"
         return IncidentView(incident=incident, events=events, handlers={}, nobody=unread)
-    return IncidentView(incident=incident, events=events, handlers=handlers)
+    names = shown_names(charter) if charter else {}
+    return IncidentView(incident=incident, events=events, handlers=handlers, names=names)
 
 
 def with_active(newest: Sequence[Incident], room: ControlRoom) -> tuple[Incident, ...]:
@@ -166,8 +170,8 @@ def move(
     if to is IncidentState.RESOLVED:
         # Its time to resolve goes on: what comes back is measured from its first hour.
         changed = replace(changed, resolved_at=now)
-    said = f"{person} ({why}) {_WORDS[to]}" + (f": {text}" if text else ".")
-    event = IncidentEvent(at=now, kind="state", actor=person, text=said)
+    said = f" ({why}) {_WORDS[to]}" + (f": {text}" if text else ".")
+    event = IncidentEvent.telling(Named(person), said, at=now, kind="state", actor=person)
     return room.incidents.change(
         IncidentChange(incident=changed, events=(event,), work=WorkChange(cancelled=cancelled))
     )
@@ -207,14 +211,15 @@ def hand_over(room: ControlRoom, number: int, to: str, *, person: str, now: date
             remedy="Choose the substitute, or read a newer directory: `pilothouse people check --directory FILE`.",
             subject=to,
         )
-    said = f"{person} ({why}) hands it to {to} ({theirs})."
+    said = (Named(person), f" ({why}) hands it to ", Named(to), f" ({theirs}).")
+    event = IncidentEvent.telling(*said, at=now, kind="state", actor=person)
     changed = replace(incident, acknowledged_by=to)
     charter = charter_if_any(room.installation.ledger, incident.agent)
     plan = plan_level(charter, incident.level) if charter else None
+    names = person_names(charter) if charter else {}
     page = page_person(
-        room, changed, to, now, level=incident.level, via=plan.via if plan else (), why=(said,)
+        room, changed, to, now, level=incident.level, via=plan.via if plan else (), why=(event.told(names),)
     )
-    event = IncidentEvent(at=now, kind="state", actor=person, text=said)
     return room.incidents.change(
         IncidentChange(incident=changed, events=(event,), work=WorkChange(jobs=(page,)))
     )
@@ -249,9 +254,8 @@ def review(
         )
     _check_complaint(answers["complaint"].strip(), now)
     kept = tuple((name, answers[name].strip()) for name in REVIEW_FIELDS)
-    event = IncidentEvent(
-        at=now, kind="state", actor=person, text=f"{person} ({why}) reviewed it. Cause: {answers['cause']}"
-    )
+    said = f" ({why}) reviewed it. Cause: {answers['cause']}"
+    event = IncidentEvent.telling(Named(person), said, at=now, kind="state", actor=person)
     changed = replace(incident, state=IncidentState.REVIEWED, review=kept)
     done = room.incidents.change(IncidentChange(incident=changed, events=(event,)))
     if not incident.drill:

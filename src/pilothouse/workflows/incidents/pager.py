@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, Named
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict
 from pilothouse.ports.contacts import Message
@@ -139,11 +139,10 @@ class Pager:
 
         def decide(incident: Incident) -> IncidentChange:
             if not delivery.needed:
-                return _no_longer(incident, job, f"{person} is not called any more", now)
+                return _no_longer(incident, job, (Named(person), " is not called any more"), now)
             if delivery.ok:
-                reached = IncidentEvent(
-                    at=now, kind="page", actor="pager", text=f"{person} was reached by {delivery.said}."
-                )
+                said = (Named(person), f" was reached by {delivery.said}.")
+                reached = IncidentEvent.telling(*said, at=now, kind="page", actor="pager")
                 return IncidentChange(
                     incident=incident, events=(reached,), work=WorkChange(finished=(job.key,))
                 )
@@ -200,7 +199,7 @@ class Pager:
 
         def decide(incident: Incident) -> IncidentChange:
             if not delivery.needed:
-                return _no_longer(incident, job, f"{incident.agent} is not paused", now)
+                return _no_longer(incident, job, (f"{incident.agent} is not paused",), now)
             text = f"{incident.agent} is paused; `pilothouse resume {incident.agent}` lets it act again."
             event = IncidentEvent(at=now, kind="note", actor="pager", text=text)
             return IncidentChange(incident=incident, events=(event,), work=WorkChange(finished=(job.key,)))
@@ -236,13 +235,13 @@ class Pager:
                 return
 
 
-def _no_longer(incident: Incident, job: Job, what: str, now: datetime) -> IncidentChange:
+def _no_longer(incident: Incident, job: Job, what: tuple[str | Named, ...], now: datetime) -> IncidentChange:
     """End a job whose incident was over, or in somebody's hands, before its turn came, with a line that says so."""
-    why = f"{incident.acknowledged_by} has {incident.name} in hand"
-    if not incident.is_active:
-        why = f"{incident.name} ended before its turn came"
-    text = f"No longer needed: {what}, for {why}."
-    event = IncidentEvent(at=now, kind="note", actor="pager", text=text)
+    why: tuple[str | Named, ...] = (f"{incident.name} ended before its turn came.",)
+    if incident.is_active:
+        why = (Named(incident.acknowledged_by or "nobody"), f" has {incident.name} in hand.")
+    said = ("No longer needed: ", *what, ", for ", *why)
+    event = IncidentEvent.telling(*said, at=now, kind="note", actor="pager")
     return IncidentChange(incident=incident, events=(event,), work=WorkChange(finished=(job.key,)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pilothouse.core.action.escalation import next_level, start_level
-from pilothouse.core.action.incident import ROUNDS_MAX, Incident, IncidentEvent, IncidentState
+from pilothouse.core.action.incident import ROUNDS_MAX, Incident, IncidentEvent, IncidentState, Named
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.incidents import IncidentChange
@@ -45,7 +45,9 @@ class EscalationPath:
             now: The moment, aware UTC.
         """
         person, level = str(document["person"]), incident.level
-        event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=f"{person} cannot be reached: {said}")
+        event = IncidentEvent.telling(
+            Named(person), f" cannot be reached: {said}", at=now, kind=LOUD, actor="pager"
+        )
         dead = WorkChange(dead=((job.key, said),))
         charter = charter_if_any(self._room.installation.ledger, incident.agent)
         keys = {one.key: one.state for one in self._room.work.jobs(incident.name) if one.action == "page"}
@@ -57,7 +59,7 @@ class EscalationPath:
         key = substitute and (
             f"{called_on}/{substitute}" if of_level else page_key(incident, level, substitute)
         )
-        if wanted and key is not None and key not in keys:
+        if wanted and substitute is not None and key is not None and key not in keys:
             page = replace(
                 job,
                 key=key,
@@ -66,9 +68,8 @@ class EscalationPath:
                 attempts=0,
                 state="ready",
             )
-            called = IncidentEvent(
-                at=now, kind="page", actor="pager", text=f"{substitute} is called for {person}."
-            )
+            words = (Named(substitute), " is called for ", Named(person), ".")
+            called = IncidentEvent.telling(*words, at=now, kind="page", actor="pager")
             return IncidentChange(incident=incident, events=(event, called), work=replace(dead, jobs=(page,)))
         prefix = incident_key(incident, f"r{incident.round}", f"L{level}", "")
         hopeful = [

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pilothouse.connectors.own_server import read_server
 from pilothouse.core.action.escalation import LevelPlan, plan_level
-from pilothouse.core.action.incident import CALLED_UNTIL, Incident, IncidentEvent
+from pilothouse.core.action.incident import CALLED_UNTIL, Incident, IncidentEvent, Named
 from pilothouse.core.action.on_call import ON_CALL, due_after
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -112,15 +112,12 @@ def call_level(
         kind="incident.ack",
         subject=incident.name,
     )
-    people = ", ".join(
-        call.person + (f" for {call.stands_for}" if call.stands_for else "") for call in plan.calls
-    )
-    event = IncidentEvent(
-        at=now,
-        kind="page",
-        actor="pager",
-        text=f"Level {level} is called: {people}; {CALLED_UNTIL} {minute(due)}.",
-    )
+    people: list[str | Named] = []
+    for call in plan.calls:
+        people += [", "] if people else []
+        people += [Named(call.person), *((" for ", Named(call.stands_for)) if call.stands_for else ())]
+    said = (f"Level {level} is called: ", *people, f"; {CALLED_UNTIL} {minute(due)}.")
+    event = IncidentEvent.telling(*said, at=now, kind="page", actor="pager")
     return Called(events=(event,), jobs=jobs, timers=(timer,))
 
 

@@ -91,7 +91,7 @@ def test_who_may_act_is_said_with_the_reason(charter):
     assert allowed["dana"] == "owner"
     assert allowed["sam"] == "accountable for incident_response"
     assert allowed["vp"] == "escalation level 3"
-    assert allowed["lee"] == "substitute of dana"
+    assert allowed["lee"] == "substitute of D. Ruiz"
     nobody = changed(
         charter,
         escalation="?",

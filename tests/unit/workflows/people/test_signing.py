@@ -257,6 +257,19 @@ def test_the_page_asks_for_a_signature_that_is_open_and_for_none_that_stands(sit
     assert asked() is None
 
 
+def test_what_waits_for_a_visitor_is_counted_apart_from_what_a_substitute_may_give(site):
+    """The page said that 17 wait where Ownership said 12: five were of the person whom the visitor stands in for."""
+    found = signatures(site.ledger, AGENT, NOW)
+    mine = frozenset(one.key for one in found if one.person in {"sam", "kim"})
+    own = sum(one.person == "kim" for one in found)
+    page = build_signing(world.charter(), found, NOW, mine=mine, visitor="K. Adeyemi", person="kim")
+    assert 0 < own < len(mine)
+    said = f"; {own} wait for you; {len(mine) - own} more you may give as a substitute."
+    assert page.sentence.plain.endswith(said)
+    owns = next(one for one in found if one.person == "kim")
+    assert page.action.label.endswith(f"sign {owns.requirement}.")
+
+
 def test_the_executive_sheet_names_who_signed_and_for_whom(site):
     """It named the person who was asked, also where the substitute had signed."""
     sign_as(site, "EVAL-5", "kim")
