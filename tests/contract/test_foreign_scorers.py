@@ -26,6 +26,7 @@ from pilothouse.errors import UnknownName
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Unscored
 from pilothouse.evals.scorers.foreign import ForeignScorer
+from pilothouse.evals.scorers.scorer import ScorerKind
 from pilothouse.evals.trial import Reply, Result, TrialStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -111,6 +112,7 @@ LIBRARIES = [
 def test_the_value_is_the_librarys_own(library, cls, name, native):
     metric = adapter(library, cls, name)
     assert isinstance(metric, ForeignMetric)
+    assert ForeignScorer("x", metric).spec.kind is ScorerKind.DETERMINISTIC
     values = []
     for output, expected in PAIRS:
         if library == "deepeval" and not output:

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pilothouse.connectors.foreign_metric import find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
 
 __all__ = ["AutoevalsMetric"]
+
+COMPUTED: Final = frozenset(
+    {"ExactMatch", "JSONDiff", "Levenshtein", "ListContains", "NumericDiff", "ValidJSON"}
+)
+"""Scorers that ask no model."""
 
 
 class AutoevalsMetric:
@@ -26,6 +31,7 @@ class AutoevalsMetric:
         found = find_metric("autoevals", name, noun="autoevals scorer")
         self._scorer: Any = found(**args)
         self.identity = identity_of("autoevals", name, args)
+        self.is_judge = name not in COMPUTED
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the library's word
         """Score one answer."""

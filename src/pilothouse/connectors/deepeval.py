@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+from typing import Any, Final
 
 from pilothouse.connectors.foreign_metric import as_text, find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
 
 __all__ = ["DeepevalMetric"]
+
+COMPUTED: Final = frozenset({"ExactMatchMetric", "PatternMatchMetric"})
+"""Metrics that ask no model; the library itself lists these two as such."""
 
 
 class DeepevalMetric:
@@ -32,6 +35,7 @@ class DeepevalMetric:
         self._args = args
         self._case: Any = importlib.import_module("deepeval.test_case").LLMTestCase
         self.identity = identity_of("deepeval", name, args)
+        self.is_judge = name not in COMPUTED
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the library's word
         """Score one answer; anything but text is given as JSON, since the library takes text only."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pilothouse.connectors.foreign_metric import as_text, find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
 
 __all__ = ["InspectMetric"]
+
+COMPUTED: Final = frozenset({"answer", "choice", "exact", "f1", "includes", "match", "math", "pattern"})
+"""Scorers that ask no model."""
 
 
 class InspectMetric:
@@ -31,6 +34,7 @@ class InspectMetric:
         self._models: Any = importlib.import_module("inspect_ai.model")
         self._state: Any = importlib.import_module("inspect_ai.solver").TaskState
         self.identity = identity_of("inspect-ai", name, args)
+        self.is_judge = name not in COMPUTED
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the library's word
         """Score one answer."""

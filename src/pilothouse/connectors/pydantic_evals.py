@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Final
 
 from pilothouse.connectors.foreign_metric import find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
+from pilothouse.errors import UsageError
 
 __all__ = ["PydanticEvalsMetric"]
+
+COMPUTED: Final = frozenset({"Contains", "Equals", "EqualsExpected", "IsInstance"})
+"""Evaluators of an answer that ask no model."""
 
 
 class PydanticEvalsMetric:
@@ -21,13 +25,20 @@ class PydanticEvalsMetric:
 
     Raises:
         UnknownName: The package has no such evaluator.
+        UsageError: It judges the time of a run, which it is not given.
     """
 
     def __init__(self, name: str, **args: Any) -> None:
+        if name == "MaxDuration":
+            raise UsageError(
+                "pydantic-evals' MaxDuration would pass every run: it is given an answer, and not its time.",
+                remedy="""Use our own: --scorer 'latency_under={"seconds": 2}'.""",
+            )
         found = find_metric("pydantic_evals.evaluators", name, noun="pydantic-evals evaluator")
         self._evaluator: Any = found(**args)
         self._context: Any = importlib.import_module("pydantic_evals.evaluators").EvaluatorContext
         self.identity = identity_of("pydantic-evals", name, args)
+        self.is_judge = name not in COMPUTED
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - one word for all adapters
         """Score one answer."""

@@ -6,12 +6,17 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from typing import Any
+from typing import Any, Final
 
 from pilothouse.connectors.foreign_metric import as_text, find_metric, identity_of
 from pilothouse.core.evidence.foreign_score import ForeignScore
 
 __all__ = ["RagasMetric"]
+
+COMPUTED: Final = frozenset(
+    {"BleuScore", "ChrfScore", "ExactMatch", "NonLLMStringSimilarity", "RougeScore", "StringPresence"}
+)
+"""Metrics of an answer and its reference that ask no model."""
 
 
 class RagasMetric:
@@ -32,6 +37,7 @@ class RagasMetric:
         self._metric: Any = found(**args)
         self._sample: Any = importlib.import_module("ragas.dataset_schema").SingleTurnSample
         self.identity = identity_of("ragas", name, args)
+        self.is_judge = name not in COMPUTED
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - one word for all adapters
         """Score one answer."""

@@ -14,7 +14,7 @@ from pilothouse.connectors import (
     pydantic_evals,
     ragas,
 )
-from pilothouse.errors import UnknownName
+from pilothouse.errors import UnknownName, UsageError
 
 
 class Metric:
@@ -53,7 +53,9 @@ def test_an_adapter_finds_its_metric_and_says_which_it_is(adapter, monkeypatch):
     monkeypatch.setattr(foreign_metric, "version", lambda package: "1.2")
     monkeypatch.setenv("DEEPEVAL_TELEMETRY_OPT_OUT", "YES")
     monkeypatch.setenv("RAGAS_DO_NOT_TRACK", "true")
-    assert adapter(identity.split()[2], k=2).identity == f"{identity} [('k', 2)]"
+    found = adapter(identity.split()[2], k=2)
+    assert found.identity == f"{identity} [('k', 2)]"
+    assert found.is_judge, "of a metric that nobody looked into, a model may be the judge"
     with pytest.raises(UnknownName, match="Metrik"):
         adapter("Metrik")
 
@@ -63,3 +65,8 @@ def test_what_is_no_metric_of_the_library_is_refused(name):
     """The second is a function, where classes are asked for."""
     with pytest.raises(UnknownName, match=name):
         foreign_metric.find_metric("json", name, noun="metric")
+
+
+def test_a_metric_that_is_not_told_the_time_does_not_judge_it():
+    with pytest.raises(UsageError, match="latency_under"):
+        pydantic_evals.PydanticEvalsMetric("MaxDuration", seconds=1)

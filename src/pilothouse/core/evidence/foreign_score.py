@@ -29,6 +29,7 @@ class ForeignMetric(Protocol):
     Example:
         >>> class Same:
         ...     identity = "example 1.0"
+        ...     is_judge = False
         ...     async def measure(self, *, input, output, expected):
         ...         return ForeignScore(value=float(output == expected))
         >>> isinstance(Same(), ForeignMetric)
@@ -38,6 +39,11 @@ class ForeignMetric(Protocol):
     @property
     def identity(self) -> str:
         """Library, version, name and arguments: another one is another scorer."""
+        ...
+
+    @property
+    def is_judge(self) -> bool:
+        """Whether a model may be asked inside: then its errors are measured by a card before it decides anything."""
         ...
 
     async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the word every one of these libraries uses

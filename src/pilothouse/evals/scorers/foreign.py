@@ -25,8 +25,8 @@ class ForeignScorer:
 
     def __init__(self, name: str, metric: ForeignMetric) -> None:
         self._metric = metric
-        # Whether a model is asked inside cannot be seen from outside, so it counts as a judge only when it says so.
-        kind = ScorerKind.JUDGE if getattr(metric, "is_judge", False) else ScorerKind.DETERMINISTIC
+        # Whether a model is asked inside cannot be seen from outside: what does not say that it computes is a judge.
+        kind = ScorerKind.JUDGE if getattr(metric, "is_judge", True) else ScorerKind.DETERMINISTIC
         version = hashlib.sha256(f"{name} {metric.identity}".encode()).hexdigest()
         self.spec = ScorerSpec(name=name, kind=kind, version=version)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -163,7 +163,8 @@ def _judged_before(journal: Journal, keys: Mapping[str, Case]) -> dict[str, dict
     found: dict[str, dict[str, bool]] = {}
     for one in journal.scores(keys):
         if (
-            one.name == MODEL_JUDGE
+            one.name.partition("#")[0]
+            == MODEL_JUDGE  # a judge that a case itself names has its place behind it
             and one.score.value is not None
             and one.case_hash == keys[one.key].case_hash
         ):
@@ -359,7 +360,9 @@ def trust_judges(
     """Say of each judge whether a card on record lets its scores decide a margin."""
     judges = None if charter is None or is_open(charter.model.judges) else charter.model.judges
     ages = {one.name: known(one.card_max_age) or CARD_MAX_AGE for one in judges or ()}
-    return {one: _trust(one, records, ages, now) for one in identities}
+    # A card under a name that the charter does not have lives no longer than those under names that it has.
+    shortest = min(ages.values(), default=CARD_MAX_AGE)
+    return {one: _trust(one, records, defaultdict(lambda: shortest, ages), now) for one in identities}
 
 
 def _trust(
@@ -382,7 +385,7 @@ def _trust(
     last = standing_record(own) or own[-1]
     name = last.scope.part or "NAME"
     remedy = f"pilothouse eval judge {name}"
-    limit = ages.get(name, CARD_MAX_AGE)
+    limit = ages[name]
     if last.age_days(now) * 86_400 > limit.total_seconds():
         words = f"its card is {last.age_days(now):.0f} days old, at most {limit.days} are allowed"
         return JudgeTrust(card=None, reason=Reason.STALE, sentence=words, remedy=remedy)

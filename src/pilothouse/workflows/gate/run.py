@@ -300,13 +300,13 @@ class GateRun:
         if item is None or item.status is not Status.HOLDS:
             return item
         judges = {
-            check.scorer.spec.version
+            (check.scorer.spec.version, case.task_type)
             for case in self.selection.cases
             for check in self.book.of(case)
             if check.must_not and check.scorer.spec.kind is ScorerKind.JUDGE
         }
-        for one in sorted(judges):
-            trust = self.trust.get(one)
+        for one, task_type in sorted(judges):
+            trust = self.trust[one].in_type(task_type) if one in self.trust else None
             if trust is None or trust.card is None:
                 words = trust.sentence if trust is not None else "its errors were never measured"
                 return unproved(item, words, remedy=trust.remedy if trust is not None else "")

@@ -7,9 +7,11 @@ import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pilothouse.core.evidence.foreign_score import ForeignScore
 from pilothouse.core.statistics.judging import JudgeCard
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.release_verdict import exit_status_of
@@ -20,6 +22,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import write_cases
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.score import Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.foreign import ForeignScorer
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.testing import MemoryLedger
@@ -127,6 +130,25 @@ def test_a_judge_whose_errors_nobody_measured_proves_no_release_and_still_shows_
     assert item(worse, "not_worse").status is Status.BREACHED
 
 
+def test_a_metric_of_a_library_that_may_ask_a_model_proves_no_release_without_a_card(world):
+    """`autoevals:Factuality` and `deepeval:GEval` counted as computed: a model opened the gate, and nobody had measured it."""
+
+    class Kind:
+        identity = "autoevals 0.4 Factuality"
+
+        async def measure(self, *, input, output, expected):  # noqa: A002 - their word
+            return ForeignScore(value=1.0)
+
+    def registry(**said):
+        metric = type("Metric", (Kind,), said)()
+        return ScorerRegistry({"theirs": lambda: ForeignScorer("theirs", metric)})
+
+    _, _, verdict = world(candidate=right, floor=0.9, registry=registry(), scorer="theirs")
+    assert item(verdict, "floor").status is Status.NO_EVIDENCE
+    _, _, computed = world(candidate=right, floor=0.9, registry=registry(is_judge=False), scorer="theirs")
+    assert item(computed, "floor").status is Status.HOLDS
+
+
 def test_a_judge_whose_errors_nobody_measured_puts_no_agent_under_its_floor(world):
     def harsh(case, result):
         return failed("no") if case.input % 4 == 0 else passed()
@@ -174,25 +196,46 @@ def test_a_judge_whose_errors_nobody_measured_proves_no_absence(world):
     assert exit_status_of(verdict.items).value == 3
 
 
+def carded(task_type):
+    """The record of a card of judge `j1`, measured on answers of one task type."""
+    some = [
+        Answer(
+            id=f"{n:016x}", case_id=f"c{n}", task_type=task_type, input=n, output=n, good=n % 2 == 0, by="sam", at=NOW,
+            verdicts={"j1": n % 2 == 0},
+        )
+        for n in range(200)
+    ]  # fmt: skip
+    card = card_of(some, "j1", now=NOW)
+    return card_evidence(card, agent="a", judge="mine", command="c", at=NOW, answers=some)
+
+
 def test_a_card_counts_in_the_task_types_of_its_labels(world):
-    def answer(n, *, good, task_type):
-        return Answer(
-            id=f"{n:016x}", case_id=f"c{n}", task_type=task_type, input=n, output=n, good=good, by="sam", at=NOW,
-            verdicts={"j1": good},
-        )  # fmt: skip
-
-    def trust(task_type):
-        some = [answer(n, good=n % 2 == 0, task_type=task_type) for n in range(200)]
-        card = card_of(some, "j1", now=NOW)
-        record = card_evidence(card, agent="a", judge="mine", command="c", at=NOW, answers=some)
-        return trust_judges(["j1"], [record], None, NOW)
-
     registry = ScorerRegistry({"mine": lambda: Judge(lambda case, result: passed())})
     run, _, _ = world(candidate=right, baseline=lambda n: {"output": 0}, registry=registry, scorer="mine")
     for task_type, sentence in (("t", "finds at least"), ("other", "its card has 0 labels of t")):
-        found = dataclasses.replace(run, trust=trust(task_type)).judges[0].trust
+        trust = trust_judges(["j1"], [carded(task_type)], None, NOW)
+        found = dataclasses.replace(run, trust=trust).judges[0].trust
         assert (found.card is not None) is (task_type == "t")
         assert found.sentence.startswith(sentence)
+
+
+def test_a_judge_that_a_card_does_not_cover_in_a_type_proves_no_absence_in_it(world):
+    registry = ScorerRegistry({"mine": lambda: Judge(lambda case, result: passed())})
+    world.cases(asserts=[{"scorer": "exact"}, {"scorer": "mine", "must_not": True}])
+    run, _, verdict = world(candidate=right, floor=0.5, registry=registry)
+    never = item(verdict, "must_not").model_copy(update={"status": Status.HOLDS})
+    for task_type, status in (("t", Status.HOLDS), ("other", Status.NO_EVIDENCE)):
+        trusting = dataclasses.replace(run, trust=trust_judges(["j1"], [carded(task_type)], None, NOW))
+        assert trusting._never_by_judge(never).status is status
+
+
+def test_a_card_under_a_name_that_the_charter_lacks_lives_as_long_as_the_charter_says_of_others():
+    limits = (SimpleNamespace(name="strict", card_max_age=timedelta(days=10)),)
+    charter = SimpleNamespace(model=SimpleNamespace(judges=limits))
+    for days, counts in ((9, True), (11, False)):
+        found = trust_judges(["j1"], [carded("t")], charter, NOW + timedelta(days=days))["j1"]
+        assert (found.card is not None) is counts
+        assert found.reason is (None if counts else Reason.STALE)
 
 
 def test_labels_dated_ahead_keep_no_card_young():
@@ -493,6 +536,7 @@ def test_the_first_release_of_an_agent_is_run_whole_because_later_ones_are_held_
         second = asyncio.run(open_gate(request, journal=journal, now=NOW, ledger=ledger).measure())
     assert item(second, "not_eroded").status is Status.HOLDS
     assert second.status is Status.HOLDS
+    assert any(f"nothing is compared with {first.candidate[:12]}" in note for note in second.notes)
 
 
 def test_an_anchor_with_a_part_of_the_cases_says_how_it_gets_the_rest(world, tmp_path):

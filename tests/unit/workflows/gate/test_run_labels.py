@@ -88,6 +88,14 @@ def test_without_labels_the_command_that_makes_them_is_said(world):
     assert {one.verdicts["j1"] for one in world.stored} == {True, False}
 
 
+def test_what_a_judge_said_comes_along_where_the_cases_name_it_themselves(world, tmp_path):
+    path = tmp_path / "cases.jsonl"
+    rows = [json.loads(line) | {"asserts": [{"scorer": "judge"}]} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    world()
+    assert {one.verdicts["j1"] for one in world.stored} == {True, False}
+
+
 def test_labels_prove_a_floor_that_the_judge_would_not(world):
     world.label(range(80))
     floor = world()
