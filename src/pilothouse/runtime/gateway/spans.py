@@ -19,11 +19,12 @@ import msgspec
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import WireProtocol
-from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
+from pilothouse.ports.intake import Intake
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.messages import spoken_input, spoken_output
 from pilothouse.runtime.gateway.provider_calls import calls_by_provider
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.unsent_spans import UnsentSpans
 from pilothouse.runtime.linkage import ASKS
 from pilothouse.runtime.random_ids import new_span_id
 
@@ -83,15 +84,13 @@ class SpanSink:
     """
 
     def __init__(self, intake: Intake, *, run_quiet_s: float = RUN_QUIET_S) -> None:
-        self._intake = intake
+        self._unsent = UnsentSpans(intake)
         self._run_quiet_s = run_quiet_s
         self._waiting: deque[Call] = deque()
         self._runs: OrderedDict[str, _OpenRun] = OrderedDict()
         self._asking: OrderedDict[str, _OpenRun] = OrderedDict()
         """Runs whose model has asked for a tool last."""
         self._dropped = 0
-        self._written = 0
-        self._refused = 0
         self._without_run = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-spans", daemon=True)
@@ -124,9 +123,9 @@ class SpanSink:
     def counters(self) -> dict[str, int]:
         """Return spans written, refused by the lake, dropped, and those of embeddings that named no run."""
         return {
-            "spans_written": self._written,
-            "spans_refused": self._refused,
-            "spans_dropped": self._dropped,
+            "spans_written": self._unsent.written,
+            "spans_refused": self._unsent.refused,
+            "spans_dropped": self._dropped + self._unsent.dropped,
             "spans_without_run": self._without_run,
             "runs_open": len(self._runs) + len(self._asking),
         }
@@ -143,9 +142,10 @@ class SpanSink:
         while self._waiting:
             self._try()
         self._try(everything=True)
+        self._unsent.give_up()
 
     def flush(self, *, everything: bool = False) -> None:
-        """Write one batch of what waits, and the root spans of runs that are over.
+        """Write one batch of what waits, and the root spans of runs that are over; what the lake has no room for is sent again.
 
         Args:
             everything: Close every run.
@@ -168,19 +168,21 @@ class SpanSink:
                 group.extend(_made_there(call, parent))
         for run, open_run in self._over(everything=everything):
             groups.setdefault(open_run.resource, []).append(_root(run, open_run))
-        if groups:
-            self._send(groups)
+        for named, spans in groups.items():
+            self._unsent.add([_text(name, value) for name, value in named], spans)
+        self._unsent.send()
 
     def _loop(self) -> None:
         while not self._stop.wait(0.0 if len(self._waiting) >= BATCH_MAX else FLUSH_EVERY_S):
             self._try()
 
     def _try(self, *, everything: bool = False) -> None:
-        before = len(self._waiting)
+        before, refused = len(self._waiting), self._unsent.refused
         try:
             self.flush(everything=everything)
         except Exception:  # noqa: BLE001 - whatever it is, the spans of later calls are written, and the gap is counted
-            self._refused += max(1, before - len(self._waiting))
+            if self._unsent.refused == refused:
+                self._unsent.refused += max(1, before - len(self._waiting))
 
     def _note_run(self, call: Call, resource: tuple[tuple[str, str], ...], said: tuple[str, str]) -> str:
         found = self._runs.pop(call.run, None) or self._asking.pop(call.run, None)
@@ -215,30 +217,6 @@ class SpanSink:
                 over.append((run, oldest))
                 del runs[run]
         return over
-
-    def _send(self, groups: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]]) -> None:
-        body = {
-            "resourceSpans": [
-                {
-                    "resource": {"attributes": [_text(name, value) for name, value in resource]},
-                    "scopeSpans": [{"scope": {"name": "pilothouse.gateway"}, "spans": spans}],
-                }
-                for resource, spans in groups.items()
-            ]
-        }
-        count = sum(len(spans) for spans in groups.values())
-        receipt = self._intake.accept(
-            Signal.TRACES,
-            content_type="application/json",
-            content_encoding="",
-            body=msgspec.json.encode(body),
-            source="gateway",
-        )
-        if receipt.answer is IntakeAnswer.ACCEPTED:
-            self._written += count - receipt.rejected
-            self._refused += receipt.rejected
-        else:
-            self._refused += count
 
 
 def _resource(call: Call) -> tuple[tuple[str, str], ...]:
