@@ -111,6 +111,7 @@ def running_gateway(
     from pilothouse.runtime.runlog.call_sink import RunLogSink, recorded_call
     from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
     from pilothouse.workflows.gateway.directory import DirectoryCache
+    from pilothouse.workflows.gateway.passed_limits import note_passed
     from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, SignBook
     from pilothouse.workflows.gateway.run_budgets import RunBudgets
     from pilothouse.workflows.ground.background import Tick
@@ -156,6 +157,13 @@ def running_gateway(
                 del backends[0]
         finally:
             gateway.signs.give_back(backends)
+        passed = gateway.meter.passed.take()
+        try:
+            while passed:
+                note_passed(ledger, passed[0], now)
+                del passed[0]
+        finally:
+            gateway.meter.passed.give_back(passed)
 
     signs = SignBook(ledger)
     spans = SpanSink(intake)

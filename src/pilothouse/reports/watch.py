@@ -58,7 +58,7 @@ def build_watch(
         now: The moment, aware UTC.
         falls: Falls for which delays are known, as fractions.
         cost: What a task costs all-in, or None before the first one is counted.
-        further: What ended tasks, and how many were scored.
+        further: What ended tasks, how many were scored, and what model calls cost.
         missed: What is to be said of alarms that called nobody, or empty.
     """
     ordered = sorted(detectors, key=lambda one: _WORST_FIRST.index(one.state))

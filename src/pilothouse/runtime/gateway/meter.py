@@ -20,8 +20,9 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Promise, Spent
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.messages import written_tokens
+from pilothouse.runtime.gateway.passed_limits import PassedLimits
 from pilothouse.runtime.gateway.pictures import PICTURE_TOKENS_MAX, pictures_in, read_tokens
-from pilothouse.runtime.gateway.policy import PICO, Pin
+from pilothouse.runtime.gateway.policy import PICO, Budget, Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.run_spending import SharedRuns
@@ -115,6 +116,7 @@ class Meter:
         self._cost_of = cost_of
         self._runs: OrderedDict[tuple[str, str], _Spend] = OrderedDict()
         self.shared = SharedRuns()
+        self.passed = PassedLimits()
         self._day_number, self._day = -1, EPOCH
         self._days: dict[tuple[date, str], _Spend] = {}
         self._outputs: dict[str, _Outputs] = {}
@@ -161,8 +163,7 @@ class Meter:
                     "a longer task needs `model.limits.calls_per_run` in the charter.",
                 )
             )
-        known_day, elsewhere = self._elsewhere
-        others = elsewhere.get(call.key.agent, _NOTHING) if known_day == today else _NOTHING
+        others = self._others(call, today)
         tokens = self._guess(call)
         try:
             need = self._need(call, pin, tokens, (run, others_of_run), (day, others))
@@ -232,6 +233,8 @@ class Meter:
         lost = self._lost(call, held)
         if lost is not None:
             self._unsaved.append((at, lost, False))
+        if call.policy.alert is not None:
+            self._note_passed(call, held, call.policy.alert, is_priced=held.usd_pico > 0)
 
     def used(self, call: Call, promise: Promise) -> Spent | None:
         """Return the actual usage of a call that was answered later, or None when it is unknown; sets its cost."""
@@ -288,6 +291,9 @@ class Meter:
             if lost is not None:
                 more = replace(_plus(more, lost), estimated=max(more.estimated, lost.estimated))
         self._unsaved.append(((held.date, call.key.agent), more, False))
+        if call.policy.alert is not None:
+            is_priced = known is not None or held.usd_pico > 0
+            self._note_passed(call, held, call.policy.alert, is_priced=is_priced)
 
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
         """Return what was spent since the last time, by day and agent."""
@@ -337,6 +343,23 @@ class Meter:
         held.day.calls += 1
         self.shared.note((call.key.agent, call.run), held.run, call.policy.budget)
 
+    def _note_passed(self, call: Call, held: _Reservation, alert: Budget, *, is_priced: bool) -> None:
+        """Note the lower limits that a run and a day have reached, here and at other gateways together."""
+        run = (call.key.agent, call.run)
+        self.shared.note(run, held.run, alert)
+        self.passed.note(
+            call.key.agent,
+            alert,
+            run=(call.run, _plus(_spent_of(held.run), self.shared.others(run))),
+            day=(held.date, _plus(_spent_of(held.day), self._others(call, held.date))),
+            is_priced=is_priced,
+        )
+
+    def _others(self, call: Call, day: date) -> Spent:
+        """Return what others have spent of an agent's day, as far as it is known."""
+        known_day, elsewhere = self._elsewhere
+        return elsewhere.get(call.key.agent, _NOTHING) if known_day == day else _NOTHING
+
     def _run(self, call: Call) -> _Spend:
         key = (call.key.agent, call.run)
         found = self._runs.get(key)
@@ -380,6 +403,10 @@ class Meter:
         likely = outputs.most if outputs else OUTPUT_GUESS_TOKENS
         most = likely if call.output_max is None else min(call.output_max, max(likely, 1))
         return TokenCount(input=int(len(call.asked) / RESERVED_CHARACTERS_PER_TOKEN), output=most)
+
+
+def _spent_of(spend: _Spend) -> Spent:
+    return Spent(usd_pico=spend.usd_pico, tokens=spend.tokens, calls=spend.calls)
 
 
 def _plus(one: Spent, other: Spent) -> Spent:

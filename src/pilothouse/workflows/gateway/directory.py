@@ -86,7 +86,7 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         edits=_edits(charter),
         inject_usage=charter.model.inject_usage,
         fallback_when_refused=charter.model.fallback_when_refused,
-        alert=None if charter.model.limits is None else _alert(charter.model.limits.alert),
+        alert=_alert(charter),
         version=summarize_charter(Path(record.path)).version,
         answers_under=terms_digest(charter, kind_named("output_schema"), Scope()),
         task_type=only,
@@ -149,8 +149,11 @@ def _budget(charter: Charter) -> Budget:
     return replace(_spending(said), calls_per_run=calls)
 
 
-def _alert(said: AlertLimits | None) -> Budget | None:
-    return None if said is None else _spending(said)
+def _alert(charter: Charter) -> Budget | None:
+    said = charter.model.limits
+    if said is None or said.alert is None:
+        return None
+    return replace(_spending(said.alert), calls_per_run=_budget(charter).calls_per_run)
 
 
 def _spending(said: CallLimits | AlertLimits) -> Budget:

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.ports.contacts import ContactStore
+from pilothouse.ports.gateway import Spent
 from pilothouse.ports.watch import WatchStore
 from pilothouse.reports.evals import build_evals
 from pilothouse.reports.integrations import build_integrations
+from pilothouse.reports.model_spending import spending_section
 from pilothouse.reports.ownership import OwnershipFacts, build_ownership
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.tour import build_tour
@@ -93,12 +95,13 @@ def show_evals(installation: Installation, found: Assessment, now: datetime) -> 
     )
 
 
-def show_watch(store: WatchStore, found: Assessment, now: datetime) -> SectionsPage:
+def show_watch(store: WatchStore, found: Assessment, spent: Spent | None, now: datetime) -> SectionsPage:
     """Return the Watch page.
 
     Args:
         store: What the detectors remember and said.
         found: Assessment of the agent at the moment.
+        spent: What its model calls have cost today, or None where none has passed the gateway.
         now: The moment, aware UTC.
     """
     status = watch_status(store, found.charter, now.date(), verdict=found.verdict)
@@ -112,6 +115,7 @@ def show_watch(store: WatchStore, found: Assessment, now: datetime) -> SectionsP
         further=(
             failures_section(found.charter.agent, status.failures),
             coverage_section(status.coverage),
+            spending_section(found.charter, spent),
         ),
         missed=missed_sentence(status.missed),
     )

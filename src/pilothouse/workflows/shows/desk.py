@@ -123,7 +123,8 @@ class PageDesk:
             contacts = self.control_room.contacts
             return show_ownership(self.installation, contacts, found, now, person=person)
         if name == "watch":
-            return show_watch(self.control_room.watch, found, now)
+            spent = self.gateway.spent(now.date()).get(found.charter.agent)
+            return show_watch(self.control_room.watch, found, spent, now)
         return show_evals(self.installation, found, now)
 
     def tour(self, place: Installation, found: Assessment) -> SectionsPage:

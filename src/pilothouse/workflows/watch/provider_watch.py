@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Call the owner of an agent about what gateways have put on record of its providers: refused credentials, changed backends."""
+"""Call the owner of an agent about what gateways have put on record: refused credentials, changed backends, lower limits that are reached."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from pilothouse.core.dates import minute
 from pilothouse.ports.ledger import CharterInForce, Decision, Ledger
+from pilothouse.workflows.gateway.passed_limits import PASSED_KIND
 from pilothouse.workflows.gateway.provider_signs import FINGERPRINT_KIND, REFUSED_KIND
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent, said_as
 
-__all__ = ["BACKEND", "CREDENTIAL", "watch_providers"]
+__all__ = ["BACKEND", "BUDGET", "CREDENTIAL", "watch_providers"]
 
-CREDENTIAL, BACKEND = "credential", "fingerprint"
+CREDENTIAL, BACKEND, BUDGET = "credential", "fingerprint", "budget"
 """Metrics by which incidents name these."""
 
 FRESH = timedelta(hours=2)
@@ -45,7 +47,7 @@ def watch_providers(room: ControlRoom, now: datetime) -> int:
 
 
 def _firings(ledger: Ledger, agent: str, now: datetime) -> Iterator[tuple[Decision, Firing]]:
-    for kind, read in ((REFUSED_KIND, _of_refusal), (FINGERPRINT_KIND, _of_fingerprint)):
+    for kind, read in _READ.items():
         for decision in reversed(ledger.decisions(agent, kind=kind, limit=READ_MAX)):
             firing = read(agent, json.loads(decision.document)) if now - decision.at < FRESH else None
             if firing is not None:
@@ -81,6 +83,28 @@ def _of_fingerprint(agent: str, said: dict[str, str | None]) -> Firing | None:
         "its pin is the same, and what it says may not be. Hold it against the cases: `pilothouse gate`.",
         once=True,
     )
+
+
+def _of_passed(agent: str, said: dict[str, str | None]) -> Firing:
+    key, is_run = f"`model.limits.alert.{said['limit']}`", str(said["limit"]).endswith("run")
+    if said["spent"] is None:
+        sentence = f"{agent} makes model calls whose price nobody has said, so {key} cannot tell when {said['most']} are spent: `pilothouse price`."
+    elif is_run:
+        sentence = (
+            f"A run of {agent}, {str(said['of'])[:8]}, has spent {said['spent']}, and {key} is {said['most']}: it goes on. "
+            "Further runs are told once an hour."
+        )
+    else:
+        sentence = f"{agent} has spent {said['spent']} on {said['of']}, and {key} is {said['most']}: its calls go on."
+    return Firing(agent=agent, metric=BUDGET, sentence=sentence, once=True)
+
+
+_READ: Mapping[str, Callable[[str, dict[str, Any]], Firing | None]] = {
+    REFUSED_KIND: _of_refusal,
+    FINGERPRINT_KIND: _of_fingerprint,
+    PASSED_KIND: _of_passed,
+}
+"""What becomes of each kind of record."""
 
 
 def _told(room: ControlRoom, agent: str) -> list[tuple[datetime, str]]:

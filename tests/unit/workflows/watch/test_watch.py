@@ -342,7 +342,9 @@ def test_history_is_counted_wakes_nobody_and_says_so(watch, clock):
     shown = io.StringIO()
     show_watch(status, Console(file=shown, width=2_000))
     assert shown.getvalue().startswith(f"! {len(missed):,} alarms called nobody: ")
-    page = watch_page(watch.room.watch, assess(watch.room.installation, AGENT, clock.moment), clock.moment)
+    page = watch_page(
+        watch.room.watch, assess(watch.room.installation, AGENT, clock.moment), None, clock.moment
+    )
     assert page.sentence.plain.startswith(f"{len(missed):,} alarms called nobody: ")
 
 
@@ -602,7 +604,9 @@ def test_a_first_month_in_which_every_task_failed_leaves_the_agent_watched(watch
     assert [one.days for one in done[3:]] == [3] * 29
     found = row(watch, clock, "completion")
     assert (found.value, found.line) == (0.0, pytest.approx(0.0, abs=1e-6))
-    assert watch_page(watch.room.watch, assess(watch.room.installation, AGENT, clock.moment), clock.moment)
+    assert watch_page(
+        watch.room.watch, assess(watch.room.installation, AGENT, clock.moment), None, clock.moment
+    )
 
 
 def test_a_week_of_many_tasks_is_read_in_parts_and_kept_thin(watch, clock, monkeypatch):

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which lower limits of a charter a run or a day has reached: its calls go on, and somebody is told.
+
+Only agents whose charter says such limits are looked at, when a call is over.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import date
+
+from pilothouse.ports.gateway import Spent
+from pilothouse.runtime.gateway.policy import Budget
+
+__all__ = ["PassedLimit", "PassedLimits"]
+
+TOLD_MAX = 20_000
+"""Runs and days that are remembered as told, as many as runs whose spending is known; then they are told anew, and the ledger knows them."""
+
+WAITING_MAX = 1_000
+"""Of them that wait to be told: an agent whose every run passes its limit is told of by the first ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedLimit:
+    """A lower limit that was reached, or cannot be held against for want of a price.
+
+    Attributes:
+        agent: Agent id.
+        limit: Its key under `model.limits.alert`.
+        of: Run id, or day (UTC).
+        spent: Pico-dollars or tokens; None where nobody has said what the calls cost.
+        most: The limit, in the same.
+    """
+
+    agent: str
+    limit: str
+    of: str
+    spent: int | None
+    most: int
+
+
+class PassedLimits:
+    """Collects them on the event loop; a thread takes and reports them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._told: set[tuple[str, str, str, int, bool]] = set()
+        self._new: deque[PassedLimit] = deque(maxlen=WAITING_MAX)
+
+    def note(
+        self,
+        agent: str,
+        alert: Budget,
+        *,
+        run: tuple[str, Spent],
+        day: tuple[date, Spent],
+        is_priced: bool,
+    ) -> None:
+        """Look at what a call has added to.
+
+        Args:
+            agent: Agent id.
+            alert: Its lower limits.
+            run: Run id, and what the run has spent at all gateways.
+            day: The day, and what the agent has spent on it.
+            is_priced: Whether it is known what the call cost.
+        """
+        on = day[0].isoformat()
+        for limit, of, spent, most, is_counted in (
+            ("usd_per_run", run[0], run[1].usd_pico, alert.pico_per_run, is_priced),
+            ("usd_per_day", on, day[1].usd_pico, alert.pico_per_day, is_priced),
+            ("tokens_per_run", run[0], run[1].tokens, alert.tokens_per_run, True),
+            ("tokens_per_day", on, day[1].tokens, alert.tokens_per_day, True),
+        ):
+            if most is None or (spent < most and is_counted):
+                continue
+            is_reached = spent >= most
+            of_what = of if is_reached else on
+            told = (agent, limit, of_what, most, is_reached)
+            if told not in self._told:
+                if len(self._told) >= TOLD_MAX:
+                    self._told.clear()
+                self._told.add(told)
+                self._new.append(
+                    PassedLimit(
+                        agent=agent, limit=limit, of=of_what, spent=spent if is_reached else None, most=most
+                    )
+                )
+
+    def take(self) -> list[PassedLimit]:
+        """Return those that were reached since the last look."""
+        return [self._new.popleft() for _ in range(len(self._new))]
+
+    def give_back(self, passed: list[PassedLimit]) -> None:
+        """Take back what could not be told."""
+        self._new.extendleft(reversed(passed))
