@@ -202,6 +202,8 @@ def _other_status(item: Json, record: Json, rule: Json) -> str | None:
             return "it stands on a record that was imported and not measured"
         if proof == "unknown":
             return None
+        if status == "holds" and rule["name"] == "fact" and record["counts"].get("warnings"):
+            return "it holds, and its record warns of something, so it is at risk"
         return "" if proof == "proved" else f"the record does not prove it ({proof})"
     if status == "breached":
         if proof == "unknown":

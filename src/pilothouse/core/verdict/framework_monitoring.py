@@ -251,7 +251,7 @@ MONITORING = (
     Requirement(
         id="MON-10",
         statement="The audit log proves itself",
-        asks="the log verifies without a gap",
+        asks="the log verifies without a gap; at risk while no anchor under other rights confirms it",
         gates=("1",),
         who=("owner",),
         remedy="pilothouse audit verify",

@@ -39,7 +39,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Read the whole log, hold it against every checkpoint, and write the evidence of MON-10."""
         from pilothouse.reports.words import plural
-        from pilothouse.workflows.reports.audit import verify_log
+        from pilothouse.workflows.reports.audit import ANCHOR_OUTSIDE, verify_log
 
         with services.open_boundary(load_settings(home=home)) as room:
             check = verify_log(room, services.clock.now(), against=tuple(against or ()))
@@ -50,6 +50,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     "records": check.records,
                     "checkpoints": check.checkpoints,
                     "anchored": check.anchored,
+                    "anchored_outside": check.outside,
                     "rows": check.rows,
                     "payloads": check.payloads,
                     "erased": check.erased,
@@ -75,11 +76,14 @@ def register(cli: typer.Typer, services: Services) -> None:
                     "  Keep this ledger as it is. A backup can be held against the last checkpoint outside:"
                 )
                 typer.echo("  $ pilothouse audit verify --against CHECKPOINT --home RESTORED-FOLDER")
-            elif check.anchored is None:
-                typer.echo("  No anchor: whoever may write the ledger may rewrite it whole.")
-                typer.echo("  $ pilothouse audit anchor FOLDER-UNDER-OTHER-RIGHTS --outside")
             else:
-                say(f"  anchored to record {check.anchored:,}")
+                if check.anchored is not None:
+                    say(f"  anchored to record {check.anchored:,}")
+                if check.outside is None:
+                    typer.echo(
+                        "  No anchor under other rights: whoever may write the ledger may rewrite it whole."
+                    )
+                    typer.echo(f"  $ {ANCHOR_OUTSIDE}")
         if not check.holds:
             raise typer.Exit(ExitStatus.BREACHED)
         raise typer.Exit(ExitStatus.HOLDS if check.records else ExitStatus.NOT_ENOUGH_EVIDENCE)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.evidence import WARNINGS, Evidence
 from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.durable_file import fsync_path
 from pilothouse.errors import DigestMismatch, MalformedRecord, StorageUnavailable, UsageError
@@ -27,14 +28,26 @@ from pilothouse.ledger.audit_subjects import commitment_of
 from pilothouse.ledger.checkpoint import NOTE_MAX, Checkpoint, open_note
 from pilothouse.ledger.row_log import ROWS_CHANGED
 from pilothouse.ledger.tlog import Tree, leaf_hash
-from pilothouse.ports.ledger import Decision
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 
-__all__ = ["ANCHORED", "LogCheck", "anchor_log", "export_bundle", "held_against", "read_note", "verify_log"]
+__all__ = [
+    "ANCHORED",
+    "ANCHOR_OUTSIDE",
+    "LogCheck",
+    "anchor_log",
+    "export_bundle",
+    "held_against",
+    "read_note",
+    "verify_log",
+]
 
 ANCHORED = "audit.anchored"
 ERASED = "subject.erased"
+ANCHOR_OUTSIDE = "pilothouse audit anchor FOLDER --outside"
+"""What rules out that whoever may write the ledger rewrites it whole, with its own keys."""
 PROBLEMS_MAX = 20
+ANCHORS_MAX = 100
+"""Anchors that are held against the log, the newest: each of them confirms all records before it."""
 BUNDLE_VERSION = 1
 
 
@@ -100,7 +113,7 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
     problems: list[str] = []
     # Before the records: what is signed while they are read covers more of them than were read, and nothing is missing.
     stored = room.log.checkpoints()
-    anchors = room.installation.ledger.decisions("", kind=ANCHORED, limit=100)
+    anchors = _anchors(room)
     texts = room.log.texts()
     records = _readable(texts, problems)
     tree = Tree(leaf_hash(text.encode()) for _, text in texts)
@@ -110,8 +123,8 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
     for path in against:
         found = held_against(room, tree, read_note(path), str(path))
         problems.extend(found)
-        if not found:
-            anchored = outside = max(anchored or 0, open_note(read_note(path), None).size)
+        if not found:  # where it was kept nobody has put on record, so it is none under other rights
+            anchored = max(anchored or 0, open_note(read_note(path), None).size)
     _check_columns(room, records, problems)
     rows = 0
     if len(records) == len(texts):  # behind a record that is missing, nobody knows what was named
@@ -149,7 +162,7 @@ def anchor_log(
         StorageUnavailable: The file cannot be written.
     """
     checkpoint = room.log.sign()
-    path = folder.absolute() / f"{room.log.keys.origin.replace('/', '-')}-{checkpoint.size:012}.checkpoint"
+    path = folder.absolute() / f"{_anchor_prefix(room)}{checkpoint.size:012}.checkpoint"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_anchor(path, checkpoint.note)
@@ -167,6 +180,11 @@ def anchor_log(
         document=canonical_json({"size": checkpoint.size, "path": str(path), "outside": outside}),
     )
     return checkpoint, path
+
+
+def _anchor_prefix(room: BoundaryRoom) -> str:
+    """Return how the name of each anchor of this log begins; its size follows, with zeros so that names stand in order."""
+    return f"{room.log.keys.origin.replace('/', '-')}-"
 
 
 def _write_anchor(path: Path, note: str) -> None:
@@ -270,17 +288,29 @@ def held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[s
     return []
 
 
+def _anchors(room: BoundaryRoom) -> dict[Path, bool]:
+    """Return the files of anchors, each with whether it confirms what is under other rights.
+
+    Beside those that the log names lie others of this log: one that was put back to an older copy names no later one.
+    """
+    named = {
+        Path(said["path"]): bool(said["outside"])
+        for decision in room.installation.ledger.decisions("", kind=ANCHORED, limit=ANCHORS_MAX)
+        for said in [json.loads(decision.document)]
+    }
+    pattern = f"{glob.escape(_anchor_prefix(room))}*.checkpoint"
+    beside = {path for folder in {one.parent for one in named} for path in folder.glob(pattern)}
+    newest = sorted(beside.difference(named), key=lambda path: path.name)[-ANCHORS_MAX:]
+    return dict.fromkeys(newest, False) | {path: at for path, at in named.items() if path.exists()}
+
+
 def _anchored(
-    room: BoundaryRoom, anchors: Sequence[Decision], tree: Tree, problems: list[str]
+    room: BoundaryRoom, anchors: Mapping[Path, bool], tree: Tree, problems: list[str]
 ) -> tuple[int | None, int | None]:
     """The largest sizes that any anchor and one outside confirm; one that disagrees is a problem, one gone is none."""
     largest: int | None = None
     outside: int | None = None
-    for decision in anchors:
-        said = json.loads(decision.document)
-        path = Path(said["path"])
-        if not path.exists():
-            continue
+    for path, is_outside in anchors.items():
         try:
             note = read_note(path)
         except UsageError as error:  # who may write there must not be able to end the verification
@@ -291,7 +321,7 @@ def _anchored(
         if not found:
             size = open_note(note, None).size
             largest = max(largest or 0, size)
-            outside = max(outside or 0, size) if said["outside"] else outside
+            outside = max(outside or 0, size) if is_outside else outside
     return largest, outside
 
 
@@ -400,10 +430,10 @@ def _check_columns(room: BoundaryRoom, records: list[_Record], problems: list[st
 
 def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
     anchored = "no anchor confirms it" if check.anchored is None else f"anchored to record {check.anchored:,}"
-    if check.anchored is not None:
-        anchored += (
-            " outside this machine" if check.outside is not None else ", none of it outside this machine"
-        )
+    warnings = {}
+    if check.outside is None:
+        anchored += f", none under other rights ({ANCHOR_OUTSIDE})"
+        warnings = {WARNINGS: 1}
     found = f"; {check.problems[0]}" if check.problems else ""
     return bound_record(
         "audit.verified",
@@ -412,6 +442,6 @@ def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
         command="pilothouse audit verify",
         n=check.records,
         passed=check.holds,
-        counts={"anchored": check.anchored or 0, "anchored_outside": check.outside or 0},
+        counts={"anchored": check.anchored or 0, "anchored_outside": check.outside or 0, **warnings},
         detail=f"verified to record {check.records:,}, {anchored}{found}",
     )

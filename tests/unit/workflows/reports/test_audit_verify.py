@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from sqlalchemy import insert
 
 import pilothouse
 from pilothouse.core.evidence.digest import evidence_digest
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import WARNINGS, Evidence, Source
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
@@ -53,17 +54,23 @@ class LiveLog(SqlAuditLog):
         return found
 
 
-@pytest.fixture
-def room(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
-        log = LiveLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
-        for person in ("ana", "ben"):
-            log.append(
-                "call.decided", "triage", {"tool": "pay@1"}, payloads={"arguments": person}, subject=person
-            )
+@contextmanager
+def reopened(folder):
+    with open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}") as ledger:
+        log = LiveLog(ledger.database, load_keys(folder / "keys"), Clock())
         yield SimpleNamespace(
             log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ("triage",)
         )
+
+
+@pytest.fixture
+def room(tmp_path):
+    with reopened(tmp_path) as opened:
+        for person in ("ana", "ben"):
+            opened.log.append(
+                "call.decided", "triage", {"tool": "pay@1"}, payloads={"arguments": person}, subject=person
+            )
+        yield opened
 
 
 def test_what_happens_while_the_log_is_verified_is_no_finding(room, tmp_path):
@@ -72,11 +79,12 @@ def test_what_happens_while_the_log_is_verified_is_no_finding(room, tmp_path):
         room.log.sign()
         anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
 
+    anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
     room.log.meanwhile = meanwhile
     check = verify_log(room, NOW)
-    assert (check.problems, check.records, check.payloads, check.erased) == ((), 2, 1, 1)
+    assert (check.problems, check.records, check.payloads, check.erased) == ((), 3, 1, 1)
     again = verify_log(room, NOW)
-    assert (again.problems, again.records > 2, again.checkpoints > 0, again.outside is not None) == (
+    assert (again.problems, again.records > 3, again.checkpoints > 0, again.outside is not None) == (
         (), True, True, True,
     )  # fmt: skip
 
@@ -248,3 +256,39 @@ def test_an_anchor_that_cannot_be_read_is_a_finding_and_ends_no_verification(roo
     path.unlink()
     path.mkdir()
     assert verify_log(room, NOW).problems == (f"the checkpoint {path} cannot be read",)
+
+
+def test_a_ledger_that_was_put_back_to_an_older_copy_is_found_by_the_anchors_that_came_after(room, tmp_path):
+    anchors = tmp_path / "anchors"
+    anchor_log(room, anchors, outside=True, actor="owner", now=NOW)
+    assert verify_log(room, NOW).problems == ()
+    room.log.database.close()
+    kept = (tmp_path / "ledger.sqlite").read_bytes()
+    with reopened(tmp_path) as further:
+        further.log.append("call.decided", "triage", {"tool": "pay@1"})
+        _, later = anchor_log(further, anchors, outside=True, actor="owner", now=NOW)
+    (tmp_path / "ledger.sqlite").write_bytes(kept)
+    for name in ("ledger.sqlite-wal", "ledger.sqlite-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with reopened(tmp_path) as older:
+        check = verify_log(older, NOW)
+        (problem,) = check.problems
+        assert problem.startswith(f"anchor {later}: it covers ")
+        assert not check.holds
+
+
+def test_only_an_anchor_that_is_on_record_as_outside_lets_the_log_hold_without_a_warning(room, tmp_path):
+    """MON-10 held where the ledger's operator could rewrite all of it; a checkpoint of one's own, held against, counted as outside."""
+
+    def warned(hour):
+        verify_log(room, NOW + timedelta(hours=hour), against=(own,))
+        counts = room.installation.ledger.evidence("triage", kinds=["audit.verified"])[-1].counts
+        return counts.get(WARNINGS, 0), counts["anchored_outside"] > 0
+
+    own = tmp_path / "own"
+    own.write_text(room.log.sign().note, encoding="utf-8")
+    assert warned(1) == (1, False)
+    anchor_log(room, tmp_path / "beside", outside=False, actor="owner", now=NOW)
+    assert warned(2) == (1, False)
+    anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+    assert warned(3) == (0, True)

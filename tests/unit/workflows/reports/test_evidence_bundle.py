@@ -290,6 +290,17 @@ def test_what_ends_soon_is_at_risk_and_not_held(made):
     ), problems
 
 
+def test_what_its_record_warns_of_is_at_risk_and_not_held(made):
+    verdict, records, rules, charter = unpacked(made[0])
+    (item,) = named(verdict, "MON-10")["items"]
+    assert item["status"] == "holds"
+    record = next(one for one in records if record_digest(one) == item["evidence"])
+    record["counts"] = {"warnings": 1}
+    item["evidence"] = record_digest(record)
+    problems = recompute(verdict, records, rules, charter).problems
+    assert "MON-10: it holds, and its record warns of something, so it is at risk" in problems
+
+
 def remade(source, **changed):
     """Return the files of a bundle with others in place of some; None takes one out."""
     with zipfile.ZipFile(source) as old:
