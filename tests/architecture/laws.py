@@ -134,6 +134,21 @@ def percentage_by_hand(module: Module) -> list[str]:
     ]
 
 
+MAKE_CONSOLES = frozenset({"consoles.py", "terminal_tasks.py"})
+"""The first makes those that show hidden characters as marks; the second lays lines out that one of them prints."""
+
+
+def console_of_its_own(module: Module) -> list[str]:
+    """A bare rich console writes an escape sequence in an agent's answer as it came, and a terminal obeys it."""
+    if module.path.name in MAKE_CONSOLES:
+        return []
+    return [
+        f"{module.shown}:{node.lineno}: makes a console; take one of interfaces/cli/consoles.py"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and _dotted(node.func).split(".")[-1] == "Console"
+    ]
+
+
 LAWS = (
     spdx_missing,
     first_sentence_missing,
@@ -144,6 +159,7 @@ LAWS = (
     ignore_without_reason,
     file_too_long,
     percentage_by_hand,
+    console_of_its_own,
 )
 
 

@@ -29,6 +29,7 @@ PLANTED = {
     laws.ignore_without_reason: GOOD + "    return 1  # type: ignore[misc]\n",
     laws.file_too_long: GOOD + "\n" * 601,
     laws.percentage_by_hand: GOOD + '    return f"{1 / 3:6.1%}"\n',
+    laws.console_of_its_own: GOOD + "    return Console()\n",
 }
 
 

@@ -45,7 +45,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         settings = load_settings(home=home)
         manifest = check_backup(folder) if check else services.back_up(settings, folder, no_ledger=no_ledger)
         if as_json:
-            typer.echo(manifest.model_dump_json(indent=2))
+            typer.echo(manifest.model_dump_json(indent=2, ensure_ascii=True))
             return
         rows = ", ".join(f"{count:,} {name}" for name, count in sorted(manifest.rows.items()))
         what = f"{len(manifest.files):,} files, {manifest.size_bytes / (1 << 20):,.1f} MiB"

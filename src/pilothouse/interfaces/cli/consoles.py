@@ -8,13 +8,17 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.segment import Segment
 
 if TYPE_CHECKING:
+    from rich.console import ConsoleOptions, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["hint_console", "print_json", "print_table", "result_console", "say", "spell_unwritable"]
 
@@ -41,16 +45,25 @@ def _spelt(error: UnicodeError) -> tuple[str, int]:
 
 
 class _ForPeople(Console):
-    """A console whose lines hold no character that a reader cannot see.
+    """A console whose lines hold no character that a reader cannot see, wherever in a table or a paragraph it stands.
 
-    A name out of a charter or a repository may be an escape sequence, and a terminal obeys what it should show.
+    A name out of a charter or an agent's answer may be an escape sequence, and a terminal obeys what it should show.
     """
 
-    def print(self, *objects: Any, **how: Any) -> None:
-        """Print; texts with marks for hidden characters, everything else as it is."""
-        from pilothouse.reports.foreign import visible  # the command tree is there before its models
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make a text ready to be shown, with marks, before rich drops some of what a terminal obeys."""
+        return super().render_str(_visible(text), **how)
 
-        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **how)
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield what is written, of texts that were ready before too; what rich itself says to the terminal stays."""
+        for one in super().render(renderable, options):
+            yield one if one.control else Segment(_visible(one.text), one.style)
+
+
+def _visible(text: str) -> str:
+    from pilothouse.reports.foreign import visible  # the command tree is there before its models
+
+    return visible(text)
 
 
 def result_console(*, wrap: bool = False) -> Console:
@@ -93,9 +106,7 @@ def say(text: str, *, err: bool = False) -> None:
         text: What is said; characters that a reader cannot see become marks.
         err: Whether it is a hint, which a pipe does not carry on.
     """
-    from pilothouse.reports.foreign import visible  # as above
-
-    typer.echo(visible(text), err=err)
+    typer.echo(_visible(text), err=err)
 
 
 def hint_console() -> Console:

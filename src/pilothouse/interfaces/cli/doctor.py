@@ -28,7 +28,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Check settings, disk, storage, server, charters and telemetry; exit 4 when something failed."""
         checkup = services.examine(load_settings(home=home))
         if as_json:
-            typer.echo(checkup.model_dump_json(indent=2))
+            typer.echo(checkup.model_dump_json(indent=2, ensure_ascii=True))
         else:
             console = result_console()
             for check in checkup.checks:

@@ -139,7 +139,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     now=now,
                 )
                 if as_json:
-                    typer.echo(waiver.model_dump_json())
+                    typer.echo(waiver.model_dump_json(ensure_ascii=True))
                     continue
                 say(
                     f"waived: {item} until {day(waiver.until)} by {_name(found.charter, waiver.signer)}; "

@@ -66,7 +66,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_gaps(load_settings(home=home)) as room:
             text = room.case_book(agent)
         if out is None:
-            typer.echo(text, nl=False)
+            say(text.removesuffix("\n"))
             return
         out.write_text(text, encoding="utf-8")
         say(f"{out}: written")

@@ -137,7 +137,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if markdown is not None:
             markdown.write_text(release_outputs.render_markdown(verdict), encoding="utf-8")
         if as_json:
-            typer.echo(verdict.model_dump_json(indent=2))
+            typer.echo(verdict.model_dump_json(indent=2, ensure_ascii=True))
         else:
             gate_text.print_verdict(verdict)
         raise typer.Exit(int(exit_status_of(verdict.items, strict=strict)))

@@ -45,7 +45,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_installation(load_settings(home=home)) as installation:
             inventory = take_inventory(installation, choose_agent(installation, agent), services.clock.now())
         if as_json:
-            typer.echo(inventory.model_dump_json(indent=2))
+            typer.echo(inventory.model_dump_json(indent=2, ensure_ascii=True))
         else:
             _show_inventory(inventory)
 

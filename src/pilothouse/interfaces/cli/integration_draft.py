@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console, say
 from pilothouse.interfaces.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def register_draft(group: typer.Typer) -> None:
                 }
             )
             return
-        typer.echo(drafted.charter, nl=False)
+        say(drafted.charter.removesuffix("\n"))
         hint_console().print(
             f"{plural(len(written), 'contract')} written to {into}/; {plural(drafted.questions, 'question')} open. "
             'Put the entries into the charter, answer each "?", and run `pilothouse check`.',

@@ -8,10 +8,14 @@ import json
 import sys
 
 import pytest
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from pilothouse.app import command_tree
+from pilothouse.evals.answers import Answer
 from pilothouse.interfaces.cli.consoles import print_json, result_console, say, spell_unwritable
+from pilothouse.interfaces.cli.judging import _ask
 from pilothouse.interfaces.cli.main import run_cli
 
 MODEL = "acme-large-with-a-long-name-2026-09-30"
@@ -38,6 +42,31 @@ def test_what_a_terminal_would_obey_is_a_mark(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
     result_console().print("key \x1b[31mred\x1b]0;pwn\x07 \u202eyap \ud800\nnext")
     assert out.getvalue() == "key ⟨U+001B⟩[31mred⟨U+001B⟩]0;pwn⟨U+0007⟩ ⟨U+202E⟩yap ⟨U+D800⟩\nnext\n"
+
+
+def test_a_mark_stands_wherever_rich_puts_a_text(monkeypatch):
+    """Cells of tables, texts that were styled before and what is set in from the left passed as they were."""
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    table = Table("place")
+    table.add_row("eu\x1b[2J")
+    table.add_row(Text("us\x9b2J"))
+    console = result_console()
+    console.print(table, Padding("a\x1b[2J", (0, 0, 0, 2)), Text("b\u202e"))
+    assert not {"\x1b", "\x9b", "\u202e"} & set(out.getvalue())
+    assert out.getvalue().count("⟨U+001B⟩") == 2
+
+
+def test_an_answer_that_is_labelled_in_a_terminal_repaints_nothing(monkeypatch):
+    """Whoever labels saw what the agent's answer made of the screen; the agent that is tested wrote over its verdict."""
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    answer = Answer(
+        id="0" * 16, case_id="c\x1b[1A", task_type="a", input="asked", output="wrong\x1b[2K\rright"
+    )
+    assert _ask(result_console(), answer, "1 of 1") == "n"
+    assert not {"\x1b", "\r"} & set(out.getvalue())
 
 
 @pytest.mark.parametrize("err", [False, True])
