@@ -83,7 +83,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     typer.echo(
                         "  No anchor under other rights: whoever may write the ledger may rewrite it whole."
                     )
-                    typer.echo(f"  $ {ANCHOR_OUTSIDE}")
+                    say(f"  $ {ANCHOR_OUTSIDE}")
         if not check.holds:
             raise typer.Exit(ExitStatus.BREACHED)
         raise typer.Exit(ExitStatus.HOLDS if check.records else ExitStatus.NOT_ENOUGH_EVIDENCE)
