@@ -121,7 +121,11 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
         ),
         MethodId.JEFFREYS_INTERVAL: Explanation(
             sentence="The true rate is in this range; such ranges are right 19 times in 20.",
-            assumptions=(_RANDOM, _INDEPENDENT),
+            assumptions=(
+                _RANDOM,
+                _INDEPENDENT,
+                "19 in 20 is the mean over numbers of cases: a one-sided bound from the fewest that prove, all good, is wrong up to 3 times in 20",
+            ),
             formula="quantiles of Beta(k + 1/2, n - k + 1/2); low is 0 if k = 0, high is 1 if k = n",
             reference="Brown, Cai and DasGupta 2001, Interval Estimation for a Binomial Proportion, Statistical Science 16",
         ),

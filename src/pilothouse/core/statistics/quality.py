@@ -11,6 +11,7 @@ import numpy as np
 import scipy
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction, malformed
+from pilothouse.core.statistics.clusters import believed_design_effect
 from pilothouse.core.statistics.labels import labels_for_half_width
 from pilothouse.core.statistics.lattice import LATTICE_POINTS, beta_draws, dirichlet_draws, posterior_ends
 from pilothouse.core.statistics.methods import MethodId, sentence_at
@@ -22,6 +23,7 @@ __all__ = [
     "STRATUM_LABELS_MIN",
     "STRATUM_SHARE_MIN",
     "Stratum",
+    "labels_alike",
     "quality_interval",
 ]
 
@@ -132,6 +134,22 @@ def quality_interval(
         guarantee=sentence_at(MethodId.QUALITY_INTERVAL, level),
         notes=tuple(f"no label for verdict {name!r}: anything between 0 and 1 was assumed" for name in bare),
     )
+
+
+def labels_alike(strata: Sequence[Stratum], turns: float) -> float:
+    """Return the design effect of labels where turns of one conversation fail together and several of them may be labelled.
+
+    Args:
+        strata: The window.
+        turns: Turns that the conversation of an item has, labelled or not, from `mean_turns`.
+
+    Example:
+        >>> half = [Stratum(name="all", judged=200, labelled=100, good=94)]
+        >>> labels_alike(half, 5.0), labels_alike(half, 1.0)
+        (2.4, 1.0)
+    """
+    share = sum(one.labelled for one in strata) / max(sum(one.judged for one in strata), 1)
+    return believed_design_effect(turns, share)
 
 
 def _check_strata(strata: Sequence[Stratum]) -> None:

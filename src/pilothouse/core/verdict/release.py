@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.evidence.effective_counts import effective_counts
+from pilothouse.core.evidence.evidence import WORTH, Scope
 from pilothouse.core.statistics.sequential import Spending
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
-__all__ = ["ITEMS_MAX", "CaseResult", "GateRules", "design_effect", "undecided"]
+__all__ = ["ITEMS_MAX", "CaseResult", "GateRules", "design_effect", "level_worth", "undecided"]
 
 CORRELATION_ASSUMED: Final = 0.3
-"""Correlation within a cluster that the level is charged with; few failures cannot measure it."""
+"""Correlation within a cluster that a plan of paired differences reckons with; few flips cannot measure it."""
 
 ITEMS_MAX: Final = 50
 """Case ids shown under one requirement."""
@@ -94,8 +95,25 @@ def undecided(requirement: str, rules: GateRules, rule: str, *, bound: float | N
     )
 
 
+def level_worth(scored: Sequence[CaseResult]) -> int:
+    """Return how many independent cases the first repeats of some are worth as a level, as verdicts count it.
+
+    What makes a case hard is in both versions of a pair and in every answer by itself, so answers of one cluster are more
+    alike than differences are (docs/decisions/0226).
+
+    Args:
+        scored: Cases whose first repeat has a score.
+
+    Example:
+        >>> level_worth([CaseResult(case_id=str(n), cluster=str(n // 5), candidate=(n > 9,)) for n in range(200)])
+        45
+    """
+    good = [bool(one.candidate[0]) for one in scored]
+    return effective_counts(good, [one.cluster for one in scored]).get(WORTH, len(scored)) if scored else 0
+
+
 def design_effect(clusters: Sequence[str]) -> float:
-    """Return the design effect assumed before it can be measured: 1 + 0.3 (m - 1).
+    """Return the design effect of paired differences that is assumed before it can be measured: 1 + 0.3 (m - 1).
 
     Args:
         clusters: Cluster of each case, at least one.

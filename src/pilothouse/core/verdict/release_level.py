@@ -11,7 +11,7 @@ import scipy
 from pilothouse.core.statistics.intervals import cases_to_prove_floor, jeffreys_bounds
 from pilothouse.core.statistics.sequential import spending_bounds
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, design_effect, undecided
+from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, level_worth, undecided
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
 __all__ = ["judge_floor", "level_critical"]
@@ -22,8 +22,8 @@ def judge_floor(
 ) -> ItemVerdict | None:
     """Decide whether the rate of good answers is proved to reach the floor.
 
-    The first repeat of each case counts, so that repeats do not pretend to be cases. Clusters are charged
-    with a design effect of 1 + 0.3 (m - 1): fewer cases, of which the same share is good. That share makes fractions of
+    The first repeat of each case counts, so that repeats do not pretend to be cases. Clusters count as what their cases
+    are worth (`level_worth`): fewer cases, of which the same share is good. That share makes fractions of
     cases, and they are not rounded: rounded up to the next good case, a floor was proved twice as often as it may be.
 
     Args:
@@ -46,7 +46,7 @@ def judge_floor(
         fewest = cases_to_prove_floor(rules.floor, 1.0, level)
         return item.model_copy(update={"sentence": "no case has a score", "n_needed": fewest})
     n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
-    n_effective = max(1, int(n / design_effect([one.cluster for one in scored])))
+    n_effective = level_worth(scored)
     low, high = jeffreys_bounds(good * n_effective / n, n_effective, level)
     status = (
         Status.HOLDS if low >= rules.floor else Status.BREACHED if high < rules.floor else Status.NO_EVIDENCE

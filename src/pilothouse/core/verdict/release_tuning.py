@@ -12,7 +12,7 @@ import scipy
 
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, design_effect
+from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, level_worth
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 
 __all__ = ["GAP_MAX", "SplitGap", "judge_tuning", "split_gap"]
@@ -91,7 +91,7 @@ def split_gap(gate: Sequence[CaseResult], sealed: Sequence[CaseResult]) -> Split
     for some in sides:
         rate = sum(bool(one.candidate[0]) for one in some) / len(some)
         rates.append(rate)
-        ends.append(_wilson(rate, len(some) / design_effect([one.cluster for one in some])))
+        ends.append(_wilson(rate, level_worth(some)))
     (low_gate, high_gate), (low_sealed, high_sealed) = ends
     gap = rates[0] - rates[1]
     return SplitGap(

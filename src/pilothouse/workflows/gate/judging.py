@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.statistics.clusters import mean_turns
 from pilothouse.core.statistics.judging import JudgedMargin, judged_margin
+from pilothouse.core.statistics.quality import labels_alike
 from pilothouse.core.statistics.sequential import GateState
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.release import CaseResult, GateRules, design_effect
+from pilothouse.core.verdict.release import CaseResult, GateRules
 from pilothouse.core.verdict.release_difference import (
     DifferenceLook,
     judge_difference,
@@ -229,11 +231,12 @@ class TypeJudge:
         """Hold what people said of the answers of this run against the floor, where a judge alone scores them."""
         if not self.is_judged or self.labels is None or not results:
             return None
+        strata = self.labels.strata(self.cases[: self.seen], results)
         found = judge_labelled_floor(
-            self.labels.strata(self.cases[: self.seen], results),
+            strata,
             self.rules,
             critical=critical,
-            design_effect=design_effect([one.cluster for one in results]),
+            design_effect=labels_alike(strata, mean_turns([one.cluster for one in results])),
         )
         if found is None or found.item.status is not Status.NO_EVIDENCE:
             return None if found is None else found.item

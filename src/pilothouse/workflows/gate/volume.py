@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Binding, Evidence
+from pilothouse.core.evidence.effective_counts import effective_counts
+from pilothouse.core.evidence.evidence import WORTH, Binding, Evidence
 from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.statistics.sequential import GateState
-from pilothouse.core.verdict.release import CaseResult, design_effect
+from pilothouse.core.verdict.release import CaseResult
 from pilothouse.core.verdict.release_difference import judge_difference
 from pilothouse.core.verdict.saturation import Saturation, VolumePoint, find_saturation
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
@@ -195,7 +196,8 @@ def _saturation(run: GateRun, task_type: str, arms: Sequence[ArmResult]) -> Satu
         some = [one for one in arm.delivered if one.task_type == task_type and one.is_good is not None]
         if some:
             share = sum(one.is_good is True for one in some) / len(some)
-            n = max(1, int(len(some) / design_effect([one.cluster for one in some])))
+            clusters = [one.cluster for one in some]
+            n = effective_counts([one.is_good is True for one in some], clusters).get(WORTH, len(some))
             points.append(VolumePoint(per_minute=arm.per_minute, good=round(share * n), n=n))
     if not points:
         return None

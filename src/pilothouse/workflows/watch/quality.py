@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -19,7 +18,6 @@ from pilothouse.core.statistics.change import (
     day_log_e,
     raw_floor,
 )
-from pilothouse.core.statistics.clusters import believed_design_effect
 from pilothouse.core.statistics.daily import (
     PRIOR_FAIL,
     PRIOR_PASS,
@@ -28,7 +26,7 @@ from pilothouse.core.statistics.daily import (
     answered_probability,
     predicted_rate,
 )
-from pilothouse.core.statistics.quality import Stratum, quality_interval
+from pilothouse.core.statistics.quality import labels_alike, quality_interval
 from pilothouse.core.statistics.rates import BASELINE_DAYS
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.statistics.wealth import log_mean, rise
@@ -39,7 +37,6 @@ __all__ = [
     "QualityLook",
     "QualityState",
     "is_suspected",
-    "labels_alike",
     "look_at_labels",
     "quality_line",
 ]
@@ -268,17 +265,6 @@ def _remember(state: QualityState, labelled: LabelledDay) -> QualityState:
         baseline_alike=alike,
         base=base,
     )
-
-
-def labels_alike(strata: Sequence[Stratum], turns: float) -> float:
-    """Return the design effect of labels of some days: turns of one conversation fail together, where several are labelled.
-
-    Args:
-        strata: The days as one window.
-        turns: Turns that the conversation of a task has on a day.
-    """
-    share = sum(one.labelled for one in strata) / max(sum(one.judged for one in strata), 1)
-    return believed_design_effect(turns, share)
 
 
 def _certified(

@@ -13,7 +13,7 @@ from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.watched import DetectorStatus
 from pilothouse.core.statistics.detection import DetectionDesign, detectability
 from pilothouse.core.statistics.intervals import jeffreys_interval
-from pilothouse.core.statistics.quality import quality_interval
+from pilothouse.core.statistics.quality import labels_alike, quality_interval
 from pilothouse.core.statistics.rates import BASELINE_DAYS, rate_detectability, rate_of_turns
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.numbers import percentage
@@ -30,7 +30,7 @@ from pilothouse.workflows.watch.judge import (
     judge_warning,
 )
 from pilothouse.workflows.watch.labels import pooled
-from pilothouse.workflows.watch.quality import QualityState, is_suspected, labels_alike, quality_line
+from pilothouse.workflows.watch.quality import QualityState, is_suspected, quality_line
 from pilothouse.workflows.watch.room import LABELS
 from pilothouse.workflows.watch.row import DROPS, blank_row, independent_cases, shown_interval
 from pilothouse.workflows.watch.rules import TRUTH, Watched, arl_days

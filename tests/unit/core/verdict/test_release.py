@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import scipy
 
@@ -176,12 +177,12 @@ def test_the_cases_that_a_floor_on_clusters_still_needs_decide_it():
 
 
 def test_a_fraction_of_a_good_case_is_not_rounded_up_to_a_proof():
-    # 240 cases in 40 clusters count as 96, of which 95.6 are good: not 96 of 96, which would prove 97.5 %.
-    rules = GateRules(task_type="t", floor=0.975)
+    # 240 cases in 40 clusters count as 54, of which 53.8 are good: not 54 of 54, which would prove 96 %.
+    rules = GateRules(task_type="t", floor=0.96)
     found = judge_floor(results(240, both_bad=1, clusters=40), rules, critical=1.645, is_last=True)
-    exact = scipy.special.betaincinv(95.6 + 0.5, 0.4 + 0.5, 0.05)
+    exact = scipy.special.betaincinv(53.775 + 0.5, 0.225 + 0.5, 0.05)
     assert found.low == pytest.approx(exact, abs=1e-4)
-    assert (found.status, exact < 0.975) == (Status.NO_EVIDENCE, True)
+    assert (found.status, exact < 0.96) == (Status.NO_EVIDENCE, True)
 
 
 def test_a_floor_on_clusters_is_charged_for_them():
@@ -407,3 +408,24 @@ def test_the_share_that_stopping_early_saved_is_of_the_planned_cases():
     cost = RunCost(cases=100, cases_planned=400, calls=100, reused=0, spent_usd=0.0, unpriced=0, seconds=1.0)
     assert cost.saved_share == pytest.approx(0.75)
     assert cost.model_copy(update={"cases_planned": 0}).saved_share == 0
+
+
+@pytest.mark.parametrize(("conversations", "turns", "most"), [(40, 5, 0.06), (60, 10, 0.06), (200, 1, 0.09)])
+def test_answers_that_fail_together_prove_a_floor_at_the_truth_as_seldom_as_promised(
+    conversations, turns, most
+):
+    rng, rules, runs = np.random.default_rng(4), GateRules(task_type="t", floor=0.9), 300
+    proved = 0
+    for _ in range(runs):
+        shared = rng.random(conversations) < 0.9
+        own, together = (
+            rng.random((conversations, turns)) < 0.9,
+            rng.random((conversations, turns)) < 0.7**0.5,
+        )
+        good = np.where(together, shared[:, None], own).ravel().tolist()
+        cases = [
+            CaseResult(case_id=str(n), cluster=str(n // turns), candidate=(one,))
+            for n, one in enumerate(good)
+        ]
+        proved += judge_floor(cases, rules, critical=1.645, is_last=True).status is Status.HOLDS
+    assert proved / runs <= most, "charged with a correlation of 0.3 it was 12 % where answers share 0.7"
