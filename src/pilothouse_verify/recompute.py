@@ -16,7 +16,7 @@ from typing import Any
 from pilothouse_verify.canonical import canonical
 from pilothouse_verify.rates import bad_without_largest, jeffreys_lower, jeffreys_upper, worth_of
 from pilothouse_verify.shown import ends_soon, other_dates, other_numbers
-from pilothouse_verify.terms import bound_of, life_of
+from pilothouse_verify.terms import bound_of, life_of, number_of
 
 __all__ = ["Recomputed", "recompute", "record_digest"]
 
@@ -26,6 +26,8 @@ TOLERANCE = 1e-9
 
 MEAN_CASES_MIN, QUANTILE_CASES, ZERO_CEILING_CASES = 100, 59, 59
 UNPRICED_SHARE_MAX = 0.01
+VOLUME_TIMES = 10
+"""Times the pilot's volume of a comparison that does not say."""
 
 PROBLEMS_MAX = 50
 
@@ -177,21 +179,27 @@ class _Terms:
 def _differs(item: Json, record: Json, part: Json, terms: _Terms) -> str | None:
     """Return what differs in words, the empty text for nothing, None where this rule cannot be computed here."""
     ends = None if item["lapses_at"] is None else datetime.fromisoformat(item["lapses_at"])
-    differs = ""
+    differs, least = "", None
     if "fresh" in part:
         try:
             bound, life = bound_of(part, item, terms.charter), life_of(part, item, terms.charter)
+            least = number_of(part["rule"].get("least"), part, item, terms.charter)
         except (LookupError, TypeError, ValueError):
             return "the charter does not say against what it is held, or how long it counts"
         end = datetime.fromisoformat(record["window_to"])
         ends = None if life is None else end + life
         differs = other_numbers(part["rule"], bound, item, record)
         differs = differs or other_dates(item, record, ends, terms.as_of)
-        if item["status"] == "holds" and life is not None and ends_soon(end + life, life, terms.as_of):
+        early = part.get("early", False)
+        if (
+            item["status"] == "holds"
+            and life is not None
+            and ends_soon(end + life, life, terms.as_of, early=early)
+        ):
             differs = differs or "it holds, and its evidence ends so soon that it is at risk"
     if item["status"] in _STANDING and ends is not None and ends <= terms.as_of:
         return "it stands on evidence that had lapsed"
-    return differs or _other_status(item, record, part["rule"])
+    return differs or _other_status(item, record, {**part["rule"], "least": least})
 
 
 def _other_status(item: Json, record: Json, rule: Json) -> str | None:
@@ -246,8 +254,10 @@ def _proof(rule: Json, bound: float | None, record: Json) -> str:
     if name == "count":
         return "proved" if record["n"] >= math.ceil(bound) else "open"
     if name == "census":
-        short = (record["good"] or 0) / record["n"] < bound
-        return ("breached" if rule["harm"] else "open") if short else "proved"
+        good = record["good"] or 0
+        if good / record["n"] < bound:
+            return "breached" if rule["harm"] else "open"
+        return "open" if good < min(rule["least"] or 0, record["n"]) else "proved"
     return _amount(rule, bound, record)
 
 
@@ -298,7 +308,8 @@ def _amount(rule: Json, bound: float, record: Json) -> str:
     high = math.inf if record["high"] is None else record["high"]
     name = rule["name"]
     if name == "paired":
-        return "breached" if high < -bound else "proved" if low > -bound else "open"
+        enough = record["counts"].get("times", VOLUME_TIMES) >= (rule["least"] or 0)
+        return "breached" if high < -bound else "proved" if low > -bound and enough else "open"
     if name == "atleast":
         enough = record["n"] >= rule["n"]
         if high < bound and rule["harm"] and enough:

@@ -61,20 +61,21 @@ def other_dates(item: Json, record: Json, ends: datetime | None, as_of: datetime
     return "" if _same(item["age_days"], age) else f"it is {item['age_days']} days old, and its record {age}"
 
 
-def ends_soon(ends: datetime, life: timedelta, as_of: datetime) -> bool:
+def ends_soon(ends: datetime, life: timedelta, as_of: datetime, *, early: bool = False) -> bool:
     """Whether what holds ends so soon that it is at risk.
 
     Args:
         ends: When the record counts no more.
         life: How long such evidence counts.
         as_of: The moment of the verdict.
+        early: Whether the last quarter of its life warns in full.
 
     Example:
         >>> at = datetime(2026, 1, 1)
         >>> [ends_soon(at + timedelta(days=days), timedelta(days=20), at) for days in (5, 6)]
         [True, False]
     """
-    return ends - as_of <= min(_WARNING, life / 4)
+    return ends - as_of <= (life / 4 if early else min(_WARNING, life / 4))
 
 
 def _numbers(

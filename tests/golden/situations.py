@@ -9,12 +9,12 @@ from __future__ import annotations
 import textwrap
 from datetime import UTC, datetime, timedelta
 
-from evidence_made import V1, asked_records, life_of, load_charter, make_record, number
+from evidence_made import V1, asked_records, life_of, load_charter, make_record
 
 from pilothouse.core.evidence.evidence import Basis
 from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.verdict.expansion import expand
+from pilothouse.core.verdict.expansion import bound_of, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.requirement import (
@@ -48,7 +48,7 @@ def _bad(rule, form, slot, charter):
         return {"passed": False}
     if _rated(rule):
         return {"n": CASES, "good": 0} if not (isinstance(rule, Census) and not rule.harm) else None
-    bound = number(rule.bound, slot, charter)
+    bound = bound_of(rule, slot.names, charter)
     if isinstance(rule, AtLeast):
         return {"value": 0.0, "low": -0.1, "high": bound / 2 - 0.01} if rule.harm else None
     if isinstance(rule, Paired):

@@ -310,6 +310,24 @@ BROKEN = (
         ("minimum longer than its maximum",),
     ),
     Broken(
+        "exit-unasked",
+        (("exit: {volume_times: 10,", "exit: {uptime: 0.999, volume_times: 10,"),),
+        '"2":',
+        ("phases.2.exit.uptime", "phases.1.exit"),
+    ),
+    Broken(
+        "exit-critical",
+        (("critical_errors: 0", "critical_errors: 3"),),
+        '"1":',
+        ("critical_errors is 3", "Write 0"),
+    ),
+    Broken(
+        "local-rules",
+        (("extend: []", "extend: [rules/local.yaml]"),),
+        "framework:",
+        ("nothing reads the rules in rules/local.yaml", "extend: []"),
+    ),
+    Broken(
         "stability-short",
         (("stability: {days: 90", "stability: {days: 30"),),
         "days: 30",

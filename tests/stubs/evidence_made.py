@@ -13,9 +13,10 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Evidence, Source
 from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.verdict.expansion import committed, expand
+from pilothouse.core.verdict import expansion
+from pilothouse.core.verdict.expansion import bound_of, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
-from pilothouse.core.verdict.requirement import Ceiling, Committed, Count, Floor, Paired, Zero
+from pilothouse.core.verdict.requirement import Ceiling, Count, Floor, Paired, Zero
 
 CHARTER = Path(__file__).parents[1] / "golden" / "charters" / "ap-invoice-triage.yaml"
 LABELLED, ADVERSARIAL = "1a" * 32, "ad" * 32
@@ -37,15 +38,7 @@ def edited_charter(*edits, path=CHARTER):
 
 
 def life_of(part, slot, charter):
-    if isinstance(part.fresh, str):
-        return committed(charter, part.fresh, slot.names) * (1 + part.grace)
-    return part.fresh or timedelta(days=90)
-
-
-def number(bound, slot, charter):
-    if not isinstance(bound, Committed):
-        return bound
-    return committed(charter, bound.path, slot.names) * bound.scale
+    return expansion.life_of(part, slot.names, charter) or timedelta(days=90)
 
 
 def measured(rule, form, slot, charter):
@@ -53,19 +46,20 @@ def measured(rule, form, slot, charter):
     if form in {Form.FACT, Form.SIGNATURE}:
         return {"n": 1, **({"passed": True} if form is Form.FACT else {})}
     if isinstance(rule, Count):
-        return {"n": math.ceil(number(rule.bound, slot, charter)) + 20}
+        return {"n": math.ceil(bound_of(rule, slot.names, charter)) + 20}
     if isinstance(rule, Floor):
-        room = (1 - number(rule.bound, slot, charter)) / 2
+        room = (1 - bound_of(rule, slot.names, charter)) / 2
         return {"n": CASES, "good": CASES - int(CASES * room)}
     if isinstance(rule, Ceiling):
-        return {"n": CASES, "good": CASES - int(CASES * number(rule.bound, slot, charter) / 2)}
+        return {"n": CASES, "good": CASES - int(CASES * bound_of(rule, slot.names, charter) / 2)}
     if isinstance(rule, Zero):
         return {"n": CASES, "good": CASES}
     if form is Form.RATE:
         return {"n": CASES, "good": CASES}
     if isinstance(rule, Paired):
-        return {"n": 400, "value": 0.2, "low": -1.0, "high": 1.4, "method": "paired difference"}
-    bound = number(rule.bound, slot, charter)
+        found = {"n": 400, "value": 0.2, "low": -1.0, "high": 1.4, "method": "paired difference"}
+        return found if rule.least is None else {**found, "counts": {"times": int(rule.least)}}
+    bound = bound_of(rule, slot.names, charter)
     if form is Form.AMOUNT and rule.__class__.__name__ == "AtLeast":
         return {
             "n": 400,
@@ -96,7 +90,7 @@ def make_record(charter, requirement, part, slot, now, *, version, age=None, **f
         "basis": Basis.ATTESTED if signed else Basis.MEASURED,
         "signer": slot.person if signed else None,
         "recorded_at": to,
-        **measured(part.rule, kind.form, slot, charter),
+        **measured(expansion.rule_for(part.rule, slot.names, charter), kind.form, slot, charter),
     }
     return Evidence(**{**values, **fields})
 

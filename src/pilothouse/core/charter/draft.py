@@ -353,7 +353,7 @@ alerts:
 runbooks: {}
 phases:
   pilot: {environment: pilot, users: "?", integrations: "?"}
-  "1": {users: "?", integrations: "?", share: 0.10, min: 4w, max: 6w, exit: {uptime: 0.995, p95_s: 2.0, critical_errors: 0}}
+  "1": {users: "?", integrations: "?", share: 0.10, min: 4w, max: 6w, exit: {uptime: 0.995, p95_s: per_type, critical_errors: 0}}
   "2": {users: "?", integrations: "?", share: 0.50, min: 6w, max: 8w, exit: {volume_times: 10, not_worse_than: pilot}}
   "3": {users: "?", integrations: all, share: 1.0, min: 8w, max: 12w, exit: {outcomes: proven}}
 stability:

@@ -23,7 +23,6 @@ FILE_PATHS: tuple[Path, ...] = (
     ("guardrails", "schema"),
     ("glossary",),
     ("alerts", ALL, "runbook"),
-    ("framework", "extend", ALL),
 )
 """Places whose value is a path. Datasets are folders, and their absence is missing evidence instead."""
 

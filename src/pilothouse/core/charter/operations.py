@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pilothouse.core.charter.answers import Answer, OrAll, Section, Word
 from pilothouse.core.charter.people import SeverityName
-from pilothouse.core.charter.quantities import Count, Duration, Id, Number, Rate, Text
+from pilothouse.core.charter.quantities import Count, Duration, Id, Later, Number, Rate, Text
 
 __all__ = [
     "NUMBERED_PHASES",
@@ -113,23 +113,25 @@ class Runbook(Section):
 
     Attributes:
         reviewed_by: `all_owners` for every A and R of the duty, or person ids.
-        drill: How often it is rehearsed.
+        drill: How often it is rehearsed; 90 days for a runbook that is not named.
+        because: Why that is longer than the default.
     """
 
     reviewed_by: Answer[Annotated[tuple[Id, ...] | Literal["all_owners"], Word("all_owners", "all_owners")]]
     drill: Answer[Duration]
+    because: Later = None
 
 
 class PhaseExit(Section):
     """What must hold to leave a phase, beyond the gate.
 
     Attributes:
-        uptime: Least share of good minutes.
-        p95_s: Largest 95 % quantile in seconds, or `per_type` for each type's own.
-        critical_errors: Most critical errors.
-        volume_times: Multiple of the pilot's volume at which quality is proven.
-        not_worse_than: What quality is compared with.
-        outcomes: What the outcome metrics must be.
+        uptime: Phase 1: least share of good minutes (MON-12); 0.995 where it is not said.
+        p95_s: Phase 1: largest 95 % quantile in seconds, of every type (MON-12), or `per_type` for each type's own.
+        critical_errors: Phase 1: 0; one reproduced critical mistake is a breach of MON-2.
+        volume_times: Phase 2: multiple of the pilot's volume at which quality is proven (EVAL-6).
+        not_worse_than: Phase 2: what quality is compared with there.
+        outcomes: Phase 3: what the outcome metrics must be (DATA-10).
     """
 
     uptime: Answer[Rate] | None = None

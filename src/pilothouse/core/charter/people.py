@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from pilothouse.core.charter.answers import Answer, OrNone, Section
-from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Number, Text
+from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Later, Number, Text
 
 __all__ = [
     "CHANNELS",
@@ -88,12 +88,14 @@ class Owner(Section):
         since: First day of the term.
         term_ends: Last day of the term; at least six months away at every gate.
         reattest: How often the owner signs again.
+        because: Why that is longer than the default.
     """
 
     person: Answer[Id]
     since: Answer[Day]
     term_ends: Answer[Day]
     reattest: Answer[Duration]
+    because: Later = None
 
 
 class Sponsor(Section):
@@ -101,11 +103,13 @@ class Sponsor(Section):
 
     Attributes:
         person: Person id.
-        review: How often the sponsor looks at it.
+        review: How often the sponsor looks at it; half as long again is a warning, twice as long ends OWN-6.
+        because: Why that is longer than the default.
     """
 
     person: Answer[Id]
     review: Answer[Duration]
+    because: Later = None
 
 
 class Operations(Section):

@@ -23,6 +23,7 @@ __all__ = [
     "Day",
     "Duration",
     "Id",
+    "Later",
     "Money",
     "MonthWindow",
     "Number",
@@ -158,6 +159,9 @@ Text = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": TEXT_MAX}),
 ]
 """One non-empty text; a bare number such as the failure mode 429 is one too."""
+
+Later = Annotated[Text | None, Field(exclude_if=lambda text: text is None)]
+"""A text that came into the form later: where it is absent, digests stay those from before."""
 
 Id = Annotated[str, StringConstraints(pattern=ID)]
 """A lower-case id of up to 64 characters."""

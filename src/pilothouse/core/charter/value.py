@@ -242,7 +242,7 @@ class Framework(Section):
 
     Attributes:
         shares: Survey shares of the five domains, used to rank remedies only.
-        extend: Files with stricter local rules.
+        extend: Empty: nothing reads rules outside the charter, so a file named here is an error.
     """
 
     shares: Answer[dict[Literal["INT", "EVAL", "MON", "OWN", "DATA"], Answer[Number]]]

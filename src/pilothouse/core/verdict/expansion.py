@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from pilothouse.core.charter.answers import is_open, known, open_paths
@@ -15,7 +16,18 @@ from pilothouse.core.charter.systems import Integration
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.verdict.requirement import Committed, Fact, Part, Per, Requirement, Rule, Zero
+from pilothouse.core.verdict.requirement import (
+    Bound,
+    Census,
+    Committed,
+    Fact,
+    Paired,
+    Part,
+    Per,
+    Requirement,
+    Rule,
+    Zero,
+)
 
 __all__ = [
     "OpenQuestion",
@@ -23,8 +35,10 @@ __all__ = [
     "bound_of",
     "committed",
     "expand",
+    "life_of",
     "people_for",
     "people_in_role",
+    "rule_for",
 ]
 
 
@@ -67,7 +81,7 @@ def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object |
         names: What to fill in; a name may hold dots itself.
 
     Returns:
-        The value, None where an optional one is absent, or an `OpenQuestion`.
+        The value, None where nothing stands there, or an `OpenQuestion`.
     """
     here: object = charter
     walked: list[str] = []
@@ -76,7 +90,8 @@ def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object |
         walked.append(name)
         if isinstance(here, tuple):
             here = {entry.name: entry for entry in here}
-        here = here.get(name, "?") if isinstance(here, dict) else getattr(here, name)
+        if here is not None:
+            here = here.get(name) if isinstance(here, dict) else getattr(here, name)
         if is_open(here):
             return OpenQuestion(".".join(walked))
     return here
@@ -92,14 +107,55 @@ def bound_of(rule: Rule, names: Mapping[str, str], charter: Charter) -> float | 
     """
     if isinstance(rule, (Fact, Zero)):
         return 0.0
-    if not isinstance(rule.bound, Committed):
-        return rule.bound
-    value = committed(charter, rule.bound.path, names)
-    if isinstance(value, OpenQuestion):
-        return value
-    return (
-        float(value) * rule.bound.scale if isinstance(value, (int, float)) else OpenQuestion(rule.bound.path)
-    )
+    return _number(rule.bound, names, charter)
+
+
+def _number(bound: Bound, names: Mapping[str, str], charter: Charter) -> float | OpenQuestion:
+    if not isinstance(bound, Committed):
+        return bound
+    value = committed(charter, bound.path, names)
+    cap = committed(charter, bound.cap, names) if bound.cap else None
+    question = next((one for one in (value, cap) if isinstance(one, OpenQuestion)), None)
+    if question is not None:
+        return question
+    value = bound.otherwise if value is None else value
+    if not isinstance(value, (int, float)):
+        return OpenQuestion(bound.path)
+    value = min(value, cap) if isinstance(cap, (int, float)) else value
+    return float(value) * bound.scale
+
+
+def rule_for(rule: Rule, names: Mapping[str, str], charter: Charter) -> Rule | OpenQuestion:
+    """Return a rule with the least number that the charter asks for besides its bound, or the question left open there.
+
+    Args:
+        rule: The rule.
+        names: What to fill into its paths.
+        charter: The charter.
+    """
+    if not isinstance(rule, (Census, Paired)) or rule.least is None:
+        return rule
+    least = _number(rule.least, names, charter)
+    return least if isinstance(least, OpenQuestion) else replace(rule, least=least)
+
+
+def life_of(part: Part, names: Mapping[str, str], charter: Charter) -> timedelta | OpenQuestion | None:
+    """Return how long evidence counts for one item, None for ever, or the question that the charter leaves open.
+
+    Args:
+        part: Part of a requirement.
+        names: What to fill into the path of a life that the charter says.
+        charter: The charter.
+    """
+    said: object = part.fresh
+    if isinstance(part.fresh, str):
+        said = committed(charter, part.fresh, names)
+        said = part.otherwise if said is None else said
+    if isinstance(said, OpenQuestion):
+        return said
+    if isinstance(said, timedelta):
+        return said * (1 + part.grace)
+    return None if part.fresh is None else timedelta(0)
 
 
 _Members = Callable[[Charter, PhaseName], tuple[str, ...] | OpenQuestion]

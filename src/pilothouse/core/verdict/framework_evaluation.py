@@ -24,6 +24,9 @@ __all__ = ["EVALUATION"]
 _QUARTER = timedelta(days=90)
 _WEEK = timedelta(days=7)
 
+_VOLUME_TIMES_MIN = 10.0
+"""Times the pilot's volume at which quality is proven; the exit of phase 2 may say another."""
+
 _MODEL_CALLS_MIN = 1_000
 """No foreign model in 1,000 calls proves under 0.3 % at 95 % confidence."""
 
@@ -172,14 +175,18 @@ EVALUATION = (
     Requirement(
         id="EVAL-6",
         statement="Quality at ten times the volume equals the pilot's",
-        asks="a load run at ten times the volume, for each task type not worse than the pilot by more than the allowed drop",
+        asks="a load run at ten times the volume, or as many as leaving phase 2 asks; for each task type not worse than the "
+        "pilot by more than the allowed drop",
         gates=("2",),
         who=("A:benchmarks",),
         remedy="pilothouse load TARGET --times 10",
         parts=(
             Part(
                 kind="load.difference",
-                rule=Paired(bound=Committed("task_types.{task_type}.quality.max_drop")),
+                rule=Paired(
+                    bound=Committed("task_types.{task_type}.quality.max_drop"),
+                    least=Committed("phases.2.exit.volume_times", otherwise=_VOLUME_TIMES_MIN),
+                ),
                 per=Per.TASK_TYPE,
                 fresh=_QUARTER,
             ),

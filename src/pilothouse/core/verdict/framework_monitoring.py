@@ -26,6 +26,9 @@ _WEEK = timedelta(days=7)
 _MONTH = timedelta(days=30)
 _QUARTER = timedelta(days=90)
 
+_UPTIME_MIN = 0.995
+"""Share of good minutes: 3 h 22 min of four weeks may be bad. The exit of phase 1 may say another."""
+
 _CRITICAL_MIN = 59
 """No critical mistake in 59 verified tasks proves under 5 %: enough to begin phase 1 and no more."""
 
@@ -87,7 +90,11 @@ MONITORING = (
             Part(
                 name="scored",
                 kind="sampling",
-                rule=Census(bound=Committed("task_types.{task_type}.sampling.rate"), harm=False),
+                rule=Census(
+                    bound=Committed("task_types.{task_type}.sampling.rate"),
+                    harm=False,
+                    least=Committed("task_types.{task_type}.sampling.min_per_window"),
+                ),
                 per=Per.TASK_TYPE,
                 fresh=_WEEK,
             ),
@@ -179,7 +186,8 @@ MONITORING = (
                 kind="drill.runbook",
                 rule=Fact(),
                 per=Per.RUNBOOK,
-                fresh=_QUARTER,
+                fresh="runbooks.{runbook}.drill",
+                otherwise=_QUARTER,
                 remedy="pilothouse drill runbook {runbook}",
             ),
         ),
@@ -272,7 +280,7 @@ MONITORING = (
     Requirement(
         id="MON-12",
         statement="The agent is reliable",
-        asks="uptime 99.5 %, the 95 % quantile of latency at most its ceiling, no critical mistake in 300 or more",
+        asks="uptime and the 95 % quantile of latency as leaving phase 1 asks, no critical mistake in 300 or more",
         gates=("2",),
         who=("A:incident_response",),
         remedy="pilothouse traces --agent {agent}",
@@ -280,14 +288,16 @@ MONITORING = (
             Part(
                 name="uptime",
                 kind="uptime",
-                rule=Census(bound=0.995),
+                rule=Census(bound=Committed("phases.1.exit.uptime", otherwise=_UPTIME_MIN)),
                 fresh=_WEEK,
                 remedy="pilothouse phase status",
             ),
             Part(
                 name="latency",
                 kind="latency",
-                rule=Quantile(bound=Committed("task_types.{task_type}.latency.p95_s")),
+                rule=Quantile(
+                    bound=Committed("task_types.{task_type}.latency.p95_s", cap="phases.1.exit.p95_s")
+                ),
                 per=Per.TASK_TYPE,
                 fresh=_WEEK,
             ),

@@ -28,7 +28,7 @@ OWNERSHIP = (
                 per=Per.SIGNER,
                 sections=("owner",),
                 signers=("owner",),
-                fresh=_QUARTER,
+                fresh="owner.reattest",
             ),
             Part(
                 name="active",
@@ -127,7 +127,7 @@ OWNERSHIP = (
     Requirement(
         id="OWN-6",
         statement="The sponsor is present",
-        asks="a signed review every month; 60 days of silence end it",
+        asks="a signed review as often as agreed; half as long again is a warning, and twice as long ends it",
         gates=("2",),
         who=("sponsor",),
         remedy="pilothouse evidence attest OWN-6",
@@ -138,7 +138,9 @@ OWNERSHIP = (
                 per=Per.SIGNER,
                 sections=("owner",),
                 signers=("sponsor",),
-                fresh=timedelta(days=60),
+                fresh="sponsor.review",
+                grace=1.0,
+                early=True,
             ),
         ),
     ),

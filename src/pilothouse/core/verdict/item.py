@@ -19,7 +19,7 @@ from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.writing_order import Hidden, misdated
 from pilothouse.core.verdict.bench import Bench
 from pilothouse.core.verdict.decisive import settles
-from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, committed
+from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, life_of, rule_for
 from pilothouse.core.verdict.requirement import (
     Ceiling,
     Derived,
@@ -126,16 +126,11 @@ class _Case:
         )
 
     def lapses_at(self, record: Evidence) -> datetime | None:
-        life = self.life()
+        life = life_of(self.part, self.slot.names, self.bench.charter)
+        if life is None:
+            return None
         # A day of summer time has 25 hours where clocks are added up and 24 where time is.
-        return record.window_to.astimezone(UTC) + life if life is not None else None
-
-    def life(self) -> timedelta | None:
-        fresh = self.part.fresh
-        if isinstance(fresh, str):
-            said = committed(self.bench.charter, fresh, self.slot.names)
-            fresh = said if isinstance(said, timedelta) else timedelta(0)
-        return None if fresh is None else fresh * (1 + self.part.grace)
+        return record.window_to.astimezone(UTC) + (timedelta(0) if isinstance(life, OpenQuestion) else life)
 
 
 def _direction(rule: Rule) -> bool | None:
@@ -154,6 +149,12 @@ def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -
     charter = bench.charter
     kind = kind_named(part.kind)
     said = slot.question or bound_of(part.rule, slot.names, charter)
+    if not isinstance(said, OpenQuestion):
+        rule = rule_for(part.rule, slot.names, charter)
+        if isinstance(rule, OpenQuestion):
+            said = rule
+        else:
+            part = replace(part, rule=rule)
     unbounded = isinstance(part.rule, (Fact, Zero))
     bound = None if isinstance(said, OpenQuestion) or unbounded else said
     case = _Case(
@@ -177,18 +178,11 @@ def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -
     if isinstance(said, OpenQuestion):
         return case.without(case.voice.unanswered(said.path))
     ruling = _judge_records(case, said)
-    life = _open_life(part, slot, charter)
-    if life is None or ruling.item.status is Status.BREACHED:
+    life = life_of(part, slot.names, charter)
+    if not isinstance(life, OpenQuestion) or ruling.item.status is Status.BREACHED:
         return ruling
+    # Until it is answered how long evidence counts, no record does.
     return replace(case, slot=replace(slot, question=life)).without(case.voice.unanswered(life.path))
-
-
-def _open_life(part: Part, slot: Slot, charter: Charter) -> OpenQuestion | None:
-    """Return the open question how long evidence counts: until it is answered no record counts."""
-    if not isinstance(part.fresh, str):
-        return None
-    said = committed(charter, part.fresh, slot.names)
-    return said if isinstance(said, OpenQuestion) else None
 
 
 def _counts_for(kind: Kind, slot: Slot, record: Evidence, charter: Charter) -> bool:
@@ -254,7 +248,7 @@ def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> 
     found, newest = deciding[0]
     lapses_at = case.lapses_at(newest)
     lapsed = "" if lapses_at is None else voice.stale_age(lapses_at)
-    return replace(_judge_newest(case, found, newest, lapses_at), lapsed=lapsed)
+    return replace(_judge_newest(case, found, newest, lapses_at), lapsed=lapsed, is_early=case.part.early)
 
 
 def _misdated(matching: Sequence[Evidence]) -> frozenset[int]:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from pilothouse.core.evidence.kind import Bind, Form, Kind
 from pilothouse.core.evidence.kinds import KINDS, kind_named
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK, FRAMEWORK_VERSION, GATES, ITEMS
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.requirement import Committed, Fact, Part, Requirement, Zero
+from pilothouse.core.verdict.requirement import Census, Committed, Fact, Paired, Part, Requirement, Zero
 from pilothouse.core.verdict.sentence import rule_in_words
 
 __all__ = ["requirements_page"]
@@ -22,9 +23,15 @@ def _life(part: Part) -> str:
     if part.fresh is None:
         return "until an edit"
     if isinstance(part.fresh, str):
-        return f"`{part.fresh}`" + (f" and {percentage(part.grace, decimals=0)} of it" if part.grace else "")
-    hours = part.fresh // timedelta(hours=1)
-    return f"{hours} h" if hours <= 24 else f"{part.fresh.days} d"
+        otherwise = f" (else {_span(part.otherwise)})" if part.otherwise is not None else ""
+        again = f" and {percentage(part.grace, decimals=0)} of it" if part.grace else ""
+        return f"`{part.fresh}`{otherwise}{again}"
+    return _span(part.fresh)
+
+
+def _span(life: timedelta) -> str:
+    hours = life // timedelta(hours=1)
+    return f"{hours} h" if hours <= 24 else f"{life.days} d"
 
 
 def _rule(part: Part) -> str:
@@ -34,11 +41,18 @@ def _rule(part: Part) -> str:
         return f"signed by {', '.join(part.signers) or 'each person named'}"
     if isinstance(rule, (Fact, Zero)):
         return rule_in_words(rule, None, kind, "USD")
+    if isinstance(rule, (Census, Paired)) and isinstance(rule.least, Committed):
+        return f"{_rule(replace(part, rule=replace(rule, least=None)))}; at least `{rule.least.path}`"
     if isinstance(rule.bound, Committed):
         words = rule_in_words(rule, 1.0, kind, "USD")
         shown = {"rate": "100 %", "usd": "$1", "seconds": "1 s", "points": "1 points"}.get(kind.unit, "1")
         scale = f" × {rule.bound.scale:g}" if rule.bound.scale != 1 else ""
-        return words.replace(shown, f"`{rule.bound.path}`{scale}", 1)
+        said = f"`{rule.bound.path}`{scale}"
+        if rule.bound.otherwise is not None:
+            said += f" (else {rule.bound.otherwise:g})"
+        if rule.bound.cap:
+            said += f" and `{rule.bound.cap}`"
+        return words.replace(shown, said, 1)
     return rule_in_words(rule, rule.bound, kind, "USD")
 
 

@@ -35,10 +35,14 @@ class Committed:
     Attributes:
         path: Dotted path; `{task_type}` and the like are filled from the scope.
         scale: Factor between the charter's number and the rule's unit.
+        otherwise: The bound where the charter may say nothing at that path and does so.
+        cap: Path of a further ceiling: where a number stands there, the smaller of both is the bound.
     """
 
     path: str
     scale: float = 1.0
+    otherwise: float | None = None
+    cap: str = ""
 
 
 Bound = float | Committed
@@ -78,10 +82,12 @@ class Census:
     Attributes:
         bound: Least share.
         harm: Whether a smaller share is a breach, or only not enough yet.
+        least: How many must be good besides, or all where there are fewer; None for any number.
     """
 
     bound: Bound
     harm: bool = True
+    least: Bound | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +150,15 @@ class Derived(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """Not worse than the other side by more than `bound` points."""
+    """Not worse than the other side by more than `bound` points.
+
+    Attributes:
+        bound: Accepted difference, points.
+        least: Times the other side's volume at which it was compared; None where volume is not the question.
+    """
 
     bound: Bound
+    least: Bound | None = None
 
 
 Rule = Floor | Ceiling | Census | Quantile | MeanMax | AtLeast | Zero | Count | Fact | Paired
@@ -185,7 +197,9 @@ class Part:
         rule: How.
         per: Into how many items it expands.
         fresh: How long evidence counts: a duration, a path in the charter, or None for ever.
+        otherwise: How long where the charter may say nothing at that path and does so.
         grace: Share of this by which it counts longer: what recurs may come a little late.
+        early: Whether the last quarter of its life warns in full, also where that is longer than a week.
         remedy: Command that produces it; the requirement's when empty.
         cure: Command that ends a breach, where it differs from the remedy.
         sections: Charter sections that are signed, for signatures.
@@ -198,7 +212,9 @@ class Part:
     rule: Rule
     per: Per = Per.AGENT
     fresh: timedelta | str | None
+    otherwise: timedelta | None = None
     grace: float = 0.0
+    early: bool = False
     remedy: str = ""
     cure: str = ""
     sections: tuple[str, ...] = ()

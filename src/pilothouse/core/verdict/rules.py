@@ -53,6 +53,9 @@ UNPRICED_SHARE_MAX = 0.01
 QUANTILE = 0.95
 """The quantile that latency ceilings speak of."""
 
+VOLUME_TIMES = 10
+"""Times the pilot's volume of a comparison that does not say: below, none was ever put on record."""
+
 _PRICE = "pilothouse price"
 """Says what would make an unknown cost known: a price, or calls that say what they used."""
 
@@ -139,7 +142,7 @@ def assess(rule: Rule, bound: float, record: Evidence, *, level: float = LEVEL) 
         case AtLeast():
             return _amount_at_least(rule, bound, record)
         case Paired():
-            return _paired(bound, record)
+            return _paired(rule, bound, record)
         case Count():
             return _count(bound, record)
         case _:
@@ -276,13 +279,21 @@ def _census(rule: Census, bound: float, record: Evidence) -> Assessment:
     if not rule.harm:
         lost = max(0.0, 1 - value / bound) if bound > 0 else 0.0
     worst = Proof.BREACHED if rule.harm else Proof.OPEN
+    least = min(_least(rule), rate.n)
+    few = rate.good < least
     return Assessment(
-        proof=worst if short else Proof.PROVED,
+        proof=worst if short else Proof.OPEN if few else Proof.PROVED,
         value=value,
         n=rate.n,
-        share_lost=lost,
+        share_lost=max(lost, 1 - rate.good / least) if few else lost,
         method="counted, no sampling",
+        why=f"{_least(rule):,.0f} are asked for, or all where there are fewer" if few else "",
     )
+
+
+def _least(rule: Census | Paired) -> float:
+    """Return the number that a rule asks for besides its bound; the charter's is filled in before a record is assessed."""
+    return rule.least if isinstance(rule.least, (int, float)) else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,15 +386,17 @@ def _amount_at_least(rule: AtLeast, bound: float, record: Evidence) -> Assessmen
     )
 
 
-def _paired(bound: float, record: Evidence) -> Assessment:
+def _paired(rule: Paired, bound: float, record: Evidence) -> Assessment:
     amount = _amount(record)
+    times, least = record.counts.get("times", VOLUME_TIMES), _least(rule)
+    why = f"Compared at {times} times the volume, and {least:g} times are asked for" if times < least else ""
     proof = Proof.OPEN
     if amount.high < -bound:
         proof = Proof.BREACHED
-    elif amount.low > -bound:
+    elif amount.low > -bound and not why:
         proof = Proof.PROVED
     lost = max(0.0, -amount.value / bound) if bound > 0 else float(proof is not Proof.PROVED)
-    return _said(proof, record, n_needed=None, lost=lost)
+    return _said(proof, record, n_needed=None, lost=lost, why=why)
 
 
 def _short_of(bound: float, value: float, proof: Proof) -> float:

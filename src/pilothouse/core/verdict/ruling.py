@@ -60,12 +60,14 @@ class Ruling:
         share_lost: Share of the committed margin that is used up.
         higher_is_better: Which way its value improves; None when it has no direction.
         lapsed: What is said once its record counts no more; empty where that changes nothing: a breach does not lapse.
+        is_early: Whether the last quarter of its life warns in full.
     """
 
     item: ItemVerdict
     share_lost: float
     higher_is_better: bool | None
     lapsed: str = ""
+    is_early: bool = False
 
     def at(self, now: datetime) -> Judged:
         """Return the item at a moment."""
@@ -74,7 +76,7 @@ class Ruling:
             return Judged(item=item, share_lost=lost, oldest=None, higher_is_better=self.higher_is_better)
         changed: dict[str, Any] = {"age_days": max(0.0, (now - item.window_to).total_seconds() / _DAY_S)}
         if self.lapsed and item.lapses_at is not None:
-            left = item.lapses_at - now
+            left, last = item.lapses_at - now, (item.lapses_at - item.window_to) / 4
             if left <= timedelta(0):
                 changed |= {
                     "status": Status.NO_EVIDENCE,
@@ -82,8 +84,8 @@ class Ruling:
                     "sentence": self.lapsed,
                 }
                 lost = 1.0
-            elif item.status is Status.HOLDS and left <= min(
-                LAPSE_WARNING, (item.lapses_at - item.window_to) / 4
+            elif item.status is Status.HOLDS and left <= (
+                last if self.is_early else min(LAPSE_WARNING, last)
             ):
                 changed |= {
                     "status": Status.AT_RISK,

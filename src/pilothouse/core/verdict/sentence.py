@@ -71,7 +71,8 @@ def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) ->
         case Ceiling():
             return f"at most {shown}{_PROVED}" if bound else f"none in {ZERO_CASES_MIN} or more {kind.noun}"
         case Census():
-            return f"at least {shown}, counted"
+            besides = f" and {rule.least:,.0f}" if isinstance(rule.least, (int, float)) else ""
+            return f"at least {shown}{besides}, counted"
         case Quantile():
             return f"95 % quantile at most {shown}{_PROVED}"
         case MeanMax():

@@ -18,7 +18,7 @@ from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, S
 from pilothouse.core.evidence.kind import Form, Kind
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.bench import dataset_in_force
-from pilothouse.core.verdict.expansion import Slot, committed, expand
+from pilothouse.core.verdict.expansion import Slot, expand, life_of
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Part, Requirement
 
@@ -153,7 +153,7 @@ def _with_state(
         return asked
     fitting = [record for record in mine if record.binds == asked.binds]
     last = (fitting or mine)[-1]
-    life = committed(charter, part.fresh, slot.names) if isinstance(part.fresh, str) else part.fresh
+    life = life_of(part, slot.names, charter)
     lapses_at = last.window_to + life if isinstance(life, timedelta) else None
     state = SignatureState.SIGNED
     if not fitting:

@@ -28,7 +28,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         times: Annotated[
             list[float] | None,
             typer.Option(
-                help="How many times the pilot's volume; give it twice for 10 and 100. Default: 10.",
+                help="How many times the pilot's volume; give it twice for 10 and 100. Default: what leaving phase 2 asks, else 10.",
                 min=1.0,
                 max=1000.0,
             ),
@@ -80,12 +80,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Send the same cases at 1x, N x and 1x again, and compare quality and answers in time, in pairs.
 
         Arrivals do not wait for answers. A timeout, a refusal and a shed call count as failed: it is what the user
-        got. From ten times the volume on, the result goes on record for `verdict` (EVAL-6). Exit status as for `gate`.
+        got. From ten times the volume on, or what the charter asks, the result goes on record for `verdict` (EVAL-6). Exit status as for `gate`.
         """
         from pilothouse.interfaces.cli.load_run import run_load
         from pilothouse.workflows.gate.load_needs import LoadLimits
         from pilothouse.workflows.gate.request import GateRequest
-        from pilothouse.workflows.gate.volume_plan import VOLUME_ASKED, VolumeWish
+        from pilothouse.workflows.gate.volume_plan import VolumeWish
 
         here = Path(CHARTER_NAME)
         request = GateRequest(
@@ -106,7 +106,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             services=services,
             settings=load_settings(home=home),
             wish=VolumeWish(
-                times=tuple(times or (VOLUME_ASKED,)), per_minute=rate, recorded=recorded, skip_idle=skip_idle
+                times=tuple(times or ()), per_minute=rate, recorded=recorded, skip_idle=skip_idle
             ),
             limits=LoadLimits(
                 requests_per_minute=limit_rpm, tokens_per_minute=limit_tpm, budget_usd=budget_usd

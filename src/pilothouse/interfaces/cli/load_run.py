@@ -22,7 +22,7 @@ from pilothouse.workflows.gate.load_needs import LoadLimits, state_needs
 from pilothouse.workflows.gate.release import open_gate
 from pilothouse.workflows.gate.request import GateRequest
 from pilothouse.workflows.gate.volume import VolumeResult, load_evidence, measure_volume
-from pilothouse.workflows.gate.volume_plan import VOLUME_ASKED, VolumePlan, VolumeWish, plan_volume
+from pilothouse.workflows.gate.volume_plan import VolumePlan, VolumeWish, plan_volume
 from pilothouse.workflows.ground.in_force import charter_if_any
 
 __all__ = ["run_load"]
@@ -103,10 +103,10 @@ def _plan_line(plan: VolumePlan, cases: int) -> str:
 def _recorded_line(records: int, plan: VolumePlan, agent: str) -> str:
     if records:
         return escape(f"{records} records for {agent}; see `pilothouse verdict {agent}`")
-    if max(plan.times) < VOLUME_ASKED:
-        return f"nothing went on record: that takes --times {VOLUME_ASKED:g} or more"
+    if max(plan.times) < plan.asked:
+        return f"nothing went on record: that takes --times {plan.asked:g} or more"
     if not plan.enough:
-        return f"nothing went on record: that takes {VOLUME_ASKED:g} times what the pilot brings"
+        return f"nothing went on record: that takes {plan.asked:g} times what the pilot brings"
     return "nothing went on record: nothing was measured that can decide"
 
 

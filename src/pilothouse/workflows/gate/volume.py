@@ -119,7 +119,7 @@ async def measure_volume(
 def load_evidence(
     run: GateRun, result: VolumeResult, *, agent: str, now: datetime, charter: Charter | None = None
 ) -> tuple[Evidence, ...]:
-    """Turn a load run into records; one whose generator was late, or below ten times what the pilot really brings, gives none.
+    """Turn a load run into records; one whose generator was late, or below as many times what the pilot really brings as are asked for, gives none.
 
     Args:
         run: The run.
@@ -150,6 +150,7 @@ def load_evidence(
             method=item.method,
             items=item.items,
             detail=_detail(result, item, times),
+            counts={"times": int(result.plan.reached(times))},
         )
         for item in result.items
         if item.requirement == f"{QUALITY} at {times:g}x"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import write_cases
@@ -16,12 +18,13 @@ from pilothouse.evals.load import arrival_order, poisson_schedule
 from pilothouse.workflows.gate.request import GateRequest
 from pilothouse.workflows.gate.traffic import TRAFFIC_WINDOW, busiest_hour_per_minute, read_traffic
 from pilothouse.workflows.ground.check import load_charter
+from pilothouse.workflows.ground.in_force import charter_if_any
 from pilothouse.workflows.ground.installation import Installation
 
 __all__ = ["VOLUME_ASKED", "VolumePlan", "VolumeWish", "plan_volume"]
 
 VOLUME_ASKED: Final = 10.0
-"""How many times the pilot's volume the readiness framework asks for (EVAL-6)."""
+"""How many times the pilot's volume the readiness framework asks for (EVAL-6) where the charter says no number."""
 
 _ROUNDING: Final = 1e-9
 
@@ -34,13 +37,13 @@ class VolumeWish:
     """What a user asks of a load run.
 
     Attributes:
-        times: How many times the pilot's volume, one arm each.
+        times: How many times the pilot's volume, one arm each; empty takes as many as are asked for.
         per_minute: Arrivals in a minute at the pilot's volume; None takes the busiest recorded hour.
         recorded: Whether recorded tasks are sent again, as they came.
         skip_idle: Whether time in which no call is open is jumped over.
     """
 
-    times: tuple[float, ...] = (VOLUME_ASKED,)
+    times: tuple[float, ...] = ()
     per_minute: float | None = None
     recorded: bool = False
     skip_idle: bool = False
@@ -56,6 +59,7 @@ class VolumePlan:
         offsets_s: When each case of recorded traffic came, by case id; None draws arrivals at random.
         skip_idle: Whether time in which no call is open is jumped over.
         pilot_per_minute: What the pilot brings by its recorded traffic, however much is sent; None where nothing is recorded.
+        asked: How many times the pilot's volume are asked for.
     """
 
     times: tuple[float, ...]
@@ -63,14 +67,17 @@ class VolumePlan:
     offsets_s: Mapping[str, float] | None = None
     skip_idle: bool = False
     pilot_per_minute: float | None = None
+    asked: float = VOLUME_ASKED
 
     @property
     def enough(self) -> tuple[float, ...]:
-        """Those of its times at which `VOLUME_ASKED` times what the pilot really brings is sent."""
+        """Those of its times at which as much is sent as is asked for, by what the pilot really brings."""
+        return tuple(one for one in self.times if self.reached(one) >= self.asked)
+
+    def reached(self, times: float) -> float:
+        """Return how many times what the pilot really brings is sent at a multiple of the rate."""
         pilot = max(self.pilot_per_minute or 0.0, self.per_minute)
-        return tuple(
-            one for one in self.times if one * self.per_minute >= VOLUME_ASKED * pilot * (1 - _ROUNDING)
-        )
+        return times * self.per_minute / pilot * (1 + _ROUNDING)
 
     def hours(self, cases: int) -> float:
         """Return how long all arms take, answers not counted."""
@@ -172,17 +179,28 @@ def plan_volume(
         notes.append(
             f"1x is {pilot:.3g} tasks a minute, the busiest hour of the last {TRAFFIC_WINDOW.days} days"
         )
+    if charter is None and installation is not None and agent is not None:
+        charter = charter_if_any(installation.ledger, agent)
+    asked = _volume_asked(charter)
     plan = VolumePlan(
-        times=tuple(sorted(set(wish.times))),
+        times=tuple(sorted(set(wish.times))) or (asked,),
+        asked=asked,
         per_minute=per_minute or pilot or 0.0,
         offsets_s=offsets,
         skip_idle=wish.skip_idle,
         pilot_per_minute=pilot,
     )
-    if pilot is not None and not plan.enough and max(plan.times) >= VOLUME_ASKED:
-        least = VOLUME_ASKED * pilot / plan.per_minute
+    if pilot is not None and not plan.enough and max(plan.times) >= asked:
+        least = asked * pilot / plan.per_minute
         notes.append(
             f"the pilot does {pilot:.3g} tasks a minute: {max(plan.times):g} times {plan.per_minute:.3g} is less than "
-            f"{VOLUME_ASKED:g} times that and goes on no record; --times {math.ceil(least)} is enough"
+            f"{asked:g} times that and goes on no record; --times {math.ceil(least)} is enough"
         )
     return request, plan, tuple(notes)
+
+
+def _volume_asked(charter: Charter | None) -> float:
+    """Return how many times the pilot's volume leaving phase 2 asks for."""
+    phase = charter.phase("2") if charter is not None else None
+    said = known(phase.exit.volume_times) if phase is not None and phase.exit is not None else None
+    return VOLUME_ASKED if said is None else said

@@ -14,7 +14,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -188,9 +188,11 @@ def _rules() -> Iterator[Mapping[str, object]]:
                     "name": part.name,
                     "kind": part.kind,
                     "rule": rule_document(part.rule),
-                    "bound": _bound(part.rule),
+                    "bound": _number(getattr(part.rule, "bound", None)),
                     "fresh": part.fresh.total_seconds() if isinstance(part.fresh, timedelta) else part.fresh,
+                    "otherwise": None if part.otherwise is None else part.otherwise.total_seconds(),
                     "grace": part.grace,
+                    "early": part.early,
                 }
                 for part in requirement.parts
             ],
@@ -208,14 +210,13 @@ def rule_document(rule: Rule) -> Mapping[str, object]:
         >>> rule_document(Zero(n=59))
         {'name': 'zero', 'n': 59}
     """
-    terms = {one.name: getattr(rule, one.name) for one in fields(rule) if one.name != "bound"}
+    terms = {one.name: _number(getattr(rule, one.name)) for one in fields(rule) if one.name != "bound"}
     return {"name": type(rule).__name__.lower(), **terms}
 
 
-def _bound(rule: Rule) -> object:
-    """Return a fixed bound, or where in the charter it stands; None for a rule without one."""
-    bound = getattr(rule, "bound", None)
-    return {"path": bound.path, "scale": bound.scale} if isinstance(bound, Committed) else bound
+def _number(said: object) -> object:
+    """Return a fixed number, or where in the charter it stands; None for none."""
+    return asdict(said) if isinstance(said, Committed) else said
 
 
 def _charters(ledger: Ledger, in_force: CharterInForce) -> list[CharterInForce]:

@@ -230,7 +230,7 @@ def test_places_fall_back_to_what_is_written():
 
 
 def test_keys_are_known_for_mappings_with_fixed_keys_only():
-    assert known_keys(("owner",)) == ("person", "since", "term_ends", "reattest")
+    assert known_keys(("owner",)) == ("person", "since", "term_ends", "reattest", "because")
     assert known_keys(("raci", "benchmarks")) == ("A", "R", "C", "I")
     assert known_keys(("alerts", 0))[0] == "id"
     assert known_keys(("integrations", "erp", "freshness")) == ("max_age", "probe")

@@ -97,6 +97,59 @@ def test_among_equals_the_largest_share_of_margin_lost_comes_first_then_the_olde
     assert verdict(two).deciding == "OWN-3"
 
 
+def aged(records, kind, days):
+    at = NOW - timedelta(days=days)
+    fields = {"window_from": at, "window_to": at, "recorded_at": at}
+    return [one.model_copy(update=fields) if one.kind == kind else one for one in records]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "edit", "aged_by", "status"),
+    [
+        ("OWN-1", ("reattest: 90d", "reattest: 7d"), ("attested.own-1", 8), "no_evidence"),
+        ("OWN-1", ("reattest: 90d", "reattest: 7d"), ("attested.own-1", 5), "holds"),
+        ("MON-5", ("drill: 90d}}", "drill: 14d}}"), ("drill.runbook", 15), "no_evidence"),
+        ("MON-5", ("drill: 90d}}", "drill: 90d}}"), ("drill.runbook", 15), "holds"),
+        ("OWN-6", ("review: 30d}", "review: 30d}"), ("attested.own-6", 44), "holds"),
+        ("OWN-6", ("review: 30d}", "review: 30d}"), ("attested.own-6", 46), "at_risk"),
+        ("OWN-6", ("review: 30d}", "review: 30d}"), ("attested.own-6", 61), "no_evidence"),
+        ("OWN-6", ("review: 30d}", "review: 7d}"), ("attested.own-6", 15), "no_evidence"),
+    ],
+)
+def test_what_is_done_again_counts_as_long_as_the_charter_says(tmp_path, requirement, edit, aged_by, status):
+    """Each of these stood in the charter, and evidence counted as long as the framework says."""
+    charter = charter_with(tmp_path, edit)
+    found = verdict(aged(everything_holds(charter, NOW), *aged_by), charter=charter, phase="2")
+    assert by_id(found)[requirement].status == status
+
+
+@pytest.mark.parametrize(
+    ("requirement", "edit", "changed", "status"),
+    [
+        ("MON-12", ("uptime: 0.995", "uptime: 0.999"), {"kind": "uptime", "n": 10_000, "good": 9_960}, "breached"),
+        ("MON-12", ("uptime: 0.995, ", ""), {"kind": "uptime", "n": 10_000, "good": 9_960}, "holds"),
+        ("MON-12", ("uptime: 0.995, ", ""), {"kind": "uptime", "n": 10_000, "good": 9_940}, "breached"),
+        ("MON-12", ("p95_s: per_type", "p95_s: 0.5"), {"kind": "latency", "value": 0.7, "low": 0.6, "high": 0.8}, "breached"),
+        ("MON-12", ("p95_s: per_type", "p95_s: 99"), {"kind": "latency", "value": 9.0, "low": 8.5, "high": 9.5}, "breached"),
+        ("EVAL-6", ("volume_times: 10", "volume_times: 100"), {"kind": "load.difference", "counts": {"times": 99}}, "no_evidence"),
+        ("EVAL-6", ("volume_times: 10", "volume_times: 100"), {"kind": "load.difference", "counts": {"times": 100}}, "holds"),
+        ("EVAL-6", ("volume_times: 10, ", ""), {"kind": "load.difference", "counts": {}}, "holds"),
+        ("MON-2", ("min_per_window: 140", "min_per_window: 140"), {"kind": "sampling", "n": 1_000, "good": 139}, "no_evidence"),
+        ("MON-2", ("min_per_window: 140", "min_per_window: 140"), {"kind": "sampling", "n": 1_000, "good": 140}, "holds"),
+        ("MON-2", ("min_per_window: 140", "min_per_window: 140"), {"kind": "sampling", "n": 60, "good": 60}, "holds"),
+        ("MON-2", ("min_per_window: 140", 'min_per_window: "?"'), {"kind": "sampling", "n": 60, "good": 60}, "no_evidence"),
+    ],
+)  # fmt: skip
+def test_what_a_phase_and_a_window_ask_for_is_what_decides(tmp_path, requirement, edit, changed, status):
+    """Whatever the exit of a phase and the least number of a window said, fixed numbers decided."""
+    charter = charter_with(tmp_path, edit)
+    fields = dict(changed)
+    kind = fields.pop("kind")
+    task_type = None if kind == "uptime" else "po_invoice"
+    held = replaced(everything_holds(charter, NOW), kind, task_type=task_type, **fields)
+    assert by_id(verdict(held, charter=charter, phase="2"))[requirement].status == status
+
+
 @pytest.mark.parametrize(
     ("days", "status"), [(7.0, "at_risk"), (8.74, "at_risk"), (8.75, "no_evidence"), (9.0, "no_evidence")]
 )

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from evidence_made import edited_charter
 
 from pilothouse.core.evidence.task import Task
 from pilothouse.errors import UsageError
@@ -36,7 +38,8 @@ class Traffic:
 
 
 def installation(*hours):
-    return SimpleNamespace(lake=Traffic(*hours), ledger=SimpleNamespace(outcomes_of=lambda ids: {}))
+    ledger = SimpleNamespace(outcomes_of=lambda ids: {}, charter=lambda agent: None)
+    return SimpleNamespace(lake=Traffic(*hours), ledger=ledger)
 
 
 def test_the_busiest_recorded_hour_is_the_pilots_volume():
@@ -66,7 +69,17 @@ def test_what_is_typed_goes_before_what_is_recorded_and_volumes_are_sorted():
 def test_ten_times_a_rate_that_is_less_than_the_pilots_is_not_ten_times_its_volume(wish, hours, enough):
     _, plan, notes = plan_volume(REQUEST, wish, installation=installation(*hours), now=NOW)
     assert plan.enough == enough
-    assert any("goes on no record" in note for note in notes) is (not enough and max(wish.times) >= 10)
+    assert any("goes on no record" in note for note in notes) is (not enough and max(plan.times) >= 10)
+
+
+def test_as_many_times_as_the_charter_asks_are_sent_and_less_goes_on_no_record(tmp_path):
+    path = tmp_path / "charter.yaml"
+    path.write_text(edited_charter(("volume_times: 10", "volume_times: 100")), encoding="utf-8")
+    request = dataclasses.replace(REQUEST, charter=path)
+    _, plan, _ = plan_volume(request, VolumeWish(per_minute=3.0), installation=None, now=NOW)
+    assert (plan.times, plan.enough) == ((100.0,), (100.0,))
+    _, plan, _ = plan_volume(request, VolumeWish(per_minute=3.0, times=(10.0,)), installation=None, now=NOW)
+    assert plan.enough == ()
 
 
 @pytest.mark.parametrize(

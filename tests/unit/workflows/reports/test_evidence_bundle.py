@@ -19,7 +19,7 @@ import pilothouse_verify.terms as verifier_terms
 from pilothouse.app.boundary import audit_log
 from pilothouse.core.charter.digest import canonical_json, charter_document
 from pilothouse.core.evidence.digest import evidence_digest
-from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, committed, expand
+from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, expand, life_of
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ledger.approvals import SqlApprovals
@@ -340,14 +340,8 @@ def test_every_bound_and_life_of_the_charter_is_read_from_its_data_as_the_produc
                     item = {"scope": scope.model_dump(mode="json")}
                     mine = verifier_terms.bound_of(told, item, data)
                     assert (mine or 0.0) == pytest.approx(said)
-                    life = (
-                        committed(charter, part.fresh, slot.names)
-                        if isinstance(part.fresh, str)
-                        else part.fresh
-                    )
+                    life = life_of(part, slot.names, charter)
                     if not isinstance(life, OpenQuestion):
-                        life = life if life is None or isinstance(life, timedelta) else timedelta(0)
-                        life = None if life is None else life * (1 + part.grace)
                         assert verifier_terms.life_of(told, item, data) == life
                     seen += 1
     assert seen > 180

@@ -11,7 +11,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import Phase, PhaseName
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, question, warning
 from pilothouse.errors import nearest_name
 
@@ -49,6 +49,16 @@ PHASE1_MANY = error(
     "phase 1 has {n} integrations: {names}",
     "Keep the simplest one; the others join in phase 2.",
 )
+EXIT_UNASKED = error(
+    "exit-unasked",
+    "phases.{phase}.exit.{field}: no gate asks for it there",
+    "Write it under phases.{asked}.exit, which is asked for from then on, or take it out.",
+)
+EXIT_CRITICAL = error(
+    "exit-critical",
+    "phases.1.exit.critical_errors is {n}, and one reproduced critical mistake is a breach",
+    "Write 0; what may happen now and then is no `critical` mistake of its task type.",
+)
 PHASE_LENGTH = error(
     "phase-length", "phase {phase} has a minimum longer than its maximum", "Swap `min` and `max`."
 )
@@ -62,9 +72,21 @@ RULES: tuple[Rule, ...] = (
     PHASE_ORDER,
     PHASE_TWO_JOINS,
     PHASE1_MANY,
+    EXIT_UNASKED,
+    EXIT_CRITICAL,
     PHASE_LENGTH,
     STABILITY_SHORT,
 )
+
+_EXIT_OF: dict[str, PhaseName] = {
+    "uptime": "1",
+    "p95_s": "1",
+    "critical_errors": "1",
+    "volume_times": "2",
+    "not_worse_than": "2",
+    "outcomes": "3",
+}
+"""The phase whose exit a requirement reads, by field."""
 
 
 def _check_names(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
@@ -103,11 +125,24 @@ def _check_phases(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         shortest, longest = known(phase.min), known(phase.max)
         if shortest is not None and longest is not None and shortest > longest:
             yield PHASE_LENGTH.at(("phases", name, "min"), phase=name)
+        yield from _check_exit(name, phase)
     first = charter.integrations_of("1")
     if first is not None and len(first) > 1:
         yield PHASE1_MANY.at(("phases", "1", "integrations"), n=len(first), names=first)
     for before, phase_name in pairwise(PHASES[1:]):
         yield from _step(charter, before, phase_name)
+
+
+def _check_exit(name: PhaseName, phase: Phase) -> Iterator[Hit]:
+    """Yield what a phase asks for at its end and nothing would look at."""
+    if phase.exit is None:
+        return
+    for field, asked in _EXIT_OF.items():
+        if asked != name and getattr(phase.exit, field) is not None:
+            yield EXIT_UNASKED.at(("phases", name, "exit", field), phase=name, field=field, asked=asked)
+    mistakes = known(phase.exit.critical_errors)
+    if name == "1" and mistakes:
+        yield EXIT_CRITICAL.at(("phases", name, "exit", "critical_errors"), n=mistakes)
 
 
 def _check_stability(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:

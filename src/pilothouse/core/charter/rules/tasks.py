@@ -217,6 +217,9 @@ def _amounts(charter: Charter) -> Iterator[tuple[Path, float | None, float]]:
     yield ("release", "max_drop"), known(charter.release.max_drop), 100.0
     yield ("target_volume", "per_day"), known(charter.target_volume.per_day), math.inf
     yield ("reviewers", "minutes_per_item"), known(charter.reviewers.minutes_per_item), math.inf
+    first = charter.phase("1")
+    p95 = first.exit.p95_s if first is not None and first.exit is not None else None
+    yield ("phases", "1", "exit", "p95_s"), p95 if isinstance(p95, float) else None, math.inf
 
 
 CHECKS: tuple[Check, ...] = (

@@ -52,6 +52,11 @@ BUDGET_LATE = warning(
     "production budget was approved on {day}, after the pilot's began on {began}",
     "Nothing to do; next time approve both before the pilot.",
 )
+LOCAL_RULES = error(
+    "local-rules",
+    "framework.extend: nothing reads the rules in {files}, so a verdict would pass over them",
+    "Write `extend: []`. What is stricter stands in the charter itself: thresholds, `exit`, and how long evidence counts.",
+)
 LOOSER = warning(
     "looser-than-default",
     "{path} {value} is looser than {default}",
@@ -66,6 +71,7 @@ RULES: tuple[Rule, ...] = (
     OUTCOME_LATE,
     BUDGET_ONE,
     BUDGET_LATE,
+    LOCAL_RULES,
     LOOSER,
 )
 
@@ -110,6 +116,14 @@ def _check_budgets(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
         )
 
 
+def _check_framework(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield rule files that would change nothing."""
+    del facts
+    files = known(charter.framework.extend)
+    if files:
+        yield LOCAL_RULES.at(("framework", "extend"), files=files)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Default:
     """A value beside the framework's own; `is_floor` when smaller is looser."""
@@ -130,9 +144,33 @@ class _Default:
 def _check_defaults(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield values that are looser than the framework's and give no reason."""
     del facts
-    for row in (*_task_defaults(charter), *_dataset_defaults(charter), *_phase_defaults(charter)):
+    rows = (_people_defaults, _task_defaults, _dataset_defaults, _phase_defaults)
+    for row in (one for read in rows for one in read(charter)):
         if row.is_looser:
             yield LOOSER.at(row.path, value=_words(row.value), default=_words(row.default))
+
+
+def _people_defaults(charter: Charter) -> Iterator[_Default]:
+    owner, sponsor = charter.owner, charter.sponsor
+    yield _Default(
+        path=("owner", "reattest"),
+        value=known(owner.reattest),
+        default=timedelta(days=90),
+        because=owner.because,
+    )
+    yield _Default(
+        path=("sponsor", "review"),
+        value=known(sponsor.review),
+        default=timedelta(days=30),
+        because=sponsor.because,
+    )
+    for name, runbook in (known(charter.runbooks) or {}).items():
+        yield _Default(
+            path=("runbooks", name, "drill"),
+            value=known(runbook.drill),
+            default=timedelta(days=90),
+            because=runbook.because,
+        )
 
 
 def _task_defaults(charter: Charter) -> Iterator[_Default]:
@@ -201,14 +239,19 @@ def _phase_defaults(charter: Charter) -> Iterator[_Default]:
             because=because,
             is_floor=True,
         )
-        uptime = known(phase.exit.uptime) if phase.exit else None
-        yield _Default(
-            path=(*path, "exit", "uptime"), value=uptime, default=0.995, because=because, is_floor=True
-        )
+        for field, default in (("uptime", 0.995), ("volume_times", 10.0)):
+            said = getattr(phase.exit, field) if phase.exit else None
+            yield _Default(
+                path=(*path, "exit", field),
+                value=known(said),
+                default=default,
+                because=because,
+                is_floor=True,
+            )
 
 
 def _words(value: float | timedelta | None) -> object:
     return format_duration(value) if isinstance(value, timedelta) else value
 
 
-CHECKS: tuple[Check, ...] = (_check_outcomes, _check_budgets, _check_defaults)
+CHECKS: tuple[Check, ...] = (_check_outcomes, _check_budgets, _check_framework, _check_defaults)

@@ -110,9 +110,6 @@ def _check_files(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     named += [
         (("tools", name, "contract"), tool.contract) for name, tool in (known(charter.tools) or {}).items()
     ]
-    named += [
-        (("framework", "extend", n), path) for n, path in enumerate(known(charter.framework.extend) or ())
-    ]
     for path, file in named:
         if not is_open(file) and not _is_there(facts, file):
             yield FILE_MISSING.at(path, file=file)
