@@ -18,6 +18,7 @@ from pilothouse.core.verdict.requirement import (
     Count,
     Floor,
     MeanMax,
+    Paired,
     Quantile,
     Zero,
 )
@@ -35,10 +36,13 @@ RATES = st.sampled_from(
         *(kind(bound=0.9, stream=stream) for kind in (Floor, Ceiling) for stream in (False, True)),
         Zero(n=59),
         Census(bound=0.9),
+        Census(bound=0.1, harm=False, least=100),
         Count(bound=30),
     ]
 )
-AMOUNTS = st.sampled_from([MeanMax(bound=1.0), Quantile(bound=1.0), AtLeast(bound=1.0)])
+AMOUNTS = st.sampled_from(
+    [MeanMax(bound=1.0), Quantile(bound=1.0), AtLeast(bound=1.0), Paired(bound=1.0, least=100)]
+)
 cases = st.integers(0, 400)
 
 
@@ -86,6 +90,6 @@ def test_of_any_rate(rule, bound, n, good, counts):
 )
 def test_of_any_amount(rule, n, worth, ends, silent):
     low, value, high = sorted(ends)
-    counts = {"worth": worth, "tokens": 1_000} | ({silent: 20} if silent else {})
+    counts = {"worth": worth, "tokens": 1_000, "times": worth} | ({silent: 20} if silent else {})
     update = {"n": n, "good": None, "value": value, "low": low, "high": high, "counts": counts}
     agree(rule, 1.0, HELD.model_copy(update=update))
