@@ -11,7 +11,10 @@ from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
+from pilothouse.core.evidence.run_log import ModelRequest
+from pilothouse.interfaces.cli.replay_text import recorded_text
 from pilothouse.runtime.gateway.policy import AgentPolicy, Pin
+from pilothouse.runtime.runlog.recorder import Recorder
 
 anthropic = LateModule("anthropic")
 openai = LateModule("openai")
@@ -141,3 +144,54 @@ def test_a_window_that_nobody_said_is_unknown(stub):
         answer = ask(site, CHAT, body(WORDS * 4_000))
         assert (answer.status, answer.headers["x-pilothouse-context"]) == (200, "unknown")
         assert site.gateway.context.counters["context_window_unknown"] == 1
+
+
+ASKED = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+
+
+def test_what_a_provider_may_shorten_passes_and_is_marked_opaque_in_the_record(stub, tmp_path):
+    policy = AgentPolicy(agent=AGENT, charter="c", chain=(Pin(provider="acme", model=MODEL),))
+    with (
+        Recorder(tmp_path) as log,
+        GatewaySite({"acme": stub.origin}, policy, log=log) as site,
+    ):
+        plain, marked = (
+            ask(site, CHAT, body(WORDS)),
+            ask(site, CHAT, body(WORDS, context_management=ASKED)),
+        )
+        assert (plain.status, marked.status) == (200, 200)
+        assert stub.seen[-1].body == json.dumps(body(WORDS, context_management=ASKED)).encode()
+        site.wait_for(2)
+        log.flush()
+        opaque = [
+            one.event.opaque
+            for run in log.runs()
+            for one in log.read(run.run).events
+            if isinstance(one.event, ModelRequest)
+        ]
+        shown = "".join(recorded_text(log.read(run.run)) for run in log.runs())
+    assert sorted(opaque) == [(), ("clear_tool_uses_20250919",)]
+    assert shown.count("opaque: its provider may shorten it (clear_tool_uses_20250919)") == 1
+    assert site.gateway.context.counters["context_opaque"] == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        json.dumps(body(WORDS, context_management=ASKED)),
+        json.dumps(body(WORDS, truncation="auto")),
+        json.dumps(body(WORDS, context_management=ASKED)).replace("context_m", "context\\u005fm"),
+        json.dumps(body(WORDS, context_management=ASKED))[:-1] + ', "context_management": null}',
+    ],
+)
+def test_a_charter_may_forbid_it_in_whatever_spelling(raw, stub):
+    stub.seen.clear()
+    chain = (Pin(provider="acme", model=MODEL),)
+    policy = AgentPolicy(agent=AGENT, charter="c", chain=chain, refuses_provider_edits=True)
+    with GatewaySite({"acme": stub.origin}, policy) as site:
+        refused = ask(site, CHAT, raw.encode())
+        # A name that is spelt by numbers is refused for that already, whatever the charter says.
+        code = "pin_unknown" if "\\u" in raw else "context_edit_refused"
+        assert (refused.status, refused.error["code"]) == (422, code)
+        assert not stub.seen
+        assert ask(site, CHAT, body(WORDS)).status == 200

@@ -12,6 +12,7 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
 from pilothouse.core.evidence.evidence import Binding
+from pilothouse.core.evidence.run_log import OutputHeld
 from pilothouse.errors import LimitExceeded, StorageUnavailable
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
@@ -19,6 +20,7 @@ from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.holds import Hold, HoldState
 from pilothouse.runtime.gateway.guard import AnswerCount, Guardian
 from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
+from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.gateway.answers import record_answers
 
 SCHEMA = json.dumps({"type": "object", "required": ["place"], "properties": {"place": {"type": "string"}}})
@@ -40,11 +42,11 @@ def ledger(tmp_path):
         yield opened
 
 
-def site(stub, holds, on_invalid="hold", repairs=1, provider="acme"):
+def site(stub, holds, on_invalid="hold", repairs=1, provider="acme", *, log=None):
     stub.seen.clear()
     stub._plans.clear()
     policy = pinned((provider, MODEL), guard=Guard(schema=SCHEMA, on_invalid=on_invalid, repairs=repairs))
-    return GatewaySite({provider: stub.origin}, policy, guardian=Guardian(holds))
+    return GatewaySite({provider: stub.origin}, policy, guardian=Guardian(holds), log=log)
 
 
 def counts_of(gateway):
@@ -118,6 +120,18 @@ def test_a_request_for_tools_is_no_answer(stub):
         stub.plan(Plan(body=json.dumps(calls).encode()))
         assert ask(gateway, CHAT, BODY).status == 200
         assert counts_of(gateway) is None
+
+
+def test_that_an_answer_is_held_and_why_stands_in_the_record_of_its_run(stub, ledger, tmp_path):
+    with Recorder(tmp_path) as log, site(stub, SqlHolds(ledger.database), repairs=0, log=log) as gateway:
+        stub.plan(BAD)
+        hold = ask(gateway, CHAT, BODY).headers["x-pilothouse-held"]
+        ask(gateway, CHAT, BODY, {"x-pilothouse-hold": hold})
+        gateway.wait_for(2)
+        log.flush()
+        events = [one.event for run in log.runs() for one in log.read(run.run).events]
+    (held,) = [event for event in events if isinstance(event, OutputHeld)]
+    assert (held.hold, "schema" in held.reason) == (hold, True)
 
 
 def test_a_held_answer_survives_a_restart_and_is_never_released_by_itself(stub, ledger):

@@ -362,8 +362,9 @@ def _is_loud(one: LoggedEvent) -> bool:
 
 def _says(one: LoggedEvent) -> str:
     match one.event:
-        case ModelRequest(route=route, body=body):
+        case ModelRequest(route=route, body=body, opaque=opaque):
             text = f"{route}, {size_text(len(body))}"
+            text += f", opaque: its provider may shorten it ({', '.join(opaque)})" if opaque else ""
         case ModelResponse(status=status, model=model, fallback=fallback, error=error):
             stand_in = f"stand-in after {fallback}" if fallback else None
             text = " ".join(part for part in (f"HTTP {status}", model, stand_in, error) if part)

@@ -226,11 +226,14 @@ class Context(Section):
         policy: `refuse` never shortens; `shorten_visibly` takes out what `edits` names, and says so.
         probes: Dataset of planted sentences that must survive.
         edits: What is taken out, or None for nothing.
+        provider_edits: Whether a request may ask its provider to shorten the conversation, where nobody sees what is lost: `pass`
+            marks it in the record, `refuse` refuses it; `pass` when it is not said.
     """
 
     policy: Answer[Literal["refuse", "shorten_visibly"]]
     probes: Answer[Text]
     edits: ContextEdits | None = None
+    provider_edits: Literal["pass", "refuse"] = Field(default="pass", exclude_if=lambda said: said == "pass")
 
 
 class LabelledDataset(Section):

@@ -120,6 +120,7 @@ class ModelRequest:
         headers: Headers that change the answer, such as `anthropic-version`; never a credential.
         body: Body as the client sent it.
         sent: Body as the provider got it where a policy changed it, else None.
+        opaque: By what its provider may have shortened it, where nobody else sees what.
     """
 
     kind: ClassVar[str] = "model.request"
@@ -127,6 +128,7 @@ class ModelRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes
     sent: bytes | None = None
+    opaque: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

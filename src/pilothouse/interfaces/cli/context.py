@@ -49,7 +49,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         and the gateway is asked for them; whether they survive is kept as evidence.
         """
         from pilothouse.workflows.gateway.context_probe import keep_truncation, probe_context
-        from pilothouse.workflows.gateway.context_reading import truncation_terms
+        from pilothouse.workflows.gateway.context_reading import idle_edits, truncation_terms
+        from pilothouse.workflows.ground.in_force import charter_if_any
 
         settings = load_settings(home=home)
         if planted is not None:
@@ -68,13 +69,17 @@ def register(cli: typer.Typer, services: Services) -> None:
             terms = truncation_terms(installation.ledger, agent)
             report = probe_context(log, agent, services.clock.now(), days=days, since=terms.since)
             kept = keep_truncation(installation.ledger, report, terms)
+            charter = charter_if_any(installation.ledger, agent)
+        idle = () if charter is None else idle_edits(charter, report.fired)
         if as_json:
-            print_json(asdict(report))
+            print_json({**asdict(report), "never_fired": idle})
         else:
             say(
                 f"{report.inputs} inputs of {agent} in {days} days: {report.cut} read short, {report.unknown} without a reported size, "
-                f"{report.edited} shortened by the charter's edits"
+                f"{report.edited} shortened by the charter's edits, {report.opaque} more that their provider may have shortened"
             )
+            if idle:
+                say(f"  took nothing out of any: {', '.join(idle)}; is the limit ever reached?")
             if report.error_share is not None:
                 say(
                     f"  estimate from the second call on: within {percentage(report.error_share)} for 95 % of inputs"

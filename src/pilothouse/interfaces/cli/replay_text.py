@@ -62,6 +62,9 @@ def recorded_text(recorded: RecordedRun) -> str:
         detail = ""
         if isinstance(event, ModelRequest):
             detail = f"{event.route} {len(event.body)} bytes"
+            detail += (
+                f", opaque: its provider may shorten it ({', '.join(event.opaque)})" if event.opaque else ""
+            )
         elif isinstance(event, ModelResponse):
             stand_in = f" of a stand-in after {event.fallback}" if event.fallback else ""
             detail = f"{event.status} {event.model or ''} {len(event.body)} bytes{stand_in}"

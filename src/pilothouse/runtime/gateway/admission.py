@@ -21,6 +21,7 @@ from pilothouse.runtime.context.conversation import is_all_text
 from pilothouse.runtime.context.counting import ContextCounter, Level, TokenEstimate, level_of
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.policy import Pin
+from pilothouse.runtime.gateway.provider_edits import may_be_edited
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.shortening import shorten
@@ -69,8 +70,13 @@ class ContextAdmission:
             pin: Who is asked first.
 
         Raises:
-            Refused: The input and the output that was asked for do not fit.
+            Refused: The input and the output that was asked for do not fit, or the provider is to shorten it and may not.
         """
+        call.opaque = may_be_edited(call.route.path, call.request)
+        if call.opaque:
+            self.counters["context_opaque"] += 1
+            if call.policy.refuses_provider_edits:
+                raise Refused(_not_by_provider(call.opaque))
         window = window_of(pin)
         if window is None or call.route.operation not in _SPEAKING:
             self.counters["context_window_unknown"] += window is None
@@ -109,8 +115,8 @@ class ContextAdmission:
         return estimate is None or level_of(estimate, window, call.output_max or 0)[0] is not Level.EXCEEDED
 
     def learn(self, call: Call) -> None:
-        """Learn from what the provider counted, and count an input that was clearly read short."""
-        if not call.is_counted or call.usage is None or call.served_model is None:
+        """Learn from what the provider counted, and count an input that was clearly read short, unless that was asked for."""
+        if not call.is_counted or call.opaque or call.usage is None or call.served_model is None:
             return
         asked = _read(call.asked)
         if asked is not None and self._sizes.learn(call.served_model, asked, _input_tokens(call.usage)):
@@ -145,6 +151,14 @@ def _read(body: bytes) -> Mapping[str, Any] | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return asked if isinstance(asked, dict) and is_all_text(asked) else None
+
+
+def _not_by_provider(opaque: tuple[str, ...]) -> Refusal:
+    return Refusal(
+        RefusalCode.CONTEXT_EDIT_REFUSED,
+        f"the request lets its provider shorten the conversation ({', '.join(opaque)}), where nobody sees what is lost",
+        "Take it out of the request; the charter forbids it by `context.provider_edits: refuse`.",
+    )
 
 
 def _too_long(pin: Pin, window: int, estimate: TokenEstimate, output: int, *, edited: int) -> Refusal:

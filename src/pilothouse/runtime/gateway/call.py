@@ -88,6 +88,7 @@ class Call:
         request: Body as received.
         shortened: Body without what the charter's edits took out of a long request, or None.
         removed: What they took out.
+        opaque: By what its provider may shorten it, where nobody else sees what.
         sent: Body as the provider got it where a policy changed it, else None.
         adds_usage: Whether its provider is asked for the usage of the stream in place of the client.
         is_usage_left: Whether the event that says it stays in the answer, because that came encoded.
@@ -127,6 +128,7 @@ class Call:
         hold_id: Id of the held output, or None.
         confidence: What the answer states about itself, in [0, 1], or None.
         proposal: The answer that is held, or empty.
+        held_for: Why it is, or empty.
         context: Share of the window that input and output can fill at most, or `unknown`.
         is_counted: Whether the input came so near the window that its tokens were counted.
         is_begun: Whether the record has its request already.
@@ -149,6 +151,7 @@ class Call:
     request: bytes = b""
     shortened: bytes | None = None
     removed: tuple[Removed, ...] = ()
+    opaque: tuple[str, ...] = ()
     sent: bytes | None = None
     adds_usage: bool = False
     is_usage_left: bool = False
@@ -188,6 +191,7 @@ class Call:
     hold_id: str | None = None
     confidence: float | None = None
     proposal: str = ""
+    held_for: str = ""
     context: str = "unknown"
     is_counted: bool = False
     is_begun: bool = False

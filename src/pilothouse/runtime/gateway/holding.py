@@ -46,7 +46,7 @@ class HoldDesk:
         """Hold an answer and return what the client is told in its place.
 
         Args:
-            call: The call; its `hold_id` and `proposal` are set.
+            call: The call; its `hold_id`, `proposal` and `held_for` are set.
             answer: What the model says.
             reason: Why it is held; a reviewer sees it after the answer.
 
@@ -78,7 +78,7 @@ class HoldDesk:
         if hold is None:
             raise _rejected(f"the answer {reason}, and nobody reviews here")
         if not hold.state.is_final:
-            call.hold_id, call.proposal = hold.hold_id, answer.text
+            call.hold_id, call.proposal, call.held_for = hold.hold_id, answer.text, reason
             return _waiting(call, hold)
         if hold.output is None:
             raise _rejected(f"the answer {reason}, and it is {hold.state.value}: {hold.note or _NO_REASON}")

@@ -161,6 +161,7 @@ class AgentPolicy:
         inject_usage: Whether chat streams are asked for their usage where their client does not.
         fallback_when_refused: Whether a stand-in answers when a provider refuses the credential.
         alert: Lower limits at which somebody is told and nothing is refused, or None.
+        refuses_provider_edits: Whether a request that lets its provider shorten it is refused.
         reach: Whom the agent serves in the phase in force, or None for everybody.
         problem: Why no call may be made, or empty: a charter that cannot be read forbids everything, not nothing.
     """
@@ -182,6 +183,7 @@ class AgentPolicy:
     inject_usage: bool = False
     fallback_when_refused: bool = False
     alert: Budget | None = None
+    refuses_provider_edits: bool = False
     reach: Reach | None = None
     problem: str = ""
 

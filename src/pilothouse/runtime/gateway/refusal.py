@@ -32,6 +32,7 @@ class RefusalCode(Enum):
     TRANSPORT_REFUSED = ("transport_refused", 426)
     BODY_TOO_LARGE = ("body_too_large", 413)
     CONTEXT_EXCEEDED = ("context_length_exceeded", 400)
+    CONTEXT_EDIT_REFUSED = ("context_edit_refused", 422)
     PIN_FLOATING = ("pin_floating", 422)
     PIN_UNKNOWN = ("pin_unknown", 422)
     PRICE_UNKNOWN = ("price_unknown", 422)

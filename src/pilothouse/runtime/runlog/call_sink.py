@@ -17,6 +17,7 @@ from pilothouse.core.evidence.run_log import (
     IdentitySource,
     ModelRequest,
     ModelResponse,
+    OutputHeld,
     RunOpened,
 )
 from pilothouse.core.evidence.task import TokenCount
@@ -108,7 +109,11 @@ class RunLogSink:
             if name in REQUEST_HEADERS
         }
         request = ModelRequest(
-            route=call.route.path, headers=kept, body=call.request, sent=call.sent or call.shortened
+            route=call.route.path,
+            headers=kept,
+            body=call.request,
+            sent=call.sent or call.shortened,
+            opaque=call.opaque,
         )
         self._log.append(call.run, request, call=call.call_id, at_ns=call.began_ns)
         if call.removed:
@@ -143,6 +148,9 @@ class RunLogSink:
             error=None if call.ending is Ending.DONE else str(call.ending),
         )
         self._log.append(call.run, response, call=call.call_id, at_ns=call.ended_ns or None)
+        if call.held_for and call.hold_id is not None:
+            held = OutputHeld(hold=call.hold_id, reason=call.held_for)
+            self._log.append(call.run, held, call=call.call_id, at_ns=call.ended_ns or None)
 
 
 def recorded_call(log: RunLog, run: str, call: str) -> tuple[bytes, bytes]:

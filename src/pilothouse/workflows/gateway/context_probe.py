@@ -34,6 +34,8 @@ class ContextReport:
         unknown: Inputs whose size it did not.
         edited: Inputs that the charter's own edits shortened, each with its ledger in the run log.
         cut: Inputs of which clearly less was read than was sent.
+        opaque: Inputs that their provider was let shorten, where nobody sees what is lost.
+        fired: Edits of the charter that took something out, by name.
         runs: Runs with such an input.
         error_share: 95 % quantile of the error of the estimate, from the second call of a run on; None without any.
     """
@@ -46,6 +48,8 @@ class ContextReport:
     unknown: int
     edited: int
     cut: int
+    opaque: int
+    fired: tuple[str, ...]
     runs: tuple[str, ...]
     error_share: float | None
 
@@ -96,6 +100,8 @@ def probe_context(
         unknown=whole.unknown,
         edited=whole.edited,
         cut=whole.cut,
+        opaque=whole.opaque,
+        fired=tuple(sorted(whole.fired)),
         runs=tuple(runs)[:CUT_SHOWN_MAX],
         error_share=errors[int(len(errors) * 0.95)] if errors else None,
     )
@@ -120,9 +126,9 @@ def keep_truncation(ledger: Ledger, report: ContextReport, terms: CountedUnder =
         since=report.since,
         n=report.inputs,
         good=report.inputs - report.cut,
-        detail=f"{report.cut} of {report.inputs} inputs were read short; {report.unknown} more without a reported size; {report.edited} were shortened visibly.",
+        detail=f"{report.cut} of {report.inputs} inputs were read short; {report.unknown} more without a reported size; {report.edited} were shortened visibly, {report.opaque} more by their provider if it liked.",
         items=report.runs,
-        counts={"unreported": report.unknown, "edited": report.edited},
+        counts={"unreported": report.unknown, "edited": report.edited, "opaque": report.opaque},
     )
     ledger.add_evidence([record])
     return record

@@ -3,23 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import terms_digest
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.core.evidence.run_log import ContextEdited, RecordedRun
 from pilothouse.errors import CharterError
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.runtime.context.conversation import is_all_text
 from pilothouse.runtime.context.counting import ContextCounter, TokenEstimate
+from pilothouse.runtime.context.opaque import edits_of_provider
 from pilothouse.runtime.replay.exchange import exchanges
 from pilothouse.workflows.ground.in_force import charter_of
 
-__all__ = ["NO_TERMS", "ContextCount", "CountedUnder", "is_read_short", "read_run", "truncation_terms"]
+__all__ = [
+    "NO_TERMS",
+    "ContextCount",
+    "CountedUnder",
+    "idle_edits",
+    "is_read_short",
+    "read_run",
+    "truncation_terms",
+]
 
 TRUNCATION = "truncation"
 
@@ -59,12 +69,16 @@ class ContextCount:
         unknown: Inputs whose size it did not, or whose size nothing here tells: pictures, files, conversations kept elsewhere.
         edited: Inputs that the charter's own edits shortened, each with its ledger in the run log.
         cut: Inputs of which clearly less was read than was sent.
+        opaque: Inputs that their provider was let shorten: how much of them was read says nothing here.
+        fired: Edits of the charter that took something out, by name.
     """
 
     inputs: int = 0
     unknown: int = 0
     edited: int = 0
     cut: int = 0
+    opaque: int = 0
+    fired: frozenset[str] = frozenset()
 
     def plus(self, other: ContextCount) -> ContextCount:
         """Return the counts of both."""
@@ -73,6 +87,8 @@ class ContextCount:
             unknown=self.unknown + other.unknown,
             edited=self.edited + other.edited,
             cut=self.cut + other.cut,
+            opaque=self.opaque + other.opaque,
+            fired=self.fired | other.fired,
         )
 
 
@@ -105,13 +121,16 @@ def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCou
     Returns:
         The counts, and the error of each estimate as a share of what was read, from the second call on.
     """
-    inputs = unknown = edited = cut = 0
+    inputs = unknown = edited = cut = opaque = 0
     errors: list[float] = []
     for place, call in enumerate(exchanges(recorded)):
         if call.document is None or call.response.status != 200:
             continue
         usage: Mapping[str, int] | None = call.response.usage
         asked: Mapping[str, Any] = call.shortened or call.document
+        if edits_of_provider(call.route, call.document):
+            opaque += 1
+            continue
         if usage is None or not is_all_text(asked):
             unknown += 1
             continue
@@ -128,7 +147,28 @@ def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCou
         inputs += 1
         edited += call.shortened is not None
         cut += is_read_short(estimate, read)
-    return ContextCount(inputs=inputs, unknown=unknown, edited=edited, cut=cut), errors
+    fired = frozenset(
+        name
+        for logged in recorded.events
+        if isinstance(logged.event, ContextEdited)
+        for name in logged.event.policy.split(",")
+    )
+    found = ContextCount(inputs=inputs, unknown=unknown, edited=edited, cut=cut, opaque=opaque, fired=fired)
+    return found, errors
+
+
+def idle_edits(charter: Charter, fired: Collection[str]) -> tuple[str, ...]:
+    """Return the edits that a charter switches on and that took nothing out: one may have a limit that nothing ever reaches.
+
+    Args:
+        charter: The charter in force.
+        fired: Those that did, by name.
+    """
+    edits = charter.context.edits
+    if edits is None or charter.context.policy != "shorten_visibly":
+        return ()
+    on = {"duplicates": edits.duplicates, "large": edits.large, "keep_last": edits.keep_last}
+    return tuple(f"context.{name}" for name, value in on.items() if value and f"context.{name}" not in fired)
 
 
 def truncation_terms(ledger: Ledger, agent: str) -> CountedUnder:

@@ -87,6 +87,7 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         inject_usage=charter.model.inject_usage,
         fallback_when_refused=charter.model.fallback_when_refused,
         alert=_alert(charter),
+        refuses_provider_edits=charter.context.provider_edits == "refuse",
         version=summarize_charter(Path(record.path)).version,
         answers_under=terms_digest(charter, kind_named("output_schema"), Scope()),
         task_type=only,

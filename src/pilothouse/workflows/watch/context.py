@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Binding, Evidence
 from pilothouse.core.evidence.recorded import bound_record
@@ -19,7 +20,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.ports.watch import WatchState, WatchStep, WatchStore
 from pilothouse.runtime.context.counting import ContextCounter
-from pilothouse.workflows.gateway.context_reading import ContextCount, read_run, truncation_terms
+from pilothouse.workflows.gateway.context_reading import ContextCount, idle_edits, read_run, truncation_terms
 from pilothouse.workflows.ground.every_agent import for_every_agent
 
 __all__ = ["CONTEXT", "CONTEXT_EVERY_S", "ENDED_AFTER", "ContextDays", "ContextWatch"]
@@ -50,12 +51,14 @@ class ContextDays:
 
     Attributes:
         to_us: Runs that began before it were looked at, Unix microseconds: JSON keeps no larger numbers exactly.
-        days: Counts by day and version: inputs, cut, unknown, edited.
+        days: Counts by day and version: inputs, cut, unknown, edited, opaque; older ones without the last.
         skipped: Runs that ended and were not opened, by day.
         runs: Runs with a cut input and their day, newest last.
         version: Version of the newest run.
         said: Day on which the last record was written, or empty.
         terms: Digest of what the charter said while they were sent, or empty.
+        since: Day on which counting under these terms began; empty where an older program began it.
+        fired: Edits of the charter that took something out, and the newest day on which each did.
     """
 
     to_us: int
@@ -65,6 +68,8 @@ class ContextDays:
     version: str = ""
     said: str = ""
     terms: str = ""
+    since: str = ""
+    fired: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, document: str) -> ContextDays:
@@ -81,18 +86,23 @@ class ContextDays:
         """
         whole = ContextCount()
         for day, versions in self.days.items():
-            for name, (inputs, cut, unknown, edited) in versions.items():
+            for name, (inputs, cut, unknown, edited, *more) in versions.items():
                 if version in {None, name} and (since is None or day >= since.isoformat()):
-                    whole = whole.plus(ContextCount(inputs=inputs, cut=cut, unknown=unknown, edited=edited))
+                    kept = ContextCount(
+                        inputs=inputs, cut=cut, unknown=unknown, edited=edited, opaque=sum(more)
+                    )
+                    whole = whole.plus(kept)
         return whole
 
     def add(self, summary: RunSummary, found: ContextCount) -> None:
         """Count one run on the day on which it began."""
         day = moment_of(summary.opened_ns).date().isoformat()
         self.version = summary.version or ""
-        kept = self.days.setdefault(day, {}).setdefault(self.version, [0, 0, 0, 0])
-        for index, value in enumerate((found.inputs, found.cut, found.unknown, found.edited)):
-            kept[index] += value
+        versions = self.days.setdefault(day, {})
+        counts = (found.inputs, found.cut, found.unknown, found.edited, found.opaque)
+        kept = [*versions.get(self.version, ()), 0, 0, 0, 0, 0][: len(counts)]
+        versions[self.version] = [one + more for one, more in zip(kept, counts, strict=True)]
+        self.fired |= {name: max(day, self.fired.get(name, day)) for name in found.fired}
         if found.cut:
             self.runs = [*self.runs, (day, summary.run)][-RUNS_NAMED_MAX:]
 
@@ -102,6 +112,18 @@ class ContextDays:
         self.days = {day: value for day, value in self.days.items() if day >= kept}
         self.skipped = {day: value for day, value in self.skipped.items() if day >= kept}
         self.runs = [one for one in self.runs if one[0] >= kept]
+        self.fired = {name: day for name, day in self.fired.items() if day >= kept}
+
+    def idle(self, charter: Charter) -> tuple[str, ...]:
+        """Return the edits of a charter that took nothing out in a whole window; none before it is over.
+
+        Args:
+            charter: The charter in force.
+        """
+        until = moment_of(1_000 * self.to_us).date()
+        began = date.fromisoformat(self.since or min(self.days, default=until.isoformat()))
+        is_over = until - began >= timedelta(days=WINDOW_DAYS) and self.count().inputs
+        return idle_edits(charter, self.fired) if is_over else ()
 
     def document(self) -> str:
         """Return it as it is stored."""
@@ -114,6 +136,8 @@ class ContextDays:
                 "version": self.version,
                 "said": self.said,
                 "terms": self.terms,
+                "since": self.since,
+                "fired": self.fired,
             }
         )
 
@@ -152,7 +176,9 @@ class ContextWatch:
             terms.digest or ""
         ):  # what was sent under other terms says nothing of these
             since = now - FIRST_LOOK if terms.since is None else max(terms.since, now - FIRST_LOOK)
-            days = ContextDays(to_us=unix_ns(since) // 1_000, terms=terms.digest or "")
+            days = ContextDays(
+                to_us=unix_ns(since) // 1_000, terms=terms.digest or "", since=since.date().isoformat()
+            )
         newest_us = unix_ns(now - ENDED_AFTER) // 1_000
         ended, until_us = self._ended(agent, days.to_us, newest_us)
         if not ended and until_us == newest_us:
@@ -228,9 +254,9 @@ def _record(agent: str, days: ContextDays, now: datetime) -> Evidence | None:
         n=found.inputs,
         good=found.inputs - found.cut,
         detail=f"{found.cut} of {found.inputs} inputs were read short; {found.unknown} more without a reported size; "
-        f"{found.edited} were shortened visibly; {skipped} runs were not opened.",
+        f"{found.edited} were shortened visibly, {found.opaque} more by their provider if it liked; {skipped} runs were not opened.",
         items=tuple(run for _, run in reversed(days.runs)),
-        counts={"unreported": found.unknown, "edited": found.edited},
+        counts={"unreported": found.unknown, "edited": found.edited, "opaque": found.opaque},
     )
 
 

@@ -16,7 +16,7 @@ from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, Status
 from pilothouse.ports.watch import WatchReading, WatchState
 from pilothouse.workflows.incidents.alerts import METRIC_OF_KIND, rule_for
-from pilothouse.workflows.watch.context import CONTEXT, CONTEXT_EVERY_S, ENDED_AFTER, ContextDays
+from pilothouse.workflows.watch.context import CONTEXT, CONTEXT_EVERY_S, ENDED_AFTER, WINDOW_DAYS, ContextDays
 from pilothouse.workflows.watch.cost import HOURLY_DELAY_DAYS
 from pilothouse.workflows.watch.drift import ALARM_P, DETECTORS, FEATURES, P_LEAST
 from pilothouse.workflows.watch.errors import ERRORS, failure_watch
@@ -128,6 +128,14 @@ def _context(charter: Charter, kept: WatchState | None) -> DetectorStatus:
             note="no model call with a reported size passed the gateway: `pilothouse run -- CMD` sends them",
         )
     newest = max(days.days)
+    idle = days.idle(charter)
+    parts = [
+        f"{found.cut:,} of {found.inputs:,} inputs were read short; {found.unknown:,} more without a reported size",
+        f"{found.opaque:,} that their provider may have shortened" if found.opaque else "",
+        f"{' and '.join(idle)} took nothing out in {WINDOW_DAYS} days: is the limit ever reached?"
+        if idle
+        else "",
+    ]
     cut = [day for day, _ in days.runs]
     return replace(
         row,
@@ -140,7 +148,7 @@ def _context(charter: Charter, kept: WatchState | None) -> DetectorStatus:
         counted_to=date.fromisoformat(newest),
         alarmed=date.fromisoformat(max(cut)) if cut else None,
         delay_days=CONTEXT_DELAY_DAYS,
-        note=f"{found.cut:,} of {found.inputs:,} inputs were read short; {found.unknown:,} more without a reported size",
+        note="; ".join(filter(None, parts)),
     )
 
 

@@ -10,12 +10,15 @@ import pytest
 from control_rooms import AGENT, Hands, control_room_at
 from recorded_runs import ROUTE, conversation
 
+from pilothouse.core.charter.models import Context, ContextEdits
 from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RunOpened
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
+from pilothouse.ports.watch import WatchStep
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.runtime.runlog.recorder import Recorder
+from pilothouse.workflows.gateway.context_reading import ContextCount
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.watch import context as watch_context
@@ -190,3 +193,26 @@ def test_inputs_that_were_sent_under_another_policy_say_nothing_of_this_one(room
     items = next(one for one in verdict.requirements if one.requirement == "MON-11").items
     (inputs,) = [one for one in items if one.kind == "truncation"]
     assert (inputs.status, inputs.n) == (Status.NO_EVIDENCE, 2)
+
+
+def test_an_edit_that_took_nothing_out_in_thirty_days_is_said(room, log, clock):
+    """A limit that nothing ever reaches looks like a policy and is none."""
+    context = Context(
+        policy="shorten_visibly", probes="planted", edits=ContextEdits(large=9_000, keep_last=4)
+    )
+    charter = charter_in_force(room.installation.ledger, AGENT).model_copy(update={"context": context})
+    days = ContextDays(
+        to_us=unix_ns(clock()) // 1_000, since=(clock().date() - timedelta(days=30)).isoformat()
+    )
+    days.days = {clock().date().isoformat(): {VERSION: [5, 0, 0, 2]}}
+    assert days.idle(charter) == ("context.large", "context.keep_last")
+    summary = record(log, 9, (100, 160), clock()) or log.runs(agent=AGENT, limit=1)[0]
+    days.add(summary, ContextCount(inputs=2, edited=1, opaque=3, fired=frozenset({"context.keep_last"})))
+    assert (days.count().inputs, days.count().opaque, days.idle(charter)) == (7, 3, ("context.large",))
+    assert ContextDays.read(days.document()) == days
+    room.watch.advance(AGENT, [WatchStep(task_type="", detector=CONTEXT, before=0, document=days.document())])
+    found = watch_status(room.watch, charter, clock().date()).detectors
+    note = next(one for one in found if one.metric == "truncation").note
+    assert "3 that their provider may have shortened; context.large took nothing out in 30 days" in note
+    days.since = (clock().date() - timedelta(days=29)).isoformat()
+    assert days.idle(charter) == ()
