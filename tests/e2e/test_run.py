@@ -53,6 +53,28 @@ def test_it_warns_when_nothing_listens(run):
     assert "pilothouse up" in done.stderr
 
 
+def test_where_the_users_traces_go_is_more_than_a_guess(run):
+    """Before the first `up`, the default port took the place of a collector that was there, and every trace was lost."""
+    user = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+        "PILOTHOUSE_PORT": "",
+    }
+    done = run(
+        "--no-server-check", "--agent", "triage", "--", sys.executable, "-c", PRINT_ENVIRONMENT, **user
+    )
+    env = seen_by_the_agent(done)
+    assert (env["OTEL_EXPORTER_OTLP_ENDPOINT"], env["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"]) == (
+        "http://collector:4317",
+        "grpc",
+    )
+    assert env["OTEL_RESOURCE_ATTRIBUTES"] == "pilothouse.agent=triage"
+    assert "go to http://collector:4317" in done.stderr
+    assert "no Pilothouse server runs" in " ".join(done.stderr.split())
+    said = run("--port", "1", "--no-server-check", "--", sys.executable, "-c", PRINT_ENVIRONMENT, **user)
+    assert seen_by_the_agent(said)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:1"
+
+
 def test_the_check_can_be_left_out(run):
     done = run("--port", "1", "--no-server-check", "--", sys.executable, "-c", "")
     assert "warning" not in done.stderr

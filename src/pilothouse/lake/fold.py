@@ -77,6 +77,8 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
         flags.append("no_agent_span")
     if task.time_flags & TIME_INVERTED:
         flags.append("inverted_time")
+    if task.time_flags & TIME_FUTURE:
+        flags.append("clock_ahead")
     if len(kept) > TRACE_SPANS_MAX:
         flags.append("oversize")
     operations = [span.operation for span in kept]

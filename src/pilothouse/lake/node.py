@@ -191,13 +191,16 @@ class LakeNode(LakeQueries):
             return _done(checked)
         request = checked.request
         self._quotas.spend(source, items=request.items, size=len(body))
+        if request.signal is Signal.METRICS:  # no part of the books: nothing of them is kept
+            self.counters.add("metrics_not_stored", request.items)
+            return _done(Receipt(answer=IntakeAnswer.ACCEPTED, items=request.items))
         rejected = len(request.bad)
         receipt = Receipt(
             answer=IntakeAnswer.ACCEPTED, items=request.items, rejected=rejected, reason=request.reason
         )
         self.counters.add("received", request.items)
         self.counters.add("rejected", rejected)
-        if request.signal is Signal.METRICS or not request.items:
+        if not request.items:
             return _done(receipt)
         if rejected == request.items:
             return _done(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Intake", "IntakeAnswer", "Receipt", "Signal"]
+__all__ = ["REFUSED_FOR_GOOD", "Intake", "IntakeAnswer", "Receipt", "Signal"]
 
 
 class Signal(StrEnum):
@@ -27,6 +27,10 @@ class IntakeAnswer(StrEnum):
     UNSUPPORTED = "unsupported"
     OVER_QUOTA = "over_quota"
     BUSY = "busy"
+
+
+REFUSED_FOR_GOOD = (IntakeAnswer.MALFORMED, IntakeAnswer.TOO_LARGE, IntakeAnswer.UNSUPPORTED)
+"""Answers after which a sender does not come again: what it sent is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
+from pilothouse.ports.intake import REFUSED_FOR_GOOD
 
 __all__ = [
     "CANARY_AGENT",
@@ -338,6 +339,11 @@ class LakeHealth:
     disk_free_bytes: int
     busy_reason: str
     last_error: str
+
+    @property
+    def refused_for_good(self) -> int:
+        """Requests that nobody could read or that were over a limit: their senders do not send them again."""
+        return sum(self.count(f"refused_{answer.value}") for answer in REFUSED_FOR_GOOD)
 
     def count(self, name: str) -> int:
         """Return one counter; 0 when it was never incremented.

@@ -125,6 +125,13 @@ def _counters(health: LakeHealth) -> Iterator[Row]:
         ),
     ):
         yield _count(name, health.count(counter), meaning)
+    yield _count(
+        "refused",
+        health.refused_for_good,
+        "Requests that nobody could read or that were over a limit: not sent again, so lost. Their exporter's log says why.",
+        Status.AT_RISK if health.refused_for_good else None,
+    )
+    yield _count("metrics", health.count("metrics_not_stored"), "Metrics that came; they are not stored.")
     yield _count("pending", health.pending, "Acknowledged items that no query sees yet.")
     yield _count("queryable", health.rows, "Rows counted in the tables and in memory.")
     yield _count(

@@ -66,7 +66,7 @@ class Launch:
     """How an agent process is started.
 
     Attributes:
-        endpoint: Base address for OTLP, without `/v1/traces`.
+        endpoint: Base address for OTLP, without `/v1/traces`; None to leave what the environment says of it.
         agent: Agent name.
         version: Version digest, or None.
         task_type: Type of every task that does not say its own, or None to say nothing.
@@ -81,7 +81,7 @@ class Launch:
         refusals: File whose name the files about refused connections begin with.
     """
 
-    endpoint: str
+    endpoint: str | None
     agent: str
     version: str | None = None
     task_type: str | None = None
@@ -112,9 +112,12 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
         >>> agent_environment(launch, {"OTEL_RESOURCE_ATTRIBUTES": "team=ap"})["OTEL_RESOURCE_ATTRIBUTES"]
         'team=ap,pilothouse.agent=triage,pilothouse.version=4f1c'
     """
-    env = {name: value for name, value in inherited.items() if name not in (*OVERRULING, *PARENT_CONTEXT)}
-    env["OTEL_EXPORTER_OTLP_ENDPOINT"] = launch.endpoint
-    env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
+    env = {name: value for name, value in inherited.items() if name not in PARENT_CONTEXT}
+    if launch.endpoint is not None:
+        for name in OVERRULING:
+            env.pop(name, None)
+        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = launch.endpoint
+        env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
     env["OTEL_TRACES_EXPORTER"] = "otlp"
     env["OTEL_SERVICE_NAME"] = launch.agent
     env["OTEL_RESOURCE_ATTRIBUTES"] = _resource_attributes(

@@ -263,6 +263,12 @@ def test_an_unknown_result_word_is_unknown_and_flagged():
     assert (row.result, row.flags) == ("unknown", ["no_agent_span", "unknown_result"])
 
 
+def test_a_task_of_a_clock_that_is_ahead_says_so():
+    """A year ahead it was in no window of a year, and nothing said why."""
+    ahead = span(1, operation="invoke_agent", start=START_NS + 366 * 86_400 * 10**9)
+    assert fold(core([ahead])).flags == ["clock_ahead"]
+
+
 def test_without_a_root_the_earliest_orphan_leads_and_the_result_is_unknown():
     row = fold(core([span(3, 9, status=2), span(2, 8)]), TaskState.INCOMPLETE)
     assert (row.result, row.root_span_id, row.orphan_spans) == ("unknown", ident(2).hex(), 2)

@@ -140,6 +140,16 @@ def test_metrics_are_counted_and_answered(opened):
     body = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"a"},{"name":"b"}]}]}]}'
     receipt = send(node, (), body=body, content_type=JSON, signal=Signal.METRICS)
     assert (receipt.answer, receipt.items) == (IntakeAnswer.ACCEPTED, 2)
+    health = node.health()
+    assert (health.count("metrics_not_stored"), health.count("received")) == (2, 0)
+
+
+def test_requests_that_are_lost_are_counted(opened):
+    """`doctor` was to say what was refused, and named broken items only."""
+    node = opened()
+    for content_type in (JSON, "text/plain"):
+        send(node, (), body=b"{", content_type=content_type)
+    assert node.health().refused_for_good == 2
 
 
 def test_after_a_kill_everything_acknowledged_is_there_and_nothing_twice(opened):

@@ -26,6 +26,8 @@ __all__ = ["Egress", "register"]
 
 CHARTER_NAME = "charter.yaml"
 VERSION_SHOWN_CHARACTERS = 12
+OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""Variables that say where the user's traces go, the stronger one first."""
 
 
 class Egress(StrEnum):
@@ -98,12 +100,18 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         console = hint_console()
         settings = load_settings(home=home, port=port)
-        endpoint = _endpoint(settings, port)
+        endpoint, is_guess = _endpoint(settings, port)
         summary = _summary(charter)
         name = agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command)
         tapped = read_taps(taps)
         run_id = secrets.token_hex(16) if tapped else None
         answers = not no_server_check and ask_health(endpoint) is not None
+        # Nobody said where our server is and none is there: what the environment says of telemetry is more than a guess.
+        elsewhere = (
+            next(filter(None, map(os.environ.get, OTLP_ENDPOINTS)), None)
+            if is_guess and not answers
+            else None
+        )
         key = (
             _gateway_key(services, settings, name, environment, summary.version)
             if answers and not (no_gateway or base_url)
@@ -111,7 +119,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         )
         launch_id = secrets.token_hex(6)
         launch = Launch(
-            endpoint=endpoint,
+            endpoint=None if elsewhere else endpoint,
             agent=name,
             version=summary.version,
             task_type=summary.task_type,
@@ -126,7 +134,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             refusals=_refusals(settings, launch_id) if egress is Egress.DECLARED else None,
         )
         version = f", version {summary.version[:VERSION_SHOWN_CHARACTERS]}" if summary.version else ""
-        console.print(escape(f"traces of {launch.agent}{version} go to {endpoint}"))
+        console.print(escape(f"traces of {launch.agent}{version} go to {elsewhere or endpoint}"))
         if summary.agent and not summary.version:
             console.print(
                 "warning: the charter leaves model.pin.provider or model.pin.model open, so these traces name no version "
@@ -138,7 +146,12 @@ def register(cli: typer.Typer, services: Services) -> None:
             console.print(
                 escape(f"model calls go through {endpoint}/gw" + (f", as run {run_id}" if run_id else ""))
             )
-        if not (no_server_check or answers):
+        if elsewhere:
+            console.print(
+                "no Pilothouse server runs, so the traces go where OTEL_EXPORTER_OTLP_ENDPOINT says. To have them here: "
+                "`pilothouse up`, then start the agent again"
+            )
+        elif not (no_server_check or answers):
             console.print(
                 f"warning: no Pilothouse answers at {endpoint}, so the traces will be lost. "
                 "Start it first: `pilothouse up`"
@@ -189,12 +202,14 @@ def _spool(settings: Settings, launch: str) -> Path:
     return private_folder(settings.runs_folder / "spool") / launch
 
 
-def _endpoint(settings: Settings, port: int | None) -> str:
-    """Where the server is: the port that was given, else the server's own note, else the default."""
+def _endpoint(settings: Settings, port: int | None) -> tuple[str, bool]:
+    """Return where the server is (the port that was given, else the server's own note, else the setting), and whether that is the default."""
     from pilothouse.connectors.own_server import read_server
 
     noted = None if port is not None else read_server(settings.home)
-    return noted.url if noted is not None else f"http://{settings.host}:{settings.port}"
+    if noted is not None:
+        return noted.url, False
+    return f"http://{settings.host}:{settings.port}", dict(settings.sources)["port"] == "default"
 
 
 def _summary(given: Path | None) -> CharterSummary:

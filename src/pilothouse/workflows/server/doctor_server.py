@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pilothouse.ports.intake import REFUSED_FOR_GOOD
 from pilothouse.settings import Settings
 from pilothouse.workflows.server.checkup import Check
 
@@ -82,6 +83,24 @@ def road_checks(health: dict[str, object] | None) -> Iterator[Check]:
         sentence=books,
         remedy="Keep the lake folder as it is and open /health." if is_open else "",
     )
+    refused = {
+        one.value: count for one in REFUSED_FOR_GOOD if (count := counted.get(f"refused_{one.value}", 0))
+    }
+    if refused:
+        yield Check(
+            name="telemetry refused",
+            state="warning",
+            sentence="Refused, and not sent again: "
+            + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in refused.items())
+            + ".",
+            remedy="The log of the exporter says which and why; limits: docs/reference/telemetry.md.",
+        )
+    if counted.get("metrics_not_stored"):
+        yield Check(
+            name="metrics",
+            state="ok",
+            sentence=f"{counted['metrics_not_stored']:,} metrics came; they are answered and not stored.",
+        )
     road = (
         f"queryable {told['freshness_s']:.2f} s after receipt at worst in the last minute, "
         f"{told['wal_bytes'] / (1 << 20):.1f} MiB of log, {told['open_traces']:,} open traces."

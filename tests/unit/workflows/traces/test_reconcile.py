@@ -139,12 +139,17 @@ def test_an_open_alert_fails_doctor_and_the_page():
 def test_doctor_says_the_counters_of_the_server():
     record = {
         "telemetry": {
-            "counters": [["acked", 10], ["received", 11]], "rows": 10, "pending": 0, "gap": 0, "open_traces": 1,
+            "counters": [["acked", 10], ["received", 11], ["refused_too_large", 2], ["metrics_not_stored", 3]], "rows": 10, "pending": 0, "gap": 0, "open_traces": 1,
             "freshness_s": 0.2, "wal_bytes": 0, "busy_reason": "", "last_error": "",
         },
         "gap_alert": False,
     }  # fmt: skip
-    books, road = road_checks(record)
+    books, refused, metrics, road = road_checks(record)
+    assert (refused.state, "2 too large" in refused.sentence, "3 metrics" in metrics.sentence) == (
+        "warning",
+        True,
+        True,
+    )
     assert books.state == road.state == "ok"
     assert "11 items received" in books.sentence
     record["gap_alert"] = True
