@@ -12,9 +12,10 @@ from urllib.parse import quote
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import calendar_day
-from pilothouse.core.verdict.numbers import significant
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status, worst_status
 from pilothouse.reports.context import Control, control_map
+from pilothouse.reports.moments import age_text
+from pilothouse.reports.requirement_rows import cases_of
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
@@ -105,8 +106,5 @@ def _row(control: Control, by_id: dict[str, RequirementVerdict], *, any_checked:
 def _evidence(found: RequirementVerdict) -> str:
     item = found.deciding
     parts = [f"{found.statement} ({found.requirement}): {mark_of(found.status, found.reason).spoken.lower()}"]
-    if item.n:
-        parts.append(plural(item.n, "case"))
-    if item.age_days is not None:
-        parts.append("today" if item.age_days < 1 else f"{significant(item.age_days, 2)} days old")
-    return ", ".join(parts)
+    parts += [cases_of(item), "" if item.age_days is None else age_text(item.age_days)]
+    return ", ".join(filter(None, parts))

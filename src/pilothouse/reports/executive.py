@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import calendar_day, day, minute
-from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.numbers import percentage, short_digest, significant
 from pilothouse.core.verdict.remediation import Plan, Step
@@ -19,6 +18,8 @@ from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.stall import Stall, StallLevel
 from pilothouse.core.verdict.verdict import AgentVerdict, Reason, RequirementVerdict, Status
 from pilothouse.reports.context import Benchmarks, benchmarks
+from pilothouse.reports.moments import age_text
+from pilothouse.reports.requirement_rows import cases_of
 from pilothouse.reports.value import NumberShown, OutcomeShown, ValuePage
 from pilothouse.reports.view_models import (
     Frozen,
@@ -271,17 +272,14 @@ def _domains(verdict: AgentVerdict, currency: str) -> list[DomainShown]:
         parts = []
         if quantity is not None:
             parts.append(f"{quantity.shown} {quantity.shown_interval}".strip())
-        if item.n and item.value is not None:
-            parts.append(f"{item.n:,} {KINDS[item.kind].noun if item.kind in KINDS else 'cases'}")
-        if item.age_days is not None:
-            parts.append("today" if item.age_days < 1 else f"{item.age_days:.0f} days old")
+        parts += [cases_of(item), "" if item.age_days is None else age_text(item.age_days)]
         shown.append(
             DomainShown(
                 title=domain.title,
                 mark=mark_of(domain.status, domain.reason),
                 requirement=domain.worst,
                 statement=worst.statement,
-                measured=", ".join(parts) or "nothing measured",
+                measured=", ".join(filter(None, parts)) or "nothing measured",
             )
         )
     return shown

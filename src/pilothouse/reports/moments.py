@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pilothouse.core.dates import minute
 from pilothouse.core.verdict.numbers import significant
 
-__all__ = ["Moment", "ago", "at_ns", "duration_text", "moment", "span_text"]
+__all__ = ["Moment", "age_text", "ago", "at_ns", "duration_text", "moment", "span_text"]
 
 NS_PER_S = 1_000_000_000
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -84,6 +84,16 @@ def ago(then: datetime, now: datetime) -> str:
     if abs(now - then) < timedelta(minutes=1):
         return "just now"
     return f"{span_text(now - then)} ago" if then < now else f"in {span_text(then - now)}"
+
+
+def age_text(age_days: float) -> str:
+    """Write the age of evidence, by the days that have passed, as the moments beside it count them.
+
+    Example:
+        >>> age_text(0.3), age_text(1.8), age_text(45.7)
+        ('today', '43 h old', '45 d old')
+    """
+    return "today" if age_days < 1 else f"{span_text(timedelta(days=age_days))} old"
 
 
 def moment(then: datetime, now: datetime) -> Moment:

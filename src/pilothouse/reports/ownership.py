@@ -102,6 +102,15 @@ def _letters(row: RaciRow, person: str) -> str:
     return " ".join(found)
 
 
+def _others(row: RaciRow, people: Mapping[str, str]) -> str:
+    """Return whom a duty names beside people: a pool of reviewers, or nobody yet because it is an open question."""
+    found = []
+    for letter, answer in (("R", row.responsible), ("C", row.consulted), ("I", row.informed)):
+        said = [_OPEN] if is_open(answer) else [one for one in _listed(answer) if one not in people]
+        found += [f"{letter}: {shown_text(one)}" for one in said]
+    return "; ".join(found)
+
+
 def _noticed(facts: OwnershipFacts) -> Iterator[Section]:
     """What somebody was called for, first; nothing at all on an ordinary day."""
     if not facts.noticed:
@@ -130,6 +139,8 @@ def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
         for one in facts.asked
         if one.requirement == "OWN-2" and one.scope.duty is not None
     }
+    others = {duty: _others(terms, people) for duty, terms in charter.raci.rows().items()}
+    has_others = any(others.values())
     rows = []
     for duty, terms in charter.raci.rows().items():
         owner = known(terms.accountable)
@@ -147,6 +158,7 @@ def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
                 state,
                 _duty_words(duty),
                 *(_letters(terms, person) for person in people),
+                *((others[duty],) if has_others else ()),
                 anchor=f"duty-{duty}",
             )
         )
@@ -154,7 +166,7 @@ def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
         anchor="raci",
         title="Who answers for what",
         note="A is accountable, R does it, C is asked, I is told",
-        columns=columns("State", "Duty", *people.values()),
+        columns=columns("State", "Duty", *people.values(), *(("Others",) if has_others else ())),
         rows=tuple(rows),
     )
 

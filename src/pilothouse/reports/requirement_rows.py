@@ -26,7 +26,15 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import GATE_TITLES, plural
 
-__all__ = ["ITEMS_MAX", "DotInterval", "ItemRow", "RequirementRow", "item_row", "requirement_row"]
+__all__ = [
+    "ITEMS_MAX",
+    "DotInterval",
+    "ItemRow",
+    "RequirementRow",
+    "cases_of",
+    "item_row",
+    "requirement_row",
+]
 
 ITEMS_MAX = 20
 """Items of one requirement on the page, worst first: a charter with 40 tools would bury the rest. JSON has those, too."""
@@ -150,7 +158,8 @@ def _dot(item: ItemVerdict, measured: Quantity | None) -> DotInterval | None:
     )
 
 
-def _cases(item: ItemVerdict) -> str:
+def cases_of(item: ItemVerdict) -> str:
+    """Return the cases behind an item in words, with those needed when they are too few; empty for what is not counted."""
     noun = KINDS[item.kind].noun if item.kind in KINDS else "cases"
     if item.n_needed is not None and item.n_needed > item.n and item.status is not Status.HOLDS:
         return f"{item.n:,} of about {item.n_needed:,} {noun}"
@@ -185,7 +194,7 @@ def item_row(item: ItemVerdict, verdict: AgentVerdict, charter: Charter) -> Item
         what=KINDS[item.kind].title if item.kind in KINDS else "",
         measured=measured,
         dot=_dot(item, measured),
-        cases=_cases(item),
+        cases=cases_of(item),
         window=window,
         age=ago(item.window_to, verdict.as_of) if item.window_to else "",
         lapses=moment(item.lapses_at, verdict.as_of) if item.lapses_at else None,

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import Answer, ItemState, ReviewItem, ReviewSource
 from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.review import DRAWN_AFTER, ItemRecord
 from pilothouse.reports.foreign import foreign_line, foreign_text
+from pilothouse.reports.laid_out import laid_out
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.view_models import ActionOffer, Frozen, Link, Page, Sentence, count_of, page_moment
+from pilothouse.reports.words import UNKNOWN
 
 __all__ = [
     "WHEN_ITEMS_COME",
@@ -26,11 +30,17 @@ __all__ = [
     "build_item",
     "build_queue",
     "changes_between",
+    "error_cost_text",
+    "similar_shown",
+    "text_shown",
     "why_told",
 ]
 
 TEXT_BYTES_MAX = 64 * 1024
 """Bytes of an input or a proposal on the page: what is kept is shown, no reviewer judges half a text."""
+
+SIMILAR_CHARS_MAX = 200
+"""Characters of an input or a result that was decided before: enough to recognise it beside the one that is judged."""
 
 CHANGED_LINES_MAX = 60
 """Lines of a difference that are shown; more is another text."""
@@ -49,6 +59,12 @@ _CHOICES = (
     (Answer.NOT_MY_FIELD, "Not my field", "5"),
     (Answer.HAND_BACK, "Hand back", "6"),
 )
+
+_DECIDED = {
+    Answer.ACCEPT: "Accepted",
+    Answer.CORRECT: "Corrected",
+    Answer.REJECT: "Rejected",
+}
 
 _WHY = {
     ReviewSource.HELD: "It was held before delivery",
@@ -218,6 +234,32 @@ def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
     )
 
 
+def error_cost_text(item: ReviewItem, charter: Charter) -> str:
+    """Return what an error costs, in the currency of the charter."""
+    if item.error_cost is None:
+        return UNKNOWN
+    return f"{known(charter.currency) or 'USD'} {significant(item.error_cost)}"
+
+
+def text_shown(text: str) -> str:
+    """Return an input or a proposal as it is judged: laid out for reading where all of it still fits."""
+    read = laid_out(text)
+    shown = read if len(read.encode("utf-8", "surrogatepass")) <= TEXT_BYTES_MAX else text
+    return foreign_text(shown, bytes_max=TEXT_BYTES_MAX).text
+
+
+def similar_shown(text: str, answer: Answer, result: str) -> Similar:
+    """Return how an item like this one was decided, each part as one line.
+
+    Args:
+        text: What the agent was given then.
+        answer: What was decided.
+        result: What was right.
+    """
+    given, right = (foreign_line(laid_out(one), chars_max=SIMILAR_CHARS_MAX) for one in (text, result))
+    return Similar(input=given, answer=_DECIDED[answer], result=right)
+
+
 def _items(count: int) -> str:
     return "1 item waits" if count == 1 else f"{count_of(count).shown} items wait"
 
@@ -268,7 +310,7 @@ def build_item(
     rubric: Sequence[str],
     similar: Sequence[Similar],
     draft: Mapping[str, str],
-    currency: str,
+    charter: Charter,
     waiting: int,
     after: AfterAnswer | None = None,
 ) -> ReviewItemPage:
@@ -280,12 +322,11 @@ def build_item(
         rubric: What good means.
         similar: Past decisions.
         draft: What was typed so far, by field.
-        currency: ISO code of the charter.
+        charter: The charter in force.
         waiting: Items that wait, this one among them.
         after: The answer before, or None.
     """
     item = record.item
-    cost = "unknown" if item.error_cost is None else f"{currency} {significant(item.error_cost)}"
     chosen = draft.get("answer", "")
     return ReviewItemPage(
         name="review_item",
@@ -296,10 +337,10 @@ def build_item(
         sentence=Sentence(plain="Is this output right?"),
         item_id=item.item_id,
         task_type=item.task_type,
-        error_cost=cost,
+        error_cost=error_cost_text(item, charter),
         due=moment(item.due_at, now),
-        input=foreign_text(item.input, bytes_max=TEXT_BYTES_MAX).text,
-        proposal=foreign_text(item.proposal, bytes_max=TEXT_BYTES_MAX).text,
+        input=text_shown(item.input),
+        proposal=text_shown(item.proposal),
         used=tuple(foreign_line(line, chars_max=400) for line in item.used),
         rubric=tuple(rubric),
         similar=tuple(similar),

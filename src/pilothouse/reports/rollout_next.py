@@ -14,6 +14,7 @@ from pilothouse.core.dates import day
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, RequirementVerdict, Status
+from pilothouse.reports.domain import shown_names
 from pilothouse.reports.next_step import make_sure
 from pilothouse.reports.view_models import ActionOffer, Frozen, StatusMark, mark_of, shown_text
 from pilothouse.reports.words import phase_words, plural
@@ -60,6 +61,7 @@ class Asked(Frozen):
     """One requirement that stands in the way of the next phase."""
 
     requirement: str
+    statement: str
     mark: StatusMark
     sentence: str
     command: str
@@ -74,12 +76,14 @@ def asked_row(charter: Charter, found: RequirementVerdict) -> Asked:
         found: What the verdict says of it.
     """
     item = found.deciding
+    names = shown_names(charter)
     return Asked(
         requirement=found.requirement,
+        statement=found.statement,
         mark=mark_of(found.status, found.reason),
         sentence=shown_text(item.sentence),
         command=item.remedy,
-        who=tuple(charter.name_of(person) for person in item.who),
+        who=tuple(names.get(person, person) for person in item.who),
     )
 
 

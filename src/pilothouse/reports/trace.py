@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,6 +15,7 @@ from pilothouse.core.evidence.task import Task
 from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.lake import SpanRecord, TraceView
 from pilothouse.reports.foreign import ForeignText, foreign_line, foreign_text, size_text
+from pilothouse.reports.laid_out import in_lines
 from pilothouse.reports.moments import Moment, duration_text, moment
 from pilothouse.reports.tasks import TaskRow, task_row
 from pilothouse.reports.view_models import (
@@ -49,14 +49,6 @@ DEPTH_MAX = 8
 
 FIELDS_BYTES_MAX = 600_000
 """Bytes of all span texts on one page; what comes later is offered as a download only."""
-
-PRETTY_CHARS_MAX = 64_000
-"""Of JSON that is laid out in lines; more is downloaded to be read."""
-
-PRETTY_DEPTH_MAX = 32
-"""Of JSON that is laid out in lines: indented by its depth, 64 kB that go a thousand deep are a page of 50 MB."""
-
-_BRACKET_OR_STRING = re.compile(r'[][{}]|"(?:[^"\\]|\\.)*"')
 
 FIELDS = ("input", "output", "attributes", "events")
 """Text fields of a span, in the order of the page."""
@@ -186,33 +178,13 @@ def _cost(text: str | None) -> str:
         return "unknown"
 
 
-def _is_deep(text: str) -> bool:
-    """Whether brackets outside of strings go deeper than people read: each line is indented by its depth."""
-    depth = 0
-    for found in _BRACKET_OR_STRING.findall(text):
-        depth += (found in {"[", "{"}) - (found in {"]", "}"})
-        if depth > PRETTY_DEPTH_MAX:
-            return True
-    return False
-
-
-def _pretty(text: str) -> str:
-    """Lay JSON out in lines; anything else, and anything large or deep, stays as it is."""
-    if len(text) > PRETTY_CHARS_MAX or not text.startswith(("{", "[")) or _is_deep(text):
-        return text
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
-
-
 def _fields(span: SpanRecord, base: str, budget: list[int]) -> tuple[SpanField, ...]:
     fields = []
     for name in FIELDS:
         text: str = getattr(span, name)
         if text in {"", "[]", "{}"}:
             continue
-        shown = foreign_text(_pretty(text)) if budget[0] > 0 else foreign_text(text, bytes_max=0)
+        shown = foreign_text(in_lines(text)) if budget[0] > 0 else foreign_text(text, bytes_max=0)
         budget[0] -= len(shown.text)
         cut = bool(shown.note)
         fields.append(
@@ -287,7 +259,7 @@ def _short(name: str) -> str:
 def _claim(task: Task | None, outcome: Outcome | None, now: datetime) -> ClaimShown:
     said = outcome.claim if outcome else task.claim if task else None
     return ClaimShown(
-        claim=foreign_text(_pretty(said)) if said else None,
+        claim=foreign_text(in_lines(said)) if said else None,
         mark=outcome_mark(outcome.status if outcome else None),
         found=foreign_text(outcome.found) if outcome and outcome.found else None,
         critical=foreign_line(outcome.critical) if outcome and outcome.critical else "",

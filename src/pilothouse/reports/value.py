@@ -31,7 +31,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import plural
+from pilothouse.reports.words import money_text, plural
 
 __all__ = ["NumberShown", "OutcomeShown", "SealShown", "ValuePage", "build_value"]
 
@@ -199,18 +199,12 @@ def build_value(
     )
 
 
-def _money(money: Money, currency: str) -> str:
-    if money.high is None:
-        return f"unknown, at least {currency} {significant(money.low)}" if money.low else "unknown"
-    return f"{currency} {significant(money.low)} to {significant(money.high)}"
-
-
 def _number(name: str, money: Money, currency: str) -> NumberShown:
     middle = None if money.high is None else (money.low + money.high) / 2
     return NumberShown(
         name=name,
         value=Quantity(
-            value=middle, unit="money", low=money.low, high=money.high, shown=_money(money, currency)
+            value=middle, unit="money", low=money.low, high=money.high, shown=money_text(money, currency)
         ),
         sources=tuple(shown_text(source) for source in money.sources),
         unknown=tuple(shown_text(part) for part in money.unknown),
@@ -222,11 +216,11 @@ def _sentence(numbers: ThreeNumbers, currency: str) -> str:
     if back.high is None:
         return f"Nobody can say yet what it returns; not known: {', '.join(back.unknown)}."
     if back.low > 0:
-        return f"By these estimates it returns {_money(back, currency)} a year at the present volume."
+        return f"By these estimates it returns {money_text(back, currency)} a year at the present volume."
     if back.high <= 0:
         least, most = significant(-back.high), significant(-back.low)
         return f"By these estimates it costs {currency} {least} to {most} a year more than it returns, at the present volume."
-    return f"By these estimates it may return or cost: {_money(back, currency)} a year at the present volume."
+    return f"By these estimates it may return or cost: {money_text(back, currency)} a year at the present volume."
 
 
 def _ratio(numbers: ThreeNumbers) -> str:

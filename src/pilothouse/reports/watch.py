@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.watched import DetectorStatus
-from pilothouse.core.verdict.numbers import days_long, interval, percent
+from pilothouse.core.verdict.numbers import days_long, interval, percent, percentage
 from pilothouse.core.verdict.task_cost import TaskCost
-from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head
+from pilothouse.reports.moments import span_text
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
@@ -24,9 +24,10 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import plural
+from pilothouse.reports.watch_work import NOT_COUNTED
+from pilothouse.reports.words import UNKNOWN, money_text, plural
 
-__all__ = ["build_watch", "cost_text"]
+__all__ = ["build_watch"]
 
 _STATES: Mapping[str, tuple[Status, str]] = {
     "quiet": (Status.HOLDS, "Quiet"),
@@ -35,6 +36,10 @@ _STATES: Mapping[str, tuple[Status, str]] = {
     "alarm": (Status.BREACHED, "Alarm"),
     "blind": (Status.NO_EVIDENCE, "Blind"),
 }
+_COUNTED = frozenset({"quiet", "warning", "alarm"})
+NO_RATE = "not a rate"
+"""What stands in place of a rate where a detector compares costs, words or names: unknown would say that nobody knows."""
+
 _WORST_FIRST = ("alarm", "warning", "blind", "learning", "quiet")
 
 
@@ -130,7 +135,7 @@ def _detectors(ordered: Sequence[DetectorStatus]) -> Section:
 
 def _row(one: DetectorStatus) -> Row:
     return row(
-        Cell(mark=_mark(one.state), small=shown_text(one.note)),
+        Cell(mark=_mark(one.state), small=_noted(one)),
         Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
         _rate(one),
         f"{one.n:,}" if _is_measured(one) else "",
@@ -176,17 +181,25 @@ def _is_measured(one: DetectorStatus) -> bool:
 
 def _rate(one: DetectorStatus) -> Cell:
     if one.value is None or one.low is None or one.high is None:
-        return Cell(text="unknown")
-    return Cell(
-        text=percent(one.value, one.n), small=interval(one.low, one.high, "rate", n=one.n, currency="")
-    )
+        return Cell(text=NO_RATE if one.state in _COUNTED else UNKNOWN)
+    line = "" if one.line is None else f"line {percentage(one.line)}"
+    found = interval(one.low, one.high, "rate", n=one.n, currency="")
+    return Cell(text=percent(one.value, one.n), small=" · ".join(part for part in (found, line) if part))
+
+
+def _noted(one: DetectorStatus) -> str:
+    """Say what a reader must know, and that a rate beyond its line was called for: the days of before stay in the rate."""
+    alarmed = "" if one.alarmed is None else f"last alarm {calendar_day(one.alarmed)}"
+    return "; ".join(part for part in (alarmed, shown_text(one.note)) if part)
 
 
 def _days(value: float | None, *, bound: float | None = None) -> str:
     """Return a time of days; digits are added until one that is longer than promised looks longer."""
     if value is None:
         return "never"
-    text = f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+    if value < 1:
+        return span_text(timedelta(days=value))
+    text = f"{value:.1f}".removesuffix(".0") if value < 10 else f"{value:,.0f}"
     if bound is not None and value != bound and text in {f"{bound:.1f}", f"{bound:,.0f}"}:
         text = days_long(value, bound=bound)
     return f"{text} d"
@@ -194,7 +207,8 @@ def _days(value: float | None, *, bound: float | None = None) -> str:
 
 def _delays(one: DetectorStatus, falls: Sequence[float]) -> Iterator[str]:
     known = {each.drop: each.days for each in one.delays}
-    return (_days(known[fall]) if fall in known else "unknown" for fall in falls)
+    other = NO_RATE if one.delay_days is not None and not known else UNKNOWN
+    return (_days(known[fall]) if fall in known else other for fall in falls)
 
 
 def _detectability(ordered: Sequence[DetectorStatus], falls: Sequence[float]) -> Section:
@@ -238,30 +252,12 @@ def _cost(cost: TaskCost | None) -> Section:
             *((one.name, one.money, one.basis) for one in cost.parts),
             ("All-in", cost.total, f"last {cost.days} counted days"),
         ):
-            rows.append(row(name, cost_text(amount, cost.currency), shown_text(basis)))
+            rows.append(row(name, money_text(amount, cost.currency), shown_text(basis)))
     return Section(
         anchor="cost",
         title="Cost of a task",
         note="all-in: model calls, minutes of review at the cost of an hour, fixed costs of the month",
         columns=columns("Part", "#A task", "From"),
         rows=tuple(rows),
-        empty=Empty(missing="No task of a finished day is counted yet.", command="pilothouse watch tick"),
+        empty=NOT_COUNTED,
     )
-
-
-def cost_text(money: Money, currency: str) -> str:
-    """Return the cost of a task as people read it.
-
-    Example:
-        >>> cost_text(Money(low=0.1, high=None), "USD"), cost_text(Money(low=0.1, high=0.2), "USD")
-        ('at least 0.1000 USD', '0.1000 to 0.2000 USD')
-    """
-    if money.high is None:
-        return f"at least {_amount(money.low)} {currency}" if money.low else "unknown"
-    low, high = _amount(money.low), _amount(money.high)
-    return f"{low} {currency}" if low == high else f"{low} to {high} {currency}"
-
-
-def _amount(value: float) -> str:
-    """Cents where there are whole units, their hundredths where a task costs less than one."""
-    return f"{value:,.2f}" if value >= 1 else f"{value:.4f}"

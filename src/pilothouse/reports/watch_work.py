@@ -13,10 +13,13 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.sections import Cell, Section, columns, row
 from pilothouse.reports.view_models import Empty, StatusMark, mark_of, shown_text
 
-__all__ = ["coverage_section", "failures_section"]
+__all__ = ["NOT_COUNTED", "coverage_section", "failures_section"]
 
 ROWS_MAX = 20
 """Kinds of failure on the page; the newest tasks tell the rest."""
+
+NOT_COUNTED = Empty(missing="No task of a finished day is counted yet.", command="pilothouse watch tick")
+"""What stands in a table about finished days before the first."""
 
 _NO_TASK = (Status.NO_EVIDENCE, "No task")
 
@@ -33,8 +36,14 @@ _ENOUGH = {
 }
 
 
-def failures_section(agent: str, groups: Sequence[FailureGroup]) -> Section:
-    """Return what ended tasks, most frequent first."""
+def failures_section(agent: str, groups: Sequence[FailureGroup], *, is_counted: bool) -> Section:
+    """Return what ended tasks, most frequent first.
+
+    Args:
+        agent: Agent id.
+        groups: Kinds of failure of the counted days.
+        is_counted: Whether a task of a finished day was looked at; of none nobody can say that it did not fail.
+    """
     return Section(
         anchor="errors",
         title="What ended tasks",
@@ -64,7 +73,7 @@ def failures_section(agent: str, groups: Sequence[FailureGroup]) -> Section:
             )
             for one in groups[:ROWS_MAX]
         ),
-        empty=Empty(missing="No task of a counted day failed.", command="pilothouse watch tick"),
+        empty=Empty(missing="No task of a counted day failed.", command="") if is_counted else NOT_COUNTED,
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult
+from pilothouse.core.verdict.numbers import significant
+from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import Reason, Status
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "SHAPES_ASCII",
     "STATUS_WORDS",
     "UNKNOWN",
+    "money_text",
     "phase_words",
     "plural",
 ]
@@ -130,3 +133,23 @@ def plural(count: int, noun: str, plural_noun: str = "") -> str:
         ('1 task', '1,204 tasks', '2 queries')
     """
     return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"
+
+
+def money_text(money: Money, currency: str) -> str:
+    """Write an amount that is known within bounds.
+
+    Args:
+        money: The bounds; without an upper one a part of it is unknown.
+        currency: ISO code.
+
+    Example:
+        >>> money_text(Money(low=14_520, high=18_900), "USD"), money_text(Money(low=0.0049, high=0.0049), "USD")
+        ('USD 14,500 to 18,900', 'USD 0.0049')
+        >>> money_text(Money(low=0.1, high=None), "USD")
+        'unknown, at least USD 0.1'
+    """
+    low = significant(money.low)
+    if money.high is None:
+        return f"{UNKNOWN}, at least {currency} {low}" if money.low else UNKNOWN
+    high = significant(money.high)
+    return f"{currency} {low}" if low == high else f"{currency} {low} to {high}"

@@ -200,7 +200,7 @@ def test_an_auditor_walks_through_every_record_and_through_those_of_one_agent(re
     assert 'href="/audit?before=' in reader.get("/audit").text
     narrowed = reader.get(f"/audit.json?agent={world.AGENT}&kind=release").json()["sections"][0]
     assert narrowed["note"] == f"only release of {world.AGENT}: 1; the log has {len(seen)}"
-    assert [row["cells"][1]["text"] for row in narrowed["rows"]] == ["21 Nov 2026, 06:12 UTC"]
+    assert [row["cells"][1]["when"]["shown"] for row in narrowed["rows"]] == ["21 Nov 2026, 06:12 UTC"]
     assert reader.get("/audit?before=x").status_code == 422
 
 

@@ -185,20 +185,22 @@ def _load(load: ReviewLoad) -> dict[str, object]:
 def _show(
     record: ItemRecord, bench: Workbench, console: Console, plain: Callable[[str, Console], str]
 ) -> None:
+    from pilothouse.reports.review import error_cost_text, text_shown
     from pilothouse.workflows.review.queue import rubric_of
 
     item = record.item
-    rubric = rubric_of(bench.directory.charter(item.agent), item.task_type)
-    cost = "unknown" if item.error_cost is None else f"{item.error_cost:,.2f}"
+    charter = bench.directory.charter(item.agent)
+    rubric = rubric_of(charter, item.task_type)
+    cost = error_cost_text(item, charter)
     parts = [
         (
             "",
             f"{item.agent} · {item.task_type} · an error costs {cost} · due {minute(item.due_at)}",
         ),
         ("rubric", "\n".join(rubric.lines)),
-        ("input", item.input),
+        ("input", text_shown(item.input)),
         ("used", "\n".join(item.used)),
-        ("proposal", item.proposal),
+        ("proposal", text_shown(item.proposal)),
     ]
     for title, text in parts:
         if text:

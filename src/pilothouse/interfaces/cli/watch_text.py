@@ -11,7 +11,7 @@ from rich.text import Text
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.numbers import days_long, percent_range, percentage
 from pilothouse.reports.foreign import foreign_line
-from pilothouse.reports.watch import cost_text
+from pilothouse.reports.words import money_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,9 +65,9 @@ def show_watch(status: WatchStatus, console: Console) -> None:
         console.print(Padding(Text(note, style="dim"), (0, 0, 0, _INDENT)))
     if status.cost is not None:
         cost = status.cost
-        console.print(f"Cost of a task, all-in: {cost_text(cost.total, cost.currency)}", markup=False)
+        console.print(f"Cost of a task, all-in: {money_text(cost.total, cost.currency)}", markup=False)
         for part in cost.parts:
-            line = f"{part.name}: {cost_text(part.money, cost.currency)} · {part.basis}"
+            line = f"{part.name}: {money_text(part.money, cost.currency)} · {part.basis}"
             console.print(Padding(Text(line, style="dim"), (0, 0, 0, _INDENT)))
     for scored in (one for one in status.coverage if one.tasks):
         console.print(f"Scored: {_coverage(scored)}", markup=False)
@@ -103,7 +103,7 @@ def _facts(row: DetectorStatus) -> list[str]:
         "" if row.line is None else f"line {percentage(row.line)}",
         f"{row.cases_per_day:,.0f} cases a day" if row.cases_per_day else "",
         "" if row.false_alarms_per_year is None else f"≤ {row.false_alarms_per_year:.2g} false alarms a year",
-        f"counted to {row.counted_to}" if row.counted_to else "",
+        f"counted to {calendar_day(row.counted_to)}" if row.counted_to else "",
     ]
     promised = "" if row.promised_days is None else f"promised within {row.promised_days:g} days"
     lines = (level, [_delays(row), promised], [row.note])

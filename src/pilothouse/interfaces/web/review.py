@@ -9,21 +9,19 @@ from contextlib import suppress
 
 from starlette.responses import Response
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import PilothouseError, UsageError
 from pilothouse.interfaces.web.frame import HEADERS, Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.review import QueueCount
-from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.review import (
     AfterAnswer,
-    Similar,
     after_answer,
     build_item,
     build_queue,
     changes_between,
+    similar_shown,
 )
 from pilothouse.workflows.people.people import Visitor
 from pilothouse.workflows.review.load import ReviewLoad, load_in_words
@@ -66,15 +64,10 @@ class ReviewRoom:
                 self._clock.now().replace(second=0, microsecond=0),
                 rubric=rubric_of(charter, record.item.task_type).lines,
                 similar=[
-                    Similar(
-                        input=foreign_line(one.input, chars_max=200),
-                        answer=one.answer.value,
-                        result=foreign_line(one.result, chars_max=200),
-                    )
-                    for one in self._bench.similar(record)
+                    similar_shown(one.input, one.answer, one.result) for one in self._bench.similar(record)
                 ],
                 draft=self._bench.draft(visit.person, record.item.item_id),
-                currency=known(charter.currency) or "USD",
+                charter=charter,
                 waiting=self._bench.waiting(visit.person),
                 after=self._after(visit),
             )

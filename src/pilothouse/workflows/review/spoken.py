@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pilothouse.core.evidence.messages import messages_of
+
 __all__ = ["as_answered", "as_asked"]
 
 USER_ROLES = frozenset({"user", "human"})
@@ -24,7 +26,7 @@ def as_asked(text: str) -> str:
         >>> as_asked('[{"role":"user","content":"Is it paid?"},{"role":"assistant","content":"Yes."}]')
         '[{"role": "user", "content": "Is it paid?"}]'
     """
-    messages = _messages(text)
+    messages = messages_of(text)
     asked = [at for at, one in enumerate(messages) if one.get("role") in USER_ROLES and _words(one)]
     if not asked or asked[-1] == len(messages) - 1:
         return text
@@ -41,20 +43,10 @@ def as_answered(text: str) -> str:
         >>> as_answered('[{"role":"assistant","parts":[{"type":"text","content":"Yes."}]}]')
         'Yes.'
     """
-    said = [words for one in _messages(text) if one.get("role") in ASSISTANT_ROLES and (words := _words(one))]
+    said = [
+        words for one in messages_of(text) if one.get("role") in ASSISTANT_ROLES and (words := _words(one))
+    ]
     return said[-1] if said else text
-
-
-def _messages(text: str) -> list[dict[str, Any]]:
-    """Return the messages of a text that is a list of them, else none."""
-    if not text.startswith("["):
-        return []
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    is_all = isinstance(found, list) and all(isinstance(one, dict) and "role" in one for one in found)
-    return found if is_all else []
 
 
 def _words(message: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from pilothouse.workflows.phases.rollout import show_rollout
 from pilothouse.workflows.reports.report import show_executive
 from pilothouse.workflows.reports.value import show_value
 from pilothouse.workflows.verdict.assess import Assessment
+from pilothouse.workflows.watch.errors import ERRORS
 from pilothouse.workflows.watch.missed import missed_sentence
 from pilothouse.workflows.watch.ownership_watch import look_at_ownership
 from pilothouse.workflows.watch.row import DROPS
@@ -113,7 +114,11 @@ def show_watch(store: WatchStore, found: Assessment, spent: Spent | None, now: d
         falls=DROPS,
         cost=status.cost,
         further=(
-            failures_section(found.charter.agent, status.failures),
+            failures_section(
+                found.charter.agent,
+                status.failures,
+                is_counted=any(one.metric == ERRORS and one.n for one in status.detectors),
+            ),
             coverage_section(status.coverage),
             spending_section(found.charter, spent),
         ),
