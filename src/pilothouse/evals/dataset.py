@@ -6,10 +6,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,7 @@ from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.durable_file import replace_file
 from pilothouse.errors import DigestMismatch, MalformedRecord, Place, UsageError
 from pilothouse.evals.case import Case
+from pilothouse.schemas.text_check import strict_json
 
 __all__ = [
     "MANIFEST",
@@ -152,7 +153,7 @@ def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
     seen: dict[str, tuple[Place, Case]] = {}
     for path in files:
         with path.open("rb") as lines:
-            for number, raw in enumerate(lines, start=1):
+            for number, raw in enumerate(_bounded(lines), start=1):
                 place = Place(str(path), number)
                 if not raw.strip():
                     continue
@@ -272,12 +273,20 @@ def diff_datasets(before: Sequence[Case], after: Sequence[Case]) -> DatasetDiff:
     )
 
 
+def _bounded(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file; of one that is too long no more than shows it."""
+    while raw := file.readline(LINE_BYTES_MAX + 1):
+        yield raw
+        while len(raw) > LINE_BYTES_MAX and not raw.endswith(b"\n"):
+            raw = file.readline(LINE_BYTES_MAX + 1)
+
+
 def _parse_line(raw: bytes, *, is_bare: bool) -> Case | str:
     """Return the case of one line, or what is wrong with it."""
     if len(raw) > LINE_BYTES_MAX:
-        return f"line has {len(raw)} bytes, at most {LINE_BYTES_MAX}"
+        return f"line has more than {LINE_BYTES_MAX} bytes"
     try:
-        fields = json.loads(raw)
+        fields = strict_json(raw.decode("utf-8-sig"))
         if not isinstance(fields, dict):
             return "line is no JSON object"
         if is_bare and "input" in fields:

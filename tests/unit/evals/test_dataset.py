@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import DigestMismatch, MalformedRecord, UsageError
+from pilothouse.evals import dataset as dataset_module
 from pilothouse.evals import dataset_checks
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import (
@@ -71,6 +72,23 @@ def test_every_bad_line_is_named_at_once(tmp_path):
     assert all(f"c.jsonl:{number}:" in text for number in (2, 3, 4, 5, 6))
     assert "already stands at" in text
     assert "unknown field 'colour'" in text
+
+
+def test_a_line_that_is_too_long_or_says_a_thing_twice_is_named_and_the_next_one_keeps_its_number(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(dataset_module, "LINE_BYTES_MAX", 100)
+    path = tmp_path / "c.jsonl"
+    good = b'{"id": "a", "task_type": "t", "input": 1}\n'
+    twice = b'{"id": "b", "task_type": "t", "input": 2, "expected": 1, "expected": 2}\n'
+    path.write_bytes(b"\xef\xbb\xbf" + good + b"x" * 1000 + b"\n" + twice + good + b"x" * 201)
+    with pytest.raises(MalformedRecord) as caught:
+        read_cases([path], is_bare=False)
+    found = [line.strip() for line in str(caught.value).splitlines() if "c.jsonl:" in line][-4:]
+    assert [line.rpartition("c.jsonl:")[2].split(":")[0] for line in found[:2]] == ["2", "3"]
+    assert "line has more than 100 bytes" in found[0]
+    assert "a key stands twice" in found[1]
+    assert f"{path}:5: line has more" in found[-1]
 
 
 def test_a_plain_file_needs_neither_ids_nor_types(tmp_path):

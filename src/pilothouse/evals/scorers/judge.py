@@ -15,6 +15,7 @@ from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.evals.targets.chat_endpoint import KEY_VARIABLE, ChatAnswer, ChatClient, TokenPrice
 from pilothouse.evals.targets.target import AgentFailed, TargetUnreachable
 from pilothouse.evals.trial import Result, traceparent_of
+from pilothouse.schemas.text_check import strict_json
 
 __all__ = ["ModelJudge", "judge"]
 
@@ -186,10 +187,10 @@ def judge(
 
 
 def _verdict(text: str | None) -> tuple[str | None, str]:
-    """Read the JSON object of an answer; prose around it is no verdict."""
+    """Read the JSON object of an answer; prose around it is no verdict, and two verdicts are none."""
     try:
-        fields: Any = json.loads(text or "")
-    except ValueError:
+        fields: Any = strict_json(text or "")
+    except (ValueError, RecursionError):
         return None, ""
     if not isinstance(fields, dict) or fields.get("verdict") not in {"pass", "fail"}:
         return None, ""
@@ -197,5 +198,6 @@ def _verdict(text: str | None) -> tuple[str | None, str]:
 
 
 def _fenced(value: Any) -> str:
-    """JSON of a value in which no closing mark can stand."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+    """JSON of a value in which no closing mark can stand, nor a sign that people who label the answer do not see."""
+    text = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
