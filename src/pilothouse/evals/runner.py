@@ -83,7 +83,7 @@ class Outcome:
         success: Every check passed (1), one failed (0), or unscored; None after an infrastructure error.
         must_not: Scores of the zero-tolerance checks, by name.
         trajectory: Score of the golden sequence, or None when the case has none.
-        latency_s: Seconds from call to answer.
+        latency_s: Seconds from call to answer, or None where nobody called.
         cost_usd: Cost of run and scores, or None when a part is not known.
         reused: Whether the stored result was used and nobody was called.
         error: What went wrong, short, or empty.
@@ -96,7 +96,7 @@ class Outcome:
     status: TrialStatus
     success: Score | None
     must_not: tuple[tuple[str, Score], ...]
-    latency_s: float
+    latency_s: float | None
     cost_usd: float | None
     reused: bool
     error: str = ""
@@ -257,7 +257,7 @@ class Runner:
         self._fresh_keys.add(key)
         if not self._reuse:
             self._journal.forget_scores(key)
-        result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=0.0)
+        result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=None)
         attempts = ATTEMPTS_MAX if request.target.spec.makes_calls else 1
         for attempt in range(1, attempts + 1):
             self._journal.check()
@@ -303,7 +303,13 @@ class Runner:
         finally:
             took_s = time.monotonic() - began
             self._limit.release(took_s, is_pressure=is_pressure)
-        result = Result(status=status, reply=reply, latency_s=took_s, error=problem, attempts=attempt)
+        result = Result(
+            status=status,
+            reply=reply,
+            latency_s=took_s if request.target.spec.makes_calls else None,
+            error=problem,
+            attempts=attempt,
+        )
         return result, wait_s
 
     def _learn_costs(

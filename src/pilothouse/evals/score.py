@@ -34,6 +34,7 @@ class Unscored(StrEnum):
     TIMEOUT = "timeout"
     TRACE_MISSING = "trace_missing"
     COST_UNKNOWN = "cost_unknown"
+    TIME_UNKNOWN = "time_unknown"
     NOT_APPLICABLE = "not_applicable"
     """The scorer has nothing to say about this case; it leaves the denominator."""
     OUT_OF_RANGE = "out_of_range"

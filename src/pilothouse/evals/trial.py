@@ -90,14 +90,14 @@ class Result:
     Attributes:
         status: How it ended.
         reply: What the agent gave; None unless `status` is `done`.
-        latency_s: From call to answer, on the monotonic clock.
+        latency_s: From call to answer, on the monotonic clock; None for what was recorded, whose time nobody measured here.
         error: What went wrong, short, or empty.
         attempts: How often it was started.
     """
 
     status: TrialStatus
     reply: Reply | None
-    latency_s: float
+    latency_s: float | None
     error: str = ""
     attempts: int = 1
 

@@ -21,13 +21,16 @@ from pilothouse.evals.dataset import (
     diff_datasets,
     load_dataset,
     read_cases,
+    write_dataset,
 )
 from pilothouse.evals.dataset_checks import FindingKind, check_cases
 from pilothouse.evals.selection import order_cases, select_cases
+from pilothouse.workflows.gate import datasets as datasets_module
 from pilothouse.workflows.gate.datasets import (
     add_cases,
     dataset_evidence,
     labelled_cases,
+    read_shown_texts,
     split_cases,
     summarize_dataset,
 )
@@ -244,6 +247,36 @@ def test_what_is_sealed_stays_sealed_whatever_the_seed(tmp_path):
         assert sealed <= now
         assert len(now) == most
         assert sum(one.split is Split.DEV for one in again) == 20
+
+
+def test_cases_that_are_added_again_stay_in_their_split(tmp_path):
+    """The file of cases had grown by one and was added again: every sealed case was open, and nobody had counted it."""
+    folder = tmp_path / "set"
+    rows = [{"input": n, "id": f"c{n}", "cluster": f"k{n // 2}"} for n in range(20)]
+    dataset = add_cases(folder, [lines(tmp_path / "c.jsonl", *rows)])
+    split = split_cases(dataset, dev_share=0.2, sealed_share=0.2, seed=1)
+    write_dataset(folder, dataset.manifest, split)
+    before = {one.id: one.split for one in split}
+    sealed = next(one for one in split if one.split is Split.SEALED)
+    rows += [{"input": 99, "id": "new"}, {"input": 98, "id": "beside", "cluster": sealed.cluster}]
+    after = {one.id: one.split for one in add_cases(folder, [lines(tmp_path / "c.jsonl", *rows)]).cases}
+    assert after == before | {"new": Split.GATE, "beside": Split.SEALED}
+    named = {one: "gate" if before[one] is Split.SEALED else "dev" for one in before}
+    moved = add_cases(
+        folder,
+        [lines(tmp_path / "m.jsonl", *({**row, "split": named.get(row["id"], "gate")} for row in rows))],
+    )
+    assert {one.split for one in moved.cases if before.get(one.id) is Split.SEALED} == {Split.SEALED}
+    assert {one.split for one in moved.cases if before.get(one.id) is Split.GATE} == {Split.DEV}
+
+
+def test_texts_that_are_too_large_to_be_looked_through_are_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets_module, "TEXT_BYTES_MAX", 100)
+    (tmp_path / "a.md").write_text("x" * 60)
+    assert len(read_shown_texts([tmp_path])) == 1
+    (tmp_path / "b.md").write_text("x" * 60)
+    with pytest.raises(UsageError, match="are not looked through"):
+        read_shown_texts([tmp_path])
 
 
 def test_a_run_order_spreads_strata_over_every_prefix():

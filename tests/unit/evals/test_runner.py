@@ -18,6 +18,7 @@ from pilothouse.evals.journal import Journal
 from pilothouse.evals.limits import AdaptiveLimit, Budget
 from pilothouse.evals.runner import Runner, TrialRequest
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.limits import latency_under
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.evals.scorers.structure import json_schema
@@ -451,3 +452,16 @@ def test_the_limit_doubles_until_trouble_then_halves_and_creeps():
     assert limit.limit == 9
     window(0.5)
     assert limit.limit == 4
+
+
+def test_of_a_recorded_answer_nobody_knows_how_long_it_took(tmp_path):
+    """A gate with `latency_under` released recorded outputs: looking one up takes no time."""
+
+    class Recorded(Agent):
+        spec = TargetSpec(
+            address="r", version="v", fingerprint="f", version_is_declared=True, makes_calls=False
+        )
+
+    for _ in range(2):
+        (outcome,), _runner = run(tmp_path / "j.db", Recorded(), cases(1), scorer=latency_under(seconds=60))
+        assert (outcome.latency_s, outcome.success.why) == (None, Unscored.TIME_UNKNOWN)

@@ -12,7 +12,7 @@ __all__ = ["cost_under", "latency_under"]
 
 
 def latency_under(*, seconds: float) -> FunctionScorer:
-    """Right when the answer came within so many seconds.
+    """Right when the answer came within so many seconds; of a recorded answer nobody knows, and it is unscored.
 
     Args:
         seconds: Longest time.
@@ -20,6 +20,8 @@ def latency_under(*, seconds: float) -> FunctionScorer:
 
     def rule(_case: Case, _reply: Reply, result: Result) -> Score:
         took = result.latency_s
+        if took is None:
+            return unscored(Unscored.TIME_UNKNOWN, "the answer is recorded, and its time is not")
         return passed() if took <= seconds else failed(f"took {took:.3f} s, at most {seconds:g} s")
 
     return FunctionScorer("latency_under", rule, {"seconds": seconds})

@@ -100,7 +100,7 @@ class RecordedFile:
 
     Raises:
         UsageError: It cannot be read.
-        MalformedRecord: A line is no recorded output.
+        MalformedRecord: A line is no recorded output, or records a repeat that another one has recorded already.
     """
 
     def __init__(self, path: Path, *, version: str | None = None) -> None:
@@ -111,11 +111,24 @@ class RecordedFile:
                 f"cannot read {str(path)!r}: {error.strerror}.", remedy="Give recorded:FILE.jsonl."
             ) from error
         self._replies: dict[tuple[str, int], Any] = {}
-        lines = text.splitlines()[:LINES_MAX]
+        lines = text.splitlines()
+        if len(lines) > LINES_MAX:
+            raise MalformedRecord(
+                f"more than {LINES_MAX} recorded outputs.",
+                remedy="Split it by task type.",
+                place=Place(str(path), LINES_MAX),
+            )
         about = _about(lines[0]) if lines else ""
         for number, line in enumerate(lines, start=1):
             if line.strip() and not (about and number == 1):
-                case_id, index, reply = _parse_line(line, Place(str(path), number))
+                place = Place(str(path), number)
+                case_id, index, reply = _parse_line(line, place)
+                if (case_id, index) in self._replies:
+                    raise MalformedRecord(
+                        f"an output of case {case_id!r}, repeat {index}, stands in it twice.",
+                        remedy='Keep one; a further repeat says "trial": 1.',
+                        place=place,
+                    )
                 self._replies[case_id, index] = reply
         self.spec = TargetSpec(
             address=f"recorded:{path}",

@@ -49,7 +49,8 @@ CORRELATION_ASSUMED: Final = 0.3
 """Correlation within a cluster that is assumed until it is measured."""
 
 POWER: Final = 0.8
-TEXT_BYTES_MAX: Final = 1024 * 1024
+TEXT_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Of all texts that the model is shown: a library of examples is a few hundred kilobytes, and each word of it is compared."""
 FIRST_VERSION: Final = "1.0.0"
 
 
@@ -135,8 +136,9 @@ def add_cases(path: Path, files: Sequence[Path], *, owner: str = "", population:
             "no case was given.", remedy=f"Give a file: `pilothouse dataset add {path} CASES.jsonl`."
         )
     known = {case.id: case for case in kept}
+    splits = {case.cluster_id: case.split for case in kept} | {case.id: case.split for case in kept}
     for case in read_cases(files, is_bare=True):
-        known[case.id] = case
+        known[case.id] = _in_its_split(case, splits.get(case.id, splits.get(case.cluster_id)))
     cases = tuple(known.values())
     if manifest is None:
         first = Manifest(
@@ -147,6 +149,16 @@ def add_cases(path: Path, files: Sequence[Path], *, owner: str = "", population:
     if fresh.digest == manifest.sha256:
         return write_dataset(path, manifest, cases)
     return fresh
+
+
+def _in_its_split(case: Case, known: Split | None) -> Case:
+    """Return a case in the split that it or its cluster has, unless it names another: a file of cases names none.
+
+    What is sealed stays sealed: it would else be opened where nobody counts.
+    """
+    if known is None or (known is not Split.SEALED and case.split is not Split.GATE):
+        return case
+    return case.model_copy(update={"split": known})
 
 
 def remove_cases(path: Path, ids: Collection[str]) -> Dataset:
@@ -335,15 +347,24 @@ def read_shown_texts(paths: Sequence[Path]) -> tuple[tuple[str, str], ...]:
     """Read prompts and few-shot examples: every file, and of a JSON-lines file every line.
 
     Raises:
-        UsageError: One of them is not there.
+        UsageError: One of them is not there, or they are too large to be looked through: what was not read leaks nothing only
+            as far as anybody knows.
     """
     texts: list[tuple[str, str]] = []
+    left = TEXT_BYTES_MAX
     for path in paths:
         if not path.exists():
             raise UsageError(f"no file {str(path)!r}.", remedy="Give the path of prompts or examples.")
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if not file.is_file() or file.stat().st_size > TEXT_BYTES_MAX:
+            if not file.is_file():
                 continue
+            left -= file.stat().st_size
+            if left < 0:
+                raise UsageError(
+                    f"with {str(file)!r} the prompts and examples have more than {TEXT_BYTES_MAX} bytes, and are not looked through.",
+                    remedy="Name only what the model is shown (`prompts`, `few_shot.path` of the charter, `--shown`).",
+                    subject=str(file),
+                )
             text = file.read_text(encoding="utf-8", errors="replace")
             if file.suffix == ".jsonl":
                 texts += [(f"{file}:{at}", line) for at, line in enumerate(text.split("\n"), 1) if line]

@@ -233,7 +233,7 @@ async def judge_answers(
         if identity in answer.verdicts:
             return answer
         case = Case(id=answer.id, task_type=answer.task_type, input=answer.input, expected=answer.expected)
-        result = Result(status=TrialStatus.DONE, reply=Reply(output=answer.output), latency_s=0.0)
+        result = Result(status=TrialStatus.DONE, reply=Reply(output=answer.output), latency_s=None)
         async with gate:
             score = await score_once(check, case, result)
         if score.value is None:

@@ -118,8 +118,10 @@ def _flip_rate(run: GateRun, cases: tuple[Case, ...]) -> tuple[float, str]:
     }
     failed: Counter[str] = Counter()
     scored: set[str] = set()
-    for one in run.journal.scores([*mine, *theirs]):
-        if one.version in versions and one.score.value is not None:
+    hashes = {key: case.case_hash for side in (mine, theirs) for key, case in side.items()}
+    for one in run.journal.scores(hashes):
+        is_ours = one.version in versions and one.case_hash == hashes[one.key]
+        if is_ours and one.score.value is not None:
             scored.add(one.key)
             failed[one.key] += one.score.value < run.book.pass_at
     pairs = [
@@ -146,9 +148,13 @@ def unit_costs(run: GateRun, arms: list[Arm]) -> tuple[float | None, float | Non
     times: list[float] = []
     for arm in arms:
         cases = {key: case for case in run.selection.cases for key in arm.keys(case)}
-        judged = {(one.key, one.version): one.score.cost_usd for one in run.journal.scores(cases)}
+        judged = {
+            (one.key, one.version): one.score.cost_usd
+            for one in run.journal.scores(cases)
+            if one.case_hash == cases[one.key].case_hash
+        }
         for one in run.journal.trials(cases):
-            times.append(one.result.latency_s)
+            times += [] if one.result.latency_s is None else [one.result.latency_s]
             if one.result.reply is None:
                 continue
             specs = {check.scorer.spec.version: check.scorer.spec for check in run.book.of(cases[one.key])}

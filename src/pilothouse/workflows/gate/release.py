@@ -308,7 +308,7 @@ def _with_golden(
 
 
 def _shown(request: GateRequest, charter: Charter | None) -> tuple[tuple[str, str], ...] | None:
-    """Return everything the charter says the model is shown; None when it is not known or not there."""
+    """Return everything the charter says the model is shown; None when it is not known, not there or too large."""
     if charter is None or request.charter is None:
         return None
     folder = Path(request.charter).parent
@@ -316,7 +316,10 @@ def _shown(request: GateRequest, charter: Charter | None) -> tuple[tuple[str, st
     paths = [folder / one for one in named if isinstance(one, str)]
     if len(paths) < len(named) or not all(one.exists() for one in paths):
         return None
-    return read_shown_texts(paths)
+    try:
+        return read_shown_texts(paths)
+    except UsageError:  # too large to be looked through: then nothing is known of leaks, and EVAL-1 says so
+        return None
 
 
 def _terms(request: GateRequest, charter: Charter | None) -> tuple[str, ...]:

@@ -252,7 +252,7 @@ def _items(document: dict[str, Any]) -> Any:
 
 
 async def _is_right(case: Case, scorer: Scorer, text: str) -> bool:
-    score = scorer.score(case, Result(status=TrialStatus.DONE, reply=Reply(output=text), latency_s=0.0))
+    score = scorer.score(case, Result(status=TrialStatus.DONE, reply=Reply(output=text), latency_s=None))
     if isinstance(score, Awaitable):
         score = await score
     return score.status is ScoreStatus.OK and score.value == 1.0

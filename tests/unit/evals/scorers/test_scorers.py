@@ -223,6 +223,7 @@ def test_a_forbidden_call_with_unknown_arguments_counts_as_forbidden():
 def test_limits_of_steps_time_and_money():
     assert steps_under(calls_max=1).score(case(), done(1, tool_calls=calls("a", "b"))).value == 0.0
     assert latency_under(seconds=1).score(case(), done(1, latency_s=1.5)).value == 0.0
+    assert latency_under(seconds=1).score(case(), done(1, latency_s=None)).why is Unscored.TIME_UNKNOWN
     assert cost_under(usd=0.01).score(case(), done(1, cost_usd=0.02)).value == 0.0
     assert cost_under(usd=0.01).score(case(), done(1)).why is Unscored.COST_UNKNOWN
 

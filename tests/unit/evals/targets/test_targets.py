@@ -318,6 +318,9 @@ def test_a_recorded_file_is_scored_and_its_bad_lines_are_named(tmp_path):
     path.write_text('{"id": "c"}\n')
     with pytest.raises(MalformedRecord, match=r"r\.jsonl:1"):
         open_target(f"recorded:{path}")
+    path.write_text('{"id": "c", "output": "wrong"}\n{"id": "c", "output": "right"}\n')
+    with pytest.raises(MalformedRecord, match=r"r\.jsonl:2.*stands in it twice"):
+        open_target(f"recorded:{path}")
 
 
 class OneTrace:

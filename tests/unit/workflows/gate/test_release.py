@@ -177,8 +177,9 @@ def test_a_judged_failure_is_judged_again_once_and_not_at_each_look(world):
 
 def test_a_judge_beside_a_computed_check_proves_nothing_without_a_card(world):
     registry = ScorerRegistry({"mine": lambda: Judge(lambda case, result: passed())})
-    world.cases(asserts=[{"scorer": "latency_under", "args": {"seconds": 9}}, {"scorer": "mine"}])
-    run, _, verdict = world(candidate=lambda n: {"output": "nonsense"}, floor=0.9, registry=registry)
+    world.cases(asserts=[{"scorer": "steps_under", "args": {"calls_max": 9}}, {"scorer": "mine"}])
+    nonsense = {"output": "nonsense", "tool_calls": []}
+    run, _, verdict = world(candidate=lambda n: nonsense, floor=0.9, registry=registry)
     assert item(verdict, "floor").status is Status.NO_EVIDENCE
     assert "a model judge has a part in it: its errors were never measured" in item(verdict, "floor").sentence
     assert "eval.baseline" not in {one.kind for one in release_evidence(run, verdict, agent="a")}
