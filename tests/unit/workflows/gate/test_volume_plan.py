@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from evidence_made import edited_charter
+from evidence_made import CHARTER, edited_charter
 
 from pilothouse.core.evidence.task import Task
 from pilothouse.errors import UsageError
@@ -73,7 +74,7 @@ def test_ten_times_a_rate_that_is_less_than_the_pilots_is_not_ten_times_its_volu
 
 
 def test_as_many_times_as_the_charter_asks_are_sent_and_less_goes_on_no_record(tmp_path):
-    path = tmp_path / "charter.yaml"
+    path = shutil.copytree(CHARTER.parent, tmp_path / "charters") / CHARTER.name
     path.write_text(edited_charter(("volume_times: 10", "volume_times: 100")), encoding="utf-8")
     request = dataclasses.replace(REQUEST, charter=path)
     _, plan, _ = plan_volume(request, VolumeWish(per_minute=3.0), installation=None, now=NOW)
