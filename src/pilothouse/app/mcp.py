@@ -183,10 +183,11 @@ def _proxy(
     """Return the proxy of an agent; a tool that differs from what was reviewed is recorded and reported."""
     from pilothouse.runtime.tools.mcp_pins import PinChange
     from pilothouse.runtime.tools.mcp_proxy import McpProxy
+    from pilothouse.workflows.watch.provider_watch import PIN_KIND
 
     def tell(change: PinChange) -> None:
         ledger.record(
-            kind="mcp.pin_changed",
+            kind=PIN_KIND,
             agent=runtime.agent,
             at=SystemClock().now(),
             actor=actor,

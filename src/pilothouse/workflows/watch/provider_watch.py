@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Call the owner of an agent about what gateways have put on record: refused credentials, changed backends, lower limits that are reached."""
+"""Call the owner of an agent about what gateways and the MCP proxy have put on record: credentials, backends, limits, changed tools."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from pilothouse.workflows.gateway.provider_signs import FINGERPRINT_KIND, REFUSE
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent, said_as
 
-__all__ = ["BACKEND", "BUDGET", "CREDENTIAL", "watch_providers"]
+__all__ = ["BACKEND", "BUDGET", "CREDENTIAL", "PIN", "PIN_KIND", "watch_providers"]
 
-CREDENTIAL, BACKEND, BUDGET = "credential", "fingerprint", "budget"
+CREDENTIAL, BACKEND, BUDGET, PIN = "credential", "fingerprint", "budget", "mcp_pin"
 """Metrics by which incidents name these."""
+
+PIN_KIND = "mcp.pin_changed"
+"""Kind of the record that a tool of an MCP server is not what was reviewed, and disabled."""
 
 FRESH = timedelta(hours=2)
 """Records that are looked at: what is older has been told, or nobody was there to tell it, and its spell is on record again by now."""
@@ -99,10 +102,22 @@ def _of_passed(agent: str, said: dict[str, str | None]) -> Firing:
     return Firing(agent=agent, metric=BUDGET, sentence=sentence, once=True)
 
 
+def _of_pin(agent: str, said: dict[str, str | None]) -> Firing:
+    now = "has it no more" if said["found"] is None else "says of it something else than was reviewed"
+    return Firing(
+        agent=agent,
+        metric=PIN,
+        sentence=f"{said['tool']} is disabled: MCP server {said['server']} {now}. Ask whoever runs the server why, and read what it says, "
+        f"`pilothouse mcp pin {said['server']}`, before it is pinned again.",
+        once=True,
+    )
+
+
 _READ: Mapping[str, Callable[[str, dict[str, Any]], Firing | None]] = {
     REFUSED_KIND: _of_refusal,
     FINGERPRINT_KIND: _of_fingerprint,
     PASSED_KIND: _of_passed,
+    PIN_KIND: _of_pin,
 }
 """What becomes of each kind of record."""
 
