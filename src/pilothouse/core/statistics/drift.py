@@ -136,7 +136,8 @@ def psi_test(
         MalformedRecord: Negative counts, or different numbers of bins.
 
     Source:
-        Yurdakul 2018: PSI / (1/n + 1/m) is chi-square with B - 1 degrees of freedom.
+        Yurdakul 2018: PSI / (1/n + 1/m) is chi-square with B - 1 degrees of freedom; the larger p-value of that and of Pearson's
+        test.
 
     Example:
         >>> psi_test([500, 500], [60, 40]).notes[0]
@@ -155,7 +156,9 @@ def psi_test(
     psi = float(((a - b) * np.log(a / b)).sum())
     freedom = int(used.sum()) - 1
     scale = 1 / n + 1 / m
-    p = float(scipy.special.chdtrc(freedom, psi / scale))
+    # With few cases a bin the index runs away from its limit (11 % flagged at 5 cases a bin); Pearson's statistic does not.
+    pearson = _chi_square(np.stack([reference[used], current[used]]).astype(np.float64))[1]
+    p = max(float(scipy.special.chdtrc(freedom, psi / scale)), pearson)
     return TestResult(
         method=MethodId.PSI_TEST,
         statistic=psi / scale,
@@ -165,7 +168,7 @@ def psi_test(
         n=m,
         n_effective=1 / scale,
         effect=None,
-        guarantee=sentence_of_check(MethodId.FEATURE_DRIFT, alpha),
+        guarantee=sentence_of_check(MethodId.PSI_TEST, alpha),
         notes=(f"PSI {psi:.3f}; without drift its mean would be {freedom * scale:.3f}",),
     )
 

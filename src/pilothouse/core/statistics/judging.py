@@ -12,7 +12,7 @@ import numpy as np
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction, malformed
 from pilothouse.core.statistics.lattice import beta_draws, dirichlet_draws, posterior_ends
-from pilothouse.core.statistics.methods import METHODS, MethodId
+from pilothouse.core.statistics.methods import METHODS, MethodId, sentence_at
 from pilothouse.core.statistics.quality import Stratum
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence, Unit
 
@@ -59,6 +59,7 @@ class JudgeCard:
         n: Labels.
         identity: Digest of judge model and prompt, or empty.
         strata: The counts behind it.
+        design_effect: What it costs that labels are of turns of the same conversations.
     """
 
     se: Estimate
@@ -72,6 +73,7 @@ class JudgeCard:
     n: int
     identity: str
     strata: tuple[Stratum, Stratum]
+    design_effect: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +136,11 @@ class _Sample:
     draws: _Cells
     n: int
     method: MethodId
+    design_effect: float = 1.0
 
 
 def judge_card(
-    strata: Sequence[Stratum], *, level: float = 0.95, identity: str = ""
+    strata: Sequence[Stratum], *, level: float = 0.95, identity: str = "", design_effect: float = 1.0
 ) -> JudgeCard | NotEnoughEvidence:
     """Measure a judge against labels that were drawn at random within each verdict.
 
@@ -148,6 +151,7 @@ def judge_card(
         strata: Exactly the verdicts `pass` and `fail`, in any order.
         level: Confidence in (0, 1).
         identity: Digest of judge model and prompt.
+        design_effect: What clustering of labels costs, at least 1.
 
     Returns:
         The card; or how many labels are missing.
@@ -165,6 +169,7 @@ def judge_card(
         'Se 0.950, Sp 0.858 [0.56, 0.98]'
     """
     level = check_fraction("level", level)
+    design_effect = check_fraction("design_effect", design_effect, 1.0, 1e6, closed=True)
     by_name = {stratum.name: stratum for stratum in strata}
     if set(by_name) != {"pass", "fail"} or len(strata) != 2:
         raise malformed("strata", sorted(by_name), "exactly the verdicts 'pass' and 'fail'")
@@ -180,13 +185,15 @@ def judge_card(
             unit="labels",
             remedy=f"Label {missing} more items, drawn at random within the verdicts that lack them.",
         )
-    cells = _card_draws(passed, failed)
+    cells = _card_draws(passed, failed, design_effect)
     q = passed.judged / (passed.judged + failed.judged)
     a, b = passed.good / passed.labelled, failed.good / failed.labelled
     point = _Cells(*(np.array(x) for x in (q * a, q * (1 - a), (1 - q) * b, (1 - q) * (1 - b))))
 
     def estimate(function: Callable[[_Cells], Floats], unit: Unit = "rate") -> Estimate:
-        sample = _Sample(point=point, draws=cells, n=labels, method=MethodId.JUDGE_CARD)
+        sample = _Sample(
+            point=point, draws=cells, n=labels, method=MethodId.JUDGE_CARD, design_effect=design_effect
+        )
         return _estimate(function, sample, level, unit)
 
     return JudgeCard(
@@ -201,6 +208,7 @@ def judge_card(
         n=labels,
         identity=identity,
         strata=(passed, failed),
+        design_effect=design_effect,
     )
 
 
@@ -290,7 +298,7 @@ def judged_margin(
     alpha = check_fraction("alpha", alpha, 0.01, 0.5)
     if rule not in {"proved", "tight"}:
         raise malformed("rule", repr(rule), "'proved' or 'tight'")
-    cells = _card_draws(*card.strata)
+    cells = _card_draws(*card.strata, card.design_effect)
     level = 0.99 if rule == "proved" else 0.80
     j_low = posterior_ends(_sensitivity(cells) + _specificity(cells) - 1, level, "low")[0]
     if j_low < J_MIN:
@@ -315,11 +323,11 @@ def judged_margin(
     )
 
 
-def _card_draws(passed: Stratum, failed: Stratum) -> _Cells:
+def _card_draws(passed: Stratum, failed: Stratum, alike: float) -> _Cells:
     """Draws of (good and passed, bad and passed, good and failed, bad and failed)."""
     q = beta_draws(3, 0, passed.judged, failed.judged)
-    a = beta_draws(3, 1, passed.good, passed.labelled - passed.good)
-    b = beta_draws(3, 2, failed.good, failed.labelled - failed.good)
+    a = beta_draws(3, 1, passed.good / alike, (passed.labelled - passed.good) / alike)
+    b = beta_draws(3, 2, failed.good / alike, (failed.labelled - failed.good) / alike)
     return _Cells(q * a, q * (1 - a), (1 - q) * b, (1 - q) * (1 - b))
 
 
@@ -373,10 +381,10 @@ def _estimate(function: Callable[[_Cells], Floats], sample: _Sample, level: floa
         high=max(high, value),
         level=level,
         n=sample.n,
-        n_effective=float(sample.n),
+        n_effective=sample.n / sample.design_effect,
         unit=unit,
         method=sample.method,
-        guarantee=METHODS[sample.method].sentence,
+        guarantee=sentence_at(sample.method, level),
         notes=notes,
     )
 

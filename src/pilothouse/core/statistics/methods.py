@@ -320,7 +320,7 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
         MethodId.PSI_TEST: Explanation(
             sentence="If nothing changed, fewer than 1 check in 20 is flagged, whatever the number of cases.",
             assumptions=(_INDEPENDENT, "bins were fixed on the reference"),
-            formula="PSI = sum (a - b) ln(a / b); PSI / (1/n + 1/m) is chi-square with B - 1 degrees of freedom",
+            formula="PSI = sum (a - b) ln(a / b); PSI / (1/n + 1/m) is chi-square with B - 1 degrees of freedom; the larger p-value of that and of Pearson's chi-square",
             reference="Yurdakul 2018, Statistical Properties of Population Stability Index, Western Michigan University",
         ),
         MethodId.TEXT_DRIFT: Explanation(

@@ -117,7 +117,8 @@ def _quality_evidence(
     scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
     yield record("sampling", n=len(tasks), good=scored)
     metric = str(charter.task_types[name].metric)
-    card = production_card(charter, metric, strata, now) if names == JUDGED else None
+    is_carded = names == JUDGED and isinstance(effect, DesignEffect)
+    card = production_card(charter, metric, strata, now, alike) if is_carded else None
     if card is not None and (is_heard or not card.passed):
         yield card
     if isinstance(estimate, Estimate):
@@ -271,7 +272,7 @@ def _traces(records: Sequence[ItemRecord]) -> tuple[str, ...]:
 
 
 def production_card(
-    charter: Charter, metric: str, strata: Sequence[Stratum], now: datetime
+    charter: Charter, metric: str, strata: Sequence[Stratum], now: datetime, alike: float = 1.0
 ) -> Evidence | None:
     """Return the card of the judge that is named like the metric it scores, or None.
 
@@ -282,11 +283,12 @@ def production_card(
         metric: Name of the metric, and of the scores that arrive.
         strata: The verdicts `pass` and `fail` of a window, with the labels in each.
         now: The moment.
+        alike: What it costs that labels are of turns of the same conversations.
     """
     judges = () if is_open(charter.model.judges) else charter.model.judges or ()
     if metric not in {str(one.name) for one in judges}:
         return None  # nothing says which judge speaks
-    card = judge_card(strata, identity=f"{IN_PRODUCTION}{metric}")
+    card = judge_card(strata, identity=f"{IN_PRODUCTION}{metric}", design_effect=alike)
     if not isinstance(card, JudgeCard):
         return None
     return card_evidence(

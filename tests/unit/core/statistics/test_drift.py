@@ -204,3 +204,11 @@ def test_sessions_must_be_enough_and_have_tools():
     assert sequence_drift([[]] * 60, [[]] * 60, rng()).unit == "pairs of tools"
     with pytest.raises(MalformedRecord):
         sequence_drift([["a"]] * 60, [["a"]] * 60, rng(), permutations=5)
+
+
+@pytest.mark.parametrize(("n", "reference", "bins"), [(60, 60, 10), (100, 100, 20), (1_000, 5_000, 10)])
+def test_the_index_flags_no_more_than_promised_however_few_the_cases(n, reference, bins):
+    draws, shares = np.random.default_rng(3), np.full(bins, 1 / bins)
+    found = [psi_test(draws.multinomial(reference, shares), draws.multinomial(n, shares)) for _ in range(600)]
+    assert sum(one.rejected for one in found) / 600 <= 0.05 + 3 * (0.05 * 0.95 / 600) ** 0.5
+    assert found[0].guarantee.endswith("whatever the number of cases.")

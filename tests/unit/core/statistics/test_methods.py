@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 import types
 
 import pytest
 from pydantic import TypeAdapter
+from source_tree import ROOT
 
 from pilothouse.core import statistics
 from pilothouse.core.statistics import (
@@ -84,3 +86,13 @@ def test_scipy_stats_is_not_imported_before_a_test_needs_it():
     code = "import sys, pilothouse.core.statistics as s; [getattr(s, n) for n in s.__all__]; print('scipy.stats' in sys.modules, 'scipy.optimize' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_what_the_reference_names_is_there_to_import():
+    table = [
+        line for line in (ROOT / "docs/reference/statistics.md").read_text().splitlines() if line[:2] == "| "
+    ]
+    cells = [line.split("|")[1] for line in table[1:]]
+    named = {name for cell in cells for name in re.findall(r"`([A-Za-z_]+)[`(]", cell)}
+    assert len(named) > 40
+    assert named - set(statistics.__all__) == set()

@@ -45,6 +45,12 @@ def test_a_judge_of_production_gets_its_card_from_the_labels_of_the_week():
     assert eval_of_judges(weak) is Status.BREACHED
 
 
+def test_labels_of_turns_of_the_same_conversations_show_less_of_a_judge():
+    weaker = strata(failed_good=20)
+    assert production_card(CHARTER, METRIC, weaker, NOW).passed
+    assert production_card(CHARTER, METRIC, weaker, NOW, 3.8).passed is False
+
+
 def test_too_few_labels_or_a_judge_nobody_named_make_no_card():
     assert production_card(CHARTER, METRIC, strata(labels=20), NOW) is None
     assert production_card(CHARTER, "another metric", strata(), NOW) is None
