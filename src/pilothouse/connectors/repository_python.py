@@ -14,7 +14,13 @@ from pilothouse.core.charter.sighting import Sighting, SightingKind
 
 __all__ = ["sightings_in_python"]
 
-SPAN_KEYS = frozenset({"pilothouse.agent", "gen_ai.agent.name"})
+SPAN_KEYS = {
+    "pilothouse.agent": SightingKind.AGENT,
+    "gen_ai.agent.name": SightingKind.AGENT,
+    "pilothouse.task.type": SightingKind.TASK_TYPE,
+}
+"""Attribute of a span → what its value names."""
+
 MAKERS = frozenset({"Agent", "LlmAgent", "ChatAgent", "AssistantAgent", "create_agent", "create_react_agent"})
 """What makes an agent in a framework, with its name as `name=`."""
 
@@ -70,8 +76,8 @@ def sightings_in_python(text: str, file: str) -> Iterator[Sighting]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # their code's warnings are not ours
         tree = ast.parse(text)
-    for name, place, line in _agent_names(tree):
-        yield Sighting(kind=SightingKind.AGENT, value=redacted(name), file=file, line=line, detail=place)
+    for kind, name, place, line in _given_names(tree):
+        yield Sighting(kind=kind, value=redacted(name), file=file, line=line, detail=place)
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 1)
         for kind, value, detail, names in _in_node(node):
@@ -133,6 +139,7 @@ def _call(node: ast.Call) -> Iterator[Seen]:
         variable = _string(node.args[0]) if node.args else None
         if variable:
             yield SightingKind.ENVIRONMENT, variable, "", ()
+            yield from _model_by_place(variable, _string(node.args[-1]) or "")
     elif name and MCP_CLASSES.fullmatch(name):
         server = _text_argument(node, ("url", "name", "server_url", "server_label", "command"))
         # A function that opens whatever it is given says nothing of a server: its own name was taken for a system.
@@ -174,7 +181,7 @@ def _environ(node: ast.Subscript) -> Iterator[Seen]:
 
 def _assignment(node: ast.Assign | ast.AnnAssign) -> Iterator[Seen]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    text = _string(node.value) if node.value is not None else None
+    text = _text_or_default(node.value)
     for target in targets:
         name = _last_name(target)
         if text and name and PROMPT_NAME.search(name) and len(text) > PROMPT_CHARACTERS_MIN // 4:
@@ -190,7 +197,7 @@ def _model_by_place(name: str, text: str) -> Iterator[Seen]:
 
 
 def _keyword(node: ast.keyword) -> Iterator[Seen]:
-    text = _string(node.value)
+    text = _text_or_default(node.value)
     if text and node.arg and PROMPT_NAME.search(node.arg) and len(text) > PROMPT_CHARACTERS_MIN // 4:
         yield SightingKind.PROMPT_TEXT, node.arg, f"{len(text)} characters", ()
     if text and node.arg:
@@ -220,6 +227,15 @@ def _string(node: ast.AST) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
+def _text_or_default(node: ast.AST | None) -> str | None:
+    """Return a text, also one that an environment variable may replace: `getenv("M", "a")`, `getenv("M") or "a"`."""
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+        node = node.values[-1]
+    if isinstance(node, ast.Call) and len(node.args) > 1 and _last_name(node.func) in ("getenv", "get"):
+        node = node.args[1] if _last_name(node.func) == "getenv" or _is_environ(node.func) else None
+    return None if node is None else _string(node)
+
+
 def _text_argument(call: ast.Call, names: tuple[str, ...]) -> str | None:
     for name in names:
         for keyword in call.keywords:
@@ -243,14 +259,14 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return f"{node.name}({', '.join(_arguments(node))})"
 
 
-def _agent_names(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
-    r"""Yield each name, `span` or `framework` for where it stands, and its line.
+def _given_names(tree: ast.Module) -> Iterator[tuple[SightingKind, str, str, int]]:
+    r"""Yield each name of an agent or a task type, `span` or `framework` for where it stands, and its line.
 
     A constant of the module is followed to its text.
 
     Example:
-        >>> list(_agent_names(ast.parse("NAME = 'orders'\nspan.set_attribute('gen_ai.agent.name', NAME)")))
-        [('orders', 'span', 2)]
+        >>> list(_given_names(ast.parse("NAME = 'orders'\nspan.set_attribute('pilothouse.task.type', NAME)")))
+        [(<SightingKind.TASK_TYPE: 'task_type'>, 'orders', 'span', 2)]
     """
     constants = {
         target.id: node.value
@@ -266,20 +282,26 @@ def _agent_names(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
         return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
     for node in ast.walk(tree):
-        for value, place in _named(node):
+        for kind, value, place in _named(node):
             name = text(value)
             if name:
-                yield name, place, value.lineno
+                yield kind, name, place, value.lineno
 
 
-def _named(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+def _named(node: ast.AST) -> Iterator[tuple[SightingKind, ast.expr, str]]:
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and key.value in SPAN_KEYS:
-                yield value, "span"
+                yield SPAN_KEYS[key.value], value, "span"
     elif isinstance(node, ast.Call):
         if len(node.args) == 2 and isinstance(node.args[0], ast.Constant) and node.args[0].value in SPAN_KEYS:
-            yield node.args[1], "span"
+            yield SPAN_KEYS[node.args[0].value], node.args[1], "span"
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if called in MAKERS | GRAPH_MAKERS:
-            yield from ((one.value, "framework") for one in node.keywords if one.arg == "name")
+            yield from (
+                (SightingKind.AGENT, one.value, "framework") for one in node.keywords if one.arg == "name"
+            )
+        if called == "agent":  # our own decorator names the type of its task
+            yield from (
+                (SightingKind.TASK_TYPE, one.value, "span") for one in node.keywords if one.arg == "task_type"
+            )

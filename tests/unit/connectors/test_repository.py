@@ -344,6 +344,12 @@ def test_the_order_does_not_depend_on_the_file_system(tmp_path):
         ('MODEL = "acme-large-2026-04-12"', ["acme-large-2026-04-12"]),
         ('client.create(model="acme-large-2026-04-12")', ["acme-large-2026-04-12"]),
         ('self.llm_model: str = "acme/large-7b"', ["acme/large-7b"]),
+        ('MODEL = os.environ.get("M", "acme-large-2026-04-12")', ["acme-large-2026-04-12"]),
+        ('Agent(model=os.getenv("M", "acme-large-2026-04-12"))', ["acme-large-2026-04-12"]),
+        ('model = os.getenv("M") or "acme-large-2026-04-12"', ["acme-large-2026-04-12"]),
+        ('run(os.environ.get("ACME_MODEL", "acme-large-2026-04-12"))', ["acme-large-2026-04-12"]),
+        ('MODEL = cache.get("M", "acme-large-2026-04-12")', []),
+        ('MODEL = os.environ.get("M", "default")', []),
         ('MODEL = "default"', []),
         ('data_model = "user_id"', []),
         ('name = "acme-large-2026-04-12"', []),
@@ -368,6 +374,18 @@ def test_the_name_of_the_agent_is_read_from_its_code(tmp_path, text, names):
     (tmp_path / "agent.py").write_text(text)
     seen = read_repository(tmp_path).of_kind(SightingKind.AGENT)
     assert [(one.value, one.place, one.detail) for one in seen] == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'span.set_attribute("pilothouse.task.type", "refund")',
+        'KIND = "refund"\nx = {"pilothouse.task.type": KIND}',
+        '@pilothouse.agent(task_type="refund")\ndef run(): ...',
+    ],
+)
+def test_task_types_are_read_from_the_code(tmp_path, text):
+    assert [value for value, _ in in_python(tmp_path, text, "task_type")] == ["refund"]
 
 
 @pytest.mark.parametrize(

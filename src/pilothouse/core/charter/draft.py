@@ -17,6 +17,7 @@ from datetime import date
 from pilothouse.core.charter.draft_name import agent_of
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.models_known import MODEL_ALIASES
+from pilothouse.core.charter.quantities import ID
 from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.core.charter.sighting import RepositoryReport, Sighting, SightingKind
 
@@ -27,6 +28,9 @@ TOOLS_MAX = 40
 
 INTEGRATIONS_MAX = 30
 """Integrations written out, for the same reason."""
+
+TASK_TYPES_MAX = 3
+"""Task types of a narrow agent, as the charter bounds them."""
 
 PLACES_SHOWN_MAX = 3
 """Places named behind one value."""
@@ -89,7 +93,7 @@ def draft_text(report: RepositoryReport, *, inside: Callable[[str], str | None])
     parts = [
         _head(report, inside),
         PEOPLE,
-        WORK,
+        WORK.replace("$TYPES", _types(report)),
         *_integrations(report),
         *_tools(report),
         _model(report),
@@ -138,6 +142,35 @@ def _verb(report: RepositoryReport) -> tuple[str, str]:
     return "answer", "unknown: write what the agent does"
 
 
+def _task_types(report: RepositoryReport) -> dict[str, str]:
+    """Return the task types that the code gives its spans, with their places; `main` where it gives none that a charter may list."""
+    seen: dict[str, str] = {}
+    for sighting in report.of_kind(SightingKind.TASK_TYPE):
+        if re.fullmatch(ID, sighting.value):
+            seen.setdefault(sighting.value, sighting.place)
+    return seen if 0 < len(seen) <= TASK_TYPES_MAX else {"main": ""}
+
+
+def _types(report: RepositoryReport) -> str:
+    found = _task_types(report)
+    share = "1.0" if len(found) == 1 else QUESTION
+    lines = [
+        f"  {_key(name)}: {{share: {share}}}" + (f"  # as its spans say: {place}" if place else "")
+        for name, place in found.items()
+    ]
+    said = {one.value: one.place for one in report.of_kind(SightingKind.TASK_TYPE) if one.value not in found}
+    lines += [
+        f"  # the code says {_quoted(name)} too: {place}"
+        for name, place in list(said.items())[:PLACES_SHOWN_MAX]
+    ]
+    return "\n".join(lines)
+
+
+def _key(name: str) -> str:
+    """Return a task type as YAML reads it: `no` and `1.0` would be no texts."""
+    return name if re.fullmatch(r"[a-z]\w+_\w+|main", name) else _quoted(name)
+
+
 def _integrations(report: RepositoryReport) -> list[str]:
     hosts: dict[str, list[Sighting]] = {}
     for sighting in (*report.of_kind(SightingKind.HOST), *report.of_kind(SightingKind.MCP_SERVER)):
@@ -167,6 +200,7 @@ def _tools(report: RepositoryReport) -> list[str]:
             tools[_tool_name(sighting.value)] = sighting
     if not tools:
         return ['tools: "?"                       # no tool was found in the code\n']
+    types = f"[{', '.join(map(_key, _task_types(report)))}]"
     lines = ["tools:                           # everything that is not said here is denied"]
     for name, sighting in list(tools.items())[:TOOLS_MAX]:
         lines.append(f"  {name}@1:                      # {sighting.place} {sighting.detail}".rstrip())
@@ -174,7 +208,7 @@ def _tools(report: RepositoryReport) -> list[str]:
             '    integration: "?"',
             '    effect: "?"                  # read, internal, external or irreversible',
         ]
-        lines += ["    task_types: [main]", '    contract: "?"', '    manifest_hash: "?"']
+        lines += [f"    task_types: {types}", '    contract: "?"', '    manifest_hash: "?"']
         if sighting.names:
             lines.append("    args:")
             lines += [f'      {_quoted(argument)}: {{role: "?", type: "?"}}' for argument in sighting.names]
@@ -318,7 +352,7 @@ task_defaults:                   # merged into each task type, key by key
   verifier: "?"                  # {use: "verifiers.erp:matches", after: 10m, retry_for: 24h, credential: erp-read}
   critical: "?"                  # mistakes that must never happen
 task_types:                      # closed list, at most 3, one output schema; shares add up to 1
-  main: {share: 1.0}
+$TYPES
 unknown_task_type: {max: 0.02, on: hold}
 """
 

@@ -13,6 +13,7 @@ class SightingKind(StrEnum):
     """What kind of thing was seen."""
 
     AGENT = "agent"
+    TASK_TYPE = "task_type"
     FRAMEWORK = "framework"
     MODEL = "model"
     TOOL = "tool"

@@ -124,6 +124,27 @@ def test_the_same_tool_seen_twice_is_one_tool_with_its_arguments():
     assert set(charter.tools["find@1"].args) == {"a"}
 
 
+@pytest.mark.parametrize(
+    ("said", "types", "shares", "comment"),
+    [
+        ((), ["main"], [1.0], ""),
+        (("refund",), ["refund"], [1.0], "as its spans say: app.py:1"),
+        (("no", "po_invoice"), ["no", "po_invoice"], None, "as its spans say: app.py:2"),
+        (("Refund, partial",), ["main"], [1.0], 'the code says "Refund, partial" too: app.py:1'),
+        (("a", "b", "c", "d"), ["main"], [1.0], 'the code says "a" too: app.py:1'),
+    ],
+)
+def test_the_task_types_are_those_that_the_code_gives_its_spans(said, types, shares, comment):
+    """A draft knew `main` only, and every task that arrived was outside of the scope."""
+    named = [seen("task_type", name, line=line, detail="span") for line, name in enumerate(said, start=1)]
+    text = draft(seen("tool", "find"), *named)
+    charter = questions_only(text).charter
+    assert list(charter.task_types) == list(charter.tools["find@1"].task_types) == types
+    if shares:
+        assert [terms.share for terms in charter.task_types.values()] == shares
+    assert comment in text
+
+
 @pytest.mark.parametrize("name", ["", "Mail  Sorter!", "x" * 100, "ünïcode", "a:b # c"])
 def test_any_name_makes_a_readable_draft(name):
     text = draft(seen("tool", name or "t"), seen("mcp_server", name or "m"), name=name)
