@@ -656,6 +656,12 @@ BROKEN = (
         ("model.pin.fingerprint is refuse", "`fingerprints` names no backend"),
     ),
     Broken(
+        "deployment-empty",
+        (("retires_on: 2032-06-30}", "retires_on: 2032-06-30, deployment: {}}"),),
+        "deployment:",
+        ("neither weights nor engine",),
+    ),
+    Broken(
         "alert-limit-late",
         (("  judges:", "  limits: {usd_per_day: 40, alert: {usd_per_day: 40, usd_per_run: 1}}\n  judges:"),),
         "limits:",

@@ -106,10 +106,12 @@ def running_gateway(
     from pilothouse.ledger.stored_answers import SqlAnswerOwners
     from pilothouse.runtime.gateway.gateway import Gateway
     from pilothouse.runtime.gateway.guard import Guardian
+    from pilothouse.runtime.gateway.model_listing import fetch_listing
     from pilothouse.runtime.gateway.spans import SpanSink
     from pilothouse.runtime.gateway.upstream import Upstream
     from pilothouse.runtime.runlog.call_sink import RunLogSink, recorded_call
     from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
+    from pilothouse.workflows.gateway.deployments import DEPLOYMENTS_EVERY_S, renew_deployments
     from pilothouse.workflows.gateway.directory import DirectoryCache
     from pilothouse.workflows.gateway.passed_limits import note_passed
     from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, SignBook
@@ -201,6 +203,13 @@ def running_gateway(
                     run=lambda now: tally.take(guardian.take_counts(), now),
                 ),
                 Tick(name="gateway-signs", every_s=SIGNS_EVERY_S, run=note_signs),
+                Tick(
+                    name="gateway-deployments",
+                    every_s=DEPLOYMENTS_EVERY_S,
+                    run=lambda now: renew_deployments(
+                        ledger, cache.directory().providers, fetch_listing, now
+                    ),
+                ),
                 Tick(
                     name="gateway-promises",
                     every_s=PROMISES_EVERY_S,

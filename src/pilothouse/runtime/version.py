@@ -84,7 +84,12 @@ def version_of(document: Mapping[str, Any], charter: Path, *, revision: str | No
         },
         contracts={name: _file_digest(folder / path) for name, path in contracts.items()},
         code_revision=revision or code_revision(folder, apart=_about_the_agent(document, charter.name)),
+        deployment=_deployment(pinned.get("deployment")),
     )
+
+
+def _deployment(said: object) -> dict[str, str] | None:
+    return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else None
 
 
 def code_revision(folder: Path, *, apart: Iterable[str] = ()) -> str:

@@ -181,6 +181,7 @@ def version_digest(
     prompts: Mapping[str, str],
     contracts: Mapping[str, str],
     code_revision: str,
+    deployment: Mapping[str, str] | None = None,
 ) -> str:
     """Return the fingerprint of an agent's version; evidence belongs to it.
 
@@ -189,6 +190,7 @@ def version_digest(
         prompts: Digest of each prompt file by path.
         contracts: Digest of each tool contract by tool.
         code_revision: Revision of the agent's code.
+        deployment: What a model that somebody hosts is made of, as the charter says it; None where it says nothing.
 
     Returns:
         SHA-256, lower-case hex.
@@ -198,9 +200,12 @@ def version_digest(
         >>> version_digest(pin, prompts={}, contracts={}, code_revision="4f1c")[:8]
         '5010386b'
     """
+    model = {"provider": pin.provider, "model": pin.model, "region": getattr(pin, "region", None)}
+    if deployment:
+        model["deployment"] = dict(deployment)
     return canonical_digest(
         {
-            "model": {"provider": pin.provider, "model": pin.model, "region": getattr(pin, "region", None)},
+            "model": model,
             "prompts": dict(prompts),
             "contracts": dict(contracts),
             "code_revision": code_revision,

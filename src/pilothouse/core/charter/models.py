@@ -19,6 +19,7 @@ __all__ = [
     "Context",
     "ContextEdits",
     "Datasets",
+    "Deployment",
     "FallbackPin",
     "FewShot",
     "Guardrails",
@@ -74,14 +75,30 @@ class FallbackPin(ModelPin):
     fingerprints: tuple[Text, ...] = Field(default=(), exclude_if=_is_unsaid)
 
 
+class Deployment(Section):
+    """What a model that you host yourself is made of, each as its server lists it; it is part of the agent's version.
+
+    Attributes:
+        weights: Revision or digest of the weights.
+        engine: Engine with its version.
+        quantisation: How the weights are stored.
+    """
+
+    weights: Text | None = None
+    engine: Text | None = None
+    quantisation: Text | None = None
+
+
 class AgentPin(FallbackPin):
     """The model that the agent runs on.
 
     Attributes:
         retires_on: Day the provider stops serving it; None for `none` (self-hosted).
+        deployment: What a model that you host yourself is made of.
     """
 
     retires_on: Answer[OrNone[Day]]
+    deployment: Deployment | None = Field(default=None, exclude_if=_is_unsaid)
 
 
 class Judge(Section):

@@ -130,6 +130,15 @@ TRAFFIC = (
         noun="calls",
     ),
     make_kind(
+        "deployment",
+        "The deployment of the model",
+        _F,
+        "",
+        "Whether the server of the pinned model lists the weights, engine and quantisation that the charter declares.",
+        noun="parts",
+        terms=("model.pin.provider", "model.pin.model", "model.pin.served_as", "model.pin.deployment"),
+    ),
+    make_kind(
         "hosts_observed",
         "Undeclared hosts",
         _R,

@@ -31,6 +31,7 @@ AGENT_PATHS = (
     "model.pin.provider",
     "model.pin.model",
     "model.pin.region",
+    "model.pin.deployment",
     "prompts",
     "few_shot.path",
     "context",

@@ -229,6 +229,11 @@ def _judges(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuesti
     return tuple(judge.name for judge in judges if judge.name in metrics)
 
 
+def _deployment(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    pin = charter.model.pin
+    return () if pin.deployment is None else (pin.model,)
+
+
 _SETS: dict[Per, tuple[_Members, str, str]] = {
     Per.TASK_TYPE: (_task_types, "task_type", "task_type"),
     Per.ROUTED_TYPE: (_routed, "task_type", "task_type"),
@@ -248,6 +253,7 @@ _SETS: dict[Per, tuple[_Members, str, str]] = {
     Per.ALERT: (_entries("alerts", "id"), "alert", "part"),
     Per.RUNBOOK: (_runbooks, "runbook", "part"),
     Per.JUDGE: (_judges, "judge", "part"),
+    Per.DEPLOYMENT: (_deployment, "model", "part"),
     Per.REGULATION: (_entries("regulations"), "regulation", "part"),
     Per.SOURCE: (_entries("sources", "name"), "source", "part"),
     Per.REVIEW: (lambda _charter, _phase: REVIEWS, "review", "part"),

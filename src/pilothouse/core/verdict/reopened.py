@@ -72,7 +72,7 @@ def _ended(kind: Kind, slot: Slot, old: Charter, new: Charter, *, is_other_versi
 
 def _version_of(charter: Charter) -> object:
     """Return what of an agent's version a charter shows: the pin, and the files that belong to the agent. Its code is not seen."""
-    pin = charter.model.pin.model_dump(mode="json", include={"provider", "model", "region"})
+    pin = charter.model.pin.model_dump(mode="json", include={"provider", "model", "region", "deployment"})
     tools = known(charter.tools) or {}
     about = {charter.change_plan, *(known(charter.runbooks) or {})}
     about |= {alert.runbook for alert in known(charter.alerts) or ()}

@@ -180,6 +180,7 @@ class Per(StrEnum):
     RUNBOOK = "runbook"
     READER = "runbook and owner"
     JUDGE = "judge"
+    DEPLOYMENT = "declared deployment"
     REGULATION = "regulation"
     SOURCE = "knowledge source"
     REVIEW = "kind of review"

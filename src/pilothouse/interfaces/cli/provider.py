@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pilothouse.errors import UnknownName
+from pilothouse.errors import ExitStatus, UnknownName, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, print_table, say
 from pilothouse.interfaces.cli.controls import command_line_actor
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -96,6 +96,35 @@ def register(cli: typer.Typer, services: Services) -> None:
         for one in providers:
             table.add_row(one.name, one.protocol.value, one.url, _credential(one), one.region or "unknown")
         print_table(table)
+
+    @group.command("check")
+    def check(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
+        """Hold the deployment that a charter declares of its model against what the server lists, and put it on record."""
+        from pilothouse.runtime.gateway.model_listing import fetch_listing
+        from pilothouse.workflows.gateway.deployments import measure_deployment
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.ground.in_force import charter_in_force
+
+        settings = load_settings(home=home)
+        with services.open_gateway_store(settings) as store:
+            providers = {one.name: one for one in store.providers()}
+        with services.open_installation(settings) as installation:
+            charter = charter_in_force(installation.ledger, choose_agent(installation, agent))
+            found = measure_deployment(charter, providers, fetch_listing, services.clock.now())
+            if found is not None:
+                installation.ledger.add_evidence([found])
+        if found is None:
+            raise UsageError(
+                f"the charter of {charter.agent} declares no deployment",
+                remedy="Declare it: `model.pin.deployment: {weights: REVISION, engine: NAME VERSION, quantisation: KIND}`.",
+                subject=charter.agent,
+            )
+        if as_json:
+            typer.echo(found.model_dump_json(indent=2))
+        else:
+            say(f"{found.detail}.")
+        ended = {True: ExitStatus.HOLDS, False: ExitStatus.BREACHED, None: ExitStatus.NOT_ENOUGH_EVIDENCE}
+        raise typer.Exit(int(ended[found.passed]))
 
     @group.command("remove")
     def remove(

@@ -23,6 +23,7 @@ from pilothouse.core.verdict.readiness import decide
 
 TREE = copy.deepcopy(read_charter_file(CHARTER).value)
 TREE["task_defaults"]["metric"] = "rubric-v3"  # so that there is a judge who must be trusted
+TREE["model"]["pin"]["deployment"] = {"weights": "4f1c2d9", "engine": "vllm 0.11.0"}
 BEFORE = Charter.model_validate(TREE)
 IN_FORCE = InForce(version=V1, labelled="1a" * 32, adversarial="ad" * 32, examples="e5" * 32)
 
@@ -73,6 +74,7 @@ UNDER = {
         ("integrations", "*", "hosts"),
         ("model", "pin", "model"),
     ),
+    "deployment": (("model", "pin", "provider"), ("model", "pin", "deployment")),
     "dataset.labelled": LABELLED,
     "dataset.production_share": LABELLED,
     "dataset.distance": LABELLED,

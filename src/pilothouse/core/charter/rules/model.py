@@ -11,7 +11,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
-from pilothouse.core.charter.models import FallbackPin, ModelPin
+from pilothouse.core.charter.models import Deployment, FallbackPin, ModelPin
 from pilothouse.core.charter.models_published import MODEL_WINDOWS, first_retirement
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
@@ -93,6 +93,11 @@ BACKENDS_UNSAID = error(
     "{path} is refuse and `fingerprints` names no backend: every answer that says one would be withheld",
     "Name those that the agent was tested on, `fingerprints: [fp_…]`, or write `fingerprint: alert`.",
 )
+DEPLOYMENT_EMPTY = error(
+    "deployment-empty",
+    "model.pin.deployment names neither weights nor engine nor quantisation",
+    "Say what the server lists, for example `weights: REVISION`, or take it out.",
+)
 ALERT_LATE = warning(
     "alert-limit-late",
     "{path} {alert} is not below the limit {limit}, at which calls are refused: nobody is told before",
@@ -114,6 +119,7 @@ RULES: tuple[Rule, ...] = (
     EDITS_REFUSED,
     EDITS_BLIND,
     BACKENDS_UNSAID,
+    DEPLOYMENT_EMPTY,
     ALERT_LATE,
 )
 
@@ -213,11 +219,13 @@ def _check_context_edits(charter: Charter, facts: CharterFacts) -> Iterator[Hit]
 
 
 def _check_gateway(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
-    """Yield terms of the gateway that withhold every answer, or tell nobody in time."""
+    """Yield terms of pins and limits that withhold every answer, declare nothing, or tell nobody in time."""
     del facts
     for path, pin in _answering(charter):
         if pin.fingerprint == "refuse" and not pin.fingerprints:
             yield BACKENDS_UNSAID.at((*path[:-1], "fingerprint"))
+    if charter.model.pin.deployment == Deployment():
+        yield DEPLOYMENT_EMPTY.at(("model", "pin", "deployment"))
     limits = charter.model.limits
     if limits is None or limits.alert is None:
         return
