@@ -16,6 +16,7 @@ from forked_process import run_command_line
 from otlp_bodies import request, to_json
 from recorded_runs import RUN, agent_code, conversation, record
 
+from pilothouse.core.evidence.run_log import Draw, Tap
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.replay.sandbox import is_sandbox_supported
 from pilothouse.runtime.runlog.recorder import Recorder
@@ -212,3 +213,18 @@ def test_what_differs_by_itself_is_learnt_approved_by_a_person_and_shown(tmp_pat
     (folder / "agent.py").write_text(agent_code(answer.format("12.5")))
     assert "0 left" in pilothouse(home, RUN, "--withdraw", ident, "--by", "dana", cwd=folder).stdout
     assert pilothouse(home, RUN, *code, cwd=folder).returncode == 1
+
+
+@pytest.mark.slow
+@needs_namespaces
+def test_a_difference_that_equal_commands_may_have_made_is_no_divergence_and_no_evidence(home, tmp_path):
+    with Recorder(home / "runs") as log:
+        log.append(
+            RUN, Draw(source="process.order", site="#1a2b3c4d-1", ordinal=0, value="1"), tap=Tap.LAUNCHER
+        )
+        log.flush()
+    folder = agent(tmp_path, "order = order + '!'")
+    done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", cwd=folder)
+    assert (done.returncode, "it may be none: 1 command of the run came up" in done.stdout) == (3, True), done
+    kept = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--evidence", cwd=folder)
+    assert (kept.returncode, "equal commands of it ran at once" in kept.stderr) == (2, True), kept

@@ -77,6 +77,14 @@ def recording(tmp_path, *taps):
     return agent_environment(launch, os.environ)
 
 
+def playing(tmp_path, draws):
+    """Return the environment in which recorded draws are played."""
+    (tmp_path / "draws.json").write_text(json.dumps([[d.source, d.site, d.ordinal, d.value] for d in draws]))
+    taps = {"mode": "replay", "draws": str(tmp_path / "draws.json"), "spool": str(tmp_path / "h"), "port": 1}
+    taps |= {"processes": str(tmp_path / "processes"), "allowed": ["sh", Path(sys.executable).name]}
+    return {**recording(tmp_path, "clock"), "PILOTHOUSE_TAPS": json.dumps(taps)}
+
+
 def test_a_process_draws_again_what_it_drew(tmp_path):
     first = start(recording(tmp_path, "clock", "uuid", "random"))
     with Recorder(tmp_path / "runs") as log:
@@ -182,6 +190,53 @@ def test_commands_that_a_run_starts_draw_again_what_each_drew(tmp_path):
     )
     older = drawn(playing).splitlines()
     assert (older[0], len(set(older[1:]))) == (first.splitlines()[0], 1)
+
+
+AT_ONCE = """
+import os, subprocess, sys
+code = "import uuid; print(uuid.uuid4())"
+started = [
+    subprocess.Popen(
+        ["sh", "-c", 'sleep $0; exec "$@"', "0.5" if os.environ["LATE"] == name else "0", sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env=None if name == "a" else dict(os.environ),
+    )
+    for name in ("a", "b")
+]
+print([one.communicate()[0] for one in started])
+"""
+
+
+@pytest.mark.parametrize("late", ["a", "b"])
+def test_equal_commands_that_start_at_once_draw_again_what_each_drew_whichever_is_slow(late, tmp_path):
+    """Each was counted when it came up, so the machine decided which of the two was played which."""
+    other = {"a": "b", "b": "a"}[late]
+
+    def drawn(environment):
+        words = [sys.executable, "-W", "ignore", "-c", AT_ONCE]
+        return subprocess.run(
+            words, env=environment, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    first = drawn({**recording(tmp_path, "uuid"), "LATE": late})
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        draws = [each.event for each in log.read(RUN).events if isinstance(each.event, Draw)]
+    assert not any(one.is_order for one in draws)
+    assert drawn({**playing(tmp_path, draws), "LATE": other}) == first
+
+
+def test_equal_commands_whose_order_nobody_knows_are_marked(tmp_path):
+    """A shell is not watched, so nothing says which of its commands began first."""
+    one = f"{sys.executable} -c 'import time, uuid; uuid.uuid4(); time.sleep(1)'"
+    for script, twins in ((f"{one} & {one} & wait", 1), (f"{one}; {one}", 0)):
+        environment = recording(tmp_path, "uuid")
+        code = f"import subprocess; subprocess.run({script!r}, shell=True, check=True)"
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+        with Recorder(tmp_path / f"runs{twins}") as log:
+            absorb(tmp_path / "spool", log)
+            draws = [each.event for each in log.read(RUN).events if isinstance(each.event, Draw)]
+        assert (len(draws), sum(one.is_order for one in draws)) == (2 + twins, twins)
 
 
 def test_what_goes_out_without_a_connection_is_reported_too(tmp_path):

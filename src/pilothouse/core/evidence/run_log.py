@@ -208,7 +208,8 @@ class Draw:
     """The process drew a non-deterministic value.
 
     Attributes:
-        source: `clock`, `uuid` or `random`, with the function, for example `clock.time`.
+        source: `clock`, `uuid` or `random`, with the function, for example `clock.time`; or `process.order`: an equal command of the
+            run was running when this one came up, and nothing tells which was started first.
         site: Place in the code that read it, `file:line`.
         ordinal: How many times that place had read it before.
         value: What it got, as text that the hook can read back.
@@ -219,6 +220,11 @@ class Draw:
     site: str
     ordinal: int
     value: str
+
+    @property
+    def is_order(self) -> bool:
+        """Whether chance decided which of two equal commands is which: the one draw that a replay cannot play."""
+        return self.source == "process.order"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

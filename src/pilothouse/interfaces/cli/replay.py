@@ -209,8 +209,10 @@ def register(cli: typer.Typer, services: Services) -> None:
         if asked and all(one.has_failed for one in asked):
             raise typer.Exit(int(ExitStatus.INFRASTRUCTURE))
         compares = request.mode in {ReplayMode.FORK, ReplayMode.COMPARE}
-        if not compares and not all(each.is_equal for each in reports):
-            raise typer.Exit(int(ExitStatus.BREACHED))
+        unequal = [each for each in reports if not each.is_equal]
+        if not compares and unequal:
+            is_known = any(not each.is_undecided for each in unequal)
+            raise typer.Exit(int(ExitStatus.BREACHED if is_known else ExitStatus.NOT_ENOUGH_EVIDENCE))
 
 
 def _usual_mode(substitution: Substitution) -> ReplayMode:

@@ -115,6 +115,11 @@ def _report_text(report: ReplayReport) -> str:
                 f"      replayed: {_on_one_line(divergence.found)}",
             ]
         lines += [f"      also {path}" for path in divergence.further]
+    if report.is_undecided:
+        lines.append(
+            f"  it may be none: {plural(report.twins, 'command')} of the run came up while an equal one was running, and nothing "
+            "tells which was started first. A replay may give one what the other drew."
+        )
     lines += _mask_lines(report)
     if report.counterfactual != "none":
         lines.append(f"  counterfactual: {report.counterfactual}")

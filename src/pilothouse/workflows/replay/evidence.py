@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.recorded import bound_record
-from pilothouse.errors import UsageError
+from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.workflows.replay.run import ReplayReport
@@ -25,12 +25,19 @@ def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: da
 
     Raises:
         UsageError: They were something else, so they prove nothing about reproducing an incident.
+        EvidenceError: They differ, and perhaps only because equal commands changed places.
     """
     first = reports[0]
     if first.mode is not ReplayMode.STRICT or first.grain != "code" or first.change != "nothing":
         raise UsageError(
             "only a strict replay with the agent's code and nothing changed shows that an incident can be reproduced",
             remedy=f"Type it: `pilothouse replay {first.run[:12]} --exec 'python agent.py' --evidence`",
+            subject=first.run,
+        )
+    if any(each.is_undecided for each in reports):
+        raise EvidenceError(
+            f"whether run {first.run} can be reproduced is not known: equal commands of it ran at once, and nothing tells which is which",
+            remedy="Start them from Python, one after the other, and record the run anew: `pilothouse run --taps clock,uuid,random -- CMD`",
             subject=first.run,
         )
     equal = sum(each.is_equal for each in reports)

@@ -156,6 +156,7 @@ class ReplayReport:
         final: What the replay ended with; None when it stopped before its end, or the agent failed.
         masks: Masks that were in force.
         covered: What differed and was covered by them.
+        twins: Commands of the run of which nothing tells which of two equal ones they were.
     """
 
     run: str
@@ -175,11 +176,17 @@ class ReplayReport:
     final: Answer | None
     masks: MaskSet
     covered: tuple[Covered, ...]
+    twins: int = 0
 
     @property
     def is_equal(self) -> bool:
         """Whether every call was the recorded one, but for what masks cover, and none was left out."""
         return self.divergence is None and self.counts.live == 0
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it differs, perhaps only because one of two equal commands was given what the other drew."""
+        return self.twins > 0 and not self.is_equal
 
 
 def replay_run(
@@ -331,6 +338,7 @@ def _once(
         final=None if is_stopped or exit_status else _final(session.last, told),
         masks=request.masks,
         covered=tuple(session.covered),
+        twins=0 if request.command is None else sum(each.is_order for each in _draws(recorded)),
     )
 
 
@@ -378,7 +386,7 @@ def _replay_code(
     recorded: RecordedRun, request: ReplayRequest, serve: Callable[[Path], AbstractContextManager[Served]]
 ) -> tuple[int, tuple[Refusal, ...]]:
     """Run the agent's code in a closed place."""
-    draws = [logged.event for logged in recorded.events if isinstance(logged.event, Draw)]
+    draws = _draws(recorded)
     with tempfile.TemporaryDirectory(prefix="ph-") as made, _source(request) as source:
         folder = Path(made)
         with serve(folder / "s") as served:
@@ -388,6 +396,10 @@ def _replay_code(
             )
             status = place.run(shlex.split(request.command or ""), environment, timeout_s=request.timeout_s)
         return status, place.refusals()
+
+
+def _draws(recorded: RecordedRun) -> list[Draw]:
+    return [logged.event for logged in recorded.events if isinstance(logged.event, Draw)]
 
 
 ARCHIVE_TIMEOUT_S = 120.0

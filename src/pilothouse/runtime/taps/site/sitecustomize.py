@@ -25,6 +25,10 @@ ADDRESSES_MAX = 10_000
 """Addresses that are remembered with their names; what is resolved later than so many is refused."""
 
 
+PLACE = "PILOTHOUSE_PLACE"
+"""Tells a command which one it is of those that its parent started."""
+
+
 class _Hook:
     """State of the hook in one process."""
 
@@ -46,7 +50,9 @@ class _Hook:
         self.flush_every = FLUSH_EVERY
         self.knows_forks = False
         self.knows_processes = False
-        self.process = self.claim()
+        self.started = 0
+        self.is_twin = False
+        self.process, older = self.claim()
         self.open_file()
         if self.replays:
             with open(settings["draws"], encoding="utf-8") as file:
@@ -55,18 +61,29 @@ class _Hook:
                     self.last.setdefault(source, value)
                     self.knows_forks = self.knows_forks or "@" in site
                     self.knows_processes = self.knows_processes or "#" in site
+            if not any("-" in site.partition("#")[2] for _, site, _ in self.recorded):
+                self.process = (
+                    older  # a record from before commands had a place has them numbered as they came up
+                )
 
     def claim(self):
-        """Return what tells the draws of this process from those of others of its run; empty for the first one.
+        """Return what tells the draws of this process from those of others of its run, now and of old; empty for the first one.
 
-        Commands that a run starts one by one have equal places that draw. Each is named by its words and by how many of the
-        same words were started before it, which a replay does in the same order.
+        Commands that a run starts have equal places that draw. Each is named by its words, by its place among those that its
+        parent started, and by how many with both equal came up before it. One of these that still runs is a twin: which
+        of the two came up first may be chance.
         """
         path = self.settings.get("processes")
         if path is None:
-            return ""
+            return "", ""
         words = json.dumps([os.path.basename(word) for word in _words()[1:]])
-        mine = {"kind": "process", "id": f"{os.getpid()} {os.urandom(8).hex()}", "words": words}
+        place = os.environ.get(PLACE, "")
+        mine = {
+            "kind": "process",
+            "id": f"{os.getpid()} {os.urandom(8).hex()}",
+            "words": words,
+            "place": place,
+        }
         with open(path, "ab", buffering=0) as file:
             file.write(json.dumps(mine).encode() + b"\n")
         before = []
@@ -75,8 +92,30 @@ class _Hook:
                 entry = json.loads(line)
                 if entry["id"] == mine["id"]:
                     break
-                before.append(entry["words"])
-        return f"#{binascii.crc32(words.encode()):08x}.{before.count(words)}" if before else ""
+                before.append(entry)
+        if not before:
+            return "", ""
+        alike = [entry for entry in before if entry["words"] == words]
+        twins = [entry for entry in alike if entry["place"] == place]
+        self.is_twin = any(_runs(int(entry["id"].split()[0])) for entry in twins)
+        named = binascii.crc32((words + place).encode())
+        return f"#{named:08x}-{len(twins)}", f"#{binascii.crc32(words.encode()):08x}.{len(alike)}"
+
+    def start(self, environment):
+        """Tell a command that is about to be started which one it is, by the environment that it gets.
+
+        Threads start theirs in no order, so all of a process have one place.
+        """
+        number = ""
+        if threading.current_thread() is threading.main_thread():
+            self.started += 1
+            number = str(self.started)
+        given = os.environ if environment is None else environment
+        try:
+            if "PILOTHOUSE_TAPS" in given:
+                given[PLACE] = f"{self.process}{self.lineage}/{number}"
+        except TypeError:
+            pass  # it cannot be changed, and the command is counted as it comes up
 
     def open_file(self):
         """Open the file that this process writes."""
@@ -104,6 +143,7 @@ class _Hook:
         """
         self.lineage = f"{self.lineage or '@'}{'.' if self.lineage else ''}{self.forks}"
         self.forks = 0
+        self.started = 0
         self.ordinals = {}
         self.lines = []
         self.lock = threading.Lock()
@@ -153,6 +193,17 @@ class _Hook:
                 {"kind": "draw", "source": source, "site": site, "ordinal": ordinal, "value": write(value)}
             )
         return value
+
+
+def _runs(pid):
+    """Whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _words():
@@ -472,6 +523,17 @@ def _start():
                 "environment": {name: os.environ[name] if name in kept else None for name in names},
             }
         )
+        if hook.is_twin:
+            number = hook.process.rpartition("-")[2]
+            drawn = {"source": "process.order", "site": hook.process, "ordinal": 0, "value": number}
+            hook.write({"kind": "draw", **drawn}, now=True)
+    sys.addaudithook(
+        lambda event, args: (
+            hook.start(args[3] if event == "subprocess.Popen" else None)
+            if event in ("subprocess.Popen", "os.system")
+            else None
+        )
+    )
     if hook.replays or "egress" in taps:
         _watch(hook)
     import atexit
