@@ -95,7 +95,10 @@ class JsonPoster:
 
 
 class HttpEndpoint:
-    """Posts `{"input", "case_id", "trial", "seed"}` and reads a reply or a bare output.
+    """Posts `{"input", "trial", "seed"}` and reads a reply or a bare output.
+
+    The id of a case stays here: people write into it what they expect, and that of an attack names its family. The trial is
+    named by the header `Idempotency-Key`.
 
     Args:
         url: Address of the endpoint.
@@ -118,7 +121,7 @@ class HttpEndpoint:
 
     async def run(self, case: Case, context: TrialContext) -> Reply:
         """Post one case."""
-        body = {"input": case.input, "case_id": case.id, "trial": context.index, "seed": context.seed}
+        body = {"input": case.input, "trial": context.index, "seed": context.seed}
         return as_reply(
             await self._poster.post(
                 self._url, body, headers=context.headers(), timeout_s=GIVEN_UP_FACTOR * context.deadline_s

@@ -182,9 +182,18 @@ def _compare(run: GateRun, task_type: str, before: ArmResult, after: ArmResult, 
         requirement=f"{what} at {after.name}",
         against="the pilot's volume",
     ).item
-    if what == QUALITY and item.status is not Status.BREACHED and _rests_on_a_judge(run, item):
+    if item.status is Status.BREACHED or what != QUALITY:
+        return item
+    if _rests_on_a_judge(run, item):
         return _undecided(
-            item, f"{item.sentence}; but only a model judge says so: add a computed scorer to the cases"
+            item, f"{item.sentence}; but a model judge says so: add a computed scorer to the cases"
+        )
+    before_scored = [one for one in pairs if None not in one.baseline]
+    lost = sum(None in one.candidate for one in before_scored)
+    if lost > run.policy.rules[task_type].unscored_max * len(before_scored):
+        # What broke the scorer under load may be what was worse.
+        return _undecided(
+            item, f"{item.sentence}; but {lost} of {len(before_scored)} answers have no score any more"
         )
     return item
 
@@ -212,10 +221,14 @@ def _detail(result: VolumeResult, item: ItemVerdict, times: float) -> str:
 
 
 def _rests_on_a_judge(run: GateRun, item: ItemVerdict) -> bool:
-    return any(one.is_judged for one in run.judges if one.rules.task_type == item.scope.task_type)
+    return any(
+        one.is_judged or one.is_unmeasured
+        for one in run.judges
+        if one.rules.task_type == item.scope.task_type
+    )
 
 
 def _undecided(item: ItemVerdict, sentence: str) -> ItemVerdict:
-    return item.model_copy(
-        update={"status": Status.NO_EVIDENCE, "reason": Reason.INSUFFICIENT, "sentence": sentence}
-    )
+    """Return an item that says what was seen, without numbers that anybody could take for a measurement."""
+    doubted = {"status": Status.NO_EVIDENCE, "reason": Reason.INSUFFICIENT, "sentence": sentence}
+    return item.model_copy(update={**doubted, "value": None, "low": None, "high": None})
