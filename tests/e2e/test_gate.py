@@ -158,7 +158,7 @@ def test_an_agent_that_always_crashes_fails_and_an_endpoint_that_is_not_there_ex
         "gate", "--candidate", "http://127.0.0.1:9/route", "--dataset", "some.jsonl", "--scorer", "exact"
     )
     assert absent.returncode == 4
-    assert "cannot be reached" in absent.stderr
+    assert "gives no answer" in absent.stderr
 
 
 def test_an_endpoint_that_asks_for_a_credential_is_not_said_to_be_off(pilothouse, repository):

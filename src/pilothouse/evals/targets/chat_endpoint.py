@@ -17,7 +17,7 @@ from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.json_text import value_or_text
 from pilothouse.evals.targets.http_endpoint import GIVEN_UP_FACTOR, JsonPoster
-from pilothouse.evals.targets.target import AgentFailed, TargetSpec
+from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
 
 __all__ = ["ChatAnswer", "ChatClient", "ChatEndpoint", "TokenPrice"]
@@ -138,7 +138,7 @@ class ChatClient:
 
 
 class ChatEndpoint:
-    """Answers a case by one chat completion.
+    """Answers a case by one chat completion of the model that is named; an answer of another one is none.
 
     The input is a list of messages, or becomes one user message. Output is the text (parsed when it is
     JSON); tool calls the model asked for are kept for the scorers of tool use and are not executed.
@@ -178,6 +178,9 @@ class ChatEndpoint:
             headers=context.headers(),
             seed=context.seed,
         )
+        if answer.model is not None and answer.model != self._client.model:
+            # What another model says is no trial of this version, good or bad.
+            raise TargetUnreachable(f"asked {self._client.model!r}, {answer.model!r} answered")
         if answer.refusal:
             raise AgentFailed(f"refused: {answer.refusal}")
         return Reply(

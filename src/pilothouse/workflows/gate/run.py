@@ -214,7 +214,7 @@ class GateRun:
         for one in outcomes:
             if one.status is TrialStatus.INFRA_ERROR and one.config in calling:
                 raise ProviderError(
-                    f"the target cannot be reached: {one.error}.",
+                    f"the target gives no answer: {one.error}.",
                     remedy=_remedy(one.error or ""),
                     subject=one.case_id,
                 )
@@ -412,6 +412,8 @@ def _remedy(error: str) -> str:
             "It asks for a credential: put it into OPENAI_API_KEY (an `openai:` address) or into what stands before the agent. "
             "Our own gateway takes `pilothouse key add AGENT --environment replay`, whose calls are no work of the agent."
         )
+    if error.startswith("asked "):
+        return "Name the exact model that answers, never an alias of it: openai:URL?model=NAME."
     return "Start it, then run the same command."
 
 
