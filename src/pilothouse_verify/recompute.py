@@ -26,6 +26,8 @@ TOLERANCE = 1e-9
 
 MEAN_CASES_MIN, QUANTILE_CASES, ZERO_CEILING_CASES = 100, 59, 59
 UNPRICED_SHARE_MAX = 0.01
+MARGIN_WARNED = 0.5
+"""Share of the accepted drop that a comparison may show without a warning."""
 VOLUME_TIMES = 10
 """Times the pilot's volume of a comparison that does not say."""
 
@@ -197,9 +199,15 @@ def _differs(item: Json, record: Json, part: Json, terms: _Terms) -> str | None:
             and ends_soon(end + life, life, terms.as_of, early=early)
         ):
             differs = differs or "it holds, and its evidence ends so soon that it is at risk"
+        if item["status"] == "holds" and part["rule"]["name"] == "paired" and _is_half_lost(bound, record):
+            differs = differs or "it holds, and more than half of what may be lost is lost"
     if item["status"] in _STANDING and ends is not None and ends <= terms.as_of:
         return "it stands on evidence that had lapsed"
     return differs or _other_status(item, record, {**part["rule"], "least": least})
+
+
+def _is_half_lost(bound: float | None, record: Json) -> bool:
+    return bound is not None and bound > 0 and -record["value"] / bound > MARGIN_WARNED
 
 
 def _other_status(item: Json, record: Json, rule: Json) -> str | None:

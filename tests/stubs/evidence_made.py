@@ -90,7 +90,7 @@ def make_record(charter, requirement, part, slot, now, *, version, age=None, **f
         "basis": Basis.ATTESTED if signed else Basis.MEASURED,
         "signer": slot.person if signed else None,
         "recorded_at": to,
-        **measured(expansion.rule_for(part.rule, slot.names, charter), kind.form, slot, charter),
+        **measured(expansion.rule_of(part.rule, slot.names, charter), kind.form, slot, charter),
     }
     return Evidence(**{**values, **fields})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
-from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, expand, rule_for
+from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, expand, rule_of
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Derived, Part, Rule
 from pilothouse.core.verdict.rules import LEVEL, Assessment, Proof, assess
@@ -79,6 +79,6 @@ class Decisive:
                     if slot.question is not None:
                         continue
                     bound = bound_of(part.rule, slot.names, self.charter)
-                    rule = rule_for(part.rule, slot.names, self.charter)
+                    rule = rule_of(part.rule, slot.names, self.charter)
                     if not isinstance(bound, OpenQuestion) and not isinstance(rule, OpenQuestion):
                         yield slot.scope, rule, bound

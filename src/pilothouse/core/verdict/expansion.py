@@ -38,7 +38,8 @@ __all__ = [
     "life_of",
     "people_for",
     "people_in_role",
-    "rule_for",
+    "rule_of",
+    "runbooks_of",
 ]
 
 
@@ -125,7 +126,7 @@ def _number(bound: Bound, names: Mapping[str, str], charter: Charter) -> float |
     return float(value) * bound.scale
 
 
-def rule_for(rule: Rule, names: Mapping[str, str], charter: Charter) -> Rule | OpenQuestion:
+def rule_of(rule: Rule, names: Mapping[str, str], charter: Charter) -> Rule | OpenQuestion:
     """Return a rule with the least number that the charter asks for besides its bound, or the question left open there.
 
     Args:
@@ -211,11 +212,14 @@ def _tools(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion
     return tuple(name for name, tool in charter.tools.items() if tool.integration in {*names, "?"})
 
 
-def _runbooks(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
-    alerts = charter.alerts
-    if is_open(alerts):
-        return OpenQuestion("alerts")
+def runbooks_of(charter: Charter) -> tuple[str, ...]:
+    """Return the runbooks that a charter names, in an alert or for themselves; sorted."""
+    alerts = known(charter.alerts) or ()
     return tuple(sorted({alert.runbook for alert in alerts} | set(known(charter.runbooks) or {})))
+
+
+def _runbooks(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    return OpenQuestion("alerts") if is_open(charter.alerts) else runbooks_of(charter)
 
 
 def _judges(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:

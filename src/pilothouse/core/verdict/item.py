@@ -19,12 +19,13 @@ from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.writing_order import Hidden, misdated
 from pilothouse.core.verdict.bench import Bench
 from pilothouse.core.verdict.decisive import settles
-from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, life_of, rule_for
+from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, life_of, rule_of
 from pilothouse.core.verdict.requirement import (
     Ceiling,
     Derived,
     Fact,
     MeanMax,
+    Paired,
     Part,
     Quantile,
     Requirement,
@@ -42,6 +43,9 @@ _WORST = {Proof.BREACHED: 0, Proof.OPEN: 1, Proof.PROVED: 2}
 
 _DISORDER_MIN = 2
 """One record alone is in order."""
+
+MARGIN_WARNED = 0.5
+"""Share of the accepted drop that a comparison may show without a warning: two such releases in a row would lose all of it."""
 
 SHARE_SHOWN_MAX = 1e9
 """A bound of zero that is passed loses all of its margin; JSON has no infinity."""
@@ -150,7 +154,7 @@ def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -
     kind = kind_named(part.kind)
     said = slot.question or bound_of(part.rule, slot.names, charter)
     if not isinstance(said, OpenQuestion):
-        rule = rule_for(part.rule, slot.names, charter)
+        rule = rule_of(part.rule, slot.names, charter)
         if isinstance(rule, OpenQuestion):
             said = rule
         else:
@@ -275,4 +279,6 @@ def _judge_newest(case: _Case, found: Assessment, newest: Evidence, lapses_at: d
     status, holding = Status.HOLDS, voice.holds(found, newest, lapses_at)
     if isinstance(case.part.rule, Fact) and newest.counts.get(WARNINGS):
         status, holding = Status.AT_RISK, voice.warned(holding, newest)
+    elif isinstance(case.part.rule, Paired) and found.share_lost > MARGIN_WARNED:
+        status, holding = Status.AT_RISK, f"{holding} More than half of what may be lost is lost."
     return case.measured(status, holding, found, newest)

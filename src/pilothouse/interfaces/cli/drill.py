@@ -150,7 +150,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     def owner_powers(
         *, agent: AgentOption = None, person: Who = "", home: Home = None, as_json: AsJson = False
     ) -> None:
-        """The owner pauses and resumes a shadow of the agent; both must be obeyed within 2 seconds."""
+        """The owner pauses a shadow of the agent and rolls it back; each must be obeyed within 2 seconds, and the owner may approve."""
         from pilothouse.workflows.drills.people_reached import drill_owner_powers
         from pilothouse.workflows.ground.agents import choose_agent
 

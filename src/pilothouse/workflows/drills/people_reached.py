@@ -12,8 +12,10 @@ from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentSta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import DUTIES
+from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.charter.review_need import review_minutes
 from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.verdict.expansion import runbooks_of
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import Denied, UsageError
 from pilothouse.ports.contacts import Message
@@ -25,6 +27,7 @@ from pilothouse.workflows.drills.waiting import (
     REAL_TIME,
     Pace,
     rehearsed,
+    seconds_to_roll_back,
     seconds_until,
     wait_for,
 )
@@ -121,23 +124,24 @@ def drill_runbook(
     Args:
         room: Opened parts.
         agent: Agent id.
-        runbook: Path of the runbook, as an alert rule names it.
+        runbook: Path of the runbook, as the charter names it.
         person: Ignored but for the text: who was asked.
         wait_s: How long to wait for the end, seconds.
         tell: Told each step in one sentence.
         pace: How time passes.
     """
     charter = charter_in_force(room.installation.ledger, agent)
-    rule = next((one for one in known(charter.alerts) or () if one.runbook == runbook), None)
-    if rule is None:
-        names = sorted({str(one.runbook) for one in known(charter.alerts) or ()})
+    names = runbooks_of(charter)
+    if runbook not in names:
         raise UsageError(
-            f"no alert rule of {agent} names the runbook {runbook!r}",
+            f"the charter of {agent} names no runbook {runbook!r}",
             remedy=f"One of: {', '.join(names)}. `pilothouse drill runbook {names[0] if names else 'PATH'}`",
             subject=runbook,
         )
     sentence = f"Follow {runbook} step by step, then resolve this with what you found."
-    firing = Firing(agent=agent, metric=str(rule.on), sentence=sentence, drill=f"runbook {runbook}"[:64])
+    rule = next((one for one in known(charter.alerts) or () if one.runbook == runbook), None)
+    metric = "runbook" if rule is None else str(rule.on)
+    firing = Firing(agent=agent, metric=metric, sentence=sentence, drill=f"runbook {runbook}"[:64])
     with rehearsed(room, firing, room.work.now()) as answer:
         opened = answer.incident
         if opened is None:
@@ -162,7 +166,7 @@ def drill_runbook(
 
 
 def drill_owner_powers(room: ControlRoom, agent: str, *, person: str, now: datetime) -> DrillResult:
-    """Let the owner pause and resume a shadow of the agent, and see that both are obeyed within 2 seconds.
+    """Let the owner pause and roll back a shadow of the agent, each obeyed within 2 seconds, and see that the owner may approve.
 
     Args:
         room: Opened parts.
@@ -191,14 +195,18 @@ def drill_owner_powers(room: ControlRoom, agent: str, *, person: str, now: datet
         paused_s = seconds_until(lambda: cache.state().pause_of(shadow) is not None)
         room.controls.resume(shadow, None, reason="drill owner-powers", actor=person, at=now)
         resumed_s = seconds_until(lambda: cache.state().pause_of(shadow) is None)
+        back_s, ended_s = seconds_to_roll_back(
+            room, cache, shadow, drill="owner-powers", actor=person, now=now
+        )
     finally:
         cache.stop()
-    passed = paused_s is not None and resumed_s is not None
-    said = (
-        f"{owner} paused and resumed a shadow; obeyed after {paused_s:.1f} s and {resumed_s:.1f} s"
-        if paused_s is not None and resumed_s is not None
-        else f"a pause by {owner} was not obeyed within {EFFECTIVE_WITHIN_S:.0f} s"
-    )
+    lacking = [str(one) for one in (Action.OPERATE, Action.APPROVE) if not may_act(charter, owner, one)]
+    passed = None not in {paused_s, resumed_s, back_s, ended_s} and not lacking
+    said = f"{owner} paused and resumed a shadow, and rolled it back and ended that; each was obeyed, and {owner} may approve"
+    if lacking:
+        said = f"{owner} may not {' or '.join(lacking)}: `people.{owner}.role` says less than owning asks"
+    elif not passed:
+        said = f"a pause or rollback by {owner} was not obeyed within {EFFECTIVE_WITHIN_S:.0f} s"
     record_drill(room, charter, "drill.owner-powers", now, passed=passed, said=said, person=owner)
     return DrillResult(name="owner-powers", passed=passed, sentence=said)
 

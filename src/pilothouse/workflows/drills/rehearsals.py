@@ -14,12 +14,17 @@ from pilothouse.core.dates import day
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import UsageError
 from pilothouse.interruption import unbroken
-from pilothouse.ports.controls import Rollback
 from pilothouse.workflows.controls.controls import ControlsCache
 from pilothouse.workflows.drills.faults import FAULTS, noticed_in
 from pilothouse.workflows.drills.records import DrillResult, record_drill
 from pilothouse.workflows.drills.shadow_stream import Fault, shadow_traffic
-from pilothouse.workflows.drills.waiting import REAL_TIME, Pace, close_rehearsal, seconds_until, wait_for
+from pilothouse.workflows.drills.waiting import (
+    REAL_TIME,
+    Pace,
+    close_rehearsal,
+    seconds_to_roll_back,
+    wait_for,
+)
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.incidents.alerts import METRIC_OF_KIND, Firing, raise_alert
@@ -46,19 +51,9 @@ def drill_model_upgrade(room: ControlRoom, agent: str, *, now: datetime) -> Dril
     cache = ControlsCache(room.controls)
     cache.start()
     try:
-        room.controls.roll_back(
-            Rollback(
-                agent=shadow,
-                to_version="before",
-                from_version="candidate",
-                reason="drill model-upgrade",
-                actor="drill",
-                at=now,
-            )
+        back_s, ended_s = seconds_to_roll_back(
+            room, cache, shadow, drill="model-upgrade", actor="drill", now=now
         )
-        back_s = seconds_until(lambda: cache.state().rollbacks.get(shadow) is not None)
-        room.controls.end_rollback(shadow, reason="drill model-upgrade", actor="drill", at=now)
-        ended_s = seconds_until(lambda: cache.state().rollbacks.get(shadow) is None)
     finally:
         cache.stop()
     passed = bool(gates) and back_s is not None and ended_s is not None

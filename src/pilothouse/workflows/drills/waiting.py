@@ -12,7 +12,9 @@ from datetime import datetime
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
 from pilothouse.errors import Conflict, UsageError
 from pilothouse.interruption import unbroken
+from pilothouse.ports.controls import Rollback
 from pilothouse.ports.incidents import IncidentChange
+from pilothouse.workflows.controls.controls import ControlsCache
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.incidents.alerts import AlertAnswer, Firing, raise_alert
 from pilothouse.workflows.incidents.pager import Pager
@@ -24,6 +26,7 @@ __all__ = [
     "Pace",
     "close_rehearsal",
     "rehearsed",
+    "seconds_to_roll_back",
     "seconds_until",
     "wait_for",
 ]
@@ -123,6 +126,35 @@ def close_rehearsal(room: ControlRoom, incident: Incident) -> None:
         closed = replace(found, state=IncidentState.RESOLVED, resolved_at=event.at)
         with contextlib.suppress(Conflict):  # somebody took a step at the same moment
             room.incidents.change(IncidentChange(incident=closed, events=(event,)))
+
+
+def seconds_to_roll_back(
+    room: ControlRoom, cache: ControlsCache, shadow: str, *, drill: str, actor: str, now: datetime
+) -> tuple[float | None, float | None]:
+    """Roll a shadow of an agent back and end that; return after how many seconds each was obeyed, None where it was not.
+
+    Args:
+        room: Opened parts.
+        cache: What gateway and tools obey, as they see it.
+        shadow: Name of the shadow.
+        drill: Name of the drill.
+        actor: Who does it.
+        now: The moment, aware UTC.
+    """
+    reason = f"drill {drill}"
+    room.controls.roll_back(
+        Rollback(
+            agent=shadow,
+            to_version="before",
+            from_version="candidate",
+            reason=reason,
+            actor=actor,
+            at=now,
+        )
+    )
+    back_s = seconds_until(lambda: cache.state().rollbacks.get(shadow) is not None)
+    room.controls.end_rollback(shadow, reason=reason, actor=actor, at=now)
+    return back_s, seconds_until(lambda: cache.state().rollbacks.get(shadow) is None)
 
 
 def seconds_until(true: Callable[[], bool], pace: Pace = REAL_TIME) -> float | None:

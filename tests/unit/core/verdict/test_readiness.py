@@ -134,6 +134,8 @@ def test_what_is_done_again_counts_as_long_as_the_charter_says(tmp_path, require
         ("EVAL-6", ("volume_times: 10", "volume_times: 100"), {"kind": "load.difference", "counts": {"times": 99}}, "no_evidence"),
         ("EVAL-6", ("volume_times: 10", "volume_times: 100"), {"kind": "load.difference", "counts": {"times": 100}}, "holds"),
         ("EVAL-6", ("volume_times: 10, ", ""), {"kind": "load.difference", "counts": {}}, "holds"),
+        ("EVAL-6", ("volume_times: 10, ", ""), {"kind": "load.difference", "value": -2.5, "low": -4.0}, "holds"),
+        ("EVAL-6", ("volume_times: 10, ", ""), {"kind": "load.difference", "value": -2.6, "low": -4.0}, "at_risk"),
         ("MON-2", ("min_per_window: 140", "min_per_window: 140"), {"kind": "sampling", "n": 1_000, "good": 139}, "no_evidence"),
         ("MON-2", ("min_per_window: 140", "min_per_window: 140"), {"kind": "sampling", "n": 1_000, "good": 140}, "holds"),
         ("MON-2", ("min_per_window: 140", "min_per_window: 140"), {"kind": "sampling", "n": 60, "good": 60}, "holds"),

@@ -23,6 +23,7 @@ from pilothouse.workflows.drills.rehearsals import drill_drift, drill_game_day, 
 from pilothouse.workflows.drills.waiting import Pace
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.incidents.incidents import move
+from pilothouse.workflows.verdict.accept import accept_file
 
 
 class Stage:
@@ -246,7 +247,7 @@ def test_a_level_that_stays_silent_breaches_the_path(room, stage, web):
 
 def test_a_runbook_is_rehearsed_to_its_end(room, stage, web):
     reach(room, "sam", web.url)
-    with pytest.raises(UsageError, match="no alert rule"):
+    with pytest.raises(UsageError, match="names no runbook"):
         drill_runbook(
             room, AGENT, "runbooks/none.md", person="sam", wait_s=0, tell=lambda _text: None, pace=stage.pace
         )
@@ -267,7 +268,40 @@ def test_the_owner_alone_shows_the_powers(room):
     done = drill_owner_powers(room, AGENT, person="dana", now=room.work.now())
     assert done.passed, done.sentence
     assert [one.status for one in item(room, "OWN-1", "powers")] == [Status.HOLDS]
-    assert room.controls.read().pauses == {}
+    assert (room.controls.read().pauses, room.controls.read().rollbacks) == ({}, {})
+
+
+def in_force(room, tmp_path, old, new):
+    """Put the charter into force with one text replaced."""
+    path = tmp_path / "repository" / "ap-invoice-triage.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    accept_file(room.installation.ledger, path, room.work.now(), actor="test")
+
+
+def test_an_owner_whose_role_takes_powers_away_does_not_show_them(room, tmp_path):
+    """The drill paused in the owner's name whatever the charter let the owner do, and OWN-1 held."""
+    in_force(room, tmp_path, "substitute: lee}", "substitute: lee, role: approver}")
+    done = drill_owner_powers(room, AGENT, person="dana", now=room.work.now())
+    assert not done.passed
+    assert done.sentence.startswith("dana may not operate: `people.dana.role`")
+    assert [one.status for one in item(room, "OWN-1", "powers")] == [Status.BREACHED]
+
+
+def test_a_runbook_that_no_alert_names_can_be_rehearsed(room, stage, web, tmp_path):
+    """MON-5 asks for the drill of every runbook that the charter names, and this one was refused."""
+    (tmp_path / "repository" / "runbooks" / "rare.md").write_text("1. Look.", encoding="utf-8")
+    rare = "runbooks: {runbooks/rare.md: {reviewed_by: [sam], drill: 90d}, "
+    in_force(room, tmp_path, "runbooks: {", rare)
+    reach(room, "sam", web.url)
+    take(room, stage, "sam", steps=(IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED))
+    done = drill_runbook(
+        room, AGENT, "runbooks/rare.md", person="sam", wait_s=10, tell=lambda _text: None, pace=stage.pace
+    )
+    assert done.passed, done.sentence
+    held = [one for one in item(room, "MON-5", "drill") if one.status is Status.HOLDS]
+    assert ["runbooks/rare.md" in (one.scope.part or "") for one in held] == [True]
 
 
 def test_a_drill_ends_its_incident_when_people_took_it_when_nobody_did_and_when_it_is_stopped(
