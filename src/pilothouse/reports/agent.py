@@ -16,6 +16,7 @@ from pilothouse.core.verdict.numbers import short_digest, significant
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.ports.ledger import CharterInForce
+from pilothouse.reports.agent_standing import Fact, Standing, standing_facts
 from pilothouse.reports.agent_traffic import (
     AgentTraffic,
     ChangeRow,
@@ -128,6 +129,7 @@ class AgentPage(Page):
         version: Short digest of the judged version.
         charter: Number and digest of the charter in force.
         next_lapse: When the first evidence lapses, or None.
+        standing: What waits for people, how stable it is, what it is worth, and its model; empty where nobody looked.
         truth: Claims against the system of record, the sum first.
         truth_empty: What stands there without a claim, or None.
         heads: Column heads of the task types.
@@ -148,6 +150,7 @@ class AgentPage(Page):
     version: str
     charter: str
     next_lapse: Moment | None
+    standing: tuple[Fact, ...]
     truth: tuple[TruthRow, ...]
     truth_empty: Empty | None
     heads: tuple[str, ...]
@@ -167,6 +170,8 @@ def build_agent(
     in_force: CharterInForce,
     truth: Sequence[TruthCount],
     traffic: AgentTraffic,
+    *,
+    standing: Standing | None = None,
 ) -> AgentPage:
     """Return the Agent page of a verdict; its moment is the verdict's.
 
@@ -176,6 +181,7 @@ def build_agent(
         in_force: The same as it was accepted.
         truth: Claims against the system of record, by task type.
         traffic: Tasks and outcomes of the chart's window.
+        standing: What is not in the verdict; None where nobody looked.
     """
     now = verdict.as_of
     mark = mark_of(verdict.status, verdict.reason)
@@ -211,6 +217,7 @@ def build_agent(
         version=short_digest(verdict.version),
         charter=f"{in_force.number} ({short_digest(verdict.charter_digest)})",
         next_lapse=moment(verdict.next_lapse_at, now) if verdict.next_lapse_at else None,
+        standing=standing_facts(verdict, charter, standing, now) if standing else (),
         action=next_step(verdict, charter),
         truth=rows,
         truth_empty=None if rows else no_claims(verdict.agent),

@@ -42,9 +42,9 @@ KEYS_SHOWN = 4
 _SHOWN_KEYS = ("decision", "tool", "rule", "reason", "number", "path", "section", "size", "person")
 """Fields of a record that say the most, in this order."""
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_LOGGED = re.compile(r"[0-9A-Za-z+/]{43}=")
-"""A digest as entries about rows have it, in base64."""
+_DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+_LOGGED = re.compile(r"[0-9A-Za-z+/]{42,}={1,2}")
+"""Digests as entries about rows have them, one behind the other in base64."""
 
 LOGGED_CHARS = 10
 """Characters of it that are shown: 60 bits tell two apart, and `pilothouse audit prove` has all of it."""
@@ -146,7 +146,7 @@ def _state(facts: AuditFacts, now: datetime) -> tuple[StatusMark, str]:
         if anchored is not None
         else "anchored nowhere outside: whoever may write the ledger may rewrite it whole"
     )
-    plain = f"Verified to record {found.n:,} {when.shown}, {anchor}; {since:,} came since."
+    plain = f"Verified to record {found.n:,}, {when.shown}; {anchor}; {since:,} came since."
     return mark_of(Status.HOLDS if anchored is not None else Status.AT_RISK, word="Verified"), plain
 
 

@@ -10,6 +10,7 @@ from datetime import date
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
+from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.pictures import Strip, strip
 from pilothouse.reports.view_models import Empty, Frozen, shown_text
 
@@ -21,6 +22,7 @@ __all__ = [
     "clock_shown",
     "clock_strip",
     "clock_words",
+    "last_reset",
 ]
 
 STATE_WORDS: Mapping[DayState, str] = {
@@ -33,6 +35,9 @@ STATE_WORDS: Mapping[DayState, str] = {
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 """A version in a sentence."""
+
+LAST_RESET_CHARS = 160
+"""Of the reason of a reset where the clock is one line among others; the Rollout page has all of it."""
 
 RESETS_MAX = 10
 """Resets listed; older ones have been outlived."""
@@ -119,6 +124,15 @@ def clock_words(clock: StabilityClock | None) -> str:
         'open question'
     """
     return f"day {clock.stable_days} of {clock.target_days}" if clock else "open question"
+
+
+def last_reset(clock: StabilityClock) -> str:
+    """Say which day began the count anew and why; empty where none did."""
+    if not clock.resets:
+        return ""
+    newest = clock.resets[0]
+    shown = _day(newest.day, newest.state, newest.text)
+    return f"last reset on {shown.day}: {foreign_line(shown.text, chars_max=LAST_RESET_CHARS)}"
 
 
 def clock_strip(clock: StabilityClock) -> Strip:

@@ -10,11 +10,14 @@ import page_world as world
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.truth import TruthCount
+from pilothouse.core.verdict.stability import DayCell, DayState, StabilityClock
 from pilothouse.reports.agent import build_agent
+from pilothouse.reports.agent_standing import Approval, Standing, standing_facts
 from pilothouse.reports.agent_traffic import AgentTraffic
 from pilothouse.reports.charts import daily_chart
 from pilothouse.reports.html import render_body
 from pilothouse.reports.svg import band_line
+from pilothouse.reports.waiting_work import NOT_READ, WaitingWork
 
 
 def test_the_truth_line_counts_every_claim_once():
@@ -125,3 +128,46 @@ def test_a_task_type_that_no_charter_knows_is_shown_and_escaped():
     body = str(render_body(page))
     assert "<b>odd" not in body
     assert "&lt;b&gt;odd" in body
+
+
+def facts_of(*, evidence=(), **beside):
+    standing = Standing(**{"work": NOT_READ, "approval": None, "clock": None, **beside})
+    facts = standing_facts(world.make_verdict(evidence), world.charter(), standing, world.NOW)
+    return {one.name: one for one in facts}
+
+
+def test_what_waits_for_people_stands_on_the_page_of_their_agent():
+    """The page of the owner named neither an open incident nor a phase that waits for a yes."""
+    quiet = WaitingWork(incidents=(), reviews=(), calls=None)
+    asked = Approval(target="1", people=("dana", "vp"))
+    found = facts_of(work=quiet, approval=asked)
+    names = [world.charter().people[one].name for one in asked.people]
+    assert found["Approval"].link.text.replace("\u00a0", " ") == f"phase 1 waits for {', '.join(names)}"
+    assert found["Approval"].link.href == f"/agents/{world.AGENT}/rollout"
+    assert "Incidents" not in found
+    assert found["Signatures"].link.href == f"/agents/{world.AGENT}/sign"
+
+
+def test_what_nobody_looked_at_is_unknown_and_not_nothing():
+    assert facts_of(work=NOT_READ)["Incidents"].link.text == "unknown"
+
+
+def test_the_clock_says_what_reset_it_last():
+    reset = DayCell(day=date(2026, 11, 9), state=DayState.RESETS, text=f"version {'ab' * 32} served")
+    clock = StabilityClock(
+        stable_days=3, target_days=90, strip=(reset,), resets=(reset,), paused_days=0, forecast=None
+    )
+    stable = facts_of(clock=clock)["Stable days"]
+    assert stable.link.text == "day 3 of 90"
+    assert stable.small == "last reset on 9 Nov 2026: version abababa served"
+
+
+def test_the_model_says_until_when_it_is_served():
+    pin = world.charter().model.pin
+    assert facts_of()["Model"].link.text == pin.model
+    assert str(pin.retires_on.year) in facts_of()["Model"].small
+
+
+def test_the_page_of_an_agent_shows_them_and_a_page_that_nobody_looked_for_has_none():
+    assert world.make_agent_page().standing == ()
+    assert "What waits, and how it stands" not in str(render_body(world.make_agent_page()))

@@ -5,19 +5,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.addition import Addition, AdditionEvent, fold_additions
-from pilothouse.core.verdict.phases import NEXT_PHASE, PhaseEvent, PhaseState, fold_phase
+from pilothouse.core.verdict.phases import (
+    APPROVAL_MAX_AGE,
+    NEXT_PHASE,
+    Answer,
+    PhaseEvent,
+    PhaseState,
+    fold_phase,
+)
 from pilothouse.ports.ledger import DECISIONS_MAX, Decision, Ledger
 
 __all__ = [
+    "APPROVED",
     "LOOKED",
     "MOVED",
+    "OpenRequest",
     "additions_of",
     "kind_for",
     "looks_taken",
+    "open_request",
     "phase_at",
     "phase_events",
     "phase_now",
@@ -26,9 +37,29 @@ __all__ = [
 
 MOVED = "phase.moved"
 LOOKED = "phase.looked"
+APPROVED = "phase.approved"
 
 _ADDED = ".added"
 """Ends the kinds of rows about additions, so that no row of theirs is taken for one of the agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequest:
+    """The last look that found the gate open.
+
+    Attributes:
+        sequence: Its row.
+        at: When.
+        target: The phase asked for.
+        verdict_digest: The verdict it saw.
+        approved_by: Who has approved since.
+    """
+
+    sequence: int
+    at: datetime
+    target: PhaseName
+    verdict_digest: str
+    approved_by: tuple[str, ...]
 
 
 def kind_for(kind: str, *, is_addition: bool) -> str:
@@ -109,6 +140,37 @@ def looks_taken(
         row.at
         for row in reversed(rows)
         if (state.since is None or row.at >= state.since) and json.loads(row.document)["target"] == ahead
+    )
+
+
+def open_request(
+    ledger: Ledger, agent: str, now: datetime, addition: Addition | None = None
+) -> OpenRequest | None:
+    """Return the request that approvals would answer, or None.
+
+    Args:
+        ledger: Where looks and approvals stand.
+        agent: Agent id.
+        now: The moment; an older request than `APPROVAL_MAX_AGE` is no longer open.
+        addition: What came into the scope and asks for itself; None for the agent.
+    """
+    looked = rows_about(ledger, agent, LOOKED, addition)
+    if not looked or now - looked[0].at > APPROVAL_MAX_AGE:
+        return None
+    document = json.loads(looked[0].document)
+    if document["answer"] != Answer.ELIGIBLE:
+        return None
+    moved = rows_about(ledger, agent, MOVED, addition)
+    if moved and moved[0].sequence > looked[0].sequence:
+        return None
+    said = rows_about(ledger, agent, APPROVED, addition)
+    by = [row.actor for row in reversed(said) if json.loads(row.document)["request"] == looked[0].sequence]
+    return OpenRequest(
+        sequence=looked[0].sequence,
+        at=looked[0].at,
+        target=document["target"],
+        verdict_digest=document["verdict"],
+        approved_by=tuple(dict.fromkeys(by)),
     )
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.dates import day
 from pilothouse.core.verdict.addition import Addition, AdditionEvent, in_scope
 from pilothouse.core.verdict.phases import (
-    APPROVAL_MAX_AGE,
     LOOK_LEVEL,
     Answer,
     PhaseEvent,
@@ -36,13 +34,15 @@ from pilothouse.workflows.ground.decision_log import newest_sequence
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.phase_log import (
+    APPROVED,
     LOOKED,
     MOVED,
+    OpenRequest,
     kind_for,
     looks_taken,
+    open_request,
     phase_events,
     phase_now,
-    rows_about,
 )
 from pilothouse.workflows.phases.additions import verdict_about, write_move
 from pilothouse.workflows.verdict.assess import assess
@@ -51,13 +51,10 @@ __all__ = [
     "Approved",
     "approve_phase",
     "demote_phase",
-    "open_request",
     "request_phase",
     "roll_back_phase",
     "stands_for",
 ]
-
-APPROVED = "phase.approved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,25 +70,6 @@ class Approved:
     target: PhaseName
     approved_by: tuple[str, ...]
     waiting_for: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """The last look that found the gate open.
-
-    Attributes:
-        sequence: Its row.
-        at: When.
-        target: The phase asked for.
-        verdict_digest: The verdict it saw.
-        approved_by: Who has approved since.
-    """
-
-    sequence: int
-    at: datetime
-    target: PhaseName
-    verdict_digest: str
-    approved_by: tuple[str, ...]
 
 
 def request_phase(
@@ -171,37 +149,6 @@ def _not_open(ledger: Ledger, charter: Charter, addition: Addition, target: Phas
     if PHASES.index(target) > PHASES.index(here):
         return f"The agent itself is in phase {here}, and nothing that came into its scope goes ahead of it."
     return None
-
-
-def open_request(
-    ledger: Ledger, agent: str, now: datetime, addition: Addition | None = None
-) -> _Request | None:
-    """Return the request that approvals would answer, or None.
-
-    Args:
-        ledger: Where looks and approvals stand.
-        agent: Agent id.
-        now: The moment; an older request than `APPROVAL_MAX_AGE` is no longer open.
-        addition: What came into the scope and asks for itself; None for the agent.
-    """
-    looked = rows_about(ledger, agent, LOOKED, addition)
-    if not looked or now - looked[0].at > APPROVAL_MAX_AGE:
-        return None
-    document = json.loads(looked[0].document)
-    if document["answer"] != Answer.ELIGIBLE:
-        return None
-    moved = rows_about(ledger, agent, MOVED, addition)
-    if moved and moved[0].sequence > looked[0].sequence:
-        return None
-    said = rows_about(ledger, agent, APPROVED, addition)
-    by = [row.actor for row in reversed(said) if json.loads(row.document)["request"] == looked[0].sequence]
-    return _Request(
-        sequence=looked[0].sequence,
-        at=looked[0].at,
-        target=document["target"],
-        verdict_digest=document["verdict"],
-        approved_by=tuple(dict.fromkeys(by)),
-    )
 
 
 def approve_phase(
@@ -288,8 +235,8 @@ def approve_phase(
 
 
 def _still_asked(
-    ledger: Ledger, agent: str, now: datetime, addition: Addition | None, waiting: _Request
-) -> _Request:
+    ledger: Ledger, agent: str, now: datetime, addition: Addition | None, waiting: OpenRequest
+) -> OpenRequest:
     """Return a request as it stands now; judging took seconds, in which the phase may have fallen.
 
     Raises:
@@ -437,7 +384,7 @@ def stands_for(charter: Charter, person: str, needed: Sequence[str]) -> str | No
     )
 
 
-def _still_open(verdict: AgentVerdict, waiting: _Request) -> None:
+def _still_open(verdict: AgentVerdict, waiting: OpenRequest) -> None:
     gate = next(found for found in verdict.gates if found.gate == waiting.target)
     if gate.closed:
         raise Conflict(

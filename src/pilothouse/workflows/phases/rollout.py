@@ -13,8 +13,7 @@ from pilothouse.reports.rollout_additions import AdditionStanding
 from pilothouse.reports.rollout_next import Standing
 from pilothouse.workflows.ground.act_log import StandingAct, shown_acts
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.ground.phase_log import additions_of, looks_taken, phase_events
-from pilothouse.workflows.phases.phases import open_request
+from pilothouse.workflows.ground.phase_log import additions_of, looks_taken, open_request, phase_events
 from pilothouse.workflows.verdict.assess import Assessment
 from pilothouse.workflows.verdict.stability import read_clock
 

@@ -14,12 +14,14 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.standing import standing_outcomes
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.phases import approvers_of
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
 from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.ports.work import TickState
 from pilothouse.reports.agent import AgentPage, build_agent
+from pilothouse.reports.agent_standing import Approval, Standing, standing_facts
 from pilothouse.reports.agent_traffic import AgentTraffic
 from pilothouse.reports.fleet import VALUE, FleetPage, Governed, build_fleet
 from pilothouse.reports.health import build_health
@@ -35,6 +37,7 @@ from pilothouse.workflows.controls.stops import controls_of
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import tasks_between
+from pilothouse.workflows.ground.phase_log import open_request
 from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.traces.reconcile import gap_alerts
 from pilothouse.workflows.verdict.assess import Assessment
@@ -77,7 +80,21 @@ def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraf
 
 def _agent_page(installation: Installation, found: Assessment) -> AgentPage:
     traffic = _traffic(installation, found.charter.agent, found.verdict.as_of)
-    return build_agent(found.verdict, found.charter, found.in_force, found.truth, traffic)
+    standing = _standing(installation, found.charter, found.verdict.as_of)
+    return build_agent(found.verdict, found.charter, found.in_force, found.truth, traffic, standing=standing)
+
+
+def _standing(installation: Installation, charter: Charter, now: datetime) -> Standing:
+    """Read what waits for people about an agent, and its clock."""
+    ledger, agent = installation.ledger, charter.agent
+    waiting = open_request(ledger, agent, now)
+    needed = approvers_of(charter, waiting.target) if waiting else ()
+    missing = tuple(person for person in needed if waiting and person not in waiting.approved_by)
+    return Standing(
+        work=waiting_by_agent(installation, [agent], now)(agent),
+        approval=Approval(target=waiting.target, people=missing) if waiting and missing else None,
+        clock=read_clock(ledger, charter, now),
+    )
 
 
 def _readiness_page(_installation: Installation, found: Assessment) -> ReadinessPage:
@@ -167,7 +184,15 @@ class Shows:
         Raises:
             UnknownName: No charter has that name.
         """
-        return self.page(agent, "agent", _agent_page)
+        page = self.page(agent, "agent", _agent_page)
+        found = self.assessment(agent)
+        # The rest of the page is kept with its assessment; what waits is read at each look, because somebody may have acted.
+        standing = _standing(self._installation, found.charter, page.as_of.at)
+        facts = standing_facts(found.verdict, found.charter, standing, page.as_of.at)
+        if facts == page.standing:
+            return page
+        kept = {name: getattr(page, name) for name in AgentPage.model_fields}
+        return AgentPage(**{**kept, "standing": facts})
 
     def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
         """Return the Readiness page.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import desk_world
 import page_site
 import page_world as world
 import pytest
@@ -74,6 +75,19 @@ def test_what_takes_long_is_made_ahead_and_nobody_waits(site, shows, judged):
     assert shows.renew(AGENT, {})
     assert shows.agent(AGENT).as_of.at == first.as_of.at + timedelta(minutes=2)
     assert len(judged) == 2
+
+
+@pytest.mark.usefixtures("slow")
+def test_an_incident_stands_at_once_on_a_page_that_was_made_ahead(site, shows):
+    """What waits for people is no part of the assessment that the rest of the page is kept with."""
+    before = shows.agent(AGENT)
+    desk_world.fire(site)
+    now = shows.agent(AGENT)
+    (incident,) = (one for one in now.standing if one.name == "Incidents")
+    assert incident.link.text == "INC-1, sev2, in nobody's hands"
+    assert incident.link.href == "/incidents/1"
+    assert now.as_of == before.as_of
+    assert now.digest != before.digest
 
 
 @pytest.mark.usefixtures("slow")
