@@ -181,7 +181,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.reports.audit import export_bundle
 
         with services.open_boundary(load_settings(home=home)) as room:
-            signed = export_bundle(room, target)
+            signed = export_bundle(room, target, actor=command_line_actor(), now=services.clock.now())
         say(f"{signed.size:,} records in {target}")
         say(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import zipfile
@@ -33,6 +34,7 @@ from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 __all__ = [
     "ANCHORED",
     "ANCHOR_OUTSIDE",
+    "EXPORTED",
     "LogCheck",
     "anchor_log",
     "export_bundle",
@@ -41,7 +43,7 @@ __all__ = [
     "verify_log",
 ]
 
-ANCHORED = "audit.anchored"
+ANCHORED, EXPORTED = "audit.anchored", "audit.exported"
 ERASED = "subject.erased"
 ANCHOR_OUTSIDE = "pilothouse audit anchor FOLDER --outside"
 """What rules out that whoever may write the ledger rewrites it whole, with its own keys."""
@@ -205,8 +207,14 @@ def _write_anchor(path: Path, note: str) -> None:
     fsync_path(path.parent)
 
 
-def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
-    """Write one file that `pilothouse-verify` checks on a machine without Pilothouse.
+def export_bundle(room: BoundaryRoom, target: Path, *, actor: str, now: datetime) -> Checkpoint:
+    """Write one file that `pilothouse-verify` checks on a machine without Pilothouse, and record that it was handed out.
+
+    Args:
+        room: Installation with its audit log.
+        target: Where it goes; a new file.
+        actor: Who takes it.
+        now: The present moment, aware UTC.
 
     Raises:
         UsageError: The file exists already.
@@ -239,6 +247,8 @@ def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
                 bundle.writestr(f"checkpoints/{one.size:012}.checkpoint", one.note)
             for record in charters:
                 bundle.writestr(f"charters/{record.agent}-{record.number}.yaml", record.text)
+        with target.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
     except OSError as error:
         if not isinstance(error, FileExistsError):  # half a bundle would be in the way of the next one
             target.unlink(missing_ok=True)
@@ -247,6 +257,13 @@ def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
             remedy="Name a file in a folder that this user may write: `pilothouse audit export FILE`.",
             subject=str(target),
         ) from error
+    room.installation.ledger.record(
+        kind=EXPORTED,
+        agent="",
+        at=now,
+        actor=actor,
+        document=canonical_json({"size": checkpoint.size, "sha256": digest}),
+    )
     return open_note(checkpoint.note, room.log.keys.verifier)
 
 

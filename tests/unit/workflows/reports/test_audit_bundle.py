@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import random
 import warnings
 import zipfile
@@ -18,7 +20,7 @@ from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.workflows.reports.audit import export_bundle
+from pilothouse.workflows.reports.audit import EXPORTED, export_bundle
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse_verify.bundle import check_bundle
 from pilothouse_verify.command import main
@@ -72,14 +74,23 @@ def test_an_export_verifies_although_others_write_and_sign_meanwhile(room, tmp_p
         room.installation.ledger.accept_charter(agent="later", digest="d", text="t", path="p", at=NOW)
 
     room.log.meanwhile = meanwhile
-    export_bundle(room, tmp_path / "bundle.zip")
+    export_bundle(room, tmp_path / "bundle.zip", actor="test", now=NOW)
     found = checked(room, tmp_path / "bundle.zip")
     assert (found.problems, found.records) == ([], 2)
 
 
+def test_who_took_the_log_along_is_on_record_with_the_digest_of_the_file(room, tmp_path):
+    whole = tmp_path / "bundle.zip"
+    export_bundle(room, whole, actor="ana (command line)", now=NOW)
+    (record,) = room.log.search(agent=None, kind=EXPORTED)
+    said = json.loads(record.text)
+    assert said["actor"] == "ana (command line)"
+    assert said["document"]["sha256"] == hashlib.sha256(whole.read_bytes()).hexdigest()
+
+
 def test_a_charter_that_did_not_come_into_force_is_named(room, tmp_path):
     whole = tmp_path / "bundle.zip"
-    export_bundle(room, whole)
+    export_bundle(room, whole, actor="test", now=NOW)
     (problem,) = checked(room, remade(whole, tmp_path / "other.zip", charters=b"agent: other")).problems
     assert problem == "charters/ap-invoice-triage-1.yaml is not the charter that came into force"
 
@@ -87,13 +98,13 @@ def test_a_charter_that_did_not_come_into_force_is_named(room, tmp_path):
 def test_a_charter_of_many_blanks_is_no_bomb(room, tmp_path):
     text = "agent: blank\n" + " " * 1_000_000
     room.installation.ledger.accept_charter(agent="blank", digest="d", text=text, path="p", at=NOW)
-    export_bundle(room, tmp_path / "bundle.zip")
+    export_bundle(room, tmp_path / "bundle.zip", actor="test", now=NOW)
     assert checked(room, tmp_path / "bundle.zip").problems == []
 
 
 def test_a_file_that_stands_in_it_twice_is_named(room, tmp_path):
     whole = tmp_path / "bundle.zip"
-    export_bundle(room, whole)
+    export_bundle(room, whole, actor="test", now=NOW)
     with (
         warnings.catch_warnings(),
         zipfile.ZipFile(whole) as old,
@@ -109,13 +120,13 @@ def test_a_file_that_stands_in_it_twice_is_named(room, tmp_path):
 @pytest.mark.parametrize("manifest", [b"[]", b"null", b'"x"', b"{", b"[" * 100_000, b'{"key": 1}'])
 def test_a_manifest_of_any_shape_is_named(room, tmp_path, manifest):
     whole = tmp_path / "bundle.zip"
-    export_bundle(room, whole)
+    export_bundle(room, whole, actor="test", now=NOW)
     assert checked(room, remade(whole, tmp_path / "other.zip", **{"manifest.json": manifest})).problems
 
 
 def test_any_damage_ends_in_words_and_in_no_trace(room, tmp_path):
     whole = tmp_path / "bundle.zip"
-    export_bundle(room, whole)
+    export_bundle(room, whole, actor="test", now=NOW)
     raw, chance, broken = whole.read_bytes(), random.Random(7), tmp_path / "broken.zip"
     for _ in range(400):
         changed = bytearray(raw)
@@ -130,7 +141,7 @@ def test_any_damage_ends_in_words_and_in_no_trace(room, tmp_path):
 
 def test_a_line_without_end_is_not_read_whole(room, tmp_path):
     whole = tmp_path / "bundle.zip"
-    export_bundle(room, whole)
+    export_bundle(room, whole, actor="test", now=NOW)
     long = remade(whole, tmp_path / "other.zip", **{"records.jsonl": b"x" * 10_000_000})
     assert checked(room, long).problems == ["record 0 is larger than a record"]
 
@@ -146,13 +157,13 @@ def test_a_full_disk_leaves_no_half_export_and_what_is_there_stays(room, tmp_pat
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     with pytest.raises(StorageUnavailable, match="No space left"):
-        export_bundle(room, target)
+        export_bundle(room, target, actor="test", now=NOW)
     assert not target.exists()
     monkeypatch.undo()
-    export_bundle(room, target)
+    export_bundle(room, target, actor="test", now=NOW)
     assert checked(room, target).problems == []
     with pytest.raises(UsageError, match="exists already"):
-        export_bundle(room, target)
+        export_bundle(room, target, actor="test", now=NOW)
     assert checked(room, target).problems == []
 
 
@@ -177,7 +188,7 @@ def test_what_was_never_a_bundle_is_called_so_and_not_tampered(tmp_path, capsys)
 
 def test_a_bundle_that_is_cut_off_is_a_damaged_bundle_and_none_that_never_was(room, tmp_path, capsys):
     whole = tmp_path / "bundle.zip"
-    export_bundle(room, whole)
+    export_bundle(room, whole, actor="test", now=NOW)
     (tmp_path / "cut.zip").write_bytes(whole.read_bytes()[:-40])
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path / "cut.zip")])

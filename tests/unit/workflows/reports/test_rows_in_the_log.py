@@ -256,7 +256,7 @@ def room(tmp_path, lived_in):
 
 
 def rebundled(room, tmp_path, name="bundle.zip"):
-    export_bundle(room, tmp_path / name)
+    export_bundle(room, tmp_path / name, actor="test", now=NOW)
     return check_bundle(tmp_path / name, key=str(room.log.keys.verifier), anchors=())
 
 
