@@ -26,7 +26,7 @@ from pilothouse.workflows.watch.judge import JUDGE, JudgeState, judge_errors, lo
 from pilothouse.workflows.watch.labels import LabelledDay, close_labels
 from pilothouse.workflows.watch.quality import SUSPICION, QualityState, look_at_labels
 from pilothouse.workflows.watch.room import LABELS, LATE, WatchRoom
-from pilothouse.workflows.watch.rules import TRAFFIC, TRUTH, Watched, arl_days, watched_rates
+from pilothouse.workflows.watch.rules import TRAFFIC, TRUTH, Watched, arl_days, types_sharing, watched_rates
 from pilothouse.workflows.watch.words import suspicion_sentence
 
 __all__ = ["CONFIDENCE", "REVIEWED", "DayCounter", "claim_line"]
@@ -204,14 +204,20 @@ class DayCounter:
                 return False
             closed[name] = labelled
         for name, labelled in closed.items():
-            self._drop(name, labelled, read.date, detectors=len(types))
+            self._drop(name, labelled, read.date)
         return True
 
-    def _drop(self, name: str, labelled: LabelledDay, day: date, *, detectors: int) -> None:
+    def _drop(self, name: str, labelled: LabelledDay, day: date) -> None:
         rule = rule_for(self._charter, "quality", name)
         before = self._book.recall(name, LABELS, QUALITY_STATE) or QualityState()
         after, look = look_at_labels(
-            self._charter, name, before, day, labelled, arl_days=arl_days(rule), detectors=detectors
+            self._charter,
+            name,
+            before,
+            day,
+            labelled,
+            arl_days=arl_days(rule),
+            detectors=types_sharing(self._charter, rule),
         )
         self._book.remember(name, LABELS, after)
         document: dict[str, object] = {

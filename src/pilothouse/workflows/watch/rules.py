@@ -14,7 +14,7 @@ from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.statistics.rates import RateWatch
 from pilothouse.workflows.incidents.alerts import rule_for
 
-__all__ = ["LATENCY_QUANTILE", "TRAFFIC", "TRUTH", "Watched", "arl_days", "watched_rates"]
+__all__ = ["LATENCY_QUANTILE", "TRAFFIC", "TRUTH", "Watched", "arl_days", "types_sharing", "watched_rates"]
 
 LATENCY_QUANTILE = 0.95
 """The charter's latency is a 95 % quantile: 95 of 100 tasks must be at least as quick."""
@@ -86,14 +86,11 @@ def _watched(
     charter: Charter, name: str, metric: str, counted: str, closes: str, *, line: float | None, inverted: bool
 ) -> Watched:
     rule = rule_for(charter, metric, name)
-    types = len(charter.task_types)
-    if rule is not None and rule.task_types != "all":
-        types = max(len(known(rule.task_types) or ()), 1)
     watch = RateWatch(
         committed=line,
         uses_baseline=line is None or (rule is not None and rule.detector == "drop") or metric == "quality",
         arl_days=arl_days(rule),
-        detectors=types,
+        detectors=types_sharing(charter, rule),
     )
     return Watched(
         metric=metric,
@@ -104,6 +101,18 @@ def _watched(
         rule=rule,
         inverted=inverted,
     )
+
+
+def types_sharing(charter: Charter, rule: Alert | None) -> int:
+    """Return how many task types share the false alarms of a rule, whether records or labels of people tell their quality.
+
+    Args:
+        charter: The charter in force.
+        rule: The alert rule, or None for a warning.
+    """
+    if rule is None or rule.task_types == "all":
+        return len(charter.task_types)
+    return max(len(known(rule.task_types) or ()), 1)
 
 
 def arl_days(rule: Alert | None) -> float:

@@ -33,7 +33,7 @@ from pilothouse.workflows.watch.labels import pooled
 from pilothouse.workflows.watch.quality import QualityState, is_suspected, quality_line
 from pilothouse.workflows.watch.room import LABELS
 from pilothouse.workflows.watch.row import DROPS, blank_row, independent_cases, shown_interval
-from pilothouse.workflows.watch.rules import TRUTH, Watched, arl_days
+from pilothouse.workflows.watch.rules import TRUTH, Watched, arl_days, types_sharing
 from pilothouse.workflows.watch.words import METRIC_WORDS
 
 __all__ = ["claim_rows", "label_rows", "rate_row"]
@@ -112,7 +112,7 @@ def label_rows(
             yield replace(row, note="no label of a finished day yet: `pilothouse review` shows what waits")
             continue
         state = QUALITY_STATE.validate_json(kept.document)
-        yield _quality(charter, name, row, state, readings, arl_days(rule), len(types))
+        yield _quality(charter, name, row, state, readings, arl_days(rule), types_sharing(charter, rule))
         judge = states.get((name, JUDGE))
         if judge is not None and (name, JUDGE) in said:
             yield _judge(name, JUDGE_STATE.validate_json(judge.document), state, said[name, JUDGE])

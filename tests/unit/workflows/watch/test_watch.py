@@ -14,6 +14,7 @@ from control_rooms import AGENT, Hands, control_room_at
 from rich.console import Console
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 from pilothouse.core.verdict.readiness import decide
@@ -636,3 +637,15 @@ def test_a_week_of_many_tasks_is_read_in_parts_and_kept_thin(watch, clock, monke
     assert (len(reference), len(current)) == (140, 140), "280 tasks, each second one kept"
     (said,) = watch.room.watch.readings(AGENT, since=MIDNIGHT.date(), detector="drift")
     assert json.loads(said.document)["n"] == 280
+
+
+def test_task_types_share_the_false_alarm_of_a_rule_whoever_tells_their_quality(watch, clock, tmp_path):
+    accept(watch, clock, tmp_path, "{share: 0.80}", "{share: 0.80, metric: rubric-v3}")
+    charter = watch.directory.charter(AGENT)
+    by_labels = [name for name in charter.task_types if not quality_is_outcome(charter, name)]
+    assert 0 < len(by_labels) < len(charter.task_types), "people tell of some, records of others"
+    live(watch, clock, 9)
+    said = watch.room.watch.readings(AGENT, since=MIDNIGHT.date(), detector="quality")
+    threshold = {one.task_type: json.loads(one.document)["threshold"] for one in said}
+    assert set(threshold) == set(charter.task_types)
+    assert sum(365 / one for one in threshold.values()) <= 1 + 1e-9, "alarms a year at the line"
