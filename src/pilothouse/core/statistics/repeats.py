@@ -48,13 +48,13 @@ def pass_hat_k(
         MalformedRecord: A case with fewer than k trials or more successes than trials.
 
     Source:
-        Yao, Shinn, Razavi and Narasimhan 2024, arXiv 2406.12045, for the estimator; Liang and Zeger
-        1986 for the interval.
+        Yao, Shinn, Razavi and Narasimhan 2024, arXiv 2406.12045, for the estimator; Jeffreys on as many cases as have
+        the variance of Liang and Zeger 1986 between clusters, with Student's t for what few of them do not say.
 
     Example:
         >>> e = pass_hat_k([4] * 20 + [3] * 20 + [0] * 10, [4] * 50, 2)
         >>> f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
-        '0.600 [0.493, 0.707]'
+        '0.600 [0.491, 0.702]'
     """
     k = check_count("k", k, least=1)
     level = check_fraction("level", level)
@@ -78,19 +78,18 @@ def pass_hat_k(
         )
     value = float(values.mean())
     notes: tuple[str, ...] = ()
+    worth = float(count)
     if float(np.ptp(values)) < 1e-12:
-        tail = (1 - level) / 2
-        ends = scipy.special.betaincinv(
-            value * count + 0.5, (1 - value) * count + 0.5, np.array([tail, 1 - tail])
-        )
-        low, high = (0.0 if value == 0 else float(ends[0])), (1.0 if value == 1 else float(ends[1]))
         notes = ("all cases are alike: Jeffreys interval on the number of clusters",)
     else:
-        reach = (
-            float(scipy.special.stdtrit(count - 1, (1 + level) / 2))
-            * cluster_variance(values, indexes) ** 0.5
-        )
-        low, high = max(0.0, value - reach), min(1.0, value + reach)
+        # A t interval is a normal one near 1: it proved a bound at the truth in up to 19 of 100 sets.
+        heavier = scipy.special.ndtri((1 + level) / 2) / scipy.special.stdtrit(count - 1, (1 + level) / 2)
+        worth = float(value * (1 - value) / cluster_variance(values, indexes) * heavier**2)
+    tail = (1 - level) / 2
+    ends = scipy.special.betaincinv(
+        value * worth + 0.5, (1 - value) * worth + 0.5, np.array([tail, 1 - tail])
+    )
+    low, high = (0.0 if value == 0 else float(ends[0])), (1.0 if value == 1 else float(ends[1]))
     return Estimate(
         value=value,
         low=min(low, value),

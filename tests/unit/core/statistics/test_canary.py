@@ -113,3 +113,15 @@ def test_pass_hat_k_refuses_cases_that_cannot_say_and_few_clusters():
         pass_hat_k([3, 2], [3, 2], 3)
     with pytest.raises(MalformedRecord, match=r"successes\[0\] is 5"):
         pass_hat_k([5], [4], 3)
+
+
+@pytest.mark.parametrize(("cases", "solved"), [(60, 0.95), (100, 0.95), (200, 0.9)])
+def test_reliability_at_the_truth_is_seldom_proved_above_it(cases, solved):
+    draws, runs = np.random.default_rng(8), 600
+    proved = 0
+    for _ in range(runs):
+        successes = np.where(draws.random(cases) < solved, 3, 2)
+        proved += pass_hat_k(successes, [3] * cases, 3, level=0.9).low >= solved
+    assert proved / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5, (
+        "a t interval proved it in 11 to 19 of 100"
+    )
