@@ -129,7 +129,9 @@ def load_settings(
     sources: list[tuple[str, str]] = []
 
     def settle(name: str, option: object | None, variable: str, default: object) -> str:
-        if option is not None:
+        if option is not None and str(option) != env.get(
+            variable
+        ):  # the command line hands a variable on too
             sources.append((name, "option"))
             return str(option)
         if env.get(variable):

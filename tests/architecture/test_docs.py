@@ -144,9 +144,10 @@ def test_a_misspelt_command_or_option_in_a_block_is_found():
         check_call(["verdict", "--jsno"])
 
 
-def test_the_reference_of_commands_is_the_commands_themselves():
-    text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["commands", "settings"])
+def test_the_reference_of_commands_and_settings_is_the_program_itself(page):
+    text = (ROOT / "docs" / "reference" / f"{page}.md").read_text(encoding="utf-8")
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert text == generate.commands_page(), "run `make docs`"
+    assert text == generate.PAGES[f"{page}.md"](), "run `make docs`"

@@ -277,6 +277,32 @@ def test_a_proxy_vouches_for_people_with_its_secret_only(tmp_path, headers, show
             assert send(client).text == "sam hello"
 
 
+@pytest.mark.parametrize(
+    ("named", "secret", "said"),
+    [
+        ([], SECRET, "Sign in first"),
+        (["mallory@corp.example"], SECRET, "You are mallory@corp.example, whom no charter in force names"),
+        (
+            ["sam@corp.example"],
+            "guess",
+            "Whoever names you in x-forwarded-user is not our proxy",
+        ),
+        (
+            ["vp@corp.example", "sam@corp.example"],
+            SECRET,
+            "The proxy sends x-forwarded-user 2 times",
+        ),
+    ],
+)
+def test_who_is_signed_in_at_the_proxy_is_told_why_that_is_not_enough(tmp_path, named, secret, said):
+    proxy = Proxy(header="x-forwarded-user", secret=SECRET)
+    with page_site.people_site(tmp_path, proxy=proxy, open_reading=False) as site:
+        sent = [("x-forwarded-user", one) for one in named]
+        answer = client_of(site).get("/", headers=[*sent, ("x-pilothouse-proxy", secret)])
+        assert answer.status_code == 403
+        assert said in answer.text
+
+
 def test_a_proxy_that_names_nobody_vouches_for_nobody(tmp_path):
     with page_site.people_site(tmp_path, proxy=Proxy(header="x-forwarded-user", secret=SECRET)) as site:
         text = world.charter_text().replace("oidc:sam@corp.example", "sam")

@@ -193,6 +193,8 @@ class Door:
         if declared.action is not None and not self._may_read_openly(declared):
             if self._sign_in is None:
                 raise Denied("nobody can sign in here", remedy="Start the server: `pilothouse up`.")
+            if visitor is None:
+                raise self._sign_in.nobody(*self._vouched(request))
             self._sign_in.need(visitor, agent, declared.action, path=request.url.path)
         viewer = Viewer(name=visitor.name, token=token) if visitor else None
         return declared.answer(Visit(request=request, visitor=visitor, token=token, form=form, viewer=viewer))
@@ -214,18 +216,24 @@ class Door:
         if self._sign_in is None:
             return None, ""
         proxy = self._sign_in.proxy
-        if proxy is not None and (named := request.headers.getlist(proxy.header)):
+        named, secret = self._vouched(request)
+        if proxy is not None and named:
             if len(named) > 1:
                 return (
                     None,
                     "",
                 )  # a proxy that adds its header to the sender's vouches for whom the sender named
-            vouched = (named[0], request.headers.get("x-pilothouse-proxy", ""))
-            visitor = self._sign_in.visitor(None, vouched)
-            return visitor, form_token(f"{proxy.secret}:{vouched[0]}") if visitor else ""
+            visitor = self._sign_in.visitor(None, (named[0], secret))
+            return visitor, form_token(f"{proxy.secret}:{named[0]}") if visitor else ""
         session = session_of(request, is_secure=proxy is not None)
         visitor = self._sign_in.visitor(session) if session else None
         return visitor, form_token(session) if visitor and session else ""
+
+    def _vouched(self, request: Request) -> tuple[Sequence[str], str]:
+        """Return the identities that a proxy names, and the secret that was sent with them."""
+        proxy = None if self._sign_in is None else self._sign_in.proxy
+        named = [] if proxy is None else request.headers.getlist(proxy.header)
+        return named, request.headers.get("x-pilothouse-proxy", "")
 
     def turn_away(
         self,

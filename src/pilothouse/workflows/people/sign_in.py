@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -117,22 +118,45 @@ class SignIn:
         """
         if self.proxy is not None and vouched is not None:
             identity, secret = vouched
-            if hmac.compare_digest(secret.encode(), self.proxy.secret.encode()):
-                return self.directory.visitor(identity)
-            return None
+            return self.directory.visitor(identity) if self._is_of_proxy(secret) else None
         found = self._store.read(_hashed(session), self._clock.now()) if session else None
         return None if found is None else self.directory.visitor(found.identity)
 
-    def need(self, visitor: Visitor | None, agent: str | None, action: Action, *, path: str) -> None:
-        """Let a request pass or refuse it, with a record of the refusal.
+    def nobody(self, named: Sequence[str], secret: str) -> Denied:
+        """Return why a request is nobody's, and what to do: who is signed in at the proxy must not be told to sign in.
+
+        Args:
+            named: Identities in the proxy's header, none where there is no proxy.
+            secret: What was sent with them.
+        """
+        if self.proxy is None or not any(named):
+            remedy = "Open a link from `pilothouse sign-in PERSON`, then come back here."
+            return Denied("sign in first", remedy=remedy)
+        if not self._is_of_proxy(secret):
+            remedy = "Let the proxy send the text of PILOTHOUSE_PROXY_SECRET as `x-pilothouse-proxy`."
+            return Denied(f"whoever names you in {self.proxy.header} is not our proxy", remedy=remedy)
+        if len(named) > 1:
+            remedy = "Let the proxy replace what a browser sends in it, not add to it."
+            return Denied(f"the proxy sends {self.proxy.header} {len(named)} times", remedy=remedy)
+        if not self.directory.charters():
+            remedy = "Put one into force on the server: `pilothouse up --charter charter.yaml`."
+            return Denied(
+                f"you are {named[0]}, and no charter is in force that says who that is", remedy=remedy
+            )
+        return Denied(
+            f"you are {named[0]}, whom no charter in force names, or several for different people",
+            remedy="Ask the owner of an agent for an entry in `people` of its charter with this `identity`.",
+        )
+
+    def _is_of_proxy(self, secret: str) -> bool:
+        return self.proxy is not None and hmac.compare_digest(secret.encode(), self.proxy.secret.encode())
+
+    def need(self, visitor: Visitor, agent: str | None, action: Action, *, path: str) -> None:
+        """Let a request of a person pass or refuse it, with a record of the refusal.
 
         Raises:
-            Denied: Nobody is signed in, or the person may not.
+            Denied: The person may not.
         """
-        if visitor is None:
-            raise Denied(
-                "sign in first", remedy="Open a link from `pilothouse sign-in PERSON`, then come back here."
-            )
         if self.directory.may(visitor, agent, action):
             return
         self._ledger.record(
