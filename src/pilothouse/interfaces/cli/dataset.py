@@ -60,7 +60,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         shown: Annotated[
             list[Path] | None,
             typer.Option(
-                "--shown", help="Prompt or few-shot file or folder the model sees: tested for leaks."
+                "--shown",
+                help="Prompt or few-shot file or folder the model sees: tested for leaks. With --record those of the charter are looked through too.",
             ),
         ] = None,
         glossary: Annotated[
@@ -93,14 +94,15 @@ def register(cli: typer.Typer, services: Services) -> None:
                 now = installation.clock.now()
                 likeness = measure_likeness(installation, dataset, record, now)
                 named = named_sets(installation.ledger, record, dataset)
+                paths, are_all = named.shown(shown or [])
                 records = named.only(
                     (
                         *dataset_evidence(
                             dataset,
                             agent=record,
                             at=now,
-                            shown=texts,
-                            is_shown_complete=bool(texts),
+                            shown=read_shown_texts(paths),
+                            is_shown_complete=are_all,
                             terms=terms,
                             charter=named.charter,
                         ),

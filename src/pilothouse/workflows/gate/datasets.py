@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Unpack
 
+from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
 from pilothouse.core.evidence.recorded import Found, bound_record
@@ -38,6 +39,7 @@ __all__ = [
     "labelled_cases",
     "read_shown_texts",
     "remove_cases",
+    "shown_paths",
     "split_cases",
     "summarize_dataset",
 ]
@@ -341,6 +343,19 @@ def dataset_evidence(
             + (f", first {missing[0]!r}" if missing else ""),
         )
     return tuple(records)
+
+
+def shown_paths(charter: Charter, folder: Path) -> tuple[tuple[Path, ...], bool]:
+    """Return where that lies which a charter says the model is shown, and whether that is known and there as a whole.
+
+    Args:
+        charter: The charter.
+        folder: Where it lies.
+    """
+    prompts, examples = known(charter.prompts), known(charter.few_shot.path)
+    named = [*(prompts or ()), examples]
+    there = tuple(path for one in named if isinstance(one, str) and (path := folder / one).exists())
+    return there, prompts is not None and len(there) == len(named)
 
 
 def read_shown_texts(paths: Sequence[Path]) -> tuple[tuple[str, str], ...]:

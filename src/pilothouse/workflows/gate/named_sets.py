@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.evals.dataset import Dataset, load_dataset
 from pilothouse.ports.ledger import Ledger
+from pilothouse.workflows.gate.datasets import shown_paths
 from pilothouse.workflows.ground.in_force import charter_of
 
 __all__ = ["NamedSets", "is_at", "named_sets"]
@@ -26,11 +27,13 @@ class NamedSets:
 
     Attributes:
         charter: The charter in force, or None without one.
+        folder: Where it lies.
         is_labelled: Whether it is the labelled set that the charter names, or the charter names none.
         is_adversarial: The same of the adversarial set.
     """
 
     charter: Charter | None = None
+    folder: Path = Path()
     is_labelled: bool = True
     is_adversarial: bool = True
 
@@ -43,6 +46,18 @@ class NamedSets:
         return tuple(
             one for one in records if (self.is_adversarial if one.kind in OF_ATTACKS else self.is_labelled)
         )
+
+    def shown(self, typed: Sequence[Path]) -> tuple[tuple[Path, ...], bool]:
+        """Return what the model is shown, by what was typed and by the charter, and whether that may be taken for all.
+
+        What is typed vouches for what is not there, and never stands in for what is.
+
+        Args:
+            typed: Files and folders of prompts and examples.
+        """
+        there, are_all = shown_paths(self.charter, self.folder) if self.charter is not None else ((), False)
+        paths = {path.resolve(): path for path in (*there, *typed)}
+        return tuple(paths.values()), are_all or bool(typed)
 
     @property
     def sentence(self) -> str:
@@ -74,7 +89,7 @@ def named_sets(ledger: Ledger, agent: str, dataset: Dataset) -> NamedSets:
         (path := known(terms.path)) is None or is_at(folder / path, dataset)
         for terms in (charter.datasets.labelled, charter.datasets.adversarial)
     )
-    return NamedSets(charter=charter, is_labelled=labelled, is_adversarial=adversarial)
+    return NamedSets(charter=charter, folder=folder, is_labelled=labelled, is_adversarial=adversarial)
 
 
 def is_at(path: Path, dataset: Dataset) -> bool:

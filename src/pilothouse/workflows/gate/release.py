@@ -32,7 +32,7 @@ from pilothouse.workflows.gate.arms import (
     resolve_baseline,
     stored_arm,
 )
-from pilothouse.workflows.gate.datasets import read_shown_texts
+from pilothouse.workflows.gate.datasets import read_shown_texts, shown_paths
 from pilothouse.workflows.gate.default_scorer import scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
 from pilothouse.workflows.gate.named_sets import is_at
@@ -311,13 +311,9 @@ def _shown(request: GateRequest, charter: Charter | None) -> tuple[tuple[str, st
     """Return everything the charter says the model is shown; None when it is not known, not there or too large."""
     if charter is None or request.charter is None:
         return None
-    folder = Path(request.charter).parent
-    named = [*(known(charter.prompts) or ()), known(charter.few_shot.path)]
-    paths = [folder / one for one in named if isinstance(one, str)]
-    if len(paths) < len(named) or not all(one.exists() for one in paths):
-        return None
+    paths, are_all = shown_paths(charter, Path(request.charter).parent)
     try:
-        return read_shown_texts(paths)
+        return read_shown_texts(paths) if are_all else None
     except UsageError:  # too large to be looked through: then nothing is known of leaks, and EVAL-1 says so
         return None
 

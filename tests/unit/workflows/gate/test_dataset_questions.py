@@ -19,7 +19,8 @@ from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.curation import golden
 from pilothouse.workflows.curation.golden import golden_case, keep_golden
 from pilothouse.workflows.curation.likeness import likeness_evidence, measure_likeness
-from pilothouse.workflows.gate.datasets import dataset_evidence
+from pilothouse.workflows.gate.datasets import dataset_evidence, shown_paths
+from pilothouse.workflows.gate.named_sets import NamedSets
 from pilothouse.workflows.gate.sealed_split import (
     OPENINGS_MAX,
     SEALED_RELEASE,
@@ -103,6 +104,20 @@ def test_cases_like_the_traffic_pass_and_longer_or_other_ones_are_named():
     found, (record,) = like(world, other)
     assert "shape · t" in found.differing
     assert "they differ in" in record.detail
+
+
+def test_a_prompt_that_was_typed_does_not_stand_in_for_the_examples_that_the_charter_names(tmp_path):
+    """`dataset show --shown prompt.md --record` passed the leak test beside a library that held every case."""
+    charter = SimpleNamespace(prompts=("p.md",), few_shot=SimpleNamespace(path="shots"))
+    named, prompt, shots = NamedSets(charter=charter, folder=tmp_path), tmp_path / "p.md", tmp_path / "shots"
+    prompt.write_text("Route it.")
+    assert named.shown([]) == ((prompt,), False)
+    assert named.shown([prompt]) == ((prompt,), True)
+    shots.mkdir()
+    assert named.shown([prompt]) == ((prompt, shots), True)
+    assert named.shown([]) == ((prompt, shots), True)
+    unknown = SimpleNamespace(prompts="?", few_shot=charter.few_shot)
+    assert shown_paths(unknown, tmp_path) == ((shots,), False), "prompts that nobody named are not none"
 
 
 def test_too_few_inputs_or_an_untested_part_of_the_traffic_give_no_record():
