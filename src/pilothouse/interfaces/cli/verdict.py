@@ -149,7 +149,7 @@ def _accept(
             raise
         return kept.agent, error
     if accepted.changed:
-        hints.print(f"Charter {accepted.record.number} of {accepted.record.agent} is in force.", markup=False)
+        hints.print(accepted.sentence, markup=False)
     if agent not in (None, accepted.record.agent):
         raise UsageError(
             f"{path} is the charter of {accepted.record.agent!r}, not of {agent!r}",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports.intake import Intake
-from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.controls.policy_change import widening_note
 from pilothouse.workflows.curation.erasure import carry_out_erasures
@@ -102,15 +102,11 @@ class CharterWatch:
                 if named != self._named[path]:  # the next look compares the files that it names now
                     self._named[path], self._stamps[path] = named, stamps[:1]
                 if accepted.changed:
-                    self._on_note(_came_into_force(self._ledger, accepted.record))
+                    waits = widening_note(self._ledger, accepted.record)
+                    self._on_note(f"{accepted.sentence}{f' {waits}' if waits else ''}")
 
     def _look_at(self, path: Path) -> _Stamps:
         return (_stamp(path), *(_stamp(path.parent / name) for name in self._named[path]))
-
-
-def _came_into_force(ledger: Ledger, record: CharterInForce) -> str:
-    waits = widening_note(ledger, record)
-    return f"charter {record.number} of {record.agent!r} is in force.{f' {waits}' if waits else ''}"
 
 
 class Keeper:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.core.dates import second
+from pilothouse.core.dates import minute, second
+from pilothouse.core.evidence.fold import Window
 from pilothouse.ports.lake import LakeHealth
 from pilothouse.ports.ledger import Decision, Ledger
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -22,6 +23,7 @@ __all__ = [
     "GapAlert",
     "GapWatch",
     "gap_alerts",
+    "gap_notes",
     "open_gap_incidents",
 ]
 
@@ -36,6 +38,9 @@ GAP_S = 60.0
 
 RECONCILE_EVERY_S = 5.0
 """How often the books are compared; counting rows of files costs a look at their list."""
+
+NOTES_MAX = 3
+"""Alerts that a verdict names; `doctor` names further ones."""
 
 ALERTS_MAX = 20
 """Alerts that are shown; all of them stay in the ledger."""
@@ -58,18 +63,20 @@ class GapAlert:
     began_anew: bool = False
 
     @property
+    def what(self) -> str:
+        """What did not add up."""
+        if self.items > 0:
+            return f"{self.items:,} acknowledged items were in no table and no queue"
+        return f"{-self.items:,} items were found more often than they were acknowledged"
+
+    @property
     def sentence(self) -> str:
         """The alert in one sentence."""
-        what = (
-            f"{self.items:,} acknowledged items were in no table and no queue"
-            if self.items > 0
-            else f"{-self.items:,} items were found more often than they were acknowledged"
-        )
         state = "still open"
         if self.closed_at:
             how = "never explained; a new start counts anew since" if self.began_anew else "closed at"
             state = f"{how} {second(self.closed_at)}"
-        return f"{what} (raised at {second(self.opened_at)}, {state})"
+        return f"{self.what} (raised at {second(self.opened_at)}, {state})"
 
 
 class GapWatch:
@@ -155,6 +162,25 @@ def open_gap_incidents(room: ControlRoom, alert: GapAlert, now: datetime) -> Non
     sentence = f"Telemetry does not add up: {alert.sentence}. Run `pilothouse doctor`."
     alert_for_every_agent(
         room, lambda record: (Firing(agent=record.agent, metric=GAP_KIND, sentence=sentence, once=True),), now
+    )
+
+
+def gap_notes(ledger: Ledger, window: Window) -> tuple[str, ...]:
+    """Return what a verdict says whose window an alert falls into, the newest first: its figures may miss tasks.
+
+    Args:
+        ledger: Where alerts are recorded.
+        window: What the verdict looks back on; what was recorded after it changes nothing.
+    """
+    found = [
+        alert
+        for alert in gap_alerts(ledger)
+        if alert.opened_at <= window.end and (alert.closed_at is None or alert.closed_at >= window.start)
+    ]
+    return tuple(
+        f"Telemetry of this window did not add up at {minute(alert.opened_at)}: {alert.what}, so figures may miss tasks. "
+        "`pilothouse doctor` says what became of it."
+        for alert in found[:NOTES_MAX]
     )
 
 

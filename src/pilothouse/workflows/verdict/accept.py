@@ -39,12 +39,26 @@ class Acceptance:
         charter: The charter of the file.
         changed: Whether it came into force just now.
         check: Everything the check had to say: questions and warnings.
+        renamed_from: Agent whose charter the same file was until now, or None. A name is all that binds evidence to an agent.
     """
 
     record: CharterInForce
     charter: Charter
     changed: bool
     check: CharterCheck
+    renamed_from: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What came into force, for whoever asked; with what a new name in an old file means."""
+        agent, earlier = self.record.agent, self.renamed_from
+        said = f"Charter {self.record.number} of {agent} is in force."
+        if earlier is None:
+            return said
+        return (
+            f"{said} This file was the charter of {earlier}, which stays in force: evidence, keys, phase and incidents are "
+            f"{earlier}'s, and {agent} is another agent that begins without any. If it is the same one, write {earlier} again."
+        )
 
 
 def accept_file(ledger: Ledger, path: Path, now: datetime, *, actor: str) -> Acceptance:
@@ -75,13 +89,20 @@ def accept_file(ledger: Ledger, path: Path, now: datetime, *, actor: str) -> Acc
     if before is not None and before.digest != digest:
         # First, so that a kill behind it lets no tool do more than two persons agreed to.
         note_widening(ledger, before, charter, digest=digest, actor=actor, now=now)
+    others = ledger.charters() if before is None else ()
     record = ledger.accept_charter(
         agent=charter.agent, digest=digest, text=text, path=str(file), at=now, files=charter.files
     )
     changed = before is None or before.number != record.number
     if changed or rejection_note(ledger, charter.agent) is not None:
         _record(ledger, ACCEPTED, record.agent, now, actor, number=record.number, digest=record.digest)
-    return Acceptance(record=record, charter=charter, changed=changed, check=check)
+    return Acceptance(
+        record=record,
+        charter=charter,
+        changed=changed,
+        check=check,
+        renamed_from=next((one.agent for one in others if one.path == str(file)), None),
+    )
 
 
 def rejection_note(ledger: Ledger, agent: str, *, at: datetime | None = None) -> str | None:

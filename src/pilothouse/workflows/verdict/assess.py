@@ -44,6 +44,7 @@ from pilothouse.workflows.ground.newest_tasks import every_page
 from pilothouse.workflows.ground.phase_log import additions_of, phase_at
 from pilothouse.workflows.integrations.verifiers import verifier_notes
 from pilothouse.workflows.people.signing import waivers_of
+from pilothouse.workflows.traces.reconcile import gap_notes
 from pilothouse.workflows.traces.set_aside import set_aside_notes
 from pilothouse.workflows.verdict.accept import rejection_note
 from pilothouse.workflows.verdict.docket import decided_items, open_sitting
@@ -164,6 +165,7 @@ def assess(
     all_notes = (
         *charter_notes,
         *set_aside_notes(installation.ledger, now),
+        *gap_notes(installation.ledger, traffic.longest),
         *verdict.notes,
         *(_apart_note(one) for one in additions),
         *traffic.notes(installation, charter),

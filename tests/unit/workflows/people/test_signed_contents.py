@@ -72,7 +72,7 @@ def test_a_server_sees_that_a_runbook_was_edited(ledger, folder):
     assert not notes
     (folder / RUNBOOK).write_text("# Quality\n\nAnother way to roll back.\n")
     watch.look(NOW + timedelta(seconds=5))
-    assert notes == [f"charter 2 of {AGENT!r} is in force."]
+    assert notes == [f"Charter 2 of {AGENT} is in force."]
     watch.look(NOW + timedelta(seconds=10))
     assert len(notes) == 1
 

@@ -70,6 +70,17 @@ def test_a_changed_charter_is_the_next_number(ledger, file):
     assert kinds(ledger) == [ACCEPTED, ACCEPTED]
 
 
+def test_a_new_name_in_an_old_file_is_another_agent_and_said_so(ledger, file):
+    """The evidence stayed behind under the old name, which was in force on and on, and nobody was told."""
+    assert accept(ledger, file).sentence == f"Charter 1 of {AGENT} is in force."
+    edit(file, f"agent: {AGENT}", "agent: renamed-agent")
+    done = accept(ledger, file, NOW + HOUR)
+    assert done.renamed_from == AGENT
+    assert f"was the charter of {AGENT}, which stays in force" in done.sentence
+    edit(file, "completion: {min: 0.95}", "completion: {min: 0.96}")
+    assert accept(ledger, file, NOW + 2 * HOUR).renamed_from is None
+
+
 def test_an_invalid_first_charter_is_refused_with_all_findings_and_leaves_no_trace(ledger, file):
     edit(file, "agent: ap-invoice-triage", "agent: ap-invoice-triage\nonwer: dana")
     with pytest.raises(CharterInvalid, match="1 error") as caught:

@@ -23,6 +23,7 @@ from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.integrations.verify import verify_due
+from pilothouse.workflows.traces.reconcile import GAP_KIND, INSTALLATION
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.verdict.assess import assess
 
@@ -317,6 +318,27 @@ def test_a_rejected_charter_is_noted_and_the_one_in_force_judges(installation, f
     found = assess(installation, AGENT, NOW)
     assert found.in_force.number == 1
     assert any(note.startswith("Charter 2 rejected") for note in found.verdict.notes)
+
+
+@pytest.mark.parametrize(
+    ("states", "is_noted"),
+    [
+        ((("raised", timedelta(days=3)),), True),
+        ((("raised", timedelta(days=3)), ("closed", timedelta(days=2))), True),
+        ((("raised", timedelta(days=90)), ("closed", timedelta(days=89))), False),
+        ((("raised", timedelta(days=90)),), True),
+        ((("raised", -HOUR),), False),
+    ],
+)
+def test_a_verdict_says_that_telemetry_of_its_window_did_not_add_up(installation, states, is_noted):
+    add_tasks(installation, 40)
+    for state, ago in states:
+        document = json.dumps({"state": state, "gap": 7})
+        installation.ledger.record(
+            kind=GAP_KIND, agent=INSTALLATION, at=NOW - ago, actor="t", document=document
+        )
+    notes = assess(installation, AGENT, NOW).verdict.notes
+    assert any("7 acknowledged items were in no table" in note for note in notes) is is_noted
 
 
 def test_the_verdict_is_frozen_with_its_notes_and_equal_moments_give_equal_bytes(installation):
