@@ -334,6 +334,12 @@ BROKEN = (
         ("30 is less than 90",),
     ),
     Broken(
+        "alert-unpromised",
+        (("runbook: runbooks/quality.md, detect_within: 28d", "runbook: runbooks/quality.md"),),
+        "id: quality-drop",
+        ("alert quality-drop says no `detect_within`",),
+    ),
+    Broken(
         "alert-missing",
         (
             (

@@ -147,6 +147,17 @@ LOWER_IS_TIGHTER = frozenset(
         "severities.*.resolve",
         "escalation.*.acknowledge",
         "integrations.*.freshness.max_age",
+        "integrations.*.fallback_drill",
+        "model.judges.*.card_max_age",
+        "owner.reattest",
+        "reviews.owner",
+        "reviews.permissions",
+        "reviews.quality",
+        "reviews.runbooks",
+        "reviews.sponsor",
+        "runbooks.*.drill",
+        "sources.*.max_age",
+        "sponsor.review",
     }
 )
 """Numbers and durations of which a smaller one is harder to meet."""
@@ -292,6 +303,8 @@ def _effect(pattern: str, path: str, old: Any, new: Any) -> Effect:
             return Effect.TIGHTER if high < low else Effect.LOOSER
         if pattern in MORE_IS_WIDER:
             return Effect.WIDER if high > low else Effect.NARROWER
+    if low is not None and high is None and pattern in HIGHER_IS_TIGHTER | LOWER_IS_TIGHTER:
+        return Effect.LOOSER  # what had its own number has the framework's, or that of each type
     if pattern in MORE_IS_WIDER or pattern in MORE_IS_TIGHTER:
         one, other = _members(old), _members(new)
         if one is not None and other is not None and set(one) == set(other) and pattern not in ORDERED:

@@ -222,6 +222,18 @@ def _runbooks(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQues
     return OpenQuestion("alerts") if is_open(charter.alerts) else runbooks_of(charter)
 
 
+def _promising(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    """Return the alerts that promise when they fire, and those that must: a fall is nothing that is seen at once."""
+    alerts = charter.alerts
+    if is_open(alerts):
+        return OpenQuestion("alerts")
+    return tuple(
+        alert.id
+        for alert in alerts
+        if alert.detect_within is not None or is_open(alert.detector) or alert.detector == "drop"
+    )
+
+
 def _judges(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
     judges = charter.model.judges
     if is_open(judges):
@@ -254,7 +266,7 @@ _SETS: dict[Per, tuple[_Members, str, str]] = {
     ),
     Per.TOOL: (_tools, "tool", "tool"),
     Per.FAMILY: (_entries("datasets.adversarial.families"), "family", "part"),
-    Per.ALERT: (_entries("alerts", "id"), "alert", "part"),
+    Per.ALERT: (_promising, "alert", "part"),
     Per.RUNBOOK: (_runbooks, "runbook", "part"),
     Per.JUDGE: (_judges, "judge", "part"),
     Per.DEPLOYMENT: (_deployment, "model", "part"),

@@ -176,7 +176,7 @@ class Per(StrEnum):
     TOOL = "tool"
     DUTY = "duty"
     FAMILY = "family of attacks"
-    ALERT = "alert"
+    ALERT = "alert that promises"
     RUNBOOK = "runbook"
     READER = "runbook and owner"
     JUDGE = "judge"

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import pytest
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.diff import Effect, compare_charters
+from pilothouse.core.charter.diff import HIGHER_IS_TIGHTER, LOWER_IS_TIGHTER, Effect, compare_charters
+from pilothouse.core.verdict.framework import FRAMEWORK
+from pilothouse.core.verdict.requirement import AtLeast, Census, Committed, Count, Floor
 from stubs.charter_trees import charter, example_values, with_value
 
 EXAMPLE = charter()
@@ -51,7 +55,14 @@ def test_the_same_charter_has_no_difference():
         ("rollback, sev1, ", "sev1, ", "stability.reset_on", Effect.LOOSER),
         ('title: "Invoice triage, accounts payable"', "title: Triage", "title", Effect.CHANGED),
         ("sources: [{name: supplier handbook, kind", "sources: [{name: supplier handbook, kind", None, None),
-        ("owner: lee, max_age: 180d", "owner: lee, max_age: 90d", "sources.supplier handbook.max_age", Effect.CHANGED),
+        ("owner: lee, max_age: 180d", "owner: lee, max_age: 90d", "sources.supplier handbook.max_age", Effect.TIGHTER),
+        ("reattest: 90d", "reattest: 180d", "owner.reattest", Effect.LOOSER),
+        ("review: 30d}", "review: 60d}", "sponsor.review", Effect.LOOSER),
+        ("drill: 90d}}", "drill: 180d}}", "runbooks.runbooks/quality.md.drill", Effect.LOOSER),
+        ("card_max_age: 90d", "card_max_age: 365d", "model.judges.rubric-v3.card_max_age", Effect.LOOSER),
+        ('fallback: "queue", fallback_drill: 90d', 'fallback: "queue", fallback_drill: 30d', "integrations.mail.fallback_drill", Effect.TIGHTER),
+        ("{uptime: 0.995, ", "{", "phases.1.exit.uptime", Effect.LOOSER),
+        ("p95_s: per_type", "p95_s: 1.5", "phases.1.exit.p95_s", Effect.CHANGED),
         ("model: other-judge-2026-03-03", "model: other-judge-2026-09-09", "model.judges.rubric-v3.pin.model", Effect.CHANGED),
         ("latency: {p95_s: 8.0,", "latency: {p95_s: 9.0,", "task_types.po_invoice.latency.p95_s", Effect.LOOSER),
         ("cost_of_review: 6", 'cost_of_review: "?"', "task_types.po_invoice.cost_of_review", Effect.REOPENED),
@@ -63,6 +74,23 @@ def test_every_change_says_which_way_it_goes(old, new, path, effect):
         assert diff.changes == ()
     else:
         assert (path, effect) in [(change.path, change.effect) for change in diff.changes]
+
+
+def test_every_number_and_life_that_decides_has_a_direction():
+    """Lives of evidence had none: whoever made them longer asked nobody, and the stable days went on."""
+    for requirement in FRAMEWORK:
+        for part in requirement.parts:
+            bounds = [getattr(part.rule, name, None) for name in ("bound", "least")]
+            asked = [one for one in bounds if isinstance(one, Committed)]
+            paths = [path for one in asked for path in (one.path, one.cap) if path]
+            paths += [part.fresh] if isinstance(part.fresh, str) else []
+            for path in paths:
+                named = re.sub(r"\{\w+\}", "*", path.replace("{review}", "owner"))
+                named = re.sub(r"^phases\.[123]\.", "phases.*.", named)
+                is_floor = isinstance(part.rule, (Floor, Census, Count, AtLeast)) and path != part.fresh
+                is_least = path in {one.path for one in asked if one is bounds[1]}
+                table = HIGHER_IS_TIGHTER if is_floor or is_least else LOWER_IS_TIGHTER
+                assert named in table, (requirement.id, path)
 
 
 def test_hiding_more_is_narrower_and_showing_more_is_wider():

@@ -342,6 +342,18 @@ def test_a_whole_section_left_open_gives_one_item_for_each_part(name, requiremen
         assert any(name in item.sentence for item in found[requirement].items)
 
 
+def test_an_alert_that_promises_no_time_has_none_to_keep(tmp_path):
+    """No command could ever show it, and the paper's own charter never held MON-8; a drop has to promise."""
+    asked = {one.scope.part for one in HELD if one.kind == "alert.delay"}
+    assert asked == {"quality-drop", "completion", "lying"}
+    charter = charter_with(
+        tmp_path, ("runbook: runbooks/quality.md, detect_within: 28d", "runbook: runbooks/quality.md")
+    )
+    held = [one for one in everything_holds(charter, NOW) if one.scope.part != "quality-drop"]
+    found = by_id(verdict(held, charter=charter))["MON-8"]
+    assert (found.status, found.deciding.scope.part) == ("no_evidence", "delay · quality-drop")
+
+
 def test_nothing_declared_is_nothing_asked(tmp_path):
     charter = charter_with(
         tmp_path,

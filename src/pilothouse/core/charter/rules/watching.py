@@ -27,6 +27,11 @@ BLIND_ALERT = warning(
     "alert {alert}: a drop of {drop} points in {task_type} is seen after {days}, {asked} asked",
     "Score more ({per_day} a day now): raise `sampling.rate` of {task_type}{or_verify}; or promise a longer `detect_within`.",
 )
+ALERT_UNPROMISED = warning(
+    "alert-unpromised",
+    "alert {alert} says no `detect_within`, and without it MON-8 stays without evidence",
+    "Add the time within which a fall must be noticed; `pilothouse watch status` derives one.",
+)
 ALERT_MISSING = error(
     "alert-missing", "no alert on {metric} for {task_types}", "Add a rule with `on: {metric}` under `alerts`."
 )
@@ -41,7 +46,14 @@ SCHEMA_MISSING = question(
     "Write the JSON Schema of the agent's answers: it says what a valid answer is.",
 )
 
-RULES: tuple[Rule, ...] = (BLIND_ALERT, ALERT_MISSING, RUNBOOK_MISSING, FILE_MISSING, SCHEMA_MISSING)
+RULES: tuple[Rule, ...] = (
+    BLIND_ALERT,
+    ALERT_UNPROMISED,
+    ALERT_MISSING,
+    RUNBOOK_MISSING,
+    FILE_MISSING,
+    SCHEMA_MISSING,
+)
 
 
 def _check_alerts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
@@ -50,6 +62,9 @@ def _check_alerts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     alerts = known(charter.alerts)
     if alerts is None:
         return
+    for index, alert in enumerate(alerts):
+        if alert.detector == "drop" and alert.detect_within is None:
+            yield ALERT_UNPROMISED.at(("alerts", index), alert=alert.id)
     for metric in ALERTED_METRICS:
         rules = [alert for alert in alerts if alert.on == metric or is_open(alert.on)]
         if any(is_open(rule.task_types) for rule in rules):
