@@ -237,6 +237,24 @@ def test_an_answer_goes_out_alone_only_when_it_is_surer_than_a_valid_threshold(
     assert [one.item.confidence for one in held] == ([call.confidence] if is_held else [])
 
 
+@pytest.mark.parametrize("asked", [MODEL, SPARE])
+def test_a_threshold_of_the_pin_lets_no_answer_of_a_stand_in_out(asked, stub, ledger):
+    """It was proven with the answers of the pin; how sure another model is says something else, whoever asked for it."""
+    stub._plans.clear()
+    rule = ConfidenceRule(field="sure", threshold=0.7)
+    policy = pinned(("acme", MODEL), ("spare", SPARE), confidence=rule)
+    sites = dict.fromkeys(("acme", "spare"), stub.origin)
+    with GatewaySite(sites, policy, guardian=Guardian(SqlHolds(ledger.database))) as gateway:
+        if asked == MODEL:
+            stub.plan(Plan(status=500), Plan(status=500))
+        stub.plan(Plan(text='{"place": "Kiel", "sure": 0.9}'))
+        answer = ask(gateway, CHAT, {**BODY, "model": asked})
+    assert answer.headers["x-pilothouse-deployment"] == "spare"
+    assert "x-pilothouse-held" in answer.headers
+    (held,) = SqlReviewQueue(ledger.database).items(AGENT)
+    assert held.item.confidence == 0.9
+
+
 @pytest.mark.parametrize(
     "held_for",
     [

@@ -656,6 +656,12 @@ BROKEN = (
         ("nobody has published the window of acme-large-2026-04-12",),
     ),
     Broken(
+        "fallback-twice",
+        (("model: acme-medium-2026-02-01", "model: acme-large-2026-04-12"),),
+        "fallback: [{provider",
+        ("model.fallback[0].model: acme-large-2026-04-12 at acme stands in the chain already",),
+    ),
+    Broken(
         "fingerprints-none",
         (("retires_on: 2032-06-30}", "retires_on: 2032-06-30, fingerprint: refuse}"),),
         "fingerprint: refuse",

@@ -217,6 +217,12 @@ class Call:
         return self.answer_state in UNDONE and (self.is_background or not self.is_stream)
 
     @property
+    def is_of_stand_in(self) -> bool:
+        """Whether another member of the chain than the pin was asked last, be it after a failure or because the agent named it."""
+        chain, last = self.policy.chain, self.attempts[-1]
+        return bool(chain) and (last.provider, last.model) != (chain[0].provider, chain[0].model)
+
+    @property
     def asked(self) -> bytes:
         """The body that providers are asked with: as received, or shortened."""
         return self.request if self.shortened is None else self.shortened

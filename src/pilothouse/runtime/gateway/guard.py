@@ -126,7 +126,8 @@ class Guardian:
     ) -> Whole:
         """Hold an answer whose confidence is under the threshold, is not said, or has no valid threshold to be held to.
 
-        Of several choices the least sure one counts: nobody knows which the agent takes.
+        Of several choices the least sure one counts: nobody knows which the agent takes. A threshold is proven with the answers of
+        the pin, so those of a stand-in have none.
         """
         stated = [(stated_confidence(one, rule.field), one) for one in finals]
         call.confidence, answer = min(stated, key=lambda each: -1.0 if each[0] is None else each[0])
@@ -134,6 +135,8 @@ class Guardian:
             doubt = f"says no confidence in {rule.field!r}"
         elif rule.threshold is None:
             doubt = f"has confidence {call.confidence:.2f}, and no threshold is shown valid yet"
+        elif call.is_of_stand_in:
+            doubt = f"has confidence {call.confidence:.2f}, and the threshold is the pin's: {call.attempts[-1].model} answered"
         elif call.confidence < rule.threshold:
             doubt = f"has confidence {call.confidence:.2f}, under the threshold {rule.threshold:.2f}"
         else:

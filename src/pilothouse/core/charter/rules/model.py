@@ -88,6 +88,11 @@ EDITS_BLIND = warning(
     "nobody has published the window of {model}, so no request is ever edited",
     "Say it: `model.limits.window_tokens`.",
 )
+FALLBACK_TWICE = error(
+    "fallback-twice",
+    "{path}: {model} at {provider} stands in the chain already; whoever failed would be asked again",
+    "Take it out, or name another provider.",
+)
 BACKENDS_UNSAID = error(
     "fingerprints-none",
     "{path} is refuse and `fingerprints` names no backend: every answer that says one would be withheld",
@@ -113,6 +118,7 @@ RULES: tuple[Rule, ...] = (
     PUBLISHED_SOON,
     PUBLISHED_RETIRED,
     FALLBACK_REGION,
+    FALLBACK_TWICE,
     REGION_OUTSIDE,
     NOTICE_SHORT,
     EDITS_NONE,
@@ -219,9 +225,14 @@ def _check_context_edits(charter: Charter, facts: CharterFacts) -> Iterator[Hit]
 
 
 def _check_gateway(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
-    """Yield terms of pins and limits that withhold every answer, declare nothing, or tell nobody in time."""
+    """Yield terms of pins and limits that ask one twice, withhold every answer, declare nothing, or tell nobody in time."""
     del facts
+    seen: set[tuple[str, str]] = set()
     for path, pin in _answering(charter):
+        place = (pin.provider, pin.model)
+        if place in seen and not is_open(pin.provider) and not is_open(pin.model):
+            yield FALLBACK_TWICE.at(path, model=pin.model, provider=pin.provider)
+        seen.add(place)
         if pin.fingerprint == "refuse" and not pin.fingerprints:
             yield BACKENDS_UNSAID.at((*path[:-1], "fingerprint"))
     if charter.model.pin.deployment == Deployment():
