@@ -137,7 +137,7 @@ def approve_masks(
     if len(masks) > MASKS_MAX:
         raise UsageError(
             f"{learnt.agent} would have {len(masks)} masks; {MASKS_MAX} are the most",
-            remedy="Withdraw one: `pilothouse replay RUN --withdraw MASK --by PERSON`; a tap needs none: `pilothouse run --taps clock,uuid,random`",
+            remedy="Withdraw one: `pilothouse replay RUN --withdraw MASK --by PERSON`; a tap needs none: `pilothouse run --taps clock,uuid,random -- CMD`",
             subject=learnt.agent,
         )
     return _put(ledger, learnt.agent, newest, masks, by=by, now=now, run=learnt.run)

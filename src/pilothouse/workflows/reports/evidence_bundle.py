@@ -32,7 +32,7 @@ from pilothouse.workflows.ground.decision_log import every_decision
 from pilothouse.workflows.reports.log_proofs import proven_sizes
 from pilothouse.workflows.verdict.assess import Assessment
 
-__all__ = ["EXPORTED", "Exported", "export_evidence"]
+__all__ = ["EXPORTED", "Exported", "export_evidence", "rule_document"]
 
 EXPORTED = "evidence.exported"
 """Kind of the record that holds the digest of a bundle's manifest."""
