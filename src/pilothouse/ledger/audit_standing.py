@@ -24,6 +24,7 @@ from pilothouse.ledger.incidents import incidents
 from pilothouse.ledger.review_tables import review_items, review_labels
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, row_line
 from pilothouse.ledger.schema import outcomes, prices
+from pilothouse.ledger.sessions import sessions, sign_in_links
 
 __all__ = ["LOGGED_TABLES", "Standing", "compare_standing", "standing_lines"]
 
@@ -40,6 +41,8 @@ LOGGED_TABLES = (
     gateway_keys,
     gateway_providers,
     credentials,
+    sign_in_links,
+    sessions,
 )
 
 DIGEST_BYTES = 32

@@ -2,7 +2,7 @@
 """Mutable rows are entered into the audit log by digest, each change in the transaction that makes it.
 
 Decisions, charters, verdicts and evidence are only ever added, and each has an entry of its own. Prices, outcomes, questions
-of the review queue, labels, approvals, incidents, pauses, faults of drills and keys are many or are changed, so an entry names rows that came and
+of the review queue, labels, approvals, incidents, pauses, faults of drills, keys and sessions are many or are changed, so an entry names rows that came and
 rows that went: what stands is what came and did not go. Texts of persons are under a salt of their row: once both are erased, nobody can guess them back from the log.
 """
 
@@ -145,10 +145,16 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
         "credentials": Logged(
             words="credential", key=("name",), public=("variable", "file", "host", "expires_us")
         ),
+        "sign_in_links": Logged(
+            words="link that signs in", key=("link_hash",), public=("identity", "expires_us")
+        ),
+        "sessions": Logged(
+            words="session", key=("session_hash",), public=("identity", "created_us", "expires_us")
+        ),
     }
 )
 """Tables whose rows are changed in place and can turn a verdict or the boundary. A key's digest has no salt: it is of 256
-random bits. Who has a question open, and until when, decides nothing and changes with every look."""
+random bits, as those of links and sessions are. Who has a question open, and until when, and when a session was last used, changes with every look."""
 
 
 def fresh_salt() -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sign-in links and sessions: only hashes are stored, a link works once, a session expires."""
+"""Sign-in links and sessions: only hashes are stored, a link works once, a session expires, and the audit log has each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, String, Table, delete, in
 
 from pilothouse.ledger.database import Repository
 from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.row_log import log_rows, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.sessions import Session
 
@@ -50,12 +51,12 @@ class SqlSessions(Repository):
     def issue_link(self, link: str, identity: str, *, actor: str, at: datetime, expires_at: datetime) -> None:
         """Store the hash of a single-use sign-in link; expired links are deleted."""
         with self.database.write() as connection:
-            connection.execute(delete(sign_in_links).where(sign_in_links.c.expires_us <= to_micros(at)))
-            connection.execute(
-                insert(sign_in_links).values(
-                    link_hash=link, identity=identity, expires_us=to_micros(expires_at)
-                )
-            )
+            lapsed = sign_in_links.c.expires_us <= to_micros(at)
+            with logged_change(connection, sign_in_links, lapsed, at=at, actor=actor):
+                connection.execute(delete(sign_in_links).where(lapsed))
+            row = {"link_hash": link, "identity": identity, "expires_us": to_micros(expires_at)}
+            connection.execute(insert(sign_in_links).values(row))
+            log_rows(connection, sign_in_links.name, added=[row], at=at, actor=actor)
             _record(connection, "sign_in.link_issued", identity, actor=actor, at=at)
 
     def read_link(self, link: str, now: datetime) -> str | None:
@@ -70,21 +71,21 @@ class SqlSessions(Repository):
             identity = _identity_of_link(connection, link, now)
             if identity is None:
                 return None
-            connection.execute(delete(sign_in_links).where(sign_in_links.c.link_hash == link))
-            connection.execute(
-                delete(sessions).where(
-                    or_(sessions.c.expires_us <= at, sessions.c.seen_us <= to_micros(now - IDLE_MAX))
-                )
-            )
-            connection.execute(
-                insert(sessions).values(
-                    session_hash=session,
-                    identity=identity,
-                    created_us=at,
-                    seen_us=at,
-                    expires_us=to_micros(expires_at),
-                )
-            )
+            used = sign_in_links.c.link_hash == link
+            with logged_change(connection, sign_in_links, used, at=now, actor=identity):
+                connection.execute(delete(sign_in_links).where(used))
+            ended = or_(sessions.c.expires_us <= at, sessions.c.seen_us <= to_micros(now - IDLE_MAX))
+            with logged_change(connection, sessions, ended, at=now, actor=identity):
+                connection.execute(delete(sessions).where(ended))
+            row = {
+                "session_hash": session,
+                "identity": identity,
+                "created_us": at,
+                "seen_us": at,
+                "expires_us": to_micros(expires_at),
+            }
+            connection.execute(insert(sessions).values(row))
+            log_rows(connection, sessions.name, added=[row], at=now, actor=identity)
             _record(connection, "person.signed_in", identity, actor=identity, at=now)
             return identity
 
@@ -110,12 +111,12 @@ class SqlSessions(Repository):
     def end(self, session: str, *, now: datetime) -> str | None:
         """End a session and return its identity, or None."""
         with self.database.write() as connection:
-            identity = connection.execute(
-                select(sessions.c.identity).where(sessions.c.session_hash == session)
-            ).scalar_one_or_none()
+            here = sessions.c.session_hash == session
+            identity = connection.execute(select(sessions.c.identity).where(here)).scalar_one_or_none()
             if identity is None:
                 return None
-            connection.execute(delete(sessions).where(sessions.c.session_hash == session))
+            with logged_change(connection, sessions, here, at=now, actor=identity):
+                connection.execute(delete(sessions).where(here))
             _record(connection, "person.signed_out", identity, actor=identity, at=now)
             return str(identity)
 

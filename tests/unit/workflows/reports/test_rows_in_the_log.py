@@ -37,6 +37,7 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.permission_book import SqlPermissionBook
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, ROWS_IN_RECORD
+from pilothouse.ledger.sessions import SqlSessions
 from pilothouse.ledger.steady_clock import SteadyClock
 from pilothouse.ports.approvals import Approval, ShownArgument
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
@@ -55,8 +56,10 @@ AGENT = "triage"
 ITEMS = 10
 ASKED = 3 + 2 + 2
 """Approvals, answers to them, and incidents."""
-NO_ENTRY = {"review_items": {"holder", "held_until_us"}}
-"""Columns that change with every look of a reviewer, and decide nothing."""
+SIGNED_IN = 1 + 1
+"""Links that were not used, and sessions."""
+NO_ENTRY = {"review_items": {"holder", "held_until_us"}, "sessions": {"seen_us"}}
+"""Columns that change with every look, and decide nothing."""
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 
 
@@ -126,6 +129,7 @@ def lived(ledger, log):
     for name in ("erp", "gone"):
         credentials.save(Credential(name=name, variable="ERP", host="erp.example"), at=NOW, actor="ana")
     credentials.remove("gone", at=NOW, actor="ana")
+    signed_in(SqlSessions(ledger.database))
     queue = SqlReviewQueue(ledger.database)
     queue.add([item(number) for number in range(3)])
     for number, answer in enumerate((Answer.ACCEPT, Answer.CORRECT, Answer.ACCEPT)):
@@ -148,6 +152,23 @@ def lived(ledger, log):
     asked(log)
     happened(SqlIncidents(ledger.database, lambda: NOW))
     log.sign()
+
+
+def signed_in(sessions):
+    """Give out links; some lapse, one is used, and one session is ended by hand and one by the clock."""
+    later = NOW + timedelta(hours=12)
+    for number, link in enumerate("abcd"):
+        at = NOW + timedelta(minutes=number)
+        sessions.issue_link(
+            link * 64, f"oidc:{link}", actor="ana", at=at, expires_at=at + timedelta(minutes=15)
+        )
+    for link in "ab":
+        sessions.redeem(link * 64, link.upper() * 64, now=NOW, expires_at=later)
+    sessions.end("A" * 64, now=NOW)
+    sessions.read("B" * 64, NOW + timedelta(minutes=30))
+    sessions.issue_link("e" * 64, "oidc:e", actor="ana", at=later, expires_at=later + timedelta(minutes=15))
+    sessions.redeem("e" * 64, "E" * 64, now=later, expires_at=later + timedelta(hours=12))
+    sessions.issue_link("f" * 64, "oidc:f", actor="ana", at=later, expires_at=later + timedelta(minutes=15))
 
 
 def asked(log):
@@ -262,7 +283,7 @@ def rebundled(room, tmp_path, name="bundle.zip"):
 
 def test_what_came_changed_and_went_is_what_stands(room, tmp_path):
     check = verify_log(room, NOW)
-    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2 + ITEMS + 5 + 1 + ASKED)
+    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2 + ITEMS + 5 + 1 + ASKED + SIGNED_IN)
     assert rebundled(room, tmp_path).problems == []
     with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
         rows = bundle.read("rows.jsonl").decode()
@@ -330,7 +351,18 @@ CHANGES = [
     ("UPDATE credentials SET host = 'mine.example'", "the credential erp"),
     ("UPDATE credentials SET variable = 'OTHER'", "the credential erp"),
     ("DELETE FROM gateway_keys WHERE prefix = 'two'", "a row of gateway_keys: what it names is gone"),
+    ("INSERT INTO sessions SELECT 'mine', 'oidc:owner', created_us, seen_us, expires_us FROM sessions", "the session mine"),
+    ("UPDATE sessions SET identity = 'oidc:owner'", "the session EEEE"),
+    ("UPDATE sessions SET expires_us = expires_us + 1", "the session EEEE"),
+    ("INSERT INTO sign_in_links VALUES ('mine', 'oidc:owner', 9)", "the link that signs in mine"),
 ]  # fmt: skip
+
+
+def test_a_session_that_is_used_needs_no_entry(room):
+    before = room.log.size()
+    assert SqlSessions(room.log.database).read("E" * 64, NOW + timedelta(hours=13)).identity == "oidc:e"
+    assert room.log.size() == before
+    assert verify_log(room, NOW).problems == ()
 
 
 def test_who_looks_at_a_question_needs_no_entry(room):
@@ -482,7 +514,7 @@ def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
         check = verify_log(place, NOW)
-        assert (check.problems, check.rows) == ((), 211 + ITEMS + 5 + 1 + ASKED)
+        assert (check.problems, check.rows) == ((), 211 + ITEMS + 5 + 1 + ASKED + SIGNED_IN)
         assert all('"adopted":true' in record.text for record in log.records())
         ledger.save_outcomes([outcome(180, status=OutcomeStatus.VERIFIED)])
         assert verify_log(place, NOW).problems == ()
