@@ -67,7 +67,9 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("measure")
     def measure(
         outcome: Annotated[str, typer.Argument(help="Outcome metric of the charter.")],
-        file: Annotated[Path, typer.Argument(help="CSV: unit,arm,value; arm is `agent` or `holdout`.")],
+        file: Annotated[
+            Path, typer.Argument(help="CSV: unit,arm,value; arm is `agent`, or `holdout` or `before`.")
+        ],
         *,
         agent: AgentOption = None,
         home: Home = None,
@@ -93,6 +95,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 def _record(effect: Effect) -> dict[str, object]:
     from pilothouse.core.statistics.results import Estimate
+    from pilothouse.workflows.reports.outcomes import WEAK
 
     found = effect.found
     if not isinstance(found, Estimate):
@@ -111,5 +114,6 @@ def _record(effect: Effect) -> dict[str, object]:
         "units": found.n_effective,
         "committed": effect.committed,
         "sentence": f"{effect.outcome}: {percentage(found.value, signed=True)} {percent_range(found.low, found.high, signed=True)} over "
-        f"{found.n_effective:,.0f} units; committed {percentage(effect.committed, decimals=0, signed=True)}: {word}.",
+        f"{found.n_effective:,.0f} units; committed {percentage(effect.committed, decimals=0, signed=True)}: {word}"
+        f"{f', {WEAK}' if effect.is_weak else ''}.",
     }

@@ -16,7 +16,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.value import Outcome
-from pilothouse.core.evidence.evidence import UNKNOWN, Scope
+from pilothouse.core.evidence.evidence import UNKNOWN, WARNINGS, Scope
 from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import PRODUCTION
@@ -31,7 +31,7 @@ from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.phase_log import phase_events
 
-__all__ = ["ROWS_MAX", "Effect", "Sealed", "measure_effect", "read_seals", "seal_outcomes"]
+__all__ = ["ROWS_MAX", "WEAK", "Effect", "Sealed", "measure_effect", "read_seals", "seal_outcomes"]
 
 SEALED = "outcomes.sealed"
 
@@ -44,7 +44,10 @@ DECIMAL = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,
 ROWS_MAX = 1_000_000
 """Rows of one measurement; a year of 2,700 cases a day."""
 
-_ARMS = ("agent", "holdout")
+_COMPARED = {"holdout": "holdout", "before_after": "before"}
+"""The arm that the agent's is compared with, by the kind of control."""
+
+WEAK = "weak: other causes than the agent are possible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +76,14 @@ class Effect:
         committed: Committed relative change.
         found: The measured change; or why there is none.
         proven: True, False (proved short of it), or None while neither is proved.
+        is_weak: Whether it is held against what was before, which other causes may have changed too.
     """
 
     outcome: str
     committed: float
     found: Estimate | NotEnoughEvidence
     proven: bool | None
+    is_weak: bool = False
 
 
 def seal_outcomes(installation: Installation, agent: str, person: str, now: datetime) -> Sealed:
@@ -138,11 +143,14 @@ def read_seals(ledger: Ledger, agent: str) -> tuple[Sealed, ...]:
 def measure_effect(installation: Installation, agent: str, name: str, file: Path, now: datetime) -> Effect:
     """Hold a measurement of one outcome against what was committed, and keep what it proves.
 
+    Before and after alone prove nothing where a holdout was feasible, which is so until the charter says why not; then what
+    they prove is at risk.
+
     Args:
         installation: Lake and ledger.
         agent: Agent with a charter in force.
         name: Outcome metric of the charter.
-        file: CSV with the columns `unit`, `arm` (`agent` or `holdout`) and `value`.
+        file: CSV with the columns `unit`, `arm` (`agent`, and `holdout` or `before` as the charter's control says) and `value`.
         now: The moment, aware UTC.
 
     Raises:
@@ -157,19 +165,27 @@ def measure_effect(installation: Installation, agent: str, name: str, file: Path
         raise UsageError(
             f"what outcome {name!r} shall become is an open question", remedy="Answer it: `pilothouse check`."
         )
-    groups = _read_groups(file)
-    found = relative_change(list(groups["agent"].values()), list(groups["holdout"].values()))
-    effect = Effect(
-        outcome=name, committed=committed, found=found, proven=_proven(found, committed, direction)
-    )
+    control = known(outcome.control.kind)
+    if control is None:
+        raise UsageError(
+            f"what outcome {name!r} is compared with is an open question",
+            remedy="Answer it: `pilothouse check`.",
+        )
+    compared, is_weak = _COMPARED[control], control == "before_after"
+    groups = _read_groups(file, compared)
+    found = relative_change(list(groups["agent"].values()), list(groups[compared].values()))
+    proven = _proven(found, committed, direction)
+    if proven and is_weak and outcome.control.because is None:
+        proven = None
+    effect = Effect(outcome=name, committed=committed, found=found, proven=proven, is_weak=is_weak)
     if isinstance(found, Estimate):
         # One that decides nothing is kept too: else who measures again and again would keep the luckiest of all looks.
         word = {True: "proven", False: "proved short of it", None: "neither proven nor proved short of it"}[
             effect.proven
         ]
         detail = (
-            f"{name}: {percentage(found.value, signed=True)} {percent_range(found.low, found.high, signed=True)} against the holdout, "
-            f"committed {percentage(committed, decimals=0, signed=True)}: {word}."
+            f"{name}: {percentage(found.value, signed=True)} {percent_range(found.low, found.high, signed=True)} against the {compared} arm, "
+            f"committed {percentage(committed, decimals=0, signed=True)}: {word}{f', {WEAK}' if is_weak else ''}."
         )
         _write(
             installation.ledger,
@@ -180,6 +196,7 @@ def measure_effect(installation: Installation, agent: str, name: str, file: Path
             passed=effect.proven,
             detail=detail,
             n=found.n,
+            is_weak=is_weak,
         )
     return effect
 
@@ -195,10 +212,10 @@ def _proven(found: Estimate | NotEnoughEvidence, committed: float, direction: st
     return True if reached else False if short else None
 
 
-def _read_groups(file: Path) -> Mapping[str, dict[str, list[float]]]:
+def _read_groups(file: Path, compared: str) -> Mapping[str, dict[str, list[float]]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write a BOM
-            groups = _grouped(stream, file)
+            groups = _grouped(stream, file, compared)
     except OSError as error:
         raise UsageError(
             f"{file} cannot be read: {error.strerror}",
@@ -208,8 +225,8 @@ def _read_groups(file: Path) -> Mapping[str, dict[str, list[float]]]:
         raise MalformedRecord(
             f"no CSV file in UTF-8: {error}", remedy="Export it as CSV in UTF-8.", place=Place(str(file))
         ) from error
-    both = groups["agent"].keys() & groups["holdout"].keys()
-    if both:
+    both = groups["agent"].keys() & groups[compared].keys()
+    if both and compared == "holdout":
         raise MalformedRecord(
             f"unit {min(both)!r} stands in both arms, so the holdout is no holdout",
             remedy="Leave out units that changed sides, and say how many.",
@@ -218,9 +235,9 @@ def _read_groups(file: Path) -> Mapping[str, dict[str, list[float]]]:
     return groups
 
 
-def _grouped(stream: Iterable[str], file: Path) -> dict[str, dict[str, list[float]]]:
+def _grouped(stream: Iterable[str], file: Path, compared: str) -> dict[str, dict[str, list[float]]]:
     """Return the values of each unit by arm."""
-    groups: dict[str, dict[str, list[float]]] = {arm: {} for arm in _ARMS}
+    groups: dict[str, dict[str, list[float]]] = {arm: {} for arm in ("agent", compared)}
     rows = csv.DictReader(stream)
     missing = {"unit", "arm", "value"} - set(rows.fieldnames or ())
     if missing:
@@ -246,7 +263,7 @@ def _grouped(stream: Iterable[str], file: Path) -> dict[str, dict[str, list[floa
             )
         if arm not in groups:
             raise MalformedRecord(
-                f"arm {arm!r} is neither `agent` nor `holdout`",
+                f"arm {arm!r} is neither `agent` nor `{compared}`",
                 remedy="Correct this line.",
                 place=Place(str(file), number),
             )
@@ -294,7 +311,9 @@ def _write(
     passed: bool | None,
     detail: str,
     n: int = 1,
+    is_weak: bool = False,
 ) -> None:
+    warnings = {WARNINGS: 1} if is_weak and passed else {}
     record = recorded(
         kind,
         charter,
@@ -303,7 +322,7 @@ def _write(
         scope=scope,
         n=n,
         passed=passed,
-        counts={UNKNOWN: 1} if passed is None else {},
+        counts={UNKNOWN: 1} if passed is None else warnings,
         detail=detail,
     )
     ledger.add_evidence([record])

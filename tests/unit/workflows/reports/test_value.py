@@ -99,6 +99,31 @@ def test_a_decided_measurement_becomes_evidence(installation, tmp_path, change, 
     assert items[METRIC].status == status
 
 
+@pytest.mark.parametrize(
+    ("because", "proven", "status"),
+    [(', because: "fees exist only for the whole ledger"', True, "at_risk"), ("", None, "no_evidence")],
+)
+def test_before_and_after_alone_is_weak_and_nothing_without_a_reason(
+    installation, tmp_path, because, proven, status
+):
+    """Whatever was called `holdout` in the file of such an outcome proved it like one."""
+    folder = shutil.copytree(CHARTER.parent, tmp_path / "charters")
+    text = (folder / CHARTER.name).read_text(encoding="utf-8")
+    before = f"control: {{kind: before_after{because}}}"
+    text = text.replace("control: {kind: holdout, share: 0.10, unit: supplier}", before)
+    (folder / CHARTER.name).write_text(text, encoding="utf-8")
+    accept_file(installation.ledger, folder / CHARTER.name, NOW - timedelta(days=1), actor="test")
+    measured = written(tmp_path, -0.5)
+    with pytest.raises(MalformedRecord, match="neither `agent` nor `before`"):
+        measure_effect(installation, AGENT, METRIC, measured, NOW)
+    measured.write_text(measured.read_text(encoding="utf-8").replace("holdout", "before"), encoding="utf-8")
+    effect = measure_effect(installation, AGENT, METRIC, measured, NOW)
+    assert (effect.proven, effect.is_weak) == (proven, True)
+    (item,) = [one for one in verdict_of(installation, "DATA-10").items if one.scope.part == METRIC]
+    assert item.status == status
+    assert "other causes than the agent are possible" in item.sentence
+
+
 def test_an_undecided_measurement_proves_nothing_and_too_few_units_are_none(installation, tmp_path):
     few = measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.5, units=24), NOW)
     assert few.proven is None
