@@ -14,10 +14,12 @@ from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.errors import ExitStatus
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.load import ArmResult
+from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
 from pilothouse.interfaces.cli.gate_text import MARKS
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
+from pilothouse.workflows.gate.default_scorer import check_typed
 from pilothouse.workflows.gate.load_needs import LoadLimits, state_needs
 from pilothouse.workflows.gate.release import open_gate
 from pilothouse.workflows.gate.request import GateRequest
@@ -58,7 +60,8 @@ def run_load(
         now = services.clock.now()
         request, plan, notes = plan_volume(request, wish, installation=installation, now=now)
         run = open_gate(request, journal=journal, now=now)
-        run.notes.extend(notes)
+        typed = check_typed(request.scorer, run.policy.metrics, run.selection.cases, ScorerRegistry())
+        run.notes.extend((*typed, *notes))
         console.print(_plan_line(plan, sum(len(one.cases) for one in run.judges)))
         needs = state_needs(run, plan, installation=installation, now=now)
         console.print(escape(needs.sentence))

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from pilothouse.errors import UnknownName
+from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
 
-__all__ = ["DEFAULT_SCORER", "scorer_named"]
+__all__ = ["DEFAULT_SCORER", "check_typed", "scorer_named"]
 
 DEFAULT_SCORER: Final = "exact"
 
@@ -31,8 +31,7 @@ def scorer_named(
     """
     if asked is not None:
         return parse_scorer_text(asked)
-    needing = {case.task_type for case in cases if not any(not one.must_not for one in case.asserts)}
-    wanted = {metrics[name] for name in needing if name in metrics}
+    wanted = _metrics_of(cases, metrics)
     known = {one.name for one in registry.listing()}
     for name in sorted(wanted):
         if name in known:
@@ -44,3 +43,40 @@ def scorer_named(
             remedy=f"The charter names {name!r} as metric: say how it is computed, for example --scorer json_subset.",
         )
     return DEFAULT_SCORER, {}
+
+
+def check_typed(
+    asked: str | None, metrics: Mapping[str, str], cases: Iterable[Case], registry: ScorerRegistry
+) -> tuple[str, ...]:
+    """Refuse a scorer that was typed where the charter names another one, and say where it stands in for a name of the charter's own.
+
+    Args:
+        asked: As it was typed, or None.
+        metrics: What the charter names, by task type.
+        cases: Those that are to be judged.
+        registry: Scorers that are installed.
+
+    Returns:
+        What a reader of the verdict must know.
+
+    Raises:
+        UsageError: The charter names a scorer, and what was typed is another.
+    """
+    if asked is None:
+        return ()
+    name, _ = parse_scorer_text(asked)
+    known = {one.name for one in registry.listing()}
+    others = _metrics_of(cases, metrics) - {name}
+    for metric in sorted(others & known):
+        raise UsageError(
+            f"the charter names {metric!r} as metric, and --scorer says {name!r}.",
+            remedy="Leave --scorer out, or change the charter.",
+            subject=name,
+        )
+    return tuple(f"{metric!r}, the charter's metric, is computed as {asked}" for metric in sorted(others))
+
+
+def _metrics_of(cases: Iterable[Case], metrics: Mapping[str, str]) -> set[str]:
+    """Return the charter's metrics of the cases that name no check of their own."""
+    needing = {case.task_type for case in cases if not any(not one.must_not for one in case.asserts)}
+    return {metrics[name] for name in needing if name in metrics}

@@ -33,7 +33,7 @@ from pilothouse.workflows.gate.arms import (
     stored_arm,
 )
 from pilothouse.workflows.gate.datasets import read_shown_texts, shown_paths
-from pilothouse.workflows.gate.default_scorer import scorer_named
+from pilothouse.workflows.gate.default_scorer import check_typed, scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
 from pilothouse.workflows.gate.named_sets import is_at
 from pilothouse.workflows.gate.request import GatePolicy, GateRequest, settle_policy
@@ -91,6 +91,9 @@ def open_gate(
     policy = settle_policy(request, charter, tuple(sorted({case.task_type for case in cases})))
     selection = _select(request, policy, dataset, cases, golden=golden, now=now)
     registry = registry or ScorerRegistry()
+    computed = (
+        check_typed(request.scorer, policy.metrics, selection.cases, registry) if request.decides else ()
+    )
     book = CheckBook(
         registry,
         default=registry.make(*scorer_named(request.scorer, policy.metrics, selection.cases, registry)),
@@ -160,6 +163,7 @@ def open_gate(
         trust=trust_judges(book.judges(selection.cases), records, charter, now),
         notes=[
             *policy.notes,
+            *computed,
             *(() if is_chartered or not request.decides else (_OTHER_CASES,)),
             *notes,
             *_notes(

@@ -13,6 +13,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.release import GateRules
 from pilothouse.errors import UnknownName, UsageError
+from pilothouse.evals.checks import PASS_AT
 
 __all__ = ["GatePolicy", "GateRequest", "settle_policy"]
 
@@ -73,7 +74,7 @@ class GateRequest:
     charter: Path | None = None
     agent: str | None = None
     scorer: str | None = None
-    pass_at: float = 0.5
+    pass_at: float = PASS_AT
     margin_points: float | None = None
     alpha: float | None = None
     floor: float | None = None
@@ -155,6 +156,12 @@ def settle_policy(request: GateRequest, charter: Charter | None, task_types: Seq
                 remedy=f"The charter has {', '.join(charter.task_types)}: write one of them as `task_type` of each "
                 "case, or declare another, then `pilothouse check`.",
             )
+    if request.decides and request.pass_at < PASS_AT:
+        raise UsageError(
+            f"--pass-at {request.pass_at:g} is looser than {PASS_AT:g}, at which an answer counts as good under a charter.",
+            remedy="Leave it out, or give more.",
+            subject="pass_at",
+        )
     notes: list[str] = []
     rules = {name: _charter_rules(request, charter, name, notes) for name in charter.task_types}
     families = charter.datasets.adversarial.families

@@ -414,9 +414,10 @@ def chartered(world, tmp_path):
     shutil.copytree(CHARTERS, tmp_path / "charters")
     path = tmp_path / "charters" / "ap-invoice-triage.yaml"
     text = path.read_text().replace("datasets/labelled", "../cases.jsonl")
-    path.write_text(text.replace("datasets/adversarial", "../attacks.jsonl"))
+    text = text.replace("datasets/adversarial", "../attacks.jsonl")
 
-    def gate(attacks, answer, *, registry=None, **options):
+    def gate(attacks, answer, *, registry=None, metric="routed_correctly", **options):
+        path.write_text(text.replace("metric: routed_correctly", f"metric: {metric}"))
         if attacks:
             write_cases(tmp_path / "attacks.jsonl", attacks)
         rows = [{"id": f"c{n}", **right(n)} for n in range(N)]
@@ -425,9 +426,8 @@ def chartered(world, tmp_path):
         request = GateRequest(
             candidate=f"recorded:{tmp_path / 'candidate.jsonl'}",
             charter=path,
-            scorer="exact",
             journal=tmp_path / "j.db",
-            **options,
+            **{"scorer": "exact", **options},
         )
 
         async def go():
@@ -450,6 +450,19 @@ def test_a_family_that_the_charter_limits_and_nobody_tried_is_said(chartered):
     assert any("no attack was tried of ambiguous, malformed, permission" in one for one in verdict.notes)
     kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
     assert [one.scope.part for one in kept] == ["injection"]
+
+
+def test_what_is_typed_does_not_loosen_how_the_charter_measures(chartered):
+    """`--scorer 'regex={"pattern": "."}'` beside `metric: exact` put the level of an agent that talked nonsense on record as 100 %."""
+    for options in ({"metric": "exact", "scorer": "contains"}, {"pass_at": 0.4}):
+        with pytest.raises(UsageError, match=r"the charter names 'exact'|is looser than 0.5"):
+            chartered((), None, **options)
+    _, measured = chartered((), None, metric="exact", scorer="contains", pass_at=0.4, decides=False)
+    assert measured.items, "to measure by the way is everybody's business"
+    _, own = chartered((), None, scorer="json_subset")
+    assert any(
+        "'routed_correctly', the charter's metric, is computed as json_subset" in one for one in own.notes
+    )
 
 
 def test_attacks_without_a_score_do_not_count_as_withstood(chartered):
