@@ -54,7 +54,14 @@ from pilothouse.lake.semconv import (
     is_model_call,
 )
 from pilothouse.lake.span_block import Column, SpanBlock
-from pilothouse.lake.usage import EXCLUSIVE_SCOPES, NO_USAGE, REASONING_BESIDE_SCOPES, split_usage
+from pilothouse.lake.usage import (
+    EXCLUSIVE_SCOPES,
+    GATEWAY_SCOPE,
+    MEASURED,
+    NO_USAGE,
+    REASONING_BESIDE_SCOPES,
+    split_usage,
+)
 
 __all__ = ["Shared", "SpanGroup", "share"]
 
@@ -272,7 +279,7 @@ class SpanGroup:
                 exclusive=self.instrument in EXCLUSIVE_SCOPES,
                 beside=self.instrument in REASONING_BESIDE_SCOPES,
             )
-        return list(
+        found = list(
             map(
                 split,
                 self._own(f"{kind}_input_total"),
@@ -282,6 +289,9 @@ class SpanGroup:
                 self._own("tokens_reasoning"),
             )
         )
+        if self.instrument == GATEWAY_SCOPE:
+            return [used._replace(basis=MEASURED) if used.basis else used for used in found]
+        return found
 
     def _costs(
         self, usage: list[Any], ends: Sequence[int | None], starts: Sequence[int], prices: PriceSource

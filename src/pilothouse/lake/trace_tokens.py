@@ -10,6 +10,7 @@ from pilothouse.core.evidence.task import CostState
 from pilothouse.lake.columns import COST_PRICED, CoreSpan
 from pilothouse.lake.semconv import OUTER_OPERATIONS, SEPARATE_OPERATIONS, is_model_call
 from pilothouse.lake.trace_tree import SKEW_NS
+from pilothouse.lake.usage import MEASURED
 
 __all__ = ["TraceTokens", "counted_calls", "sum_tokens"]
 
@@ -37,7 +38,8 @@ class TraceTokens(NamedTuple):
 def counted_calls(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[CoreSpan]:
     """Return the model calls without duplicates: a call seen by two instrumentations counts once.
 
-    Two spans tell of one response when they name it and were there at the same time, give or take two clocks.
+    Two spans tell of one response when they name it and were there at the same time, give or take two clocks. That of our
+    gateway counts before that of an instrumentation.
 
     Args:
         calls: The model calls of a trace in the order (start, id).
@@ -54,11 +56,18 @@ def counted_calls(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> li
         if place < 0 or span.start_ns > until + SKEW_NS:  # some servers give every response one id
             place, until = len(counted), end
             counted.append(span)
-        elif counted[place].tokens_basis is None and span.tokens_basis is not None:
+        elif _is_surer(span, counted[place]):
             counted[place] = span
         if span.response_id:
             told[span.response_id] = place, max(until, end)
     return sorted(counted, key=lambda span: (span.start_ns, span.span_id))
+
+
+def _is_surer(span: CoreSpan, kept: CoreSpan) -> bool:
+    """Whether of two spans of one response the later one has the usage: what the provider said to our gateway, or any at all."""
+    if kept.tokens_basis is None:
+        return span.tokens_basis is not None
+    return span.tokens_basis == MEASURED != kept.tokens_basis
 
 
 def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> set[str]:

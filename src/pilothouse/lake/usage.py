@@ -11,7 +11,9 @@ from pilothouse.lake.limits import TOKENS_MAX
 __all__ = [
     "EXCLUSIVE",
     "EXCLUSIVE_SCOPES",
+    "GATEWAY_SCOPE",
     "INCLUSIVE",
+    "MEASURED",
     "NO_USAGE",
     "REASONING_BESIDE_SCOPES",
     "Usage",
@@ -23,6 +25,12 @@ INCLUSIVE = 1
 
 EXCLUSIVE = 2
 """Input excludes its cached parts, as raw Anthropic usage does."""
+
+MEASURED = 3
+"""Counted by our gateway from the provider's own answer: of two spans of one response it is believed."""
+
+GATEWAY_SCOPE = "pilothouse.gateway"
+"""Scope of the spans that our gateway writes."""
 
 EXCLUSIVE_SCOPES = frozenset(
     {

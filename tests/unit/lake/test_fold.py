@@ -145,6 +145,20 @@ def test_two_spans_of_one_response_count_once_and_the_one_with_usage_wins():
     assert (row.model_calls, row.tokens_input, row.calls_without_usage) == (1, 5, 0)
 
 
+@pytest.mark.parametrize("order", [(2, 3), (3, 2)])
+def test_of_two_spans_of_one_response_that_of_our_gateway_counts(order):
+    """An instrumentation that left the cached part out made the call cheaper than its provider had said."""
+    one = {"gen_ai.response.id": "r"}
+    client, ours = order
+    agent = core([span(1, operation="invoke_agent")])
+    told = core([span(client, 1, operation="chat", usage=(5, 5), attributes=one)])
+    seen = core(
+        [span(ours, 1, operation="chat", usage=(905, 7), attributes=one)], instrument="pilothouse.gateway"
+    )
+    row = fold([*agent, *told, *seen])
+    assert (row.model_calls, row.tokens_input, row.tokens_output) == (1, 905, 7)
+
+
 def test_the_sum_on_an_agent_span_is_not_added_but_compared():
     def run(total):
         return fold(
