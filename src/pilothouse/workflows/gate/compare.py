@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.effective_counts import rate_counts
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope
 from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.core.statistics.comparison import Comparison
@@ -193,6 +194,9 @@ def imported_evidence(
             n=len(some),
             good=sum(_good(one, pass_at) for one in some),
             items=tuple(one.case_id for one in some if not _good(one, pass_at)),
+            counts=rate_counts(
+                [_good(one, pass_at) for one in some], [one.cluster or one.case_id for one in some]
+            ),
             detail=f"{run.harness}: {run.scorer} of {run.path.name}, model {run.model or 'unknown'}",
             basis=Basis.IMPORTED,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.effective_counts import rate_counts
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
 from pilothouse.core.evidence.recorded import Found, bound_record
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
@@ -62,6 +63,9 @@ def release_evidence(
                 good=sum(bool(result.candidate[0]) for result in scored),
                 scope=Scope(task_type=one.rules.task_type),
                 items=tuple(result.case_id for result in scored if not result.candidate[0]),
+                counts=rate_counts(
+                    [bool(result.candidate[0]) for result in scored], [result.cluster for result in scored]
+                ),
             )
     anchor = verdict.anchor or verdict.baseline
     for item in verdict.items:

@@ -63,7 +63,18 @@ def world(tmp_path):
     """A dataset, two recorded sides and a way to gate them."""
 
     def cases(**fields):
-        rows = [{"id": f"c{n}", "task_type": "t", "input": n, "expected": 2 * n, **fields} for n in range(N)]
+        size = fields.pop("clusters", 1)
+        rows = [
+            {
+                "id": f"c{n}",
+                "task_type": "t",
+                "input": n,
+                "expected": 2 * n,
+                "cluster": f"k{n // size}",
+                **fields,
+            }
+            for n in range(N)
+        ]
         (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     def gate(*, candidate=None, baseline=None, registry=None, agent=None, **options):
@@ -605,6 +616,22 @@ def test_two_datasets_may_use_an_id_for_two_cases(world, tmp_path):
     assert item(verdict, "must_not").items == ("c0",)
     records = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "eval.baseline"]
     assert [(one.n, one.good, one.items) for one in records] == [(N, N - 1, ("c0",))]
+
+
+def test_a_level_of_cases_in_clusters_is_on_record_as_what_they_are_worth(world):
+    def but_every_tenth(n):
+        return {"output": 2 * n if n % 10 else -1}
+
+    def level():
+        run, _, verdict = world(candidate=but_every_tenth, floor=0.5, complete=True)
+        (record,) = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "eval.baseline"]
+        return record
+
+    assert level().counts == {}
+    world.cases(clusters=5)
+    record = level()
+    assert record.n == N
+    assert N / 5 <= record.counts["worth"] < N / 2, "of five alike, at least one and not two and a half"
 
 
 def test_a_plan_counts_the_golden_sequences_that_both_sides_run(world, tmp_path):
