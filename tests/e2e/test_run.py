@@ -127,6 +127,15 @@ def test_a_charter_in_the_folder_names_agent_and_version(run, tmp_path):
     assert f"traces of triage, version {attributes['pilothouse.version'][:12]} go to" in done.stderr
 
 
+def test_a_process_that_is_one_task_says_of_which_type(run, tmp_path):
+    (tmp_path / "charter.yaml").write_text("agent: triage\ntask_types: {invoice: {}, refund: {}}\n")
+    words = ("--no-server-check", "--", sys.executable, "-c", PRINT_ENVIRONMENT)
+    said = seen_by_the_agent(run("--task", "refund", *words))["OTEL_RESOURCE_ATTRIBUTES"]
+    assert "pilothouse.task.type=refund" in said
+    wrong = run("--task", "refnd", *words)
+    assert (wrong.returncode, "no task type 'refnd'" in wrong.stderr) == (2, True)
+
+
 def test_a_charter_without_a_provider_says_that_traces_name_no_version(run, tmp_path):
     (tmp_path / "charter.yaml").write_text(
         'agent: triage\nmodel: {pin: {provider: "?", model: acme-large-2026-04-12, region: eu}}\n'

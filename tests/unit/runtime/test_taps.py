@@ -239,6 +239,30 @@ def test_equal_commands_whose_order_nobody_knows_are_marked(tmp_path):
         assert (len(draws), sum(one.is_order for one in draws)) == (2 + twins, twins)
 
 
+@pytest.mark.parametrize(
+    ("code", "state"),
+    [
+        ("pass", "completed"),
+        ("import sys; sys.exit()", "completed"),
+        ("import sys; sys.exit(3)", "failed"),
+        ("import sys; sys.exit('no order')", "failed"),
+        ("1 / 0", "failed"),
+        ("import os; os._exit(0)", "open"),
+        ("import subprocess, sys; subprocess.run([sys.executable, '-c', '1 / 0'])", "completed"),
+    ],
+)
+def test_a_run_ends_as_its_process_did(code, state, tmp_path):
+    """Nobody wrote it: each run that was over for an hour was abandoned."""
+    environment = recording(tmp_path, "uuid")
+    subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=False, capture_output=True, timeout=60
+    )
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        log.flush()
+        assert log.read(RUN).summary.state == state
+
+
 def test_what_goes_out_without_a_connection_is_reported_too(tmp_path):
     code = (
         "import socket\nout = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"

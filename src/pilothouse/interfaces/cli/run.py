@@ -52,6 +52,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         charter: Annotated[
             Path | None, typer.Option(help="Charter of the agent. Default: ./charter.yaml if it is there.")
         ] = None,
+        task: Annotated[
+            str | None, typer.Option(help="This process is one task of this type: all its calls are one run.")
+        ] = None,
         environment: Annotated[
             str | None, typer.Option(help="Deployment environment to report, for example pilot.")
         ] = None,
@@ -102,9 +105,15 @@ def register(cli: typer.Typer, services: Services) -> None:
         settings = load_settings(home=home, port=port)
         endpoint, is_guess = _endpoint(settings, port)
         summary = _summary(charter)
+        if task is not None and summary.task_types and task not in summary.task_types:
+            raise UsageError(
+                f"{summary.agent} has no task type {task!r}",
+                remedy=f"Name one: `--task {summary.task_types[0]}`; it has {', '.join(summary.task_types)}",
+                subject=task,
+            )
         name = agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command)
         tapped = read_taps(taps)
-        run_id = secrets.token_hex(16) if tapped else None
+        run_id = secrets.token_hex(16) if tapped or task else None
         answers = not no_server_check and ask_health(endpoint) is not None
         # Nobody said where our server is and none is there: what the environment says of telemetry is more than a guess.
         elsewhere = (
@@ -122,7 +131,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             endpoint=None if elsewhere else endpoint,
             agent=name,
             version=summary.version,
-            task_type=summary.task_type,
+            task_type=task or summary.task_type,
             environment=environment,
             base_url=gateway_address(endpoint, run=run_id, launch=launch_id) if key else base_url,
             key=key,

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pilothouse.core.evidence.run_log import Draw, Event, HostContacted, IdentitySource, RunOpened, Tap
+from pilothouse.core.evidence.run_log import (
+    Draw,
+    Event,
+    HostContacted,
+    IdentitySource,
+    RunClosed,
+    RunOpened,
+    RunState,
+    Tap,
+)
 from pilothouse.errors import LimitExceeded
 from pilothouse.ports.runlog import RunLog
 
@@ -38,12 +47,14 @@ def absorb(folder: Path, log: RunLog) -> int:
             file.rename(mine)
         except FileNotFoundError:
             continue  # another process was quicker
+        ended_ns = mine.stat().st_mtime_ns  # the last line is the end
         for run, event in _events(mine):
+            at_ns = ended_ns if isinstance(event, RunClosed) else None
             try:
-                log.append(run, event, tap=Tap.LAUNCHER)
+                log.append(run, event, tap=Tap.LAUNCHER, at_ns=at_ns)
             except LimitExceeded:
                 log.flush()
-                log.append(run, event, tap=Tap.LAUNCHER)
+                log.append(run, event, tap=Tap.LAUNCHER, at_ns=at_ns)
             count += 1
         log.flush()
         mine.unlink()
@@ -85,4 +96,6 @@ def _event(entry: dict[str, Any]) -> Event | None:
             environment=entry["environment"],
             taps=tuple(entry["taps"]),
         )
+    if entry["kind"] == "end" and "failed" in entry:  # the first process of the run
+        return RunClosed(state=RunState.FAILED if entry["failed"] else RunState.COMPLETED)
     return None

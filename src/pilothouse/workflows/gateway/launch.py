@@ -66,11 +66,13 @@ class CharterSummary:
         agent: Agent id, or None.
         version: Version digest, or None when the model is not pinned yet.
         task_type: The only task type, or None when there are several, or none yet.
+        task_types: Every task type by name.
     """
 
     agent: str | None
     version: str | None
     task_type: str | None = None
+    task_types: tuple[str, ...] = ()
 
 
 def declared_hosts(path: Path, *also: str | None) -> dict[str, tuple[int, ...]]:
@@ -148,10 +150,11 @@ def summarize_charter(path: Path, *, revision: str | None = None) -> CharterSumm
     if not isinstance(document, dict):
         return CharterSummary(agent=None, version=None)
     agent = document.get("agent")
-    task_types = document.get("task_types")
-    only = next(iter(task_types)) if isinstance(task_types, dict) and len(task_types) == 1 else None
+    listed = document.get("task_types")
+    task_types = tuple(name for name in (listed if isinstance(listed, dict) else ()) if isinstance(name, str))
     return CharterSummary(
         agent=agent if isinstance(agent, str) else None,
         version=version_of(document, path, revision=revision),
-        task_type=only if isinstance(only, str) else None,
+        task_type=task_types[0] if len(task_types) == 1 else None,
+        task_types=task_types,
     )

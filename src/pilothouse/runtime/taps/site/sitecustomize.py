@@ -52,6 +52,7 @@ class _Hook:
         self.knows_processes = False
         self.started = 0
         self.is_twin = False
+        self.has_failed = False
         self.process, older = self.claim()
         self.open_file()
         if self.replays:
@@ -540,10 +541,25 @@ def _start():
 
     def end():
         if not hook.replays:
-            hook.write({"kind": "end"}, now=True)
+            is_first = "processes" in hook.settings and not (hook.process or hook.lineage)
+            ended = {"failed": hook.has_failed or hasattr(sys, "last_type")} if is_first else {}
+            hook.write({"kind": "end", **ended}, now=True)
         hook.flush()
 
     atexit.register(end)
+    _watch_exit(hook)
+
+
+def _watch_exit(hook):
+    """Note with which status the process ends: nothing at its end says so, only an exception that nobody caught."""
+    real = sys.exit
+
+    def leave(status=None):
+        if threading.current_thread() is threading.main_thread():
+            hook.has_failed = status not in (None, 0)
+        real(status)
+
+    sys.exit = _Function(leave)
 
 
 def _next():
