@@ -25,7 +25,14 @@ __all__ = ["ChatAnswer", "ChatClient", "ChatEndpoint", "TokenPrice"]
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 """Where a credential is read from unless `key_env` names another variable; never written anywhere."""
 
-OPTIONS: Final = ("model", "system", "key_env", "usd_per_million_input", "usd_per_million_output")
+OPTIONS: Final = (
+    "model",
+    "served_as",
+    "system",
+    "key_env",
+    "usd_per_million_input",
+    "usd_per_million_output",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +150,8 @@ class ChatEndpoint:
     The input is a list of messages, or becomes one user message. Output is the text (parsed when it is
     JSON); tool calls the model asked for are kept for the scorers of tool use and are not executed.
 
-    Its address is `URL?model=NAME&system=FILE&key_env=VAR&usd_per_million_input=N&usd_per_million_output=N`.
+    Its address is `URL?model=NAME&system=FILE&key_env=VAR&usd_per_million_input=N&usd_per_million_output=N`, with `served_as=NAME`
+    where the server answers under another name, as the charter says of the pin.
 
     Args:
         address: Base URL with its options.
@@ -162,6 +170,7 @@ class ChatEndpoint:
             key_env=options.get("key_env", KEY_VARIABLE),
             price=_price(options),
         )
+        self._names = {None, options["model"], options.get("served_as")}
         identity = canonical_json({"model": options["model"], "system": self._system})
         self.spec = TargetSpec(
             address=f"openai:{address}",
@@ -178,7 +187,7 @@ class ChatEndpoint:
             headers=context.headers(),
             seed=context.seed,
         )
-        if answer.model is not None and answer.model != self._client.model:
+        if answer.model not in self._names:
             # What another model says is no trial of this version, good or bad.
             raise TargetUnreachable(f"asked {self._client.model!r}, {answer.model!r} answered")
         if answer.refusal:

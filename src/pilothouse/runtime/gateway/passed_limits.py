@@ -19,7 +19,7 @@ TOLD_MAX = 20_000
 """Runs and days that are remembered as told, as many as runs whose spending is known; then they are told anew, and the ledger knows them."""
 
 WAITING_MAX = 1_000
-"""Of them that wait to be told: an agent whose every run passes its limit is told of by the first ones."""
+"""Of them that wait to be told: while nobody takes them, what is reached later is noted when its next call is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class PassedLimits:
     def __init__(self) -> None:
         """Begin with none."""
         self._told: set[tuple[str, str, str, int, bool]] = set()
-        self._new: deque[PassedLimit] = deque(maxlen=WAITING_MAX)
+        self._new: deque[PassedLimit] = deque()
 
     def note(
         self,
@@ -79,7 +79,7 @@ class PassedLimits:
             is_reached = spent >= most
             of_what = of if is_reached else on
             told = (agent, limit, of_what, most, is_reached)
-            if told not in self._told:
+            if told not in self._told and len(self._new) < WAITING_MAX:
                 if len(self._told) >= TOLD_MAX:
                     self._told.clear()
                 self._told.add(told)

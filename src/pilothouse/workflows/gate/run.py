@@ -413,7 +413,10 @@ def _remedy(error: str) -> str:
             "Our own gateway takes `pilothouse key add AGENT --environment replay`, whose calls are no work of the agent."
         )
     if error.startswith("asked "):
-        return "Name the exact model that answers, never an alias of it: openai:URL?model=NAME."
+        return (
+            "Name the exact model that answers, never an alias of it: openai:URL?model=NAME. "
+            "A name under which the charter says that the pin is served goes beside it: &served_as=NAME."
+        )
     return "Start it, then run the same command."
 
 

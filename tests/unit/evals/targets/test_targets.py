@@ -311,6 +311,10 @@ def test_a_chat_model_answers_with_text_tools_and_a_price(tmp_path):
         server.serve_as("m-2")
         with pytest.raises(TargetUnreachable, match="asked 'm-1', 'm-2' answered"):
             ask(open_target(f"openai:{server.base_url}?model=m-1"), case("hi"))
+        served = open_target(f"openai:{server.base_url}?model=m-1&served_as=m-2")
+        assert ask(served, case("hi")).model == "m-2"
+        with pytest.raises(TargetUnreachable, match="asked 'm-1', 'm-2' answered"):
+            ask(open_target(f"openai:{server.base_url}?model=m-1&served_as=m-3"), case("hi"))
 
 
 def test_a_recorded_file_is_scored_and_its_bad_lines_are_named(tmp_path):

@@ -80,3 +80,11 @@ def test_who_says_no_lower_limit_is_told_nothing_and_what_is_remembered_is_bound
     monkeypatch.setattr(passed_limits, "TOLD_MAX", 1)
     alert = Budget(tokens_per_run=1)
     assert [spend(meter, alert, run=run)[0][1][0] for run in "abca"] == list("abca"), "forgotten, told anew"
+
+
+def test_what_finds_no_room_to_wait_is_told_later(meter, monkeypatch):
+    monkeypatch.setattr(passed_limits, "WAITING_MAX", 0)
+    alert = Budget(tokens_per_run=1)
+    assert spend(meter, alert) == []
+    monkeypatch.setattr(passed_limits, "WAITING_MAX", 1)
+    assert [one[0] for one in spend(meter, alert)] == ["tokens_per_run"]
