@@ -20,6 +20,7 @@ _QUIET = {
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
     "log.showSignature": "false",
+    **dict.fromkeys(("gpg.program", "gpg.openpgp.program", "gpg.x509.program", "gpg.ssh.program"), "false"),
     "diff.ignoreSubmodules": "all",
     "submodule.recurse": "false",
 }

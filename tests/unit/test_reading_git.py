@@ -86,6 +86,18 @@ def test_no_program_of_the_repository_is_run_and_the_answers_are_right(trap):
     assert [one.name for one in sprung.iterdir()] == []
 
 
+def test_no_program_that_checks_a_signature_is_run(trap):
+    """An archive of a revision may ask for it too: `$Format:%G?$` in a file with `export-subst`."""
+    folder, sprung = trap
+    signed = git(folder, "cat-file", "commit", "HEAD").replace(
+        b"\n\n", b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ\n -----END PGP SIGNATURE-----\n\n", 1
+    )
+    (sprung.parent / "signed").write_bytes(signed)
+    made = git(folder, "hash-object", "-t", "commit", "-w", str(sprung.parent / "signed")).decode().strip()
+    assert ask_git(folder, "log", "-1", "--format=%G?", made, timeout_s=20).returncode == 0
+    assert [one.name for one in sprung.iterdir()] == []
+
+
 def test_a_filter_whose_name_cannot_be_set_is_not_run_and_git_counts_as_refusing(trap):
     folder, sprung = trap
     git(folder, "config", "filter.a=b.clean", str(sprung.parent / "clean.sh"))
