@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches the people and the calendar of a charter: a silent sponsor, lapsed signatures, leavers, a pin that retires."""
+"""Watches people and calendar of a charter: a silent sponsor, lapsed signatures, leavers, a pin that retires, a late game day."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Literal
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import DUTIES
-from pilothouse.core.dates import day
+from pilothouse.core.dates import calendar_day, day
 from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.evidence.kinds import SIGNING_KINDS
+from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.verdict.declared import retirements
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
@@ -25,6 +26,7 @@ from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent,
 from pilothouse.workflows.people.directory import look_at_directory, people_gone
 
 __all__ = [
+    "GAME_DAY_LATE",
     "LEFT",
     "OWNERSHIP_WATCH_EVERY_S",
     "REATTESTATION",
@@ -38,6 +40,7 @@ OWNERSHIP_WATCH_EVERY_S = 3_600.0
 """People leave and signatures lapse by the day; within the hour somebody hears of it."""
 
 SPONSOR_SILENT, REATTESTATION, LEFT, RETIREMENT = "sponsor_silence", "reattestation", "leaver", "retirement"
+GAME_DAY_LATE = "game_day"
 """Metrics by which incidents name these."""
 
 SPONSOR_CADENCE = timedelta(days=30)
@@ -48,6 +51,8 @@ WARNED_AFTER, TOLD_AFTER = 1.5, 2.0
 
 AGAIN_AFTER = timedelta(days=7)
 """What lasts for weeks is said once a week; an incident about it that was resolved is not opened again sooner."""
+
+_GAME_DAY = "drill.game-day"
 
 NAMED_MAX = 6
 """Signatures named in one sentence; the Ownership page has all of them."""
@@ -77,10 +82,11 @@ def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> 
         now: The moment, aware UTC.
     """
     charter = charter_of(record)
-    seen = ledger.evidence(charter.agent, kinds=(*SIGNING_KINDS, "review.held"))
+    seen = ledger.evidence(charter.agent, kinds=(*SIGNING_KINDS, "review.held", _GAME_DAY))
     evidence = [one for one in seen if one.recorded_at <= now]
     yield from _sponsor(ledger, record, evidence, now)
     yield from _lapsed(charter, asked_signatures(charter, evidence, now), now)
+    yield from _game_day(charter, evidence, now)
     yield from _left(charter, people_gone(ledger, charter.agent))
     for one in retirements(charter, now.date()):
         layer: Literal["warning", "verdict"] = "verdict" if one.breaches else "warning"
@@ -151,6 +157,20 @@ def _lapsed(charter: Charter, asked: Iterable[Asked], now: datetime) -> Iterator
         sentence=f"Signatures have lapsed and were not given again: {shown}{more}. "
         f"`pilothouse evidence attest {first.requirement} --as {first.person}`.",
         onset=first.lapses_at,
+    )
+
+
+def _game_day(charter: Charter, evidence: Iterable[Evidence], now: datetime) -> Iterator[Firing]:
+    """The day by which operations had to show that they can run the agent alone, when it is over and they have not."""
+    by = known(charter.handoff.game_day_by)
+    if by is None or now.date() <= by or any(one.kind == _GAME_DAY and one.passed for one in evidence):
+        return
+    yield Firing(
+        agent=charter.agent,
+        metric=GAME_DAY_LATE,
+        sentence=f"The game day was due by {calendar_day(by)}, and none was passed: nobody has shown that operations run this agent "
+        "alone (OWN-8). `pilothouse drill game-day`.",
+        onset=midnight(by),
     )
 
 

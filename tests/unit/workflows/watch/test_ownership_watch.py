@@ -47,9 +47,16 @@ def export(folder, *active, name="people.csv"):
     return path
 
 
+def pass_game_day(room, clock):
+    charter = charter_in_force(room.installation.ledger, AGENT)
+    (passed,) = [one for one in everything_holds(charter, clock()) if one.kind == "drill.game-day"]
+    room.installation.ledger.add_evidence([passed])
+
+
 def test_a_sponsor_who_stays_silent_is_first_a_warning_and_then_an_incident_that_calls_people(
     room, clock, web
 ):
+    pass_game_day(room, clock)
     ledger, charter = room.installation.ledger, charter_in_force(room.installation.ledger, AGENT)
     hold_review(ledger, charter, "sponsor", person="vp", minutes=MINUTES, now=clock())
     clock.move(days=44)
@@ -110,6 +117,7 @@ def test_a_charter_of_an_older_program_does_not_say_since_when_a_sponsor_is_name
 
 
 def test_what_lasts_is_a_line_a_week(room, clock):
+    pass_game_day(room, clock)
     clock.move(days=90)
     assert watch_ownership(room, clock()) == 1
     for _ in range(24 * 7 + 1):
@@ -144,6 +152,22 @@ def test_a_signature_that_ran_out_is_an_incident_and_one_never_given_is_not(room
     assert title.startswith("Signatures have lapsed and were not given again: ")
     assert "OWN-1 by dana" in title
     assert "`pilothouse evidence attest " in title
+
+
+def test_a_game_day_that_is_late_calls_somebody_until_one_is_passed(room, clock):
+    """The charter's `game_day_by` was read by nobody."""
+    clock.move(days=57)  # 14 January; it is due by the 15th
+    assert not [one for one in titles(room) if "game day" in one]
+    watch_ownership(room, clock())
+    assert not [one for one in titles(room) if "game day" in one]
+    clock.move(days=2)
+    watch_ownership(room, clock())
+    (late,) = [one for one in titles(room) if "game day" in one]
+    assert "was due by 15 Jan 2027, and none was passed" in late
+    pass_game_day(room, clock)
+    record = room.installation.ledger.charter(AGENT)
+    said = look_at_ownership(room.installation.ledger, record, clock())
+    assert not [one for one in said if one.metric == "game_day"]
 
 
 def test_an_export_that_is_replaced_is_read_again_and_a_leaver_is_an_incident(room, clock, tmp_path):
@@ -188,6 +212,7 @@ def test_an_export_that_is_read_while_it_is_written_makes_nobody_a_leaver(room, 
 
 
 def test_a_pin_that_retires_warns_before_and_calls_after(room, clock, tmp_path):
+    pass_game_day(room, clock)
     clock.moment = NOW.replace(year=2032, month=5, day=10)
     file = tmp_path / "repository" / "ap-invoice-triage.yaml"
     accept_file(room.installation.ledger, file, clock() - timedelta(days=1), actor="test")
