@@ -168,6 +168,7 @@ def test_a_misspelt_scorer_is_refused(library, cls):
 def test_a_skipped_case_is_a_missing_value_and_json_is_given_as_text():
     class Silent:
         identity = "silent 1"
+        is_judge = False
 
         async def measure(self, *, input, output, expected):
             from pilothouse.core.evidence.foreign_score import ForeignScore
@@ -177,3 +178,7 @@ def test_a_skipped_case_is_a_missing_value_and_json_is_given_as_text():
     assert through_us(Silent(), {"a": 1}, None).why is Unscored.NOT_APPLICABLE
     assert through_us(Silent(), {"a": 1}, "expected").why is Unscored.PARSE_FAILED
     assert through_us(Silent(), "x", None).why is Unscored.OUT_OF_RANGE
+    Silent.is_judge = True
+    assert through_us(Silent(), {"a": 1}, None).why is Unscored.PARSE_FAILED, (
+        "a judge without words is no case less"
+    )

@@ -219,6 +219,7 @@ def test_twenty_cases_decide_nothing_and_the_plan_says_how_many_would(pilothouse
     )  # fmt: skip
     assert run.returncode == 3
     assert run.stdout.startswith("Not decided")
+    assert " more, at a cost that is not known" in run.stdout
 
 
 def test_code_of_others_that_ends_the_process_is_no_release(pilothouse, tmp_path):

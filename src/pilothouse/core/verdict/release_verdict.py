@@ -100,6 +100,21 @@ class RunCost(_Frozen):
         """Share of the planned cases that stopping early saved."""
         return 1 - self.cases / self.cases_planned if self.cases_planned else 0.0
 
+    def usd_of(self, cases: int) -> float | None:
+        """Return what further cases cost, as far as those of this run tell; None where none ran, or a cost is not known.
+
+        Args:
+            cases: How many more.
+
+        Example:
+            >>> spent = RunCost(cases=100, cases_planned=100, calls=200, reused=0, spent_usd=4.0, unpriced=0, seconds=9.0)
+            >>> spent.usd_of(50)
+            2.0
+        """
+        if not self.calls or not self.cases or self.unpriced:
+            return None
+        return cases * self.spent_usd / self.calls * (self.calls + self.reused) / self.cases
+
 
 class ReleaseVerdict(_Frozen):
     """Whether a version may be released, and everything behind it.

@@ -42,8 +42,10 @@ class ForeignScorer:
             input=case.input, output=result.reply.output, expected=case.expected
         )
         if found.value is None:
-            # Without an expectation many have nothing to say; with one their silence is a score that is missing.
-            why = Unscored.NOT_APPLICABLE if case.expected is None else Unscored.PARSE_FAILED
+            # Without an expectation many that compare have nothing to say. A judge that says nothing, as one does that could
+            # not read its model, has no score: left out, the answers that it cannot judge would be nobody's.
+            is_silent = case.expected is None and self.spec.kind is ScorerKind.DETERMINISTIC
+            why = Unscored.NOT_APPLICABLE if is_silent else Unscored.PARSE_FAILED
             return unscored(why, found.reason, cost_usd=None)
         if not (math.isfinite(found.value) and 0.0 <= found.value <= 1.0):
             return unscored(Unscored.OUT_OF_RANGE, f"value {found.value}", cost_usd=None)

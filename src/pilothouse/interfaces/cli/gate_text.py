@@ -7,8 +7,8 @@ from rich.markup import escape
 
 from pilothouse.core.dates import day
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.release_verdict import ReleaseVerdict
-from pilothouse.core.verdict.verdict import Status
+from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost
+from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.evals.runner import Progress
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.workflows.gate.plan import GatePlan
@@ -53,7 +53,9 @@ def print_verdict(verdict: ReleaseVerdict) -> None:
             escape(f"  {MARKS[item.status]:<14} {item.requirement} · {item.scope.label}: {item.sentence}")
         )
         if item.status is Status.NO_EVIDENCE and item.n_needed:
-            console.print(f"  {'':<14} about {item.n_needed} cases would decide it")
+            console.print(
+                f"  {'':<14} about {item.n_needed} cases would decide it{_more(item, verdict.cost)}"
+            )
         if item.status is Status.NO_EVIDENCE and item.remedy:
             console.print(escape(f"  {'':<14} next: {item.remedy}"))
     worse = [flip for flip in verdict.flips if flip.is_worse]
@@ -75,6 +77,15 @@ def print_verdict(verdict: ReleaseVerdict) -> None:
     )
     for note in verdict.notes:
         console.print(escape(f"note: {note}"))
+
+
+def _more(item: ItemVerdict, cost: RunCost) -> str:
+    """Say how many cases are lacking and what they cost."""
+    lacking = (item.n_needed or 0) - item.n
+    if lacking <= 0:
+        return ""
+    usd = cost.usd_of(lacking)
+    return f": {lacking} more, {'at a cost that is not known' if usd is None else f'some ${usd:.2f}'}"
 
 
 def print_plan(plan: GatePlan) -> None:
