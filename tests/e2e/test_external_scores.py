@@ -66,6 +66,30 @@ def evaluation(number, at_ns, label):
     }  # fmt: skip
 
 
+def test_an_event_without_a_trace_is_about_the_task_that_has_its_response(tmp_path):
+    """Such events were stored and about nothing; one id that two tasks have says nothing of either."""
+    node = open_node(tmp_path / "lake", SystemClock(), wal_file_bytes=1 << 20)
+    now_ns = int((datetime.now(UTC) - timedelta(hours=1)).timestamp()) * 10**9
+    try:
+        spans = [run(number, now_ns) for number in (1, 2, 3)]
+        for span, response in zip(spans, ("one", "same", "same"), strict=True):
+            span["attributes"] += pairs(gen_ai__response__id=response)
+        post(node, Signal.TRACES, {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+        events = [evaluation(0, now_ns + 10**9 + place, "bad") for place in range(3)]
+        for event, response in zip(events, ("one", "same", "nobody"), strict=True):
+            del event["traceId"], event["spanId"]
+            event["attributes"] += pairs(gen_ai__response__id=response)
+        for _ in range(2):
+            post(node, Signal.LOGS, {"resourceLogs": [{"scopeLogs": [{"logRecords": events}]}]})
+        node.settle()
+        scores = node.scores(from_ns=now_ns, to_ns=now_ns + 60 * 10**9)
+    finally:
+        node.stop()
+    assert [(score.trace_id, score.span_id, score.label) for score in scores] == [
+        (f"{1:032x}", f"{1:016x}", "bad")
+    ]
+
+
 def quality_after(tmp_path, bad_of_ten: int):
     """Quality of the task type in the verdict after an evaluator has scored every task, and sent it twice."""
     now = datetime.now(UTC)

@@ -62,6 +62,9 @@ SPANS_MAX = 2_000
 SPAN_ORDER = "start_ns, span_id, record_id, received_ns, seq"
 """Of the spans of a trace; of two copies the one received first stands first."""
 
+JUDGED_WITHIN_NS = 7 * 86_400 * 1_000_000_000
+"""So long before the window of its scores a response may lie that is judged by its id alone."""
+
 ONE_SCORE = "PARTITION BY trace_id, span_id, record_id, source ORDER BY received_ns, seq"
 """Of an event that was sent again the first copy: one without a time has the moment of its receipt, which differs."""
 
@@ -258,8 +261,8 @@ class LakeQueries:
         )
         table = self._database.run(
             replace(view, span_files=files),
-            "SELECT trace_id, span_id, start_ns, source, attributes, record_id FROM spans "  # noqa: S608 - columns are constants, values are bound
-            "WHERE record = 'log' AND event_name = ? AND trace_id <> '' AND start_ns >= ? AND start_ns < ? "
+            "SELECT trace_id, span_id, start_ns, source, attributes, record_id, response_id FROM spans "  # noqa: S608 - columns are constants, values are bound
+            "WHERE record = 'log' AND event_name = ? AND (trace_id <> '' OR response_id IS NOT NULL) AND start_ns >= ? AND start_ns < ? "
             f"QUALIFY row_number() OVER ({ONE_SCORE}) = 1 LIMIT ?",
             [EVALUATION_EVENT, from_ns, to_ns, SCORES_MAX + 1],
             is_long=True,
@@ -268,7 +271,29 @@ class LakeQueries:
             raise LimitExceeded(
                 f"the window holds more than {SCORES_MAX} scores", remedy="Ask for a shorter window."
             )
-        return tuple(score for row in table.to_pylist() if (score := read_score(row)) is not None)
+        rows = table.to_pylist()
+        apart = {row["response_id"] for row in rows if not row["trace_id"]}
+        spans = self._spans_of_responses(sorted(apart), from_ns=from_ns, to_ns=to_ns) if apart else {}
+        for row in rows:
+            if not row["trace_id"]:
+                row["trace_id"], row["span_id"] = spans.get(row["response_id"], ("", ""))
+        return tuple(score for row in rows if row["trace_id"] and (score := read_score(row)) is not None)
+
+    def _spans_of_responses(
+        self, response_ids: Sequence[str], *, from_ns: int, to_ns: int
+    ) -> dict[str, tuple[str, str]]:
+        """Return the trace and the first span of each response that one trace alone names: some servers give all the same id."""
+        low = from_ns - JUDGED_WITHIN_NS
+        view = self._view()
+        files = tuple(file for file in view.span_files if file.start_min < to_ns and file.start_max >= low)
+        table = self._database.run(
+            replace(view, span_files=files),
+            "SELECT response_id, min(trace_id) AS trace_id, arg_min(span_id, start_ns) AS span_id FROM spans "
+            "WHERE record = 'span' AND start_ns >= ? AND start_ns < ? AND response_id IN (SELECT unnest(?::VARCHAR[])) "
+            "GROUP BY response_id HAVING count(DISTINCT trace_id) = 1",
+            [low, to_ns, list(response_ids)],
+        )
+        return {row["response_id"]: (row["trace_id"], row["span_id"]) for row in table.to_pylist()}
 
     def _newest_keys(
         self, view: View, where: str, parameters: list[Any], count: int, corrected_ns: int | None
