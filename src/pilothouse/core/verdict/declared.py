@@ -18,7 +18,7 @@ TERM_LEFT_MIN = timedelta(days=183)
 """The owner must answer for the agent for six more months."""
 
 RETIREMENT_NOTICE = timedelta(days=60)
-"""A pinned model this near to its retirement is a warning."""
+"""A pinned model this near to its retirement is a warning, or as near as the charter says where that is longer."""
 
 TASK_TYPES_MAX = 3
 """More task types than this is no narrow function any more."""
@@ -90,13 +90,14 @@ def _term(charter: Charter, today: date) -> Objection | None:
 def retirements(charter: Charter, today: date) -> tuple[Objection, ...]:
     """Return objections from retirement dates of models: a retired pin is a breach, a retired stand-in or judge a warning."""
     model = charter.model
+    notice = max(known(model.upgrade.retirement_notice) or RETIREMENT_NOTICE, RETIREMENT_NOTICE)
     named = [("pinned model", model.pin.model, known(model.pin.retires_on))]
     named += [("stand-in", one.model, None) for one in known(model.fallback) or ()]
     named += [(f"judge {judge.name},", judge.pin.model, None) for judge in known(model.judges) or ()]
     found = []
     for place, (role, name, said) in enumerate(named):
         first = None if is_open(name) else first_retirement(name, said)
-        if first is None or first[0] - today > RETIREMENT_NOTICE:
+        if first is None or first[0] - today > notice:
             continue
         day, page = first
         past = day <= today

@@ -411,6 +411,22 @@ def test_what_the_charter_says_against_itself_breaches_or_warns(tmp_path):
     assert by_id(verdict(everything_holds(never, NOW), charter=never))["EVAL-7"].status == "holds"
 
 
+@pytest.mark.parametrize(
+    ("notice", "day", "status"),
+    [
+        ("60d", "2027-02-20", "holds"),
+        ("120d", "2027-02-20", "at_risk"),
+        ("14d", "2026-12-24", "at_risk"),
+    ],
+)
+def test_a_retirement_is_told_as_long_before_as_the_charter_says_and_never_later_than_60_days(
+    notice, day, status, tmp_path
+):
+    said = ("retirement_notice: 60d", f"retirement_notice: {notice}")
+    soon = charter_with(tmp_path, ("retires_on: 2032-06-30", f"retires_on: {day}"), said)
+    assert by_id(verdict(everything_holds(soon, NOW), charter=soon))["EVAL-7"].status == status
+
+
 def test_a_retired_judge_is_a_warning_that_names_the_page_it_stands_on(tmp_path):
     old = charter_with(tmp_path, ("other-judge-2026-03-03", "claude-opus-4-1-20250805"))
     warned = by_id(verdict(everything_holds(old, NOW), charter=old))["EVAL-7"]
