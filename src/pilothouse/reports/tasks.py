@@ -13,6 +13,7 @@ from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
 from pilothouse.core.verdict.numbers import short_digest, significant
 from pilothouse.core.verdict.verdict import Status
+from pilothouse.errors import PilothouseError
 from pilothouse.ports.lake import TaskFilter, TaskPage
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, duration_text, moment
@@ -28,11 +29,21 @@ from pilothouse.reports.view_models import (
     mark_of,
     outcome_mark,
     page_moment,
+    shown_text,
     unknown_quantity,
 )
 from pilothouse.reports.words import RESULT_WORDS, plural
 
-__all__ = ["ROWS_MAX", "FilterField", "TaskRow", "TasksPage", "build_tasks", "cost_quantity", "task_row"]
+__all__ = [
+    "ROWS_MAX",
+    "FilterField",
+    "TaskRow",
+    "TasksPage",
+    "build_tasks",
+    "build_unread_query",
+    "cost_quantity",
+    "task_row",
+]
 
 ROWS_MAX = 50
 """Rows of one page; a cursor leads on."""
@@ -246,6 +257,41 @@ def _action(rows: Sequence[TaskRow], here: str, *, is_narrowed: bool) -> ActionO
             label=f"Open {failed.link.text}, the newest task that failed.", href=failed.link.href
         )
     return None
+
+
+def build_unread_query(
+    agent: str,
+    error: PilothouseError,
+    now: datetime,
+    *,
+    task_types: tuple[str, ...],
+    typed: Mapping[str, str],
+) -> TasksPage:
+    """Return the page of a query that cannot be read: what is wrong, and everything that was typed in its fields.
+
+    Args:
+        agent: Agent name.
+        error: What cannot be read, and what to write instead.
+        now: The moment, aware UTC.
+        task_types: Declared task types, to choose from.
+        typed: What stands in the fields, by name.
+    """
+    said = error.message.rstrip(".")
+    return TasksPage(
+        name="tasks",
+        title=f"Not read · tasks of {foreign_line(agent, chars_max=80)}",
+        heading="Tasks",
+        agent=agent,
+        as_of=page_moment(now),
+        mark=mark_of(Status.NO_EVIDENCE, word="Not read"),
+        sentence=Sentence(plain=shown_text(f"{said[:1].upper()}{said[1:]}.")),
+        notices=(shown_text(error.remedy),),
+        filters=_filters(TaskFilter(), task_types, typed),
+        rows=(),
+        older=None,
+        newest=None,
+        empty=None,
+    )
 
 
 def build_tasks(

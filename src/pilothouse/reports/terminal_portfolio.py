@@ -16,6 +16,9 @@ __all__ = ["render_portfolio"]
 WIDE_COLUMNS = 120
 """From here on the requirement's words stand beside its id; `pilothouse verdict` says them in any width."""
 
+TABLE_COLUMNS = 90
+"""From here on seven columns hold words; below, each agent has lines of its own, or words would break into letters."""
+
 AGENT_COLUMNS = 20
 """An agent's name up to here is not broken: it is what is typed next."""
 
@@ -32,6 +35,37 @@ def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: boo
     if page.empty is not None:
         console.print(Text(plain_text(f"$ {page.empty.command}", console), style="cyan"))
         return
+    if console.width < TABLE_COLUMNS:
+        for row in page.rows:
+            console.print(Padding(_lines(row, console), (1, 0, 0, 0)))
+    else:
+        console.print(Padding(_table(page, console), (1, 0, 0, 0)))
+        console.print(Padding(_waiting(page, console), (1, 0, 0, 0)))
+    if capabilities:
+        for row in page.rows:
+            console.print(_capabilities(row, console))
+
+
+def _lines(row: PortfolioRow, console: Console) -> Text:
+    """Lay out one agent line by line, for a terminal that is too narrow for columns."""
+    said = mark_text(row.mark.model_copy(update={"reason": ""}), console)
+    decided = row.worst_link.text if row.worst_link else row.worst
+    beside = (row.stage, f"decided by {decided}", row.owner or "nobody yet", row.stable)
+    waits = (("incidents", row.incidents), ("approvals", row.calls), ("reviews", row.reviews))
+    waiting = [f"{name} {link.text}" for name, link in waits if link.text]
+    said.append(plain_text(f"  {row.agent.text}\n", console), style="bold")
+    said.append(plain_text(" · ".join(filter(None, beside)) + "\n", console), style="not bold")
+    said.append(
+        plain_text("; ".join((*waiting, f"cost {_cost(row)}")) + "\nvalue ", console), style="not bold"
+    )
+    return said.append_text(mark_text(row.value.model_copy(update={"reason": ""}), console))
+
+
+def _cost(row: PortfolioRow) -> str:
+    return f"{row.cost.quantity.shown} {row.cost.text}" if row.cost.quantity else row.cost.text
+
+
+def _table(page: PortfolioPage, console: Console) -> Table:
     wide = console.width >= WIDE_COLUMNS
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="dim")
     whole = {"Phase", "Stable"}
@@ -49,11 +83,7 @@ def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: boo
             plain_text(row.stable, console),
             mark_text(row.value.model_copy(update={"reason": ""}), console),
         )
-    console.print(Padding(table, (1, 0, 0, 0)))
-    console.print(Padding(_waiting(page, console), (1, 0, 0, 0)))
-    if capabilities:
-        for row in page.rows:
-            console.print(_capabilities(row, console))
+    return table
 
 
 def _waiting(page: PortfolioPage, console: Console) -> Table:
@@ -62,10 +92,7 @@ def _waiting(page: PortfolioPage, console: Console) -> Table:
     for title in ("Agent", "Incidents", "Approvals", "Reviews", "Cost per task"):
         table.add_column(title, overflow="fold")
     for row in page.rows:
-        cost = row.cost.text
-        if row.cost.quantity is not None:
-            cost = f"{row.cost.quantity.shown} {cost}"
-        texts = (row.agent.text, row.incidents.text, row.calls.text, row.reviews.text, cost)
+        texts = (row.agent.text, row.incidents.text, row.calls.text, row.reviews.text, _cost(row))
         table.add_row(*(plain_text(text, console) for text in texts))
     return table
 

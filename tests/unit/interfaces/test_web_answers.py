@@ -136,7 +136,8 @@ def test_a_misspelt_agent_gets_the_nearest_name_and_the_list(client):
 def test_a_question_without_an_answer_is_422_with_an_example(client, path):
     answer = client.get(path)
     assert answer.status_code == 422
-    assert "What to do" in answer.text
+    # A query line stays beside what is wrong with it.
+    assert ("What to do" if "/readiness" in path else '<p class="note">') in answer.text
 
 
 @pytest.mark.parametrize(
@@ -319,3 +320,19 @@ def test_the_fleet_works_out_the_next_step_of_one_verdict_once(tmp_path, monkeyp
     shows = Shows(installation, page_site.judge)
     assert shows.fleet().action == shows.fleet().action
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("bad", ["text=cost%3Aabc", "result=nope", "version=v&before=x"])
+def test_a_query_that_cannot_be_read_stays_in_its_fields(client, bad):
+    """The page of the error had no field, so whoever mistyped one word typed all of them again."""
+    address = f"/agents/{world.AGENT}/tasks"
+    page = client.get(f"{address}?type=invoice&{bad}")
+    assert page.status_code == 422
+    assert "etag" not in page.headers
+    assert '<form class="query"' in page.text
+    if bad.startswith("text"):
+        assert 'value="cost:abc"' in page.text
+        assert "Cannot read" in page.text
+        assert "cost:&gt;0.05" in page.text
+    refused = client.get(f"{address}.json?{bad}")
+    assert (refused.status_code, set(refused.json())) == (422, {"error"})

@@ -71,7 +71,7 @@ def test_the_terminal_shows_all_of_it(page):
         assert said in text
 
 
-@pytest.mark.parametrize("width", [76, 78, 80, 82, 100])
+@pytest.mark.parametrize("width", [40, 60, 80, 89, 90, 100])
 def test_a_narrow_terminal_leaves_names_and_words_whole(page, width):
     console = Console(width=width, record=True, file=io.StringIO())
     render_portfolio(page, console, capabilities=False)

@@ -16,6 +16,7 @@ from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.frame import HEADERS, Frame
+from pilothouse.interfaces.web.problems import status_of
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
 from pilothouse.ports.lake import TaskCursor, TaskFilter
 from pilothouse.reports.foreign import foreign_line
@@ -63,6 +64,20 @@ class ReadingRoom:
                 headers={**HEADERS, "location": f"/agents/{quote(visit.path('agent'), safe='')}/agent"},
             )
 
+        def tasks(visit: Visit) -> Response:
+            """Return the tasks; a query that cannot be read stays in its field, beside what is wrong with it."""
+            try:
+                return shown(self._tasks)(visit)
+            except UsageError as error:
+                if visit.request.url.path.endswith(".json"):
+                    raise
+                page = self._shows.unread_query(visit.path("agent"), error, _fields(visit.request))
+                governed = self._shows.is_governed(visit.path("agent"))
+                response = frame.answer(visit.request, page, governed=governed, viewer=visit.viewer)
+                response.status_code = status_of(error)
+                del response.headers["etag"]  # or the next look at it were a 304 with nothing in it
+                return response
+
         fleet = shown(self._fleet)
         table: Sequence[tuple[str, Callable[[Visit], Response]]] = (
             ("/", fleet),
@@ -76,7 +91,7 @@ class ReadingRoom:
             *page_at("/health", shown(self._health)),
             *page_at(f"{agent}/agent", shown(self._agent)),
             *page_at(f"{agent}/readiness", shown(self._readiness), has_pdf=True),
-            *page_at(f"{agent}/tasks", shown(self._tasks)),
+            *page_at(f"{agent}/tasks", tasks),
             *page_at(task, shown(self._trace)),
         )
 

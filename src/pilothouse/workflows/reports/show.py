@@ -30,7 +30,7 @@ from pilothouse.reports.next_step import next_step
 from pilothouse.reports.portfolio import PortfolioPage, build_portfolio
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.sections import SectionsPage
-from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
+from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks, build_unread_query
 from pilothouse.reports.trace import FIELDS, TracePage, build_trace
 from pilothouse.reports.view_models import ActionOffer, Page
 from pilothouse.workflows.controls.stops import controls_of
@@ -292,6 +292,23 @@ class Shows:
             first=before is None,
             typed=typed,
         )
+
+    def unread_query(self, agent: str, error: PilothouseError, typed: Mapping[str, str]) -> TasksPage:
+        """Return the page of a query that cannot be read, with what was typed in its fields.
+
+        Args:
+            agent: Agent name.
+            error: What cannot be read.
+            typed: What stands in the fields, by name.
+
+        Raises:
+            UnknownName: Neither a charter nor a task has that name.
+        """
+        record = self._installation.ledger.charter(agent)
+        if record is None:
+            self._need_seen(agent)
+        types = tuple(charter_of(record).task_types) if record else ()
+        return build_unread_query(agent, error, self.now(), task_types=types, typed=typed)
 
     def trace(self, agent: str, trace_id: str) -> TracePage:
         """Return the Trace page.
