@@ -10,9 +10,14 @@ import numpy as np
 
 from pilothouse.core.evidence.evidence import REST, REST_BAD, REST_WORTH, WORTH
 from pilothouse.core.statistics.checks import Integers
-from pilothouse.core.statistics.clusters import DesignEffect, cluster_indexes, label_design_effect
+from pilothouse.core.statistics.clusters import (
+    DesignEffect,
+    cluster_indexes,
+    label_design_effect,
+    without_runaways,
+)
 
-__all__ = ["LARGEST_MAX", "effective_counts", "rate_counts"]
+__all__ = ["LARGEST_MAX", "cases_of_a_day", "effective_counts", "rate_counts"]
 
 LARGEST_MAX = 5
 """Largest conversations that are set apart: more that run away are no accident of a few, and each costs another estimate."""
@@ -72,6 +77,25 @@ def rate_counts(good: Sequence[bool | None], conversations: Sequence[Hashable | 
             most = found
             rest = {REST: len(told), REST_BAD: sum(one is False for one in told), REST_WORTH: found}
     return {WORTH: worth, **rest}
+
+
+def cases_of_a_day(good: Sequence[bool], conversations: Sequence[Hashable | None]) -> tuple[int, int, int]:
+    """Return the cases that a detector counts of a day, the good ones among them, and how many independent ones they are worth.
+
+    Args:
+        good: Whether each case was good, shape (n,).
+        conversations: Conversation of each, None for an independent case.
+
+    Example:
+        >>> cases_of_a_day([True] * 50 + [False] * 9, ["runs away"] * 50 + [None] * 9)
+        (9, 0, 9)
+    """
+    if _each_is_alone(conversations):
+        return len(good), sum(good), len(good)
+    kept = without_runaways(conversations)
+    told = [one for one, is_kept in zip(good, kept, strict=True) if is_kept]
+    groups = [one for one, is_kept in zip(conversations, kept, strict=True) if is_kept]
+    return len(told), sum(told), effective_counts(told, groups).get(WORTH, len(told))
 
 
 def _each_is_alone(conversations: Sequence[Hashable | None]) -> bool:

@@ -7,8 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pilothouse.core.evidence.effective_counts import effective_counts
-from pilothouse.core.evidence.evidence import WORTH
+from pilothouse.core.evidence.effective_counts import cases_of_a_day
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
@@ -78,15 +77,13 @@ class TypeDay:
             if len(kept) < TRACES_KEPT_MAX:
                 kept.append(task.trace_id)
 
-    def worth(self, metric: str) -> int:
-        """Return how many independent cases those of a metric are worth: turns of one conversation fail together.
+    def counted(self, metric: str) -> tuple[int, int, int]:
+        """Return what a detector counts of a metric: cases, good ones, and how many independent cases they are worth.
 
         Args:
             metric: Its name.
         """
-        if metric not in self.turns:
-            return 0
-        return effective_counts(*self.turns[metric]).get(WORTH, self.rates[metric][0])
+        return cases_of_a_day(*self.turns.get(metric, ([], [])))
 
 
 def fold_type_days(

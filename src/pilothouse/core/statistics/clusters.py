@@ -23,6 +23,7 @@ __all__ = [
     "giant_cluster",
     "label_design_effect",
     "mean_turns",
+    "without_runaways",
 ]
 
 CLUSTERS_MIN = 30
@@ -30,6 +31,10 @@ CLUSTERS_MIN = 30
 
 GIANT_SHARE = 0.25
 """Share of the cases in one cluster above which the rest says too little."""
+
+
+RUNAWAYS_MAX = 5
+"""Conversations of a day that a detector leaves out: more that are so large are how the agent is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +207,31 @@ def mean_turns(groups: Sequence[Hashable | None]) -> float:
         (2.5, 1.0)
     """
     return _seen_size(np.bincount(cluster_indexes(groups))) if groups else 1.0
+
+
+def without_runaways(groups: Sequence[Hashable | None]) -> list[bool]:
+    """Return which cases a detector counts: all, or those outside up to five large conversations that let all be worth less.
+
+    A conversation that runs away would hide what happens in all others. It is left out by its size alone, whatever came of it.
+
+    Args:
+        groups: Conversation of each case, None for a case of its own.
+
+    Example:
+        >>> sum(without_runaways(["runs away"] * 50 + [None] * 30)), sum(without_runaways(["a", "a", "b", "b"]))
+        (30, 4)
+    """
+    indexes = cluster_indexes(groups)
+    sizes = np.bincount(indexes).astype(np.float64)
+    kept = np.ones(len(indexes), dtype=np.bool_)
+    n, squares = float(sizes.sum()), float((sizes**2).sum())
+    for largest in np.argsort(-sizes, kind="stable")[:RUNAWAYS_MAX]:
+        rest, rest_squares = n - sizes[largest], squares - sizes[largest] ** 2
+        if rest <= 0 or rest**2 * squares <= n**2 * rest_squares:
+            break
+        kept &= indexes != largest
+        n, squares = rest, rest_squares
+    return kept.tolist()
 
 
 def believed_design_effect(turns: float, share: float = 1.0) -> float:

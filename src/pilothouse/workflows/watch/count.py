@@ -12,7 +12,7 @@ from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome_measures import answer_term, quality_is_outcome
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.type_day import TypeDay
-from pilothouse.core.statistics.clusters import mean_turns
+from pilothouse.core.statistics.clusters import mean_turns, without_runaways
 from pilothouse.core.statistics.rates import RateReading, RateState, RateWatch
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.workflows.incidents.alerts import rule_for
@@ -102,9 +102,7 @@ class DayCounter:
     def _rate(self, watched: Watched, states: dict[str, RateState], counts: TypeDay, day: date) -> None:
         n, good = counts.rates.get(watched.counted, (0, 0))
         before = states.get(watched.metric, RateState())
-        states[watched.metric], reading = watched.watch.update(
-            before, day, n, good, counts.worth(watched.counted)
-        )
+        states[watched.metric], reading = watched.watch.update(before, day, *counts.counted(watched.counted))
         document = {"n": n, "good": good, **_evidence(reading)}
         if reading.alarm:
             document["traces"] = counts.bad.get(watched.counted, [])
@@ -129,7 +127,7 @@ class DayCounter:
             detectors=len(self._charter.task_types),
         )
         states[CONFIDENCE], reading = watch.update(
-            states.get(CONFIDENCE, RateState()), day, n, good, counts.worth(CONFIDENCE)
+            states.get(CONFIDENCE, RateState()), day, *counts.counted(CONFIDENCE)
         )
         document = {"n": n, "good": good, "claimed": claimed, **_evidence(reading)}
         if reading.alarm:
@@ -197,7 +195,11 @@ class DayCounter:
             own = read.by_type.get(name, [])
             names, strata = strata_of(self._charter, name, own, read.outcomes, judged)
             drawn = {trace: items[trace] for trace in (one.trace_id for one in own) if trace in items}
-            turns = mean_turns([one.conversation for one in own if one.trace_id in strata])
+            talks = {one.trace_id: one.conversation for one in own if one.trace_id in strata}
+            kept = without_runaways(list(talks.values()))
+            talks = {trace: one for (trace, one), is_kept in zip(talks.items(), kept, strict=True) if is_kept}
+            strata = {trace: stratum for trace, stratum in strata.items() if trace in talks}
+            turns = mean_turns(list(talks.values()))
             chances = (rates or {}).get(name, {})
             labelled = close_labels(names, strata, drawn, chances, self._now, turns=turns)
             if labelled is None:

@@ -12,8 +12,7 @@ from typing import Any
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import calendar_day
-from pilothouse.core.evidence.effective_counts import effective_counts
-from pilothouse.core.evidence.evidence import WORTH
+from pilothouse.core.evidence.effective_counts import cases_of_a_day
 from pilothouse.core.evidence.failure import TOOL, FailureKind
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.watched import FailureGroup
@@ -94,13 +93,11 @@ def look_at_failures(
     watch, n = failure_watch(charter), len(tasks)
     never = before.get(_NONE, RateState())
     states = dict(before)
-    states[_NONE], unseen = watch.update(never, day, n, n, _worth(tasks, ()))
+    states[_NONE], unseen = watch.update(never, day, *_counted(tasks, ()))
     rising: list[dict[str, Any]] = []
     for key in [one for one in before if one != _NONE]:
         kind = _read(key)
-        states[key], reading = watch.update(
-            before[key], day, n, n - found[kind], _worth(tasks, traces.get(kind, ()))
-        )
+        states[key], reading = watch.update(before[key], day, *_counted(tasks, traces.get(kind, ())))
         if reading.alarm:
             rising.append({"kind": key, "line": reading.line, "risen": str(states[key].risen or day)})
     for kind, count in ranked:
@@ -136,11 +133,10 @@ def look_at_failures(
     return FailureLook(document=document, layer="verdict" if rule else "warning", states=states)
 
 
-def _worth(tasks: Sequence[Task], ended: Collection[str]) -> int:
-    """How many independent tasks those of a day are worth where some of them ended so: turns of one conversation fail together."""
+def _counted(tasks: Sequence[Task], ended: Collection[str]) -> tuple[int, int, int]:
+    """What a detector counts of a day where some tasks ended so: tasks, the others among them, and what they are worth."""
     bad = set(ended)
-    good = [one.trace_id not in bad for one in tasks]
-    return effective_counts(good, [one.conversation for one in tasks]).get(WORTH, len(tasks)) if tasks else 0
+    return cases_of_a_day([one.trace_id not in bad for one in tasks], [one.conversation for one in tasks])
 
 
 def _rarer(

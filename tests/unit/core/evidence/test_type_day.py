@@ -38,13 +38,15 @@ def fold(tasks, outcomes=(), ceilings=None, said=None, *, is_heard=False):
     )
 
 
-def test_turns_of_one_conversation_are_worth_one_case():
+def test_turns_of_one_conversation_are_worth_fewer_cases_and_hide_no_others():
     tasks = [replace(BASE, trace_id=str(n), conversation=None if n < 5 else "talk") for n in range(10)]
     day = fold(tasks)["po"]
     assert day.rates["completion"] == (10, 10)
-    assert day.worth("completion") == 3, "100 / (5 + 25), Kish"
-    assert day.worth("latency") == 0
-    assert fold(tasks[:6])["po"].worth("completion") == 6
+    assert day.counted("completion") == (5, 5, 5), "the one that ran away is left out"
+    assert day.counted("latency") == (0, 0, 0)
+    assert fold(tasks[:6])["po"].counted("completion") == (6, 6, 6)
+    pairs = [replace(BASE, trace_id=str(n), conversation=f"talk{n // 2}") for n in range(20)]
+    assert fold(pairs)["po"].counted("completion") == (20, 20, 10)
 
 
 def test_each_result_counts_where_it_belongs():

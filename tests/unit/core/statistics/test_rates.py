@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from pilothouse.core.evidence.effective_counts import cases_of_a_day, effective_counts
 from pilothouse.core.statistics.change import DropDetector
 from pilothouse.core.statistics.daily import DayCounts, DayStratum
 from pilothouse.core.statistics.rates import RateState, RateWatch, rate_detectability
@@ -77,6 +78,18 @@ def test_cases_of_conversations_make_a_baseline_and_evidence_of_what_they_are_wo
     for bad in (0, 101):
         with pytest.raises(PilothouseError, match="worth"):
             watch.update(RateState(), day, 100, 80, bad)
+
+
+def test_a_conversation_that_runs_away_every_day_hides_no_fall():
+    good = [True] * 500 + [True] * 240 + [False] * 60
+    talks = ["runs away"] * 500 + [None] * 300
+    counted = cases_of_a_day(good, talks)
+    assert counted == (300, 240, 300)
+    watch, state = RateWatch(committed=0.95), RateState()
+    for number in range(3):
+        state, reading = watch.update(state, FIRST + timedelta(days=number), *counted)
+    assert reading.alarm
+    assert effective_counts(good, talks) == {"worth": 2}, "counted with all others it left nothing to see"
 
 
 def test_without_a_line_it_learns_and_says_so():
