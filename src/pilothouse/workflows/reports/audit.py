@@ -306,9 +306,10 @@ def held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[s
 
 
 def _anchors(room: BoundaryRoom) -> dict[Path, bool]:
-    """Return the files of anchors, each with whether it confirms what is under other rights.
+    """Return the files of anchors, each with whether the log has it as one under other rights.
 
-    Beside those that the log names lie others of this log: one that was put back to an older copy names no later one.
+    Beside those that the log names lie others that it signed: one that was put back to an older copy names no later one. What
+    it did not sign says nothing of it, and anybody may put it there.
     """
     named = {
         Path(said["path"]): bool(said["outside"])
@@ -318,7 +319,15 @@ def _anchors(room: BoundaryRoom) -> dict[Path, bool]:
     pattern = f"{glob.escape(_anchor_prefix(room))}*.checkpoint"
     beside = {path for folder in {one.parent for one in named} for path in folder.glob(pattern)}
     newest = sorted(beside.difference(named), key=lambda path: path.name)[-ANCHORS_MAX:]
-    return dict.fromkeys(newest, False) | {path: at for path, at in named.items() if path.exists()}
+    ours = [path for path in newest if _is_signed(room, path)]
+    return dict.fromkeys(ours, False) | {path: at for path, at in named.items() if path.exists()}
+
+
+def _is_signed(room: BoundaryRoom, path: Path) -> bool:
+    with contextlib.suppress(UsageError, MalformedRecord, DigestMismatch):
+        open_note(read_note(path), room.log.keys.verifier)
+        return True
+    return False
 
 
 def _anchored(

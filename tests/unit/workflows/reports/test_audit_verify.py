@@ -277,6 +277,15 @@ def test_a_ledger_that_was_put_back_to_an_older_copy_is_found_by_the_anchors_tha
         assert not check.holds
 
 
+def test_what_somebody_else_puts_beside_an_anchor_says_nothing_of_the_log(room, tmp_path):
+    _, path = anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+    made_up = path.with_name(path.name.replace("000000000002", "999999999999"))
+    assert made_up != path
+    for said in ("no checkpoint", path.read_text(encoding="utf-8").replace("\n2\n", "\n9\n")):
+        made_up.write_text(said, encoding="utf-8")
+        assert verify_log(room, NOW).problems == ()
+
+
 def test_only_an_anchor_that_is_on_record_as_outside_lets_the_log_hold_without_a_warning(room, tmp_path):
     """MON-10 held where the ledger's operator could rewrite all of it; a checkpoint of one's own, held against, counted as outside."""
 
