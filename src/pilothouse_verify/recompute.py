@@ -193,13 +193,15 @@ def _differs(item: Json, record: Json, part: Json, terms: _Terms) -> str | None:
         differs = other_numbers(part["rule"], bound, item, record)
         differs = differs or other_dates(item, record, ends, terms.as_of)
         early = part.get("early", False)
+        # Rules of an older program have no such key, and half a margin lost was no warning then.
+        half = "early" in part and part["rule"]["name"] == "paired" and _is_half_lost(bound, record)
         if (
             item["status"] == "holds"
             and life is not None
             and ends_soon(end + life, life, terms.as_of, early=early)
         ):
             differs = differs or "it holds, and its evidence ends so soon that it is at risk"
-        if item["status"] == "holds" and part["rule"]["name"] == "paired" and _is_half_lost(bound, record):
+        if item["status"] == "holds" and half:
             differs = differs or "it holds, and more than half of what may be lost is lost"
     if item["status"] in _STANDING and ends is not None and ends <= terms.as_of:
         return "it stands on evidence that had lapsed"
@@ -207,7 +209,8 @@ def _differs(item: Json, record: Json, part: Json, terms: _Terms) -> str | None:
 
 
 def _is_half_lost(bound: float | None, record: Json) -> bool:
-    return bound is not None and bound > 0 and -record["value"] / bound > MARGIN_WARNED
+    value = record["value"]
+    return bool(bound and value is not None and -value / bound > MARGIN_WARNED)
 
 
 def _other_status(item: Json, record: Json, rule: Json) -> str | None:

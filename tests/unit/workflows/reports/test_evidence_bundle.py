@@ -324,6 +324,36 @@ def test_another_charter_as_data_is_named_and_an_older_bundle_says_what_is_not_p
     assert [one for one in result.missing if "older" in one]
 
 
+@pytest.mark.parametrize(("value", "older", "said"), [(-2.6, False, 1), (-2.5, False, 0), (-2.6, True, 0)])
+def test_half_a_margin_lost_that_holds_all_the_same_is_named(made, value, older, said):
+    verdict, records, rules, charter = unpacked(made[0])
+    (paired,) = [
+        one
+        for one in records
+        if one["kind"] == "load.difference" and one["scope"]["task_type"] == "po_invoice"
+    ]
+    paired |= {"value": value, "low": -4.0}
+    (item,) = [
+        one
+        for requirement in verdict["requirements"]
+        if requirement["requirement"] == "EVAL-6"
+        for one in requirement["items"]
+        if one["scope"]["task_type"] == "po_invoice"
+    ]
+    item |= {
+        "value": value,
+        "low": -4.0,
+        "status": "holds",
+        "reason": None,
+        "evidence": record_digest(paired),
+    }
+    if older:
+        for part in (part for one in rules for part in one["parts"]):
+            del part["early"]
+    found = recompute(verdict, records, rules, charter)
+    assert sum("more than half of what may be lost" in one for one in found.problems) == said
+
+
 def test_every_bound_and_life_of_the_charter_is_read_from_its_data_as_the_product_reads_it():
     seen = 0
     for path in sorted(CHARTER.parent.glob("*.yaml")):
