@@ -9,12 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from forked_process import command_line_process
+from forked_process import command_line_process, run_command_line
+from postgres_server import fresh_postgres_url, postgres_server
+from started_server import started_server
 
 CHARTER = Path(__file__).parents[2] / "examples" / "plain_python" / "charter.yaml"
 UP = ("up", "--port", "0", "--grpc-port", "0")
 COMMAND = [sys.executable, "-m", "pilothouse", *UP]
 HINT = "No charter is in force yet"
+
+__all__ = ["postgres_server"]
 
 pytestmark = pytest.mark.slow
 
@@ -61,3 +65,12 @@ def test_a_home_that_cannot_be_made_is_one_clear_message(tmp_path):
     assert "cannot be made" in done.stderr
     assert "PILOTHOUSE_HOME" in done.stderr
     assert "bug" not in done.stderr
+
+
+def test_a_second_server_on_the_ledger_of_another_folder_says_who_has_it(tmp_path, request, monkeypatch):
+    monkeypatch.setenv("PILOTHOUSE_LEDGER", fresh_postgres_url(request))
+    with started_server("--grpc-port", "0", "--home", str(tmp_path / "one")):
+        done = run_command_line(*UP, "--home", str(tmp_path / "two"))
+    assert done.returncode == 4
+    assert "another server runs on this ledger: " in done.stderr
+    assert str(tmp_path / "one")[-40:] in done.stderr

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.http.server import App
     from pilothouse.lake.node import LakeNode
     from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.ledger.one_server import OneServer
     from pilothouse.ports.controls import Controls
     from pilothouse.ports.runlog import RunLog
     from pilothouse.ports.work import TickState
@@ -46,6 +47,7 @@ class Parts:
     controls: Controls
     gateway: RunningGateway
     run_log: RunLog
+    place: OneServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
     """
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.lake.scrubber import Scrubber
+    from pilothouse.ledger.one_server import LOOK_EVERY_S
     from pilothouse.workflows.ground.background import Background, Tick
     from pilothouse.workflows.server.upkeep import server_ticks
     from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, PagesAhead
@@ -96,6 +99,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
             every_s=FILES_EVERY_S,
             run=FilesTick(ledger, Scrubber(installation.settings.lake_folder).scrub).run,
         ),
+        Tick(name="the one server of its ledger", every_s=LOOK_EVERY_S, run=parts.place.look),
         Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=site.gap_watch.look),
         Tick(
             name="agent names",

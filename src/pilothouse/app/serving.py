@@ -49,6 +49,7 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.incidents import SqlIncidents
     from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.ledger.one_server import OneServer
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.ledger.waiting_calls import SqlWaitingCalls
     from pilothouse.workflows.gateway.price_list import PriceList
@@ -56,7 +57,11 @@ def serve(request: ServeRequest) -> None:
 
     settings = request.settings
     clock = SystemClock()
-    with bind(settings.host, settings.port) as listener, open_ledger(settings.ledger_url) as ledger:
+    with (
+        bind(settings.host, settings.port) as listener,
+        open_ledger(settings.ledger_url) as ledger,
+        OneServer(ledger.database, settings.home) as place,
+    ):
         accept_charters(request, ledger)
         prices = PriceList(ledger)
         quota = Quota(items_per_s=settings.ingest_items_per_s, bytes_per_day=settings.ingest_bytes_per_day)
@@ -98,6 +103,7 @@ def serve(request: ServeRequest) -> None:
                     controls=controls,
                     gateway=gateway,
                     run_log=run_log,
+                    place=place,
                 )
                 _serve_node(parts, listener)
         finally:

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-
-import msgspec
 
 from pilothouse.core.charter.answers import is_open
 from pilothouse.core.charter.charter import Charter
@@ -107,8 +106,8 @@ def renew_deployments(
 def _entry(listing: bytes, names: frozenset[str]) -> Mapping[str, object] | None:
     """Return the entry of a model in a listing, or None where it has none or cannot be read."""
     try:
-        said = msgspec.json.decode(listing)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        said = json.loads(listing)
+    except (ValueError, RecursionError):
         return None
     entries = said.get("data") if isinstance(said, dict) else None
     for one in entries if isinstance(entries, list) else ():
