@@ -192,7 +192,8 @@ def test_what_differs_by_itself_is_learnt_approved_by_a_person_and_shown(tmp_pat
     )
     folder = agent(tmp_path, answer.format("12.5"))
     code = ("--exec", f"{sys.executable} agent.py")
-    assert pilothouse(home, RUN, *code, cwd=folder).returncode == 1
+    unmasked = pilothouse(home, RUN, *code, cwd=folder)
+    assert (unmasked.returncode, "--learn --exec CMD" in unmasked.stdout) == (1, True)
     shown = pilothouse(home, RUN, "--learn", *code, cwd=folder)
     assert "iso_time in tool_result(look_up) at $.messages[*].content > $.at" in shown.stdout, shown.stderr
     ident = shown.stdout.splitlines()[1].split()[0]

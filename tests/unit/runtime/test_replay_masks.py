@@ -177,3 +177,23 @@ def test_a_report_names_the_first_difference_that_no_mask_covers():
         if not masks.hides(path, *values, recorded, found)
     ]
     assert left == ["$.messages[2].content"]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_request_with_more_or_with_deep_text_is_named_and_not_stumbled_over(deep, tmp_path):
+    pairs = conversation(2)
+    nested = "[" * 3_000 + '"a7"' + "]" * 3_000
+    if deep:
+        pairs[1][0]["messages"][3]["content"] = nested
+    with Recorder(tmp_path) as log:
+        record(log, pairs)
+        calls = exchanges(log.read("5e"))
+    found = copy.deepcopy(pairs[1][0])
+    if deep:
+        found["messages"][3]["content"] = nested.replace("a7", "a8")
+    else:
+        found["messages"].append({"role": "user", "content": "And 2026-11-30?"})
+    session = ReplaySession(calls, ReplayMode.STRICT, log.redaction, masks=ALL)
+    session.take(ROUTE, json.dumps(pairs[0][0]).encode())
+    decision = session.take(ROUTE, json.dumps(found).encode())
+    assert decision.divergence.path == ("$.messages[3].content" if deep else "$.messages[4]")

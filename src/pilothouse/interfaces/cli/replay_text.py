@@ -18,6 +18,7 @@ from pilothouse.core.evidence.run_log import (
 )
 from pilothouse.reports.words import plural
 from pilothouse.runtime.context.edits import recall_id
+from pilothouse.runtime.replay.masks import tokens_apart
 
 if TYPE_CHECKING:
     from pilothouse.workflows.replay.run import ReplayReport
@@ -115,6 +116,10 @@ def _report_text(report: ReplayReport) -> str:
                 f"      replayed: {_on_one_line(divergence.found)}",
             ]
         lines += [f"      also {path}" for path in divergence.further]
+        if report.grain == "code" and tokens_apart(divergence.recorded, divergence.found):
+            lines.append(
+                f"  there, only times, ids or numbers differ. What of it means nothing: pilothouse replay {report.run[:8]} --learn --exec CMD"
+            )
     if report.is_undecided:
         lines.append(
             f"  it may be none: {plural(report.twins, 'command')} of the run came up while an equal one was running, and nothing "

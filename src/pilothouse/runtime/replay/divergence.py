@@ -8,12 +8,22 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from pilothouse.runtime.context.conversation import tool_results, tool_uses
 from pilothouse.runtime.replay.exchange import Exchange
 
-__all__ = ["Divergence", "DivergenceKind", "describe", "differences", "kind_at", "nearest", "shown_pair"]
+__all__ = [
+    "MISSING",
+    "Divergence",
+    "DivergenceKind",
+    "describe",
+    "differences",
+    "kind_at",
+    "nearest",
+    "shown_pair",
+]
 
 DIFFERENCES_MAX = 20
 """Paths named for one call; what else differs follows from them."""
@@ -183,7 +193,8 @@ def _classify(
     """
     document = call.document or {}
     every = list(differences(document, found))
-    places = [each for each in every if not hides(*each, document, found)] or every
+    left = (each for each in every if not hides(*each, document, found))
+    places = list(islice(left, DIFFERENCES_MAX)) or every
     path, recorded, other = places[0]
     kind, tool = kind_at(path, document, found)
     if kind in MAY_CARRY and _differs_by(retrieved(), str(recorded), str(other)):

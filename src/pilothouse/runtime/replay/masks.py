@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pilothouse.runtime.replay.divergence import DivergenceKind, differences, kind_at
+from pilothouse.runtime.replay.divergence import MISSING, DivergenceKind, differences, kind_at
 
 __all__ = ["MASKS_MAX", "NO_MASKS", "Covered", "Mask", "MaskSet", "TokenKind", "tokens_apart"]
 
@@ -143,14 +143,11 @@ class MaskSet:
             found: The other one.
         """
         covered: list[Covered] = []
-        try:
-            for place in differences(recorded, found):
-                here = self._cover_place(call, place, recorded, found)
-                if here is None:
-                    return None
-                covered += here
-        except RecursionError:  # a text may be JSON that nests as deep as it likes
-            return None
+        for place in differences(recorded, found):
+            here = self._cover_place(call, place, recorded, found)
+            if here is None:
+                return None
+            covered += here
         return tuple(covered) if _is_one_to_one(covered) else None
 
     def hides(
@@ -162,8 +159,13 @@ class MaskSet:
     def _cover_place(
         self, call: int, place: tuple[str, Any, Any], recorded: dict[str, Any], found: dict[str, Any]
     ) -> list[Covered] | None:
-        whose = None if self.covers_nothing else _whose(place[0], recorded, found)
-        return None if whose is None else self._cover_value(call, whose, *place)
+        if self.covers_nothing or MISSING in place[1:]:
+            return None
+        whose = _whose(place[0], recorded, found)
+        try:
+            return None if whose is None else self._cover_value(call, whose, *place)
+        except RecursionError:  # a text may be JSON that nests as deep as it likes
+            return None
 
     def _cover_value(self, call: int, whose: str, path: str, mine: Any, theirs: Any) -> list[Covered] | None:
         whole = tokens_apart(_written(mine), _written(theirs))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -85,12 +86,14 @@ def learn_masks(
     (first,) = replay(asked)
     pause(APART_S)
     (second,) = replay(asked)
-    again = {(each.call, each.at, each.mask): each for each in second.covered}
+    again = _placed(second.covered)
     candidates: dict[Mask, Candidate] = {}
     settled: dict[Mask, Covered] = {}
-    for each in first.covered:
-        other = again.get((each.call, each.at, each.mask))
-        if other is not None and other.found != each.found:
+    for place, each in _placed(first.covered).items():
+        other = again.get(place)
+        if other is None:
+            continue  # the second one did not come there, or met the recorded one
+        if other.found != each.found:
             found = Candidate(mask=each.mask, recorded=each.recorded, found=(each.found, other.found))
             candidates.setdefault(each.mask, found)
         else:
@@ -99,9 +102,20 @@ def learn_masks(
         agent=first.agent,
         run=first.run,
         candidates=tuple(candidates.values()),
-        settled=tuple(each for mask, each in settled.items() if mask not in candidates),
+        settled=tuple(settled.values()),
         divergence=first.divergence or second.divergence,
     )
+
+
+def _placed(covered: Sequence[Covered]) -> dict[tuple[object, ...], Covered]:
+    """Return each token by its place, and by how many of the same mask stand before it there."""
+    found: dict[tuple[object, ...], Covered] = {}
+    seen: Counter[tuple[object, ...]] = Counter()
+    for each in covered:
+        place = (each.call, each.at, each.mask)
+        found[*place, seen[place]] = each
+        seen[place] += 1
+    return found
 
 
 def masks_in_force(ledger: Ledger, agent: str) -> MaskSet:
