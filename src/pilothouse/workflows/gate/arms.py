@@ -78,17 +78,15 @@ def resolve_baseline(
         UnknownName: No trial of that version is stored here: without it nothing would be compared.
     """
     wanted = request.baseline
-    records = gate_records(ledger, agent)
-    current = current_version(records, candidate=candidate.version)
     if wanted is None or wanted == "none":
-        return None, () if current is None else (
-            f"nothing is compared with {current[:12]}, the version that passed last: `--baseline current`",
-        )
+        return None, ()
     if wanted in {"current", "anchor"}:
+        records = gate_records(ledger, agent)
         version = (
             anchor_version(records, dataset=dataset)
             if wanted == "anchor"
-            else current or _last_holding(journal, dataset=dataset, candidate=candidate.version)
+            else current_version(records, candidate=candidate.version)
+            or _last_holding(journal, dataset=dataset, candidate=candidate.version)
         )
         if version is None:
             return None, (_nothing_yet(wanted, agent),)

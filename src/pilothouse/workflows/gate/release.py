@@ -28,6 +28,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.gate.arms import (
     anchor_version,
     candidate_arm,
+    current_version,
     gate_records,
     resolve_baseline,
     stored_arm,
@@ -112,6 +113,12 @@ def open_gate(
         lake=lake,
     )
     records = gate_records(ledger, policy.agent)
+    current = current_version(records, candidate=candidate.version)
+    if current is not None and (baseline is None or baseline.version != current):
+        notes = (
+            *notes,
+            f"not held against {current[:12]}, the version that passed last: `--baseline current`",
+        )
     anchored = anchor_version(records, dataset=dataset.digest)
     others = {candidate.version, baseline.version if baseline is not None else None}
     anchor = (
