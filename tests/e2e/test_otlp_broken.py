@@ -95,6 +95,7 @@ def test_spans_without_ids_are_400_and_beside_good_ones_a_partial_success(server
 def test_an_empty_request_is_answered_with_an_empty_message(server):
     assert server.post("/v1/traces", b"", PROTOBUF).body == b""
     assert server.post("/v1/traces", b"{}", JSON).body == b"{}"
+    assert server.post("/v1/traces", b"{}", "Application/JSON; charset=utf-8").body == b"{}"
 
 
 def test_metrics_and_logs_are_answered(server):

@@ -103,7 +103,7 @@ def otlp_app(intake: AsyncIntake) -> App:
         signal = SIGNALS.get(path)
         headers: dict[bytes, bytes] = dict(scope["headers"])
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        in_json = content_type.startswith("application/json")
+        in_json = content_type.lower().startswith("application/json")
         if signal is None and path != SETTLE_PATH:
             await _refuse(
                 send, 404, f"no OTLP service at {path}; use /v1/traces, /v1/logs or /v1/metrics", in_json

@@ -8,6 +8,7 @@ protobuf requests each preceded by its length; any of them may be compressed wit
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import time
 import zlib
@@ -24,6 +25,9 @@ __all__ = ["ImportFault", "ImportReport", "ImportedRequest", "import_files", "re
 
 FILE_BYTES_MAX = 4 << 30
 """Largest file, inflated; a larger one is split by whoever wrote it."""
+
+PART_BYTES = 1 << 16
+"""Inflated at once: so much at the end of a file that is cut off is not read."""
 
 REQUEST_BYTES_MAX = 16 << 20
 """Largest single request: what the intake takes."""
@@ -178,16 +182,22 @@ def read_requests(path: Path, *, signal: Signal = Signal.TRACES) -> Iterator[Imp
         Requests and faults, in file order.
     """
     try:
-        data = _read(path)
-    except (OSError, EOFError, zlib.error) as error:
+        data, cut = _read(path)
+    except OSError as error:
         yield ImportFault(place=str(path), reason=f"it cannot be read: {error}")
         return
     if not data.strip():
-        yield ImportFault(place=str(path), reason="it is empty")
+        if not cut:
+            yield ImportFault(place=str(path), reason="it is empty")
     elif _is_json(data):
         yield from _json_requests(path, data.removeprefix(b"\xef\xbb\xbf"))
     else:
         yield from _protobuf_requests(path, data, signal)
+    if cut:
+        yield ImportFault(
+            place=str(path),
+            reason=f"what follows its first {len(data):,} bytes (inflated) cannot be read: {cut}",
+        )
 
 
 def _with_names(found: ImportedRequest, named: Mapping[str, str]) -> ImportedRequest:
@@ -230,18 +240,26 @@ def _send(intake: Intake, found: ImportedRequest, pause: Callable[[float], None]
     )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, str]:
+    """Return what a file holds, inflated, and why not all of it could be read, or empty: a collector that was killed leaves half a file."""
+    cut = ""
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if not is_gzip:
             data = file.read(FILE_BYTES_MAX + 1)
         else:
+            parts = io.BytesIO()
             with gzip.open(file) as inflated:
-                data = inflated.read(FILE_BYTES_MAX + 1)
+                try:
+                    while parts.tell() <= FILE_BYTES_MAX and (part := inflated.read1(PART_BYTES)):
+                        parts.write(part)
+                except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                    cut = str(error)
+            data = parts.getvalue()
     if len(data) > FILE_BYTES_MAX:
         raise OSError(f"it is larger than {FILE_BYTES_MAX} bytes")
-    return data
+    return data, cut
 
 
 def _is_json(data: bytes) -> bool:
