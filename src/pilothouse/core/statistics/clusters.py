@@ -249,12 +249,12 @@ def believed_design_effect(turns: float, share: float = 1.0) -> float:
 
 
 def label_design_effect(
-    good: Sequence[bool], groups: Sequence[Hashable | None] | Integers
+    good: Sequence[float], groups: Sequence[Hashable | None] | Integers
 ) -> DesignEffect | NotEnoughEvidence:
     """Design effect of labels that come in clusters, such as turns of one conversation: they fail together.
 
     Args:
-        good: What each label says, shape (n,), n >= 1.
+        good: What each label says, shape (n,), n >= 1; or how good each case is, from 0 to 1.
         groups: Cluster of each, None for a cluster of its own.
 
     Returns:

@@ -239,7 +239,7 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
         MethodId.PASS_HAT_K: Explanation(
             sentence="This share of cases is solved k times out of k.",
             assumptions=("trials of one case are independent", "cases, or their clusters, are independent"),
-            formula="mean over cases of C(c, k) / C(n, k); Jeffreys on as many independent cases as have the variance between clusters",
+            formula="mean over cases of C(c, k) / C(n, k); Jeffreys on as many independent cases as have its variance, clusters by their design effect",
             reference="Yao, Shinn, Razavi and Narasimhan 2024, tau-bench, arXiv 2406.12045",
         ),
         MethodId.JUDGED_MARGIN: Explanation(

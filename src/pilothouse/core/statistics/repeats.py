@@ -17,7 +17,12 @@ from pilothouse.core.statistics.checks import (
     count_array,
     malformed,
 )
-from pilothouse.core.statistics.clusters import CLUSTERS_MIN, cluster_indexes, cluster_variance
+from pilothouse.core.statistics.clusters import (
+    CLUSTERS_MIN,
+    cluster_indexes,
+    cluster_variance,
+    label_design_effect,
+)
 from pilothouse.core.statistics.methods import METHODS, MethodId
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 
@@ -41,15 +46,15 @@ def pass_hat_k(
         level: Two-sided confidence in (0, 1).
 
     Returns:
-        pass^k with its interval (`n` counts cases, `n_effective` clusters); below 30 clusters, how
-        many are missing.
+        pass^k with its interval (`n` counts cases, `n_effective` clusters); below 30 clusters, or where one holds a quarter of
+        the cases, how many are missing.
 
     Raises:
         MalformedRecord: A case with fewer than k trials or more successes than trials.
 
     Source:
-        Yao, Shinn, Razavi and Narasimhan 2024, arXiv 2406.12045, for the estimator; Jeffreys on as many cases as have
-        the variance of Liang and Zeger 1986 between clusters, with Student's t for what few of them do not say.
+        Yao, Shinn, Razavi and Narasimhan 2024, arXiv 2406.12045, for the estimator; Jeffreys on as many cases as have its
+        variance, with Student's t for what few of them do not say; clusters as `label_design_effect`.
 
     Example:
         >>> e = pass_hat_k([4] * 20 + [3] * 20 + [0] * 10, [4] * 50, 2)
@@ -78,13 +83,18 @@ def pass_hat_k(
         )
     value = float(values.mean())
     notes: tuple[str, ...] = ()
+    # A t interval is a normal one near 1: it proved a bound at the truth in up to 19 of 100 sets.
+    heavier = float(scipy.special.ndtri((1 + level) / 2) / scipy.special.stdtrit(count - 1, (1 + level) / 2))
     worth = float(count)
     if float(np.ptp(values)) < 1e-12:
         notes = ("all cases are alike: Jeffreys interval on the number of clusters",)
+    elif count < len(values):
+        effect = label_design_effect(values.tolist(), indexes)
+        if isinstance(effect, NotEnoughEvidence):
+            return effect
+        worth = len(values) / effect.value * heavier**2
     else:
-        # A t interval is a normal one near 1: it proved a bound at the truth in up to 19 of 100 sets.
-        heavier = scipy.special.ndtri((1 + level) / 2) / scipy.special.stdtrit(count - 1, (1 + level) / 2)
-        worth = float(value * (1 - value) / cluster_variance(values, indexes) * heavier**2)
+        worth = value * (1 - value) / cluster_variance(values, indexes) * heavier**2
     tail = (1 - level) / 2
     ends = scipy.special.betaincinv(
         value * worth + 0.5, (1 - value) * worth + 0.5, np.array([tail, 1 - tail])

@@ -115,13 +115,18 @@ def test_pass_hat_k_refuses_cases_that_cannot_say_and_few_clusters():
         pass_hat_k([5], [4], 3)
 
 
-@pytest.mark.parametrize(("cases", "solved"), [(60, 0.95), (100, 0.95), (200, 0.9)])
-def test_reliability_at_the_truth_is_seldom_proved_above_it(cases, solved):
+@pytest.mark.parametrize(
+    ("families", "size", "solved"), [(60, 1, 0.95), (100, 1, 0.95), (200, 1, 0.9), (40, 5, 0.9)]
+)
+def test_reliability_at_the_truth_is_seldom_proved_above_it(families, size, solved):
     draws, runs = np.random.default_rng(8), 600
-    proved = 0
+    proved, cases = 0, families * size
+    names = np.repeat(np.arange(families), size).tolist()
     for _ in range(runs):
-        successes = np.where(draws.random(cases) < solved, 3, 2)
-        proved += pass_hat_k(successes, [3] * cases, 3, level=0.9).low >= solved
+        alike = np.repeat(draws.random(families) < solved, size)
+        own, together = draws.random(cases) < solved, draws.random(cases) < 0.5**0.5
+        successes = np.where(np.where(together, alike, own), 3, 2)
+        proved += pass_hat_k(successes, [3] * cases, 3, names, level=0.9).low >= solved
     assert proved / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5, (
         "a t interval proved it in 11 to 19 of 100"
     )
