@@ -18,7 +18,7 @@ from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.verdict.stability import StabilityClock
-from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.reports.domain import shown_names
 from pilothouse.reports.fleet import VALUE
 from pilothouse.reports.foreign import foreign_line
@@ -29,9 +29,6 @@ from pilothouse.reports.waiting_work import WaitingWork, calls_of, incidents_of,
 from pilothouse.reports.words import phase_words, plural
 
 __all__ = ["Approval", "Fact", "Standing", "standing_facts"]
-
-_SIGNED = "attested."
-"""How the kind of what people sign begins."""
 
 
 class Fact(Frozen):
@@ -65,11 +62,13 @@ class Standing:
     Attributes:
         work: What waits for people.
         approval: The phase that waits for approval, or None.
+        unsigned: Person id of whom each signature waits for.
         clock: The clock of stable days, or None while its terms are open questions.
     """
 
     work: WaitingWork
     approval: Approval | None
+    unsigned: tuple[str, ...]
     clock: StabilityClock | None
 
 
@@ -86,16 +85,14 @@ def standing_facts(
     """
     base = f"/agents/{quote(verdict.agent, safe='')}"
     return (
-        *_waiting(verdict, charter, standing, now, base),
+        *_waiting(charter, standing, now, base),
         _stable(standing.clock, base),
         *_value(verdict, base),
         _model(charter, now, base),
     )
 
 
-def _waiting(
-    verdict: AgentVerdict, charter: Charter, standing: Standing, now: datetime, base: str
-) -> Iterator[Fact]:
+def _waiting(charter: Charter, standing: Standing, now: datetime, base: str) -> Iterator[Fact]:
     names, work = shown_names(charter), standing.work
     found = [
         Fact(name=name, link=link)
@@ -112,15 +109,9 @@ def _waiting(
         found.append(
             Fact(name="Approval", link=Link(text=f"{phase} waits for {asked}", href=f"{base}/rollout"))
         )
-    unsigned = [
-        item
-        for one in verdict.requirements
-        for item in one.items
-        if item.kind.startswith(_SIGNED) and item.status is Status.NO_EVIDENCE
-    ]
-    if unsigned:
-        people = dict.fromkeys(names.get(who, who) for item in unsigned for who in item.who)
-        text = f"{plural(len(unsigned), 'waits', 'wait')} for {', '.join(people)}"
+    if standing.unsigned:
+        people = dict.fromkeys(names.get(one, one) for one in standing.unsigned)
+        text = f"{plural(len(standing.unsigned), 'waits', 'wait')} for {', '.join(people)}"
         found.append(Fact(name="Signatures", link=Link(text=text, href=f"{base}/sign")))
     yield from found or [Fact(name="Waiting for people", link=Link(text="nothing"))]
 

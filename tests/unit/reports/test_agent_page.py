@@ -131,7 +131,7 @@ def test_a_task_type_that_no_charter_knows_is_shown_and_escaped():
 
 
 def facts_of(*, evidence=(), **beside):
-    standing = Standing(**{"work": NOT_READ, "approval": None, "clock": None, **beside})
+    standing = Standing(**{"work": NOT_READ, "approval": None, "clock": None, "unsigned": (), **beside})
     facts = standing_facts(world.make_verdict(evidence), world.charter(), standing, world.NOW)
     return {one.name: one for one in facts}
 
@@ -140,11 +140,12 @@ def test_what_waits_for_people_stands_on_the_page_of_their_agent():
     """The page of the owner named neither an open incident nor a phase that waits for a yes."""
     quiet = WaitingWork(incidents=(), reviews=(), calls=None)
     asked = Approval(target="1", people=("dana", "vp"))
-    found = facts_of(work=quiet, approval=asked)
+    found = facts_of(work=quiet, approval=asked, unsigned=("dana",))
     names = [world.charter().people[one].name for one in asked.people]
     assert found["Approval"].link.text.replace("\u00a0", " ") == f"phase 1 waits for {', '.join(names)}"
     assert found["Approval"].link.href == f"/agents/{world.AGENT}/rollout"
     assert "Incidents" not in found
+    assert found["Signatures"].link.text.replace("\u00a0", " ") == f"1 waits for {names[0]}"
     assert found["Signatures"].link.href == f"/agents/{world.AGENT}/sign"
 
 

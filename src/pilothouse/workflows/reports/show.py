@@ -15,6 +15,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.standing import standing_outcomes
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.phases import approvers_of
+from pilothouse.core.verdict.signing import SignatureState
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
 from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
@@ -38,6 +39,7 @@ from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import tasks_between
 from pilothouse.workflows.ground.phase_log import open_request
+from pilothouse.workflows.people.signing import signatures
 from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.traces.reconcile import gap_alerts
 from pilothouse.workflows.verdict.assess import Assessment
@@ -93,6 +95,9 @@ def _standing(installation: Installation, charter: Charter, now: datetime) -> St
     return Standing(
         work=waiting_by_agent(installation, [agent], now)(agent),
         approval=Approval(target=waiting.target, people=missing) if waiting and missing else None,
+        unsigned=tuple(
+            one.person for one in signatures(ledger, agent, now) if one.state is not SignatureState.SIGNED
+        ),
         clock=read_clock(ledger, charter, now),
     )
 

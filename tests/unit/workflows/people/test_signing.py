@@ -20,6 +20,7 @@ from pilothouse.reports.signing import build_signing
 from pilothouse.workflows.people import signing
 from pilothouse.workflows.people.signing import is_open, sign, signatures, waivable_state, waive, waivers_of
 from pilothouse.workflows.reports.report import show_executive
+from pilothouse.workflows.reports.show import Shows
 from pilothouse.workflows.verdict.assess import assess
 
 AGENT, NOW = world.AGENT, world.NOW
@@ -255,6 +256,13 @@ def test_the_page_asks_for_a_signature_that_is_open_and_for_none_that_stands(sit
                 sign_as(site, item, person)
     assert not any(is_open(one) for one in signatures(site.ledger, AGENT, NOW))
     assert asked() is None
+
+
+def test_the_page_of_the_agent_counts_the_signatures_that_the_page_of_signatures_counts(site):
+    """Counted from the verdict there were four more: questions repeat the items of other requirements."""
+    facts = {one.name: one for one in Shows(site.installation).agent(AGENT).standing}
+    waiting = [one for one in signatures(site.ledger, AGENT, site.clock.now()) if is_open(one)]
+    assert facts["Signatures"].link.text.startswith(f"{len(waiting)} wait for ")
 
 
 def test_what_waits_for_a_visitor_is_counted_apart_from_what_a_substitute_may_give(site):
