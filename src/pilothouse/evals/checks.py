@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, ScoreStatus, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
@@ -15,6 +17,9 @@ __all__ = ["TRAJECTORY", "Check", "CheckBook", "success_of"]
 
 TRAJECTORY = "trajectory"
 """Name of the check that a golden sequence of tool calls adds to its case."""
+
+CREDENTIAL: Final = "key_env"
+"""Argument of a scorer that names a variable of the environment."""
 
 PASS_AT = 0.5
 """A graded score counts as a success from here on, unless the run says otherwise."""
@@ -61,9 +66,16 @@ class CheckBook:
 
         Raises:
             UnknownName: An assert names a scorer that nobody registered.
+            UsageError: An assert names a variable of the environment: a file of cases would send any of them to any address.
         """
         key = case.id, case.case_hash
         if key not in self._known:
+            if any(CREDENTIAL in one.args for one in case.asserts):
+                raise UsageError(
+                    f"case {case.id!r} names the variable of a credential, which is not a case's to choose.",
+                    remedy=f"Take `{CREDENTIAL}` out of it: a judge is given OPENAI_API_KEY, or name the judge with --scorer.",
+                    subject=case.id,
+                )
             own = tuple(
                 Check(
                     name=f"{one.scorer}#{place}",

@@ -5,8 +5,11 @@ import math
 
 import pytest
 
-from pilothouse.evals.checks import success_of
+from pilothouse.errors import UsageError
+from pilothouse.evals.case import Case
+from pilothouse.evals.checks import CheckBook, success_of
 from pilothouse.evals.score import Score, ScoreStatus, Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.registry import ScorerRegistry
 
 
 def test_a_score_without_a_value_cannot_be_made_without_its_reason():
@@ -59,3 +62,12 @@ def test_a_graded_score_passes_from_its_threshold_on():
     graded = Score(value=0.7)
     assert success_of([graded], pass_at=0.7).value == 1.0
     assert success_of([graded], pass_at=0.71).value == 0.0
+
+
+def test_a_case_does_not_choose_which_credential_its_judge_is_sent():
+    """A file of cases sent any variable of the environment to the address that it named."""
+    args = {"url": "http://127.0.0.1:9/v1", "model": "m", "rubric": "r", "key_env": "DATABASE_PASSWORD"}
+    case = Case(id="a", task_type="t", input=1, asserts=[{"scorer": "judge", "args": args}])
+    registry = ScorerRegistry()
+    with pytest.raises(UsageError, match="names the variable of a credential"):
+        CheckBook(registry, default=registry.make("exact")).of(case)
