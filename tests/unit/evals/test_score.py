@@ -10,6 +10,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook, success_of
 from pilothouse.evals.score import Score, ScoreStatus, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
+from pilothouse.workflows.gate.judge_cards import find_judge
 
 
 def test_a_score_without_a_value_cannot_be_made_without_its_reason():
@@ -71,3 +72,5 @@ def test_a_case_does_not_choose_which_credential_its_judge_is_sent():
     registry = ScorerRegistry()
     with pytest.raises(UsageError, match="names the variable of a credential"):
         CheckBook(registry, default=registry.make("exact")).of(case)
+    with pytest.raises(UsageError, match="names the variable of a credential"):
+        find_judge("rubric", None, [case], registry)

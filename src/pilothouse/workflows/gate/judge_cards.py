@@ -26,7 +26,7 @@ from pilothouse.core.verdict.verdict import Reason
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.answers import Answer, answer_id
 from pilothouse.evals.case import Case
-from pilothouse.evals.checks import PASS_AT, Check
+from pilothouse.evals.checks import PASS_AT, Check, CheckBook
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
@@ -72,6 +72,9 @@ IN_PRODUCTION: Final = "production:"
 
 TYPE_LABELS_MIN: Final = 20
 """Labels of a task type from which a card speaks of it: a judge of one kind of answer may be blind to another."""
+
+COMPUTED: Final = "exact"
+"""Stands in for the scorer of a run where only the judges that cases name are looked for."""
 
 MODEL_JUDGE: Final = "judge"
 """Name of our scorer that asks a model: whose stored scores are a judge's."""
@@ -190,12 +193,8 @@ def find_judge(name: str, scorer: str | None, cases: Sequence[Case], registry: S
     elif name in {one.name for one in registry.listing()} and name != MODEL_JUDGE:
         found = registry.make(name)
     else:
-        asserted = {
-            made.spec.version: made
-            for case in cases
-            for one in case.asserts
-            if (made := registry.make(one.scorer, one.args)).spec.kind is ScorerKind.JUDGE
-        }
+        book = CheckBook(registry, default=registry.make(COMPUTED))
+        asserted = {one.spec.version: one for one in book.scorers(cases) if one.spec.kind is ScorerKind.JUDGE}
         if len(asserted) != 1:
             raise UsageError(
                 f"the cases use {len(asserted)} judges, so nothing says what {name!r} is.",
