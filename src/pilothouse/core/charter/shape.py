@@ -160,7 +160,7 @@ def known_keys(path: Path) -> tuple[str, ...]:
 
     Example:
         >>> known_keys(("sponsor",))
-        ('person', 'review')
+        ('person', 'review', 'because')
     """
     wanted: Any = Charter
     for key in path:

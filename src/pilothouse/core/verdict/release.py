@@ -106,7 +106,7 @@ def level_worth(scored: Sequence[CaseResult]) -> int:
 
     Example:
         >>> level_worth([CaseResult(case_id=str(n), cluster=str(n // 5), candidate=(n > 9,)) for n in range(200)])
-        45
+        49
     """
     good = [bool(one.candidate[0]) for one in scored]
     return effective_counts(good, [one.cluster for one in scored]).get(WORTH, len(scored)) if scored else 0
