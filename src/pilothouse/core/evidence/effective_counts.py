@@ -11,16 +11,14 @@ import numpy as np
 from pilothouse.core.evidence.evidence import REST, REST_BAD, REST_WORTH, WORTH
 from pilothouse.core.statistics.checks import Integers
 from pilothouse.core.statistics.clusters import (
+    RUNAWAYS_MAX,
     DesignEffect,
     cluster_indexes,
     label_design_effect,
     without_runaways,
 )
 
-__all__ = ["LARGEST_MAX", "cases_of_a_day", "effective_counts", "rate_counts"]
-
-LARGEST_MAX = 5
-"""Largest conversations that are set apart: more that run away are no accident of a few, and each costs another estimate."""
+__all__ = ["cases_of_a_day", "effective_counts", "rate_counts"]
 
 
 def effective_counts(good: Sequence[bool], conversations: Sequence[Hashable | None]) -> dict[str, int]:
@@ -48,7 +46,7 @@ def effective_counts(good: Sequence[bool], conversations: Sequence[Hashable | No
 def rate_counts(good: Sequence[bool | None], conversations: Sequence[Hashable | None]) -> dict[str, int]:
     """Return the effective number of cases of a rate, and that of the rest where large conversations hide it.
 
-    One conversation that runs away lets all cases be worth few. Where up to `LARGEST_MAX` of the largest left out let the
+    One conversation that runs away lets all cases be worth few. Where up to `RUNAWAYS_MAX` of the largest left out let the
     rest be worth more than all, the rest is counted too: a breach may hold on it.
 
     Args:
@@ -67,7 +65,7 @@ def rate_counts(good: Sequence[bool | None], conversations: Sequence[Hashable | 
     sizes = np.bincount(indexes)
     rest: dict[str, int] = {}
     kept = np.ones(len(indexes), dtype=np.bool_)
-    for largest in np.argsort(-sizes, kind="stable")[:LARGEST_MAX]:
+    for largest in np.argsort(-sizes, kind="stable")[:RUNAWAYS_MAX]:
         kept &= indexes != largest
         if sizes[largest] == 1 or not kept.any():
             break

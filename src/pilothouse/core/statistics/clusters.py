@@ -14,6 +14,7 @@ from pilothouse.core.statistics.results import NotEnoughEvidence
 __all__ = [
     "CLUSTERS_MIN",
     "GIANT_SHARE",
+    "RUNAWAYS_MAX",
     "DesignEffect",
     "believed_design_effect",
     "cluster_design_effect",
@@ -218,20 +219,19 @@ def without_runaways(groups: Sequence[Hashable | None]) -> list[bool]:
         groups: Conversation of each case, None for a case of its own.
 
     Example:
-        >>> sum(without_runaways(["runs away"] * 50 + [None] * 30)), sum(without_runaways(["a", "a", "b", "b"]))
+        >>> sum(without_runaways(["runs away"] * 50 + ["too"] * 50 + [None] * 30)), sum(without_runaways(["a", "a", "b", "b"]))
         (30, 4)
     """
     indexes = cluster_indexes(groups)
     sizes = np.bincount(indexes).astype(np.float64)
-    kept = np.ones(len(indexes), dtype=np.bool_)
-    n, squares = float(sizes.sum()), float((sizes**2).sum())
-    for largest in np.argsort(-sizes, kind="stable")[:RUNAWAYS_MAX]:
-        rest, rest_squares = n - sizes[largest], squares - sizes[largest] ** 2
-        if rest <= 0 or rest**2 * squares <= n**2 * rest_squares:
-            break
-        kept &= indexes != largest
-        n, squares = rest, rest_squares
-    return kept.tolist()
+    largest = np.argsort(-sizes, kind="stable")
+    # What is worth most may be had only when several are gone: of two equal ones, one alone changes nothing.
+    worth = [
+        float(rest.sum() ** 2 / (rest**2).sum())
+        for rest in (sizes[largest[out:]] for out in range(min(RUNAWAYS_MAX + 1, len(sizes))))
+    ]
+    left_out = largest[: int(np.argmax(worth))] if worth else largest
+    return (~np.isin(indexes, left_out)).tolist()
 
 
 def believed_design_effect(turns: float, share: float = 1.0) -> float:

@@ -14,10 +14,12 @@ from evidence_made import load_charter
 from pilothouse.core.evidence.effective_counts import effective_counts, rate_counts
 from pilothouse.core.evidence.evidence import REST, REST_BAD, REST_WORTH, WORTH, Evidence, Source
 from pilothouse.core.evidence.fold import Window, fold_window
+from pilothouse.core.evidence.run_log import Draw
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
 from pilothouse.core.evidence.task_measures import measure_cost, measure_latency
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics import mean_bounds, quantile_bounds
+from pilothouse.core.statistics.clusters import without_runaways
 from pilothouse.core.verdict.requirement import Ceiling, Committed, Floor, MeanMax, Quantile, Zero
 from pilothouse.core.verdict.rules import Proof, assess
 
@@ -215,3 +217,16 @@ def test_turns_of_few_conversations_bound_no_mean_and_no_quantile_and_say_why():
     alone = amounts(tasks_of([0.1] * 200, [1.0] * 200, [None] * 200))
     assert all(assess(MeanMax(bound=1.0), 1.0, one).proof is Proof.PROVED for one in alone)
     assert all(one.counts == {} for one in alone)
+
+
+def test_as_many_conversations_as_run_away_are_set_apart_up_to_five():
+    for many in range(1, 8):
+        groups = [f"runs {n}" for n in range(many) for _ in range(200)] + list(range(60))
+        assert sum(without_runaways(groups)) == 60 + 200 * (many if many > 5 else 0)
+    assert without_runaways([]) == []
+
+
+def test_of_equal_commands_the_order_is_the_draw_that_no_replay_can_play():
+    drawn = Draw(source="process.order", site="", ordinal=0, value="1")
+    assert drawn.is_order
+    assert not replace(drawn, source="clock.time").is_order

@@ -130,3 +130,10 @@ def test_reliability_at_the_truth_is_seldom_proved_above_it(families, size, solv
     assert proved / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5, (
         "a t interval proved it in 11 to 19 of 100"
     )
+
+
+def test_pass_hat_k_of_one_family_that_holds_most_cases_is_not_said():
+    families = ["large"] * 40 + [f"f{n}" for n in range(35)]
+    found = pass_hat_k([4, 3, 0] * 25, [4] * 75, 2, families)
+    assert isinstance(found, NotEnoughEvidence)
+    assert "holds 53 % of the cases" in found.reason

@@ -11,7 +11,7 @@ import pytest
 from pilothouse.core.evidence.effective_counts import cases_of_a_day, effective_counts
 from pilothouse.core.statistics.change import DropDetector
 from pilothouse.core.statistics.daily import DayCounts, DayStratum
-from pilothouse.core.statistics.rates import RateState, RateWatch, rate_detectability
+from pilothouse.core.statistics.rates import RateState, RateWatch, rate_detectability, rate_of_turns
 from pilothouse.core.statistics.wealth import BETS, log_mean
 from pilothouse.errors import PilothouseError
 
@@ -178,3 +178,7 @@ def test_evidence_against_claims_that_are_true_never_grows_on_average():
             stake = bet / (1 - line)
             mean = np.prod(claims * (1 + stake * (line - 1)) + (1 - claims) * (1 + stake * line))
             assert mean <= 1 + 1e-9
+
+
+def test_a_rate_of_no_case_is_none_and_not_zero():
+    assert rate_of_turns(0, 0, 0) is None

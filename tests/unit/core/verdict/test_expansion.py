@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-import pytest
-from evidence_made import load_charter
+from datetime import UTC, datetime
 
-from pilothouse.core.verdict.expansion import expand
+import pytest
+from evidence_made import everything_holds, load_charter
+
+from pilothouse.core.verdict.decisive import Decisive
+from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
-from pilothouse.core.verdict.requirement import Per
+from pilothouse.core.verdict.requirement import Committed, Floor, Per
 
 CHARTER = load_charter()
 SETS = {
@@ -37,3 +40,16 @@ def test_an_empty_set_asks_nothing():
     none = CHARTER.model_copy(update={"sources": ()})
     part = next(part for one in FRAMEWORK for part in one.parts if part.per is Per.SOURCE)
     assert expand(part, none, "2") == ()
+
+
+def test_a_record_that_only_an_open_set_would_read_ends_the_search():
+    part = next(part for one in FRAMEWORK for part in one.parts if part.per is Per.ALERT)
+    held = everything_holds(CHARTER, datetime(2026, 11, 20, 12, tzinfo=UTC))
+    record = next(one for one in held if one.kind == part.kind)
+    assert Decisive(CHARTER.model_copy(update={"alerts": "?"}))(record)
+
+
+def test_a_bound_that_the_charter_says_nowhere_is_a_question():
+    unsaid = CHARTER.model_copy(update={"sponsor": None})
+    found = bound_of(Floor(bound=Committed("sponsor.review")), {}, unsaid)
+    assert found == OpenQuestion("sponsor.review")

@@ -429,3 +429,10 @@ def test_answers_that_fail_together_prove_a_floor_at_the_truth_as_seldom_as_prom
         ]
         proved += judge_floor(cases, rules, critical=1.645, is_last=True).status is Status.HOLDS
     assert proved / runs <= most, "charged with a correlation of 0.3 it was 12 % where answers share 0.7"
+
+
+@pytest.mark.parametrize("unknown", [{"calls": 0}, {"cases": 0}, {"unpriced": 1}])
+def test_what_further_cases_cost_is_unknown_where_none_ran_or_one_had_no_price(unknown):
+    cost = RunCost(cases=100, cases_planned=400, calls=100, reused=0, spent_usd=4.0, unpriced=0, seconds=1.0)
+    assert cost.usd_of(50) == pytest.approx(2.0)
+    assert cost.model_copy(update=unknown).usd_of(50) is None
