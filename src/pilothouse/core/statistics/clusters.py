@@ -231,7 +231,8 @@ def without_runaways(groups: Sequence[Hashable | None]) -> list[bool]:
         for rest in (sizes[largest[out:]] for out in range(min(RUNAWAYS_MAX + 1, len(sizes))))
     ]
     left_out = largest[: int(np.argmax(worth))] if worth else largest
-    return (~np.isin(indexes, left_out)).tolist()
+    kept: list[bool] = (~np.isin(indexes, left_out)).tolist()
+    return kept
 
 
 def believed_design_effect(turns: float, share: float = 1.0) -> float:
