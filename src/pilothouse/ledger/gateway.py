@@ -30,6 +30,7 @@ from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.gateway import KEYS_MAX, PROVIDERS_MAX, Provider, Spent, VirtualKey, WireProtocol
+from pilothouse.ports.runlog import RecordMode
 
 __all__ = ["SqlGatewayStore", "add_to_day", "gateway_keys", "gateway_providers", "gateway_spent"]
 
@@ -47,6 +48,7 @@ gateway_keys = Table(
     Column("expires_us", BigInteger, nullable=True),
     Column("revoked_us", BigInteger, nullable=True),
     Column("version", String(64), nullable=True),
+    Column("record", String(16), nullable=True),
 )
 """Keys by their prefix; of the key itself only its digest is here. Models are one a line."""
 
@@ -105,6 +107,7 @@ class SqlGatewayStore(Repository):
                         created_by=key.created_by,
                         expires_us=None if key.expires_at is None else to_micros(key.expires_at),
                         version=key.version,
+                        record=key.record,
                     )
                 )
             append_decision(
@@ -113,7 +116,11 @@ class SqlGatewayStore(Repository):
                 agent=key.agent,
                 at=key.created_at,
                 actor=key.created_by,
-                document={"prefix": key.prefix, "models": list(key.models)},
+                document={
+                    "prefix": key.prefix,
+                    "models": list(key.models),
+                    **({} if key.record is None else {"record": key.record}),
+                },
             )
 
     def list_keys(self) -> Sequence[VirtualKey]:
@@ -254,6 +261,7 @@ def _key(row: Row[Any]) -> VirtualKey:
         expires_at=None if row.expires_us is None else from_micros(row.expires_us),
         revoked_at=None if row.revoked_us is None else from_micros(row.revoked_us),
         version=row.version,
+        record=None if row.record is None else RecordMode(row.record),
     )
 
 

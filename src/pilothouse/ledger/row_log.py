@@ -135,7 +135,7 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
                 *("created_us", "created_by", "expires_us", "revoked_us"),
             ),
             private=("digest",),
-            later=("version",),
+            later=("version", "record"),
         ),
         "gateway_providers": Logged(
             words="provider",

@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from pilothouse.ports.runlog import RecordMode
+
 __all__ = [
     "ANSWERS_A_DAY_MAX",
     "ANSWERS_KEPT_DAYS",
@@ -78,6 +80,8 @@ class VirtualKey:
         expires_at: When it stops working, or None.
         revoked_at: When it was revoked, or None.
         version: Version that was launched with it, or None: then the files beside the charter say which one calls.
+        record: Whether its calls must be recorded, as whoever launched it chose, or None for what is usual. It binds where
+            the charter demands nothing else.
     """
 
     prefix: str
@@ -91,6 +95,7 @@ class VirtualKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     version: str | None = None
+    record: RecordMode | None = None
 
     @property
     def is_replay(self) -> bool:

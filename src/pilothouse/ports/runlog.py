@@ -24,7 +24,7 @@ class RecordMode(StrEnum):
     BEST_EFFORT = "best_effort"
     """It goes on, and the gap is counted."""
     OFF = "off"
-    """Nothing is recorded."""
+    """Nothing of it is recorded; its run says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,7 @@ _AGAIN: Mapping[Replayable, str] = {
     Replayable.MODEL_SIDE: "Its model calls can be replayed: recorded answers are given back, so nothing outside is touched.",
     Replayable.NO: "It cannot be replayed: too little of it was recorded.",
     Replayable.ERASED: "Its content was erased, so it cannot be replayed.",
+    Replayable.UNRECORDED: "Its model calls were not recorded by choice: it was started with `pilothouse run --record off -- CMD`.",
 }
 
 
@@ -204,7 +205,7 @@ def build_run(
         mark=mark,
         sentence=Sentence(plain=plain),
         action=ActionOffer(label="Replay it here", href="#again", command=f"pilothouse replay {run.run[:12]}")
-        if run.replayable in _PLAYABLE
+        if run.replayable.is_playable
         else None,
         sections=(
             *([_difference(difference)] if difference else []),
@@ -419,9 +420,6 @@ def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
     )
 
 
-_PLAYABLE = {Replayable.EXACT, Replayable.MODEL_SIDE}
-
-
 def _again(
     run: RunSummary,
     base: str,
@@ -451,7 +449,7 @@ def _again(
             f"pilothouse replay {ident} --exec 'python agent.py' --to-case DATASET --by PERSON --expect FILE",
         ),
     )
-    here = offer if run.replayable in _PLAYABLE else None
+    here = offer if run.replayable.is_playable else None
     missing = "Whoever operates the agent signs in to replay it here."
     if here is None:
         missing = "Nothing of it can be replayed here."

@@ -22,6 +22,7 @@ _REPLAY: Mapping[Replayable, tuple[Status, str]] = {
     Replayable.MODEL_SIDE: (Status.AT_RISK, "Model calls replayable"),
     Replayable.NO: (Status.NO_EVIDENCE, "Not replayable"),
     Replayable.ERASED: (Status.NO_EVIDENCE, "Erased"),
+    Replayable.UNRECORDED: (Status.NO_EVIDENCE, "Not recorded by choice"),
 }
 _STATES: Mapping[RunState, Status] = {
     RunState.OPEN: Status.NO_EVIDENCE,
@@ -46,7 +47,7 @@ def build_runs(agent: str, runs: Sequence[RunSummary], now: datetime) -> Section
         runs: Recorded runs, newest first.
         now: The moment, aware UTC.
     """
-    able = sum(one.replayable in {Replayable.EXACT, Replayable.MODEL_SIDE} for one in runs)
+    able = sum(one.replayable.is_playable for one in runs)
     plain = (
         f"{able} of {plural(len(runs), 'recorded run')} can be replayed: the recorded answers are given back, and nothing outside is touched."
         if runs

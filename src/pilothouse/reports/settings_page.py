@@ -140,6 +140,10 @@ def _key_mark(key: VirtualKey, now: datetime) -> StatusMark:
     return mark_of(Status.HOLDS, word="In use")
 
 
+def _where(key: VirtualKey) -> str:
+    return ", ".join(filter(None, (key.environment, f"record {key.record}" if key.record else "")))
+
+
 def _keys(facts: SettingsFacts, now: datetime) -> Section:
     return Section(
         anchor="keys",
@@ -150,7 +154,7 @@ def _keys(facts: SettingsFacts, now: datetime) -> Section:
             row(
                 _key_mark(one, now),
                 Cell(text=f"{one.prefix}…", is_code=True),
-                Cell(text=one.agent, small=one.environment or ""),
+                Cell(text=one.agent, small=_where(one)),
                 Cell(when=moment(one.created_at, now), small=shown_text(one.created_by)),
                 moment(one.expires_at, now) if one.expires_at else "never",
                 ", ".join(one.models) or "those the charter pins",

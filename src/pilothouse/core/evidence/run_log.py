@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 __all__ = [
+    "NOT_RECORDED",
     "ContextEdited",
     "Denied",
     "Draw",
@@ -81,6 +82,21 @@ class Replayable(StrEnum):
     MODEL_SIDE = "model_side"
     NO = "no"
     ERASED = "erased"
+    UNRECORDED = "unrecorded"
+
+    @property
+    def is_playable(self) -> bool:
+        """Whether a replay gives recorded answers back.
+
+        Example:
+            >>> [one.value for one in Replayable if one.is_playable]
+            ['exact', 'model_side']
+        """
+        return self in {Replayable.EXACT, Replayable.MODEL_SIDE}
+
+
+NOT_RECORDED = "off"
+"""Tap of a run of which model calls were not recorded, because whoever launched it chose so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +112,7 @@ class RunOpened:
         launch: Launch that the process belongs to, or None.
         environment: Variables of the process by name; a value only where the name is on the list of harmless ones.
         subject: Data subject whose key encrypts its content; the run itself when None.
-        taps: Launcher taps that were on: `clock`, `uuid`, `random`, `env`, `egress`.
+        taps: Launcher taps that were on: `clock`, `uuid`, `random`, `env`, `egress`; or `NOT_RECORDED`.
     """
 
     kind: ClassVar[str] = "run.open"

@@ -140,6 +140,7 @@ def _show_table(keys: Any, services: Services) -> None:
             state = f"revoked {day(key.revoked_at)}"
         elif key.expires_at is not None and key.expires_at <= now:
             state = f"expired {day(key.expires_at)}"
+        state += f", record {key.record}" if key.record else ""
         table.add_row(
             f"ph_{key.prefix}_…",
             key.agent,

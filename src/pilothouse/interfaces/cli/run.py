@@ -16,6 +16,7 @@ from rich.markup import escape
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.options import Home
+from pilothouse.ports.runlog import RecordMode
 from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,14 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "where it knows a provider.",
             ),
         ] = False,
+        record: Annotated[
+            RecordMode | None,
+            typer.Option(
+                help="What becomes of a model call that cannot be recorded: `required` refuses it, `best_effort` lets it go and "
+                "counts the gap; `off` records none, and the run says so. From phase 1 on all are required. Default: "
+                "required under a charter, else best_effort."
+            ),
+        ] = None,
         taps: Annotated[
             str,
             typer.Option(
@@ -113,6 +122,12 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
         name = agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command)
         tapped = read_taps(taps)
+        if record is RecordMode.OFF and tapped:
+            raise UsageError(
+                "`--taps` records the process, and `--record off` wants no record",
+                remedy="Leave one of them out.",
+                subject="record",
+            )
         run_id = secrets.token_hex(16) if tapped or task else None
         answers = not no_server_check and ask_health(endpoint) is not None
         # Nobody said where our server is and none is there: what the environment says of telemetry is more than a guess.
@@ -122,10 +137,18 @@ def register(cli: typer.Typer, services: Services) -> None:
             else None
         )
         key = (
-            _gateway_key(services, settings, name, environment, summary.version)
+            _gateway_key(
+                services, settings, name, environment=environment, version=summary.version, record=record
+            )
             if answers and not (no_gateway or base_url)
             else None
         )
+        if record is RecordMode.REQUIRED and key is None:
+            raise UsageError(
+                "its model calls would not pass the gateway, so none would be recorded",
+                remedy="`pilothouse up`, `pilothouse provider list` shows a provider, and neither `--no-gateway` nor `--base-url`.",
+                subject="record",
+            )
         launch_id = secrets.token_hex(6)
         launch = Launch(
             endpoint=None if elsewhere else endpoint,
@@ -154,6 +177,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if key is not None:
             console.print(
                 escape(f"model calls go through {endpoint}/gw" + (f", as run {run_id}" if run_id else ""))
+                + (", and are not recorded" if record is RecordMode.OFF else "")
             )
         if elsewhere:
             console.print(
@@ -169,14 +193,24 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 
 def _gateway_key(
-    services: Services, settings: Settings, agent: str, environment: str | None, version: str | None
+    services: Services,
+    settings: Settings,
+    agent: str,
+    *,
+    environment: str | None,
+    version: str | None,
+    record: RecordMode | None,
 ) -> str | None:
     """Make a key of a day for the agent, or none where the gateway knows no provider."""
     from pilothouse.workflows.gateway.launch import launch_key
+    from pilothouse.workflows.gateway.recording import check_choice
 
+    if record is not None:
+        with services.open_installation(settings) as installation:
+            check_choice(installation.ledger, agent, record)
     with services.open_gateway_store(settings) as store:
         now = services.clock.now()
-        return launch_key(store, agent, version=version, environment=environment, now=now)
+        return launch_key(store, agent, version=version, environment=environment, now=now, record=record)
 
 
 def _agent_token(services: Services, settings: Settings, agent: str) -> str:

@@ -163,6 +163,7 @@ class AgentPolicy:
         alert: Lower limits at which somebody is told and nothing is refused, or None.
         refuses_provider_edits: Whether a request that lets its provider shorten it is refused.
         reach: Whom the agent serves in the phase in force, or None for everybody.
+        record_demanded: Why every call must be recorded, whatever its key says, or empty.
         problem: Why no call may be made, or empty: a charter that cannot be read forbids everything, not nothing.
     """
 
@@ -185,6 +186,7 @@ class AgentPolicy:
     alert: Budget | None = None
     refuses_provider_edits: bool = False
     reach: Reach | None = None
+    record_demanded: str = ""
     problem: str = ""
 
     @property

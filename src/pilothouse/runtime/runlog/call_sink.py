@@ -12,6 +12,7 @@ from dataclasses import fields
 from operator import attrgetter
 
 from pilothouse.core.evidence.run_log import (
+    NOT_RECORDED,
     ContextEdited,
     Denied,
     IdentitySource,
@@ -53,6 +54,8 @@ RESPONSE_HEADERS = frozenset(
 class RunLogSink:
     """Keeps calls of the gateway in the run log; never blocks and never raises.
 
+    Of a call that nobody wants recorded only the run is kept, so that whoever looks for it is told.
+
     Attributes:
         lost: Calls that could not be kept.
     """
@@ -80,16 +83,16 @@ class RunLogSink:
         self._try(call, self._write)
 
     def _try(self, call: Call, write: Callable[[Call], None]) -> None:
-        if not call.route.names_model or self._mode(call) is RecordMode.OFF:
+        if not call.route.names_model or call.key.is_replay:
             return
         try:
             write(call)
         except (LimitExceeded, StorageUnavailable):
             self.lost += 1
 
-    def _write_request(self, call: Call) -> None:
-        call.is_begun = True
-        if call.run not in self._opened:
+    def _open(self, call: Call, *taps: str) -> None:
+        opening = f"{call.run}{''.join(taps)}"
+        if opening not in self._opened:
             agent = next((value for name, value in call.request_headers if name == b"user-agent"), None)
             opened = RunOpened(
                 agent=call.key.agent,
@@ -98,11 +101,16 @@ class RunLogSink:
                 user_agent=None if agent is None else agent.decode("latin-1"),
                 identity=IdentitySource(call.identity),
                 launch=call.launch,
+                taps=taps,
             )
             self._log.append(call.run, opened, at_ns=call.began_ns)
-            self._opened[call.run] = None
+            self._opened[opening] = None
             if len(self._opened) > OPENED_MAX:
                 self._opened.popitem(last=False)
+
+    def _write_request(self, call: Call) -> None:
+        call.is_begun = True
+        self._open(call)
         kept = {
             name.decode(): value.decode("latin-1")
             for name, value in call.request_headers
@@ -120,6 +128,9 @@ class RunLogSink:
             self._log.append(call.run, _edited(call), call=call.call_id, at_ns=call.began_ns)
 
     def _write(self, call: Call) -> None:
+        if self._mode(call) is RecordMode.OFF:
+            self._open(call, NOT_RECORDED)
+            return
         if not call.is_begun:
             self._write_request(call)
         if call.refusal is not None and not call.response:
@@ -209,7 +220,11 @@ def decoded(call: Call) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def _usual_mode(call: Call) -> RecordMode:
-    """A call under a charter must be recorded; without one, nobody has asked for evidence yet; a replay is no run."""
+    """A call under a charter must be recorded, and without one nobody has asked for evidence yet, unless its launch chose otherwise."""
     if call.key.is_replay:
         return RecordMode.OFF
+    if call.policy.record_demanded:
+        return RecordMode.REQUIRED
+    if call.key.record is not None:
+        return call.key.record
     return RecordMode.BEST_EFFORT if call.policy.charter is None else RecordMode.REQUIRED

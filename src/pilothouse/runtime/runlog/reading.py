@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from pilothouse.core.evidence.run_log import (
+    NOT_RECORDED,
     IdentitySource,
     LoggedEvent,
     RecordedRun,
@@ -217,10 +218,11 @@ def _summary(
     gone = vault.key(str(subject), number) is None if erased is None else erased
     if gone:
         replayable = Replayable.ERASED
+    elif NOT_RECORDED in (seen := set(str(taps).split(","))):
+        replayable = Replayable.UNRECORDED
     elif damaged or int(str(lost)) or not int(str(calls)):
         replayable = Replayable.NO
     else:
-        seen = set(str(taps).split(","))
         replayable = Replayable.EXACT if seen >= ALL_DRAWS else Replayable.MODEL_SIDE
     return RunSummary(
         run=str(run),

@@ -20,7 +20,7 @@ from typing import Any
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import day
-from pilothouse.core.evidence.run_log import Replayable, RunSummary
+from pilothouse.core.evidence.run_log import RunSummary
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import PilothouseError, UsageError
 from pilothouse.evals.case import Case
@@ -162,7 +162,7 @@ def replay_window(
     skipped = 0
     for place, summary in enumerate(summaries):
         on_progress(place, len(summaries))
-        if summary.replayable in {Replayable.NO, Replayable.ERASED}:
+        if not summary.replayable.is_playable:
             skipped += 1
             continue
         try:

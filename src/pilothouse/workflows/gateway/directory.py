@@ -34,6 +34,7 @@ from pilothouse.runtime.gateway.policy import (
     Pin,
 )
 from pilothouse.workflows.gateway.launch import stand_in_version, summarize_charter
+from pilothouse.workflows.gateway.recording import record_demanded
 from pilothouse.workflows.gateway.routing_in_force import FRESH, THRESHOLD, routed_types, threshold_in_force
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.phase_log import additions_of, phase_now
@@ -290,9 +291,12 @@ class DirectoryCache(Renewed[Directory]):
                 self._look_at_files(known_before, record)
             _, charter, compiled = self._known[record.agent]
             policy = self._proven(compiled, charter)
-            additions = additions_of(self._ledger, record.agent)
-            reach = reach_of(charter, phase_now(self._ledger, record.agent), additions)
-            found[record.agent] = policy if policy.reach == reach else replace(policy, reach=reach)
+            additions, phase = additions_of(self._ledger, record.agent), phase_now(self._ledger, record.agent)
+            found[record.agent] = replace(
+                policy,
+                reach=reach_of(charter, phase, additions),
+                record_demanded=record_demanded(charter, phase),
+            )
         return found
 
     def _look_at_files(self, known_before: tuple[str, Charter, AgentPolicy], record: CharterInForce) -> None:

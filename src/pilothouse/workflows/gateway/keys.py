@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.gateway import REPLAY_ENVIRONMENT, GatewayStore, Provider, VirtualKey, WireProtocol
+from pilothouse.ports.runlog import RecordMode
 from pilothouse.runtime.gateway.keys import make_key
 
 __all__ = ["NewKey", "add_key", "add_provider", "lent_replay_key", "replay_key", "revoke_key"]
@@ -53,6 +54,7 @@ def add_key(
     actor: str,
     now: datetime,
     version: str | None = None,
+    record: RecordMode | None = None,
 ) -> NewKey:
     """Make a key for an agent.
 
@@ -66,6 +68,7 @@ def add_key(
         actor: Who asks.
         now: The moment, aware UTC.
         version: Version that calls with it, or None for what the files beside the charter say.
+        record: Whether its calls must be recorded, or None for what is usual.
 
     Raises:
         UsageError: A model is an alias, or the agent's name cannot be one.
@@ -96,6 +99,7 @@ def add_key(
         created_by=actor,
         expires_at=now + (LIFE_DEFAULT if life is None else life),
         version=version,
+        record=record,
     )
     store.add_key(kept)
     return NewKey(key=key, kept=kept)

@@ -13,6 +13,7 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.answers import OPEN
 from pilothouse.errors import CharterSyntaxError, UsageError
 from pilothouse.ports.gateway import REPLAY_ENVIRONMENT, GatewayStore
+from pilothouse.ports.runlog import RecordMode
 from pilothouse.runtime.version import version_of
 from pilothouse.workflows.gateway.keys import add_key
 
@@ -23,7 +24,13 @@ KEY_LIFE = timedelta(days=1)
 
 
 def launch_key(
-    store: GatewayStore, agent: str, *, version: str | None, environment: str | None, now: datetime
+    store: GatewayStore,
+    agent: str,
+    *,
+    version: str | None,
+    environment: str | None,
+    now: datetime,
+    record: RecordMode | None = None,
 ) -> str | None:
     """Return a key of the gateway for one launch, or None where it knows no provider.
 
@@ -33,6 +40,7 @@ def launch_key(
         version: Version that is launched, or None when its charter pins no model yet.
         environment: Deployment environment, or None.
         now: The moment, aware UTC.
+        record: Whether its calls must be recorded, or None for what is usual.
 
     Raises:
         UsageError: The environment is the one of replays, whose calls nobody records, checks or holds.
@@ -55,6 +63,7 @@ def launch_key(
         actor="pilothouse run",
         now=now,
         version=version,
+        record=record,
     ).key
 
 

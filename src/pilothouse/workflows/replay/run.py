@@ -224,6 +224,11 @@ def _why_not(recorded: RecordedRun) -> tuple[str, str]:
         return recorded.damage, remedy
     if summary.replayable is Replayable.ERASED:
         return "its content was erased", remedy
+    if summary.replayable is Replayable.UNRECORDED:
+        return (
+            "its model calls were not recorded by choice",
+            "Record the next one: `pilothouse run -- CMD`, without `--record off`",
+        )
     if summary.lost:
         return f"{summary.lost} events of it could not be written", remedy
     if summary.calls:
@@ -238,7 +243,7 @@ def _why_not(recorded: RecordedRun) -> tuple[str, str]:
 
 def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange, ...]) -> None:
     run = recorded.summary.run
-    if recorded.summary.replayable in {Replayable.NO, Replayable.ERASED} or not calls:
+    if not recorded.summary.replayable.is_playable or not calls:
         why, remedy = _why_not(recorded)
         raise EvidenceError(f"run {run} cannot be replayed: {why}", remedy=remedy, subject=run)
     if request.mode is ReplayMode.COMPARE and request.live is None:
