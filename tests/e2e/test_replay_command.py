@@ -78,6 +78,8 @@ def test_runs_are_listed_shown_and_replayed_by_their_calls(home, tmp_path):
     assert (equal.returncode, "every call was the recorded one" in equal.stdout) == (0, True)
     missing = pilothouse(home, "ffff", cwd=tmp_path)
     assert (missing.returncode, "no run 'ffff'" in missing.stderr) == (2, True)
+    missing = pilothouse(home, "INC-9", cwd=tmp_path)
+    assert (missing.returncode, "there is no incident INC-9" in missing.stderr) == (2, True)
 
 
 @pytest.mark.slow

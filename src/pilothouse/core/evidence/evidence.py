@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "INCIDENT",
     "REST",
     "REST_BAD",
     "REST_WORTH",
@@ -34,6 +35,9 @@ WARNINGS = "warnings"
 
 UNKNOWN = "unknown"
 """Name among `counts` of what nobody could tell: a fact with some and without `passed` neither passed nor failed."""
+
+INCIDENT = "incident"
+"""Name among `counts` of the number of the incident that is to be replayed next."""
 
 WORTH = "worth"
 """Name among `counts` of the independent cases that those of a record are worth, where turns of one conversation are among them."""

@@ -19,6 +19,7 @@ FOLDED_KINDS = frozenset(
     {
         "completion", "escalation", "critical", "discrepancy", "unverifiable", "cost_per_task", "latency", "trace_complete",
         "served_model", "hosts_observed", "tools_observed", "unknown_task_type", "versions_gated", "volume", "stability.clock",
+        "replay.incidents",
     }
 )  # fmt: skip
 """Made anew of telemetry for each verdict, by the charter that is in force then: no edit can leave an old one behind."""

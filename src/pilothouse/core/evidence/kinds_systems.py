@@ -52,7 +52,19 @@ SYSTEMS = (
     make_kind("alert.lead", "Lead of the alerts", _F, "", "Whether alerts came before complaints."),
     make_kind("drift.looked", "The drift tests", _F, "", "Whether the weekly tests ran and were answered."),
     make_kind(
-        "replay.reproduced", "Replay of incidents", _F, "", "Whether recent incidents can be replayed."
+        "replay.incidents",
+        "Replay of incidents",
+        _F,
+        "",
+        "Whether the last five incidents were reproduced, or a drill where there was none.",
+    ),
+    make_kind(
+        "replay.reproduced",
+        "Replay of a run",
+        _F,
+        "",
+        "Whether a run was reproduced, or that an incident has no run that could be.",
+        added_to="replay.incidents",
     ),
     make_kind("review.queue", "The review queue", _F, "", "Whether held answers are decided in time."),
     make_kind(

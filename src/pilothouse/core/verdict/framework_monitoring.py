@@ -307,11 +307,11 @@ MONITORING = (
     Requirement(
         id="MON-13",
         statement="An incident can be replayed",
-        asks="the last five incidents, or a drill, reproduced by strict replay",
+        asks="the last five incidents of 90 days reproduced by strict replay, or a drill where there is none or its run is gone",
         gates=("2",),
         who=("A:incident_response",),
         remedy="pilothouse replay",
-        parts=(Part(kind="replay.reproduced", rule=Fact(), fresh=_QUARTER),),
+        parts=(Part(kind="replay.incidents", rule=Fact(), fresh=_QUARTER),),
     ),
 )
 """Five items and eight further rules."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pilothouse.core.evidence.evidence import UNKNOWN, WORTH, Evidence
+from pilothouse.core.evidence.evidence import INCIDENT, UNKNOWN, WORTH, Evidence
 from pilothouse.core.statistics.intervals import (
     cases_to_prove_ceiling,
     cases_to_prove_floor,
@@ -417,9 +417,12 @@ def _count(bound: float, record: Evidence) -> Assessment:
 
 
 def _fact(record: Evidence) -> Assessment:
+    number = record.counts.get(INCIDENT)
+    remedy = f"pilothouse replay INC-{number} --exec 'python agent.py' --evidence" if number else ""
     if record.passed is None and record.counts.get(UNKNOWN):
+        why = record.detail.rstrip(". ")
         return Assessment(
-            proof=Proof.OPEN, n=record.n, share_lost=1.0, method=record.method, why=record.detail.rstrip(". ")
+            proof=Proof.OPEN, n=record.n, share_lost=1.0, method=record.method, why=why, remedy=remedy
         )
     passed = record.passed is not False  # a signature has no `passed`: that it exists is the fact
     return Assessment(
@@ -427,4 +430,5 @@ def _fact(record: Evidence) -> Assessment:
         n=record.n,
         share_lost=0.0 if passed else 1.0,
         method=record.method,
+        remedy=remedy,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.errors import EvidenceError, ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.live_key import live_key
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -32,7 +32,10 @@ def register(cli: typer.Typer, services: Services) -> None:
     @cli.command("replay")
     def replay(
         *,
-        run: Annotated[str | None, typer.Argument(help="Run id, or enough of its beginning.")] = None,
+        run: Annotated[
+            str | None,
+            typer.Argument(help="Run id, or enough of its beginning; INC-4 for the run of an incident."),
+        ] = None,
         listed: Annotated[bool, typer.Option("--list", help="List recorded runs instead.")] = False,
         show: Annotated[bool, typer.Option("--show", help="Show what was recorded instead.")] = False,
         command: Annotated[
@@ -139,6 +142,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if listed or (run is None and since is None):
             _list(services, settings, agent, as_json=as_json)
             return
+        run = _run_meant(services, settings, run, keeps=evidence)
         if show and run is not None:
             _show(services, settings, run, as_json=as_json)
             return
@@ -228,6 +232,26 @@ def _check_together(*rules: tuple[str, object, bool, str]) -> None:
     for name, given, fits, why in rules:
         if given and not fits:
             raise UsageError(f"{name} {why}", remedy="See both: `pilothouse replay --help`", subject=name)
+
+
+def _run_meant(services: Services, settings: Settings, word: str | None, *, keeps: bool) -> str | None:
+    """Return the run that was named, for an incident the one that it has; that it has none is evidence as well."""
+    from pilothouse.workflows.replay.evidence import keep_no_run
+    from pilothouse.workflows.replay.of_incident import incident_meant, run_of_incident
+
+    if word is None or word[:4].upper() != "INC-":  # no run id begins so, and the ledger need not be opened
+        return word
+    with services.open_control_room(settings) as room:
+        incident = incident_meant(room.incidents, word)
+        if incident is None:
+            return word
+        try:
+            with services.open_run_log(settings) as log:
+                return run_of_incident(log, incident)
+        except EvidenceError as error:
+            if keeps:
+                keep_no_run(room.installation.ledger, incident, error.message, services.clock.now())
+            raise
 
 
 def _agent_of(services: Services, settings: Settings, run: str) -> str:

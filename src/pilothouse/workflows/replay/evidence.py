@@ -5,14 +5,40 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.action.incident import Incident
+from pilothouse.core.action.incident_replays import REPLAYED_RUN
+from pilothouse.core.evidence.evidence import UNKNOWN, Evidence
 from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.workflows.replay.run import ReplayReport
 
-__all__ = ["keep_reproduction"]
+__all__ = ["keep_no_run", "keep_reproduction"]
+
+
+def keep_no_run(ledger: Ledger, incident: Incident, why: str, now: datetime) -> Evidence:
+    """Write a record that says that an incident has no run, so that a drill since may stand in for it.
+
+    Args:
+        ledger: Where it is kept.
+        incident: The incident; the run log was asked for its tasks.
+        why: What the run log says of them.
+        now: The moment, aware UTC.
+    """
+    record = bound_record(
+        REPLAYED_RUN,
+        incident.agent,
+        now,
+        command=f"pilothouse replay {incident.name} --exec --evidence",
+        n=1,
+        passed=None,
+        detail=why,
+        items=(incident.name,),
+        counts={UNKNOWN: 1},
+    )
+    ledger.add_evidence([record])
+    return record
 
 
 def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: datetime) -> Evidence:
@@ -49,7 +75,7 @@ def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: da
         masks = sorted({each.mask.ident for report in reports for each in report.covered})
         detail += f"; equal but for masks {', '.join(masks)} (version {first.masks.version})"
     record = bound_record(
-        "replay.reproduced",
+        REPLAYED_RUN,
         first.agent,
         now,
         command=f"pilothouse replay {first.run} --exec --evidence",

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from pilothouse.core.action.incident_replays import REPLAYED_RUN, fold_replays
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import day, minute
@@ -34,6 +35,7 @@ from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, RequirementVerdict
 from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.ports.incidents import INCIDENTS_MAX
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.controls.policy_change import widening_note
@@ -143,6 +145,9 @@ def assess(
     clock = clock_evidence(installation.ledger, charter, now)
     if clock is not None:
         folded = (*folded, clock)
+    replays = _replays(installation, agent, now)
+    if replays is not None:
+        folded = (*folded, replays)
     folded = (*folded, *traffic.fold_scores(installation, charter, now))
     version = version_in_force(traffic.tasks)
     docket, refused = decided_items(installation, sitting, folded, version=version, level=level)
@@ -192,6 +197,13 @@ def assess(
         window=traffic.longest,
         apart={one.label: found for one, found in by_itself.items()},
     )
+
+
+def _replays(installation: Installation, agent: str, now: datetime) -> Evidence | None:
+    """Return the record about replaying the last incidents; it is folded anew, so that the next incident is asked about at once."""
+    store = installation.incidents
+    incidents = store.incidents(agent=agent, limit=INCIDENTS_MAX) if store else ()
+    return fold_replays(agent, incidents, installation.ledger.evidence(agent, kinds=[REPLAYED_RUN]), now)
 
 
 def _apart_note(one: AdditionVerdict) -> str:
