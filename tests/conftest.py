@@ -23,8 +23,9 @@ NAMED_CHARACTERS_MAX = 80
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name what is too long to be a name."""
-    if isinstance(val, str | bytes) and len(val) > NAMED_CHARACTERS_MAX:
+    """Name what is too long to be a name, and bytes that may hold a clock or a draw: each worker must call a test the same."""
+    is_made = isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable())
+    if is_made or (isinstance(val, str | bytes) and len(val) > NAMED_CHARACTERS_MAX):
         return f"{argname}-of-{len(val)}"
     return None
 
