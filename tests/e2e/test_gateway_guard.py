@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -90,6 +91,29 @@ def test_a_stand_in_is_asked_again_under_its_own_name(stub):
         (call,) = gateway.wait_for(1)
     assert (answer.status, answer.headers["x-pilothouse-model"], call.repairs) == (200, SPARE, 1)
     assert [json.loads(one.body)["model"] for one in stub.seen][-2:] == [SPARE, SPARE]
+
+
+def test_what_a_stand_in_says_is_counted_and_held_under_its_own_version(stub, ledger):
+    """It counted as an answer of the pinned version, which had not answered."""
+    stub.seen.clear()
+    stub._plans.clear()
+    guard = Guard(schema=SCHEMA, on_invalid="hold", repairs=0)
+    policy = replace(pinned(("acme", MODEL), ("acme", SPARE), guard=guard), version="a" * 64)
+    pin, spare = policy.chain
+    policy = replace(policy, chain=(pin, replace(spare, version="b" * 64)))
+    guardian = Guardian(SqlHolds(ledger.database))
+    with GatewaySite({"acme": stub.origin}, policy, guardian=guardian) as gateway:
+        down = (Plan(status=500), Plan(status=500))
+        stub.plan(GOOD, *down, GOOD, *down, BAD)
+        for _ in range(3):
+            ask(gateway, CHAT, BODY)
+        gateway.wait_for(3)
+    assert guardian.take_counts() == {
+        (AGENT, "a" * 64, None): AnswerCount(delivered=1),
+        (AGENT, "b" * 64, None): AnswerCount(delivered=1, stopped=1),
+    }
+    (held,) = SqlReviewQueue(ledger.database).items(AGENT)
+    assert held.item.version == "b" * 64
 
 
 def test_a_repair_by_another_model_than_the_one_that_answered_is_none(stub):

@@ -21,6 +21,7 @@ from pilothouse.core.evidence.outcome_measures import (
     measure_sampling,
     measure_unverifiable,
 )
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.standing import standing_outcomes
 from pilothouse.core.evidence.surroundings import (
     measure_hosts,
@@ -81,7 +82,7 @@ def version_in_force(tasks: Iterable[Task]) -> str | None:
     """Return the version that served most recently: nothing measured on another one counts.
 
     Args:
-        tasks: Tasks in any order.
+        tasks: Tasks in any order, without those that a stand-in answered: an outage of an hour is no release.
 
     Returns:
         Version digest; None when the latest task names none, or there is no task.
@@ -158,7 +159,8 @@ def fold_window(
     """Fold one window of traffic into every record that traffic alone can give.
 
     A kind without a measurement gets no record: missing is never recorded as zero. Records that
-    speak of the agent's work are bound to the version that did it, one set for each version seen.
+    speak of the agent's work are bound to the version that did it, one set for each version seen. Where a stand-in
+    answered, it did not do the work: only what must never happen counts, as nobody judges the stand-in by itself.
 
     Args:
         charter: The charter in force.
@@ -187,23 +189,29 @@ def _fold(
     writer: _Writer, tasks: Sequence[Task], outcomes: Sequence[Outcome], released: Mapping[str, datetime]
 ) -> Iterator[Evidence]:
     charter = writer.charter
+    own_tasks = own_work(charter, tasks)
+    apart = {task.trace_id for task in tasks} - {task.trace_id for task in own_tasks}
     versions = sorted({task.version_digest for task in tasks}, key=lambda digest: digest or "")
     for version in versions:
-        own = [task for task in tasks if task.version_digest == version]
-        answered = [outcome for outcome in outcomes if outcome.version_digest == version]
+        own = [task for task in own_tasks if task.version_digest == version]
+        all_answered = [outcome for outcome in outcomes if outcome.version_digest == version]
+        answered = [outcome for outcome in all_answered if outcome.trace_id not in apart]
+        mistakes = [one for one in all_answered if one.trace_id in apart and one.critical is not None]
         for name in charter.task_types:
             typed = [task for task in own if task.task_type == name]
             said = [outcome for outcome in answered if outcome.task_type == name]
+            wrong = [outcome for outcome in mistakes if outcome.task_type == name]
             for measure in _BY_TASK_TYPE:
-                found = measure(charter, name, typed, said)
+                heard = [*said, *wrong] if measure is measure_critical else said
+                found = measure(charter, name, typed, heard)
                 if found is not None:
                     yield writer.record(found, Scope(task_type=name), version)
             found = measure_unverifiable(charter, name, typed, said, at_ns=unix_ns(writer.now))
             if found is not None:
                 yield writer.record(found, Scope(task_type=name), version)
         whole = (
-            measure_models(charter, own),
-            measure_critical(charter, None, own, answered),
+            measure_models(charter, [task for task in tasks if task.version_digest == version]),
+            measure_critical(charter, None, own, [*answered, *mistakes]),
         )
         for found in whole:
             if found is not None:

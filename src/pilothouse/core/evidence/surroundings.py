@@ -11,6 +11,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tool_names import known_as
 from pilothouse.core.dates import minute
 from pilothouse.core.evidence.measurement import Measurement
+from pilothouse.core.evidence.stand_in import stand_ins_of
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import moment_of, unix_ns
 
@@ -83,16 +84,25 @@ def measure_tools(charter: Charter, tasks: Sequence[Task]) -> Measurement | None
 def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
     """Count tasks answered by a model that is neither pinned nor a fallback, in model calls.
 
-    A task says which models answered, not how often, so each strange task counts as one call.
+    A task says which models answered, not how often, so each strange task counts as one call. A task that a stand-in
+    answered shows nothing good of the pin, so it counts only where it is strange, and then as that one call.
     """
     pins = (charter.model.pin, *(known(charter.model.fallback) or ()))
     if is_open(pins[0].model):
         return None
     allowed = {name for pin in pins for name in (pin.model, *pin.served_as)}
-    found = _undeclared("served_model", tasks, lambda task: task.models, lambda model: model in allowed)
+    stand_ins = stand_ins_of(charter)
+    counted = [
+        task for task in tasks if stand_ins.isdisjoint(task.models) or not allowed.issuperset(task.models)
+    ]
+    found = _undeclared("served_model", counted, lambda task: task.models, lambda model: model in allowed)
     if found is None or found.good is None:
         return None
-    calls = sum(max(1, task.model_calls - task.model_errors) for task in tasks if task.models)
+    calls = sum(
+        max(1, task.model_calls - task.model_errors) if stand_ins.isdisjoint(task.models) else 1
+        for task in counted
+        if task.models
+    )
     return Measurement(
         kind=found.kind,
         n=calls,

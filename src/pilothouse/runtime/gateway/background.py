@@ -194,7 +194,7 @@ class BackgroundCalls:
             route=RESPONSES,
             key=key,
             policy=replace(
-                policy, version=promise.version, charter=promise.charter, task_type=promise.task_type
+                policy.of_version(promise.version), charter=promise.charter, task_type=promise.task_type
             ),
             protocol=WireProtocol.OPENAI,
             identity=promise.identity,

@@ -223,6 +223,15 @@ class Call:
         return bool(chain) and (last.provider, last.model) != (chain[0].provider, chain[0].model)
 
     @property
+    def version(self) -> str | None:
+        """The version that it is work of: that of the stand-in where one was asked last, or None where nobody knows it."""
+        if not self.attempts or not self.is_of_stand_in:
+            return self.policy.version
+        last = self.attempts[-1]
+        asked = (pin for pin in self.policy.chain if (pin.provider, pin.model) == (last.provider, last.model))
+        return next((pin.version for pin in asked), None)
+
+    @property
     def asked(self) -> bytes:
         """The body that providers are asked with: as received, or shortened."""
         return self.request if self.shortened is None else self.shortened

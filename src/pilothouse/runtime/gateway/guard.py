@@ -169,7 +169,7 @@ class Guardian:
 
     def _count(self, call: Call) -> AnswerCount:
         return self._counts.setdefault(
-            (call.key.agent, call.policy.version, call.policy.answers_under), AnswerCount()
+            (call.key.agent, call.version, call.policy.answers_under), AnswerCount()
         )
 
     def _count_delivered(self, call: Call) -> None:

@@ -58,7 +58,7 @@ class HoldDesk:
             agent=call.key.agent,
             task_type=call.policy.task_type or UNDECLARED_TASK_TYPE,
             trace_id=call.run,
-            version=call.policy.version,
+            version=call.version,
             call_digest=hashlib.sha256(call.request + b"\0" + answer.text.encode()).hexdigest(),
             input=question_asked(call.request, call.route.operation),
             proposal=answer.text,

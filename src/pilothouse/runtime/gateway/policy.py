@@ -29,7 +29,8 @@ class Pin:
         model: Exact id.
         region: Region that the charter says, or None.
         proven: Whether it may stand in: it passed the release gate, or nobody asks for that.
-        version: Version digest of the agent with this pin, or None when nobody asks for its evidence.
+        asks: Whether it may stand in only while its own version holds at the release gate.
+        version: Version digest of the agent with this pin in place of its own, or None for its own and where nothing can be read.
         window_tokens: Tokens that it reads and writes together, as the charter says, or None.
         served_as: Other names under which its provider says that it answered.
         fingerprint: What an answer of a backend does that is not among `fingerprints`.
@@ -40,6 +41,7 @@ class Pin:
     model: str
     region: str | None = None
     proven: bool = True
+    asks: bool = False
     version: str | None = None
     window_tokens: int | None = None
     served_as: frozenset[str] = frozenset()
@@ -194,6 +196,12 @@ class AgentPolicy:
         """Whether final answers are looked at before they are sent."""
         return self.guard is not None or self.confidence is not None
 
+    def of_version(self, version: str | None) -> AgentPolicy:
+        """Return the same terms for a version that was launched before, or elsewhere: which ones its stand-ins are nobody knows."""
+        if version == self.version:
+            return self
+        return replace(self, version=version, chain=tuple(replace(pin, version=None) for pin in self.chain))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
@@ -219,4 +227,4 @@ class Directory:
         if key.version is None or key.version == policy.version:
             return policy
         rule = None if policy.confidence is None else replace(policy.confidence, threshold=None)
-        return replace(policy, version=key.version, confidence=rule)
+        return replace(policy.of_version(key.version), confidence=rule)

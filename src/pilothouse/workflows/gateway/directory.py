@@ -107,10 +107,8 @@ def _pin(said: FallbackPin) -> Pin:
 
 
 def _stand_in(pin: Pin, path: Path, *, asks: bool) -> Pin:
-    if not asks:
-        return pin
     said = {"provider": pin.provider, "model": pin.model, "region": pin.region}
-    return replace(pin, proven=False, version=stand_in_version(path, said))
+    return replace(pin, proven=not asks, asks=asks, version=stand_in_version(path, said))
 
 
 def versions_that_hold(
@@ -314,7 +312,7 @@ class DirectoryCache(Renewed[Directory]):
 
     def _proven(self, policy: AgentPolicy, charter: Charter) -> AgentPolicy:
         """Let those stand in whose own release gate holds now, and answers go out alone from a proven confidence on."""
-        if policy.confidence is None and all(pin.version is None for pin in policy.chain):
+        if policy.confidence is None and not any(pin.asks for pin in policy.chain):
             self._shown.pop(policy.agent, None)
             return policy
         looked, held, threshold = self._shown.get(policy.agent, (float("-inf"), frozenset(), None))
@@ -327,8 +325,6 @@ class DirectoryCache(Renewed[Directory]):
             records = self._ledger.evidence(policy.agent, since=now - FRESH, kinds=(THRESHOLD,))
             threshold = threshold_in_force(records, charter, policy.version, now)
             self._shown[policy.agent] = (time.monotonic(), held, threshold)
-        chain = tuple(
-            pin if pin.version is None else replace(pin, proven=pin.version in held) for pin in policy.chain
-        )
+        chain = tuple(replace(pin, proven=pin.version in held) if pin.asks else pin for pin in policy.chain)
         rule = None if policy.confidence is None else replace(policy.confidence, threshold=threshold)
         return replace(policy, chain=chain, confidence=rule)

@@ -15,6 +15,7 @@ from pilothouse.core.evidence.loops import LOOP_CALLS_MIN, Step, loop_of
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.silent_error import SilentError, classify_answer
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import work_of
@@ -55,7 +56,7 @@ def look_at_tool_runs(installation: Installation, now: datetime) -> int:
     def measure(record: CharterInForce) -> int:
         charter = charter_of(record)
         tasks = tasks_between(installation.lake, record.agent, now - WINDOW, now)
-        called = [task for task in work_of(charter, tasks) if task.tool_calls]
+        called = [task for task in own_work(charter, work_of(charter, tasks)) if task.tool_calls]
         if not called:
             return 0
         errors = _tool_errors(installation, charter, called, now)

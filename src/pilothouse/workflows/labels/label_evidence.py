@@ -16,6 +16,7 @@ from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.standing import answers_in_force
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import window_of, work_of
@@ -84,7 +85,7 @@ def _quality_evidence(
     now: datetime,
 ) -> Iterator[Evidence]:
     wanted = TaskFilter(agent=charter.agent, task_type=name, from_ns=unix_ns(start), to_ns=unix_ns(now))
-    tasks = work_of(charter, installation.lake.window(wanted))
+    tasks = own_work(charter, work_of(charter, installation.lake.window(wanted)))
     version = version_in_force(tasks)
     tasks = [task for task in tasks if task.version_digest == version]
     if not tasks:

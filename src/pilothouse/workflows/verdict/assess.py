@@ -25,6 +25,7 @@ from pilothouse.core.evidence.fold import (
 from pilothouse.core.evidence.further_cost import with_further_costs
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.score import fold_scores
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.standing import answers_in_force
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
@@ -51,7 +52,12 @@ from pilothouse.workflows.traces.set_aside import set_aside_notes
 from pilothouse.workflows.verdict.accept import rejection_note
 from pilothouse.workflows.verdict.docket import decided_items, open_sitting
 from pilothouse.workflows.verdict.stability import clock_evidence
-from pilothouse.workflows.verdict.unjudged_tasks import beside_notes, tried_elsewhere, tried_notes
+from pilothouse.workflows.verdict.unjudged_tasks import (
+    beside_notes,
+    stand_in_notes,
+    tried_elsewhere,
+    tried_notes,
+)
 
 __all__ = ["Assessment", "assess"]
 
@@ -149,7 +155,7 @@ def assess(
     if replays is not None:
         folded = (*folded, replays)
     folded = (*folded, *traffic.fold_scores(installation, charter, now))
-    version = version_in_force(traffic.tasks)
+    version = version_in_force(traffic.own or traffic.tasks)
     docket, refused = decided_items(installation, sitting, folded, version=version, level=level)
     waivers = tuple(one for one in waivers_of(installation.ledger, agent) if one.signed_at <= now)
     apart = tuple(one for one in additions_of(installation.ledger, agent, at=now) if one.joined_at is None)
@@ -174,7 +180,8 @@ def assess(
         *verdict.notes,
         *(_apart_note(one) for one in additions),
         *traffic.notes(installation, charter),
-        *beside_notes(traffic.tasks, version, traffic.longest),
+        *beside_notes(traffic.own, version, traffic.longest),
+        *stand_in_notes(charter, traffic.tasks, version, traffic.longest),
         *verifier_notes(record, charter, traffic.outcomes),
         *notes,
     )
@@ -247,6 +254,7 @@ class _Traffic:
 
     Attributes:
         tasks: Tasks of the windows and, for types that have vanished from traffic, of their last one; its work alone.
+        own: Those of them that no stand-in of the pin answered.
         elsewhere: Tasks of the longest window that ran in another environment and count for nothing, by its name.
         outcomes: Their outcomes.
         windows: Window of each task type: the charter's, or the last one in which it had tasks.
@@ -257,6 +265,7 @@ class _Traffic:
     """
 
     tasks: Sequence[Task]
+    own: Sequence[Task]
     elsewhere: Mapping[str, int]
     outcomes: Sequence[Outcome]
     windows: dict[str, Window]
@@ -298,6 +307,7 @@ class _Traffic:
         )
         return cls(
             tasks=tasks,
+            own=own_work(charter, tasks),
             elsewhere=elsewhere,
             outcomes=[one for one in answers_in_force(charter, outcomes) if one.trace_id not in tried],
             windows=windows,
@@ -343,14 +353,14 @@ class _Traffic:
         """Fold what evaluators outside sent; a score may come at any time after its task."""
         start = min(window.start for window in (self.longest, *self.windows.values()))
         scores = installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now))
-        return fold_scores(charter, self.tasks, scores, self.windows, now)
+        return fold_scores(charter, self.own, scores, self.windows, now)
 
     def truth(self, charter: Charter, version: str | None) -> tuple[TruthCount, ...]:
         """Count the claims that the records about truth rest on."""
         found = {outcome.trace_id: outcome for outcome in self.outcomes}
         counted = [
             task
-            for task in self.tasks
+            for task in self.own
             if task.version_digest == version
             and self.windows.get(task.task_type, self.longest).holds(task.start_ns)
         ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks that a verdict does not speak of, and what it says of them: of other environments, and of versions that serve beside."""
+"""Tasks that a verdict does not speak of, and what it says of them: of other environments, of stand-ins, and of versions that serve beside."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.fold import Window
+from pilothouse.core.evidence.stand_in import stand_ins_of
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.evidence.work import work_environments
@@ -16,7 +17,7 @@ from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.ground.agents import NAMES_SHOWN_MAX
 
-__all__ = ["beside_notes", "tried_elsewhere", "tried_notes"]
+__all__ = ["beside_notes", "stand_in_notes", "tried_elsewhere", "tried_notes"]
 
 BESIDE = timedelta(days=1)
 """How long ago another version may have served beside the one that is judged, to be named: a change-over takes hours."""
@@ -80,3 +81,32 @@ def beside_notes(tasks: Sequence[Task], version: str | None, window: Window) -> 
     )
     spoken = f"this verdict speaks of {short_digest(version)} ({own:,} tasks of the last day)"
     return [f"Versions serve side by side: {spoken} and not of {others}."]
+
+
+def stand_in_notes(charter: Charter, tasks: Iterable[Task], version: str | None, window: Window) -> list[str]:
+    """Return how many tasks stand-ins of the model pin answered, and by which; nothing where there are none.
+
+    Spoken of are tasks of the version that is judged and of what served beside it, whatever those name: the pin of a version
+    before may be a stand-in now.
+
+    Args:
+        charter: The charter in force.
+        tasks: Tasks of the agent.
+        version: The version that is judged.
+        window: The window that is spoken of.
+    """
+    stand_ins = stand_ins_of(charter)
+    inside = [task for task in tasks if window.holds(task.start_ns)]
+    began = min((task.start_ns for task in inside if task.version_digest == version), default=window.end_ns)
+    since = [task for task in inside if task.start_ns >= began]
+    answered = [stand_ins.intersection(task.models) for task in since]
+    count = sum(map(bool, answered))
+    if not count:
+        return []
+    often = Counter(name for names in answered for name in sorted(names)).most_common(NAMES_SHOWN_MAX)
+    named = ", ".join(f"{foreign_line(name)} ({number:,})" for name, number in often)
+    note = (
+        f"Stand-ins of the model pin answered in {count:,} of {len(since):,} tasks: {named}. They are another version, so of "
+        "these tasks only critical mistakes count for this one."
+    )
+    return [note]

@@ -21,6 +21,7 @@ from pilothouse.core.evidence.fold import (
     version_in_force,
 )
 from pilothouse.core.evidence.outcome import UNANSWERED, Outcome, OutcomeStatus
+from pilothouse.core.evidence.stand_in import own_work, stand_ins_of
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
 from pilothouse.core.verdict.requirement import Ceiling
 from pilothouse.core.verdict.rules import Proof, assess
@@ -31,6 +32,7 @@ SOURCE = Source(command="pilothouse verdict")
 CHARTER = load_charter()
 BASE_NS = int(WINDOW.start.timestamp()) * 1_000_000_000
 PIN = "acme-large-2026-04-12"
+STAND_IN = "acme-medium-2026-02-01"
 
 
 def task(number, **fields):
@@ -332,12 +334,13 @@ def test_of_days_that_are_not_read_critical_mistakes_count_and_nothing_else():
 def test_a_model_that_is_neither_pinned_nor_a_fallback_is_named_with_its_first_task():
     tasks = [
         task(1),
-        task(2, models=("acme-medium-2026-02-01",)),
+        task(2, models=(STAND_IN,)),
         task(3, models=(PIN, "acme-next"), model_errors=1),
+        task(4, models=(STAND_IN, "acme-next"), model_calls=9),
     ]
     found = fold(tasks)[("served_model", "all", V1)]
-    assert (found.n, found.good) == (5, 4)
-    assert found.detail.startswith("acme-next in 1 tasks since 13 Nov 2026")
+    assert (found.n, found.good) == (4, 2), "what a stand-in answered shows nothing good of the pin"
+    assert found.detail.startswith("acme-next in 2 tasks since 13 Nov 2026")
 
 
 def test_another_name_that_the_charter_says_a_pin_is_served_under_is_the_pin(tmp_path):
@@ -411,6 +414,51 @@ def test_what_served_before_the_first_version_passed_the_gate_went_around_nothin
         ("versions_gated", "all", None)
     ]
     assert (found.n, found.good) == (3, 1), "from that moment on each one counts"
+
+
+@pytest.mark.parametrize("models", [(STAND_IN,), (PIN, STAND_IN)])
+def test_what_a_stand_in_answered_changes_no_record_of_the_version_that_is_pinned(models):
+    """An outage of the pin: 50 good tasks of another model counted as evidence of the pinned one, with its tests and its price."""
+    own = [task(1), task(2, result=TaskResult.FAILED), task(3, result=TaskResult.UNKNOWN)]
+    said = [outcome(1, OutcomeStatus.VERIFIED), outcome(2, OutcomeStatus.CONTRADICTED)]
+    others = [task(10 + number, models=models, cost_usd=Decimal("0.01")) for number in range(50)]
+    answered = [outcome(10 + number, OutcomeStatus.VERIFIED) for number in range(50)]
+    alone, together = fold(own, said), fold([*own, *others], [*said, *answered])
+    assert {key: one for key, one in together.items() if key[2]} == {
+        key: one for key, one in alone.items() if key[2]
+    }
+    assert together["trace_complete", "all", None].n == 53, "what is said of all tasks is said of them too"
+
+
+def test_a_critical_mistake_of_a_stand_in_counts_for_the_version_that_let_it_answer():
+    """Nobody judges the stand-in by itself, and what must never happen has happened."""
+    tasks = [task(1), task(2, models=(STAND_IN,))]
+    wrong = outcome(2, OutcomeStatus.CONTRADICTED, critical="paid twice")
+    records = fold(tasks, [outcome(1, OutcomeStatus.VERIFIED), wrong])
+    for scope in ("po_invoice", "all"):
+        found = records["critical", scope, V1]
+        assert (found.n, found.good, found.items) == (2, 1, (wrong.trace_id,))
+    assert po(records, "discrepancy") == po(
+        fold(tasks[:1], [outcome(1, OutcomeStatus.VERIFIED)]), "discrepancy"
+    )
+
+
+def test_another_name_of_the_pin_is_no_stand_in_though_a_stand_in_has_it_too(tmp_path):
+    """The same model at a second provider cannot be told by its name."""
+    path = tmp_path / "charter.yaml"
+    path.write_text(
+        edited_charter(
+            ("retires_on: 2032-06-30}", "retires_on: 2032-06-30, served_as: [acme-server]}"),
+            (
+                "model: acme-medium-2026-02-01, region: eu}",
+                f"model: {PIN}, region: eu, served_as: [acme-server, far]}}",
+            ),
+        )
+    )
+    charter = load_charter(path)
+    assert stand_ins_of(charter) == {"far"}
+    tasks = [task(1), task(2, models=("acme-server",)), task(3, models=("far",))]
+    assert own_work(charter, tasks) == tasks[:2]
 
 
 def test_the_version_in_force_is_the_one_that_served_last():

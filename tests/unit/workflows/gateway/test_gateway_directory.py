@@ -97,7 +97,12 @@ def test_what_a_charter_says_of_pins_and_calls_reaches_the_gateway(site):
     assert (policy.budget.usd_per_day, policy.alert.usd_per_day) == (40, 30)
     pin, stand_in = policy.chain
     assert (pin.served_as, pin.fingerprint, pin.fingerprints) == ({"l"}, "refuse", {"fp_1"})
-    assert (stand_in.fingerprint, stand_in.proven, stand_in.version) == ("ignore", True, None)
+    assert (stand_in.fingerprint, stand_in.proven) == ("ignore", True)
+    assert stand_in.version == before.chain[1].version != policy.version, (
+        "its work is another version's all the same"
+    )
+    assert [one.version for one in policy.of_version("f" * 64).chain] == [None, None]
+    assert policy.of_version(policy.version) is policy
     assert policy.version == before.version, "the same agent under other terms"
 
 
@@ -257,7 +262,8 @@ def test_whoever_was_launched_as_a_version_is_that_version_whatever_lies_beside_
     proven = replace(policy, confidence=ConfidenceRule(field="sure", threshold=0.5))
     directory = replace(directory, policies={AGENT: proven})
     other = directory.policy_of(keys["b" * 64])
+    assert [pin.version for pin in proven.chain] == [None, proven.chain[1].version]
     assert other == replace(
-        proven, version="b" * 64, confidence=ConfidenceRule(field="sure", threshold=None)
+        proven.of_version("b" * 64), confidence=ConfidenceRule(field="sure", threshold=None)
     ), "its answers are held: the threshold was proven for another version"
     assert directory.policy_of(replace(keys["b" * 64], agent="nobody")).version == "b" * 64

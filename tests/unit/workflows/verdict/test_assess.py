@@ -203,6 +203,46 @@ def test_a_candidate_that_is_tried_in_staging_is_not_the_version_in_force(instal
     assert item(found, "EVAL-3", part="traffic").status is Status.HOLDS
 
 
+@pytest.mark.parametrize("named", ["v1", "v2"])
+def test_tasks_that_a_stand_in_answered_prove_nothing_of_the_pin_and_are_counted(installation, named):
+    """Its own 20 tasks prove nothing yet, and 2,000 of another model made them hold; named by their version, they took its place."""
+    add_tasks(installation, 20)
+    before = assess(installation, AGENT, NOW, freeze=False)
+    late = {"at": NOW - HOUR / 2, "version_digest": named, "models": ("acme-medium-2026-02-01",)}
+    add_tasks(installation, 2_000, first=5_000, **late)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert found.verdict.version == "v1"
+    for requirement, part in (("MON-1", "rate"), ("MON-7", "contradicted")):
+        rows = [item(one, requirement, task_type="po_invoice", part=part) for one in (before, found)]
+        assert rows[0] == rows[1]
+        assert rows[1].n == 20
+    assert found.truth == before.truth
+    assert any(
+        note.startswith(
+            "Stand-ins of the model pin answered in 2,000 of 2,020 tasks: acme-medium-2026-02-01 (2,000)."
+        )
+        for note in found.verdict.notes
+    )
+    assert not any("side by side" in note for note in found.verdict.notes)
+
+
+def test_what_was_the_pin_of_the_version_before_is_no_stand_in_of_this_one(installation):
+    old = {"models": ("acme-medium-2026-02-01",), "version_digest": "v0", "at": NOW - 2 * HOUR}
+    add_tasks(installation, 30, first=9_000, **old)
+    add_tasks(installation, 20)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert found.verdict.version == "v1"
+    assert not any("Stand-ins" in note for note in found.verdict.notes)
+
+
+def test_where_only_stand_ins_answered_the_pinned_version_is_judged_and_has_no_evidence(installation):
+    add_tasks(installation, 2_000, models=("acme-medium-2026-02-01",))
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert found.verdict.version == "v1"
+    rate = item(found, "MON-1", task_type="po_invoice", part="rate")
+    assert (rate.status, rate.reason) == (Status.NO_EVIDENCE, Reason.MISSING)
+
+
 def test_an_agent_of_more_than_a_million_tasks_in_four_weeks_has_a_verdict(installation, monkeypatch):
     """40,000 tasks a day are within the plans of the sources; only the volume looks back four weeks, and it is counted."""
     add_tasks(installation, 200, environment="production")
