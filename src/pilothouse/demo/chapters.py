@@ -91,7 +91,7 @@ def repair(stage: Stage, model: ModelServer) -> None:
     stage.type(day, "drill", "owner-powers", "--as", "dana", hour=7.3)
     _rehearse(stage, model)
     _pass_gate(stage, model)
-    stage.type(day, "drill", "model-upgrade", hour=7.6)
+    stage.type(day, "drill", "model-upgrade", "--as", "dana", hour=7.6)
     _close_the_pilots_alarm(stage)
     stage.work("scoped", "pilot", model, lambda _day: "the repaired version, in the pilot")
 

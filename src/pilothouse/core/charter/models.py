@@ -121,7 +121,7 @@ class Upgrade(Section):
     Attributes:
         retirement_notice: Days before retirement at which work begins.
         gate: Gate a successor must pass.
-        approve: Person ids who approve.
+        approve: Person ids who approve; OWN-4's rehearsal asks one of them.
     """
 
     retirement_notice: Answer[Duration]

@@ -88,7 +88,7 @@ OWNERSHIP = (
     Requirement(
         id="OWN-4",
         statement="The way of a model update is agreed and rehearsed",
-        asks="signed by the owner and by who is accountable, and one rehearsal from gate to rollback",
+        asks="signed by the owner and by who is accountable, and one rehearsal from gate over approval to rollback",
         gates=("1",),
         who=("A:model_upgrades",),
         remedy="pilothouse drill model-upgrade",

@@ -125,14 +125,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         _show(done, as_json=as_json)
 
     @group.command("model-upgrade")
-    def model_upgrade(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
-        """Rehearse a model update from the gate to the way back: a shadow is rolled back within 2 seconds."""
+    def model_upgrade(
+        *, agent: AgentOption = None, person: Who = "", home: Home = None, as_json: AsJson = False
+    ) -> None:
+        """Rehearse a model update: a gate decided, who approves says yes, and a shadow is rolled back within 2 seconds."""
         from pilothouse.workflows.drills.rehearsals import drill_model_upgrade
         from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
-            done = drill_model_upgrade(room, name, now=services.clock.now())
+            done = drill_model_upgrade(room, name, person=person, now=services.clock.now())
         _show(done, as_json=as_json)
 
     @group.command("drift")

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.action.incident import Incident
-from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import day
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.errors import UsageError
+from pilothouse.errors import Denied, UsageError
 from pilothouse.interruption import unbroken
 from pilothouse.workflows.controls.controls import ControlsCache
 from pilothouse.workflows.drills.faults import FAULTS, noticed_in
@@ -29,6 +29,7 @@ from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.incidents.alerts import METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.incidents.incidents import incident_named
+from pilothouse.workflows.people.directory import told_for
 from pilothouse.workflows.watch.drift import look_at_drift
 
 __all__ = ["GAME_DAY", "drill_drift", "drill_game_day", "drill_model_upgrade"]
@@ -43,16 +44,27 @@ GATE_MAX_AGE = timedelta(days=180)
 """OWN-4: a rehearsal counts for half a year, and so does the gate that it begins with."""
 
 
-def drill_model_upgrade(room: ControlRoom, agent: str, *, now: datetime) -> DrillResult:
-    """Rehearse the way of a model update: the gate has decided on a candidate, and a shadow is taken back within 2 s."""
+def drill_model_upgrade(room: ControlRoom, agent: str, *, person: str, now: datetime) -> DrillResult:
+    """Rehearse the way of a model update: the gate has decided, who approves says yes, and a shadow is taken back within 2 s.
+
+    Args:
+        room: Opened parts.
+        agent: Agent id.
+        person: Who approves; one of `model.upgrade.approve`, or the substitute of one who is gone.
+        now: The moment, aware UTC.
+
+    Raises:
+        Denied: The charter does not let this person approve.
+    """
     charter = charter_in_force(room.installation.ledger, agent)
+    _check_approver(room, charter, person)
     gates = room.installation.ledger.evidence(agent, since=now - GATE_MAX_AGE, kinds=["release.verdict"])
     shadow = f"{agent}~drill"
     cache = ControlsCache(room.controls)
     cache.start()
     try:
         back_s, ended_s = seconds_to_roll_back(
-            room, cache, shadow, drill="model-upgrade", actor="drill", now=now
+            room, cache, shadow, drill="model-upgrade", actor=person, now=now
         )
     finally:
         cache.stop()
@@ -67,9 +79,25 @@ def drill_model_upgrade(room: ControlRoom, agent: str, *, now: datetime) -> Dril
         if back_s is None or ended_s is None
         else f"was obeyed after {back_s:.1f} s and ended"
     )
-    said = f"{decided}; a rollback of a shadow {way}"
+    said = f"{decided}; {person} approved; a rollback of a shadow {way}"
     record_drill(room, charter, "drill.model-upgrade", now, passed=passed, said=said)
     return DrillResult(name="model-upgrade", passed=passed, sentence=said)
+
+
+def _check_approver(room: ControlRoom, charter: Charter, person: str) -> None:
+    named = [one for one in known(charter.model.upgrade.approve) or () if not is_open(one)]
+    may = [one for name in named if (one := told_for(room.installation.ledger, charter, name)) is not None]
+    if person in may:
+        return
+    whom = ", ".join(may) or "nobody who is here"
+    said = f"{person} does not approve" if person else "nobody said who approves"
+    raise Denied(
+        f"{said} the model update of {charter.agent}: `model.upgrade.approve` of the charter names {whom}",
+        remedy=f"Who approves says yes: `pilothouse drill model-upgrade --as {may[0]}`."
+        if may
+        else "Name somebody there, then `pilothouse check`.",
+        subject=charter.agent,
+    )
 
 
 def drill_game_day(

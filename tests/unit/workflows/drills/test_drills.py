@@ -398,7 +398,11 @@ def test_a_planted_change_of_inputs_is_noticed_and_none_is_not(room):
 
 
 def test_a_model_update_is_rehearsed_from_the_gate_on(room, stage):
-    done = drill_model_upgrade(room, AGENT, now=room.work.now())
+    for person, said in (("", "nobody said who approves"), ("kim", "kim does not approve")):
+        with pytest.raises(Denied, match=said) as told:
+            drill_model_upgrade(room, AGENT, person=person, now=room.work.now())
+        assert "--as dana" in told.value.remedy
+    done = drill_model_upgrade(room, AGENT, person="dana", now=room.work.now())
     assert not done.passed
     assert "no gate has run" in done.sentence
     assert room.controls.read().rollbacks == {}
@@ -410,7 +414,9 @@ def test_a_model_update_is_rehearsed_from_the_gate_on(room, stage):
         source=Source(command="pilothouse gate"), recorded_at=now,
     )  # fmt: skip
     room.installation.ledger.add_evidence([gate])
-    assert drill_model_upgrade(room, AGENT, now=room.work.now()).passed
+    done = drill_model_upgrade(room, AGENT, person="dana", now=room.work.now())
+    assert done.passed
+    assert "; dana approved; " in done.sentence
     assert [one.status for one in item(room, "OWN-4", "rehearsed")] == [Status.HOLDS]
 
 
