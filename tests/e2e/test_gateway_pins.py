@@ -11,7 +11,11 @@ from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
-from pilothouse.runtime.gateway.policy import Pin
+from pilothouse.app.opening import SystemClock
+from pilothouse.lake.node import open_node
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.runtime.gateway.policy import Limits, Pin
+from pilothouse.runtime.gateway.spans import SpanSink
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Where is the order?"}]}
@@ -114,3 +118,33 @@ def test_when_everybody_refuses_the_last_true_answer_passes_and_nobody_asks_agai
     assert (answer.status, answer.headers["x-should-retry"]) == (403, "false")
     site.wait_for(1)
     assert [one.provider for one in site.gateway.signs.refusing()] == ["acme", "spare"]
+
+
+def test_a_task_names_the_stand_in_that_answered_also_where_its_answer_names_nobody(site, stub, tmp_path):
+    """Its models tell whose work a task is: one that named nobody counted as work of the pin."""
+    policy = pinned(("acme", MODEL), ("spare", SPARE), limits=Limits(member_attempts=1))
+    site.policies[AGENT] = replace(policy, version="a" * 64)
+    nameless = json.dumps({"id": "c", "choices": []}).encode()
+    stub.plan(
+        answered(),
+        Plan(status=500),
+        answered(SPARE),
+        Plan(body=nameless),
+        Plan(status=500),
+        Plan(body=nameless),
+    )
+    for _ in range(4):
+        assert ask(site, CHAT, BODY).status == 200
+    node = open_node(tmp_path / "lake", SystemClock())
+    try:
+        sink = SpanSink(node)
+        calls = site.wait_for(4)
+        for call in calls:
+            sink.keep(call)
+        sink.flush(everything=True)
+        node.settle(also_rootless=True)
+        tasks = {task.trace_id: task.models for task in node.tasks(TaskFilter(), limit=9).tasks}
+    finally:
+        node.stop()
+    assert [call.served_model for call in calls] == [MODEL, SPARE, None, None]
+    assert [tasks[call.run] for call in calls] == [(MODEL,), (SPARE,), (), (SPARE,)]

@@ -241,8 +241,9 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
         _text("pilothouse.gateway.run_identity", call.identity),
         _number("http.response.status_code", call.status),
     ]
-    if call.served_model is not None:
-        attributes.append(_text("gen_ai.response.model", call.served_model))
+    answered_by = call.served_model or _silent_stand_in(call)
+    if answered_by is not None:
+        attributes.append(_text("gen_ai.response.model", answered_by))
     if call.answer_id is not None:
         attributes.append(_text("gen_ai.response.id", call.answer_id))
     if call.fingerprint is not None:
@@ -275,6 +276,12 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
     if parent is not None:
         span["parentSpanId"] = parent
     return span
+
+
+def _silent_stand_in(call: Call) -> str | None:
+    """Return the stand-in that was asked last: an answer that names no model would pass for one of the pin, whose name nobody may assume."""
+    asked = call.attempts[-1].model
+    return asked if call.is_of_stand_in and asked != call.policy.chain[0].model else None
 
 
 def _lost(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:
