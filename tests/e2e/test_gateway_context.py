@@ -13,6 +13,7 @@ from tests.stubs.raw_http import ask
 
 from pilothouse.core.evidence.run_log import ModelRequest
 from pilothouse.interfaces.cli.replay_text import recorded_text
+from pilothouse.runtime.gateway.near_window import REFUSED_LEVEL
 from pilothouse.runtime.gateway.policy import AgentPolicy, Pin
 from pilothouse.runtime.runlog.recorder import Recorder
 
@@ -72,6 +73,7 @@ def test_what_does_not_fit_is_refused_as_frameworks_know_it_and_nothing_is_sent(
     assert float(refused.value.response.headers["x-pilothouse-context"]) > 1
     assert not stub.seen
     assert site.gateway.context.counters["context_exceeded"] == 1
+    assert [one.level for one in site.gateway.context.near.take()] == [REFUSED_LEVEL]
     assert site.wait_for(1)[0].told.startswith("context_exceeded")
 
 
@@ -100,6 +102,9 @@ def test_a_short_input_passes_unread_and_a_growing_one_passes_its_alerts(site, s
     assert again.status == 200
     assert float(again.headers["x-pilothouse-context"]) > estimated
     assert site.gateway.context.counters["context_notice"] == 1
+    (near,) = site.gateway.context.near.take()
+    assert (near.agent, near.model, near.level, near.window) == (AGENT, MODEL, 70, WINDOW)
+    assert near.share == pytest.approx(float(again.headers["x-pilothouse-context"]), abs=0.01)
 
 
 def test_the_beginning_that_a_provider_counted_is_exact(site, stub):

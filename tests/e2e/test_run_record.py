@@ -6,12 +6,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from forked_process import run_command_line
 from started_server import started_server
 from tests.stubs.gateway_site import MODEL
 from tests.stubs.provider_stub import ProviderStub
+
+from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.settings import load_settings
+from pilothouse.workflows.ground.phase_log import MOVED
 
 ASKS = f"""
 import json, os, urllib.request
@@ -22,6 +28,13 @@ request = urllib.request.Request(
 )
 print(urllib.request.urlopen(request).status)
 """
+
+
+def enter_phase_1(home):
+    now = datetime.now(UTC)
+    event = PhaseEvent(move=PhaseMove.ENTERED, phase="1", at=now, by=("dana",), reason="held")
+    with open_ledger(load_settings(home=home).ledger_url) as ledger:
+        ledger.record(kind=MOVED, agent="triage", at=now, actor="dana", document=event.model_dump_json())
 
 
 @pytest.mark.slow
@@ -52,6 +65,12 @@ def test_a_run_that_is_not_recorded_says_that_this_was_chosen(tmp_path):
             tapped = launched("--record", "off", "--taps", "clock")
             assert (tapped.returncode, "Leave one of them out" in tapped.stderr) == (2, True)
             assert (launched("--record", "best_effort").stdout) == "200\n"
+            enter_phase_1(home)
+            refused = launched("--record", "off")
+            assert (refused.returncode, refused.stdout) == (2, "")
+            assert "it is in phase 1, where every model call must be recorded" in " ".join(
+                refused.stderr.split()
+            )
     listed = typed("replay", "--list").stdout
     assert ("unrecorded" in listed, "model_side" in listed) == (True, True), listed
     assert "not recorded by choice" in typed("replay", run).stderr

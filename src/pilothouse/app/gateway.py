@@ -113,6 +113,7 @@ def running_gateway(
     from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
     from pilothouse.workflows.gateway.deployments import DEPLOYMENTS_EVERY_S, renew_deployments
     from pilothouse.workflows.gateway.directory import DirectoryCache
+    from pilothouse.workflows.gateway.near_window import note_near
     from pilothouse.workflows.gateway.passed_limits import note_passed
     from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, SignBook
     from pilothouse.workflows.gateway.run_budgets import RunBudgets
@@ -166,6 +167,13 @@ def running_gateway(
                 del passed[0]
         finally:
             gateway.meter.passed.give_back(passed)
+        near = gateway.context.near.take()
+        try:
+            while near:
+                note_near(ledger, near[0], now)
+                del near[0]
+        finally:
+            gateway.context.near.give_back(near)
 
     signs = SignBook(ledger)
     spans = SpanSink(intake)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["ContentClass", "ContextCounter", "Level", "TokenEstimate", "content_class", "level_of"]
+__all__ = ["ALERTS", "ContentClass", "ContextCounter", "Level", "TokenEstimate", "content_class", "level_of"]
 
 CONVERSATIONS_MAX = 20_000
 """Prefixes whose exact count is remembered; the one longest untouched is forgotten and estimated anew."""

@@ -18,8 +18,9 @@ import msgspec
 from pilothouse.core.charter.models_published import MODEL_WINDOWS
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.context.conversation import is_all_text
-from pilothouse.runtime.context.counting import ContextCounter, Level, TokenEstimate, level_of
+from pilothouse.runtime.context.counting import ALERTS, ContextCounter, Level, TokenEstimate, level_of
 from pilothouse.runtime.gateway.call import Call
+from pilothouse.runtime.gateway.near_window import REFUSED_LEVEL, NearCall, NearWindow
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.provider_edits import may_be_edited
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
@@ -55,12 +56,14 @@ class ContextAdmission:
 
     Attributes:
         counters: Levels that were passed, refusals, and inputs that were read short, since the process started.
+        near: Calls that came near the window, to be told.
     """
 
     def __init__(self) -> None:
         """Begin with nothing learnt."""
         self._sizes = ContextCounter()
         self.counters: Counter[str] = Counter()
+        self.near = NearWindow()
 
     def admit(self, call: Call, pin: Pin) -> None:
         """Note how full the window gets.
@@ -98,13 +101,14 @@ class ContextAdmission:
             estimate = self._shortened(call, pin) or estimate
             level, share = level_of(estimate, window, output)
         call.context = f"{share:.2f}"
+        if level is not Level.CALM:
+            self.counters[f"context_{level.value}"] += 1
+            if not call.key.is_replay:
+                self._note(call, pin, window, share, is_refused=level is Level.EXCEEDED)
         if level is Level.EXCEEDED:
-            self.counters["context_exceeded"] += 1
             refusal = _too_long(pin, window, estimate, output, edited=len(call.removed))
             call.shortened, call.removed = None, ()
             raise Refused(refusal)
-        if level is not Level.CALM:
-            self.counters[f"context_{level.value}"] += 1
 
     def fits(self, call: Call, pin: Pin) -> bool:
         """Whether a stand-in could take a call that the first member can."""
@@ -121,6 +125,13 @@ class ContextAdmission:
         asked = _read(call.asked)
         if asked is not None and self._sizes.learn(call.served_model, asked, _input_tokens(call.usage)):
             self.counters["context_read_short"] += 1
+
+    def _note(self, call: Call, pin: Pin, window: int, share: float, *, is_refused: bool) -> None:
+        level = REFUSED_LEVEL if is_refused else round(100 * max(one for one in ALERTS if share >= one))
+        near = NearCall(
+            agent=call.key.agent, model=pin.model, run=call.run, level=level, share=share, window=window
+        )
+        self.near.note(near, call.began_ns)
 
     def _shortened(self, call: Call, pin: Pin) -> TokenEstimate | None:
         """Count a request that was shortened, and what was taken out of it."""

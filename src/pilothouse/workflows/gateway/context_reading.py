@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.models_published import MODEL_WINDOWS
 from pilothouse.core.evidence.binding import terms_digest
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.evidence.run_log import ContextEdited, RecordedRun
+from pilothouse.core.evidence.run_log import ContextEdited, Denied, RecordedRun
 from pilothouse.errors import CharterError
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.runtime.context.conversation import is_all_text
-from pilothouse.runtime.context.counting import ContextCounter, TokenEstimate
+from pilothouse.runtime.context.counting import ALERTS, ContextCounter, TokenEstimate
 from pilothouse.runtime.context.opaque import edits_of_provider
+from pilothouse.runtime.gateway.refusal import RefusalCode
 from pilothouse.runtime.replay.exchange import exchanges
 from pilothouse.workflows.ground.in_force import charter_of
 
@@ -25,10 +28,12 @@ __all__ = [
     "NO_TERMS",
     "ContextCount",
     "CountedUnder",
+    "WindowUse",
     "idle_edits",
     "is_read_short",
     "read_run",
     "truncation_terms",
+    "windows_of",
 ]
 
 TRUNCATION = "truncation"
@@ -61,6 +66,48 @@ would call one sound input in twenty cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowUse:
+    """How full the window was when some calls were over, as their provider counted what it read and wrote.
+
+    Attributes:
+        calls: Calls with reported tokens of a model whose window is known.
+        over: How many of them reached each of `ALERTS`.
+        refused: Calls that did not fit, and were sent to nobody.
+        highest: The largest share in thousandths; 0 without calls.
+    """
+
+    calls: int = 0
+    over: tuple[int, ...] = (0,) * len(ALERTS)
+    refused: int = 0
+    highest: int = 0
+
+    def plus(self, other: WindowUse) -> WindowUse:
+        """Return the use by the calls of both.
+
+        Example:
+            >>> WindowUse.of(700, 1_000).plus(WindowUse.of(960, 1_000))
+            WindowUse(calls=2, over=(2, 1, 1), refused=0, highest=960)
+        """
+        return WindowUse(
+            calls=self.calls + other.calls,
+            over=tuple(one + more for one, more in zip(self.over, other.over, strict=True)),
+            refused=self.refused + other.refused,
+            highest=max(self.highest, other.highest),
+        )
+
+    @classmethod
+    def of(cls, tokens: int, window: int) -> WindowUse:
+        """Return the use by one call.
+
+        Args:
+            tokens: What it read and wrote.
+            window: Tokens of the window.
+        """
+        over = tuple(int(tokens >= alert * window) for alert in ALERTS)
+        return cls(calls=1, over=over, highest=1_000 * tokens // window)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContextCount:
     """Inputs of some calls.
 
@@ -71,6 +118,7 @@ class ContextCount:
         cut: Inputs of which clearly less was read than was sent.
         opaque: Inputs that their provider was let shorten: how much of them was read says nothing here.
         fired: Edits of the charter that took something out, by name.
+        window: How full the window was.
     """
 
     inputs: int = 0
@@ -79,6 +127,7 @@ class ContextCount:
     cut: int = 0
     opaque: int = 0
     fired: frozenset[str] = frozenset()
+    window: WindowUse = field(default_factory=WindowUse)
 
     def plus(self, other: ContextCount) -> ContextCount:
         """Return the counts of both."""
@@ -89,6 +138,7 @@ class ContextCount:
             cut=self.cut + other.cut,
             opaque=self.opaque + other.opaque,
             fired=self.fired | other.fired,
+            window=self.window.plus(other.window),
         )
 
 
@@ -111,22 +161,31 @@ def is_read_short(estimate: TokenEstimate, read: int) -> bool:
     return read < estimate.exact or read < SHORT_SHARE * estimate.low
 
 
-def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCount, list[float]]:
+def read_run(
+    counter: ContextCounter,
+    recorded: RecordedRun,
+    window_of: Callable[[str], int | None] = lambda _model: None,
+) -> tuple[ContextCount, list[float]]:
     """Count the inputs of one run; the counter learns from it.
 
     Args:
         counter: What was learnt from earlier runs.
         recorded: The run.
+        window_of: Returns the window of a model, or None where nobody has said it.
 
     Returns:
         The counts, and the error of each estimate as a share of what was read, from the second call on.
     """
     inputs = unknown = edited = cut = opaque = 0
     errors: list[float] = []
+    use = _refused(recorded)
     for place, call in enumerate(exchanges(recorded)):
         if call.document is None or call.response.status != 200:
             continue
         usage: Mapping[str, int] | None = call.response.usage
+        window = window_of(call.response.model or str(call.document.get("model")))
+        if usage is not None and window is not None:
+            use = use.plus(WindowUse.of(sum(usage.values()), window))
         asked: Mapping[str, Any] = call.shortened or call.document
         if edits_of_provider(call.route, call.document):
             opaque += 1
@@ -153,8 +212,36 @@ def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCou
         if isinstance(logged.event, ContextEdited)
         for name in logged.event.policy.split(",")
     )
-    found = ContextCount(inputs=inputs, unknown=unknown, edited=edited, cut=cut, opaque=opaque, fired=fired)
+    found = ContextCount(
+        inputs=inputs, unknown=unknown, edited=edited, cut=cut, opaque=opaque, fired=fired, window=use
+    )
     return found, errors
+
+
+def windows_of(ledger: Ledger, agent: str) -> Callable[[str], int | None]:
+    """Return what tells the window of a model: as the charter in force says of its pin, else as published.
+
+    Args:
+        ledger: Where the charter stands.
+        agent: Agent id.
+    """
+    record = ledger.charter(agent)
+    said: dict[str, int] = {}
+    with suppress(CharterError):
+        model = None if record is None else charter_of(record).model
+        if model is not None and model.limits is not None and model.limits.window_tokens is not None:
+            names = (model.pin.model, *model.pin.served_as)
+            said = dict.fromkeys(names, model.limits.window_tokens)
+    return lambda asked: said.get(asked) or MODEL_WINDOWS.get(asked)
+
+
+def _refused(recorded: RecordedRun) -> WindowUse:
+    code = str(RefusalCode.CONTEXT_EXCEEDED)
+    return WindowUse(
+        refused=sum(
+            isinstance(logged.event, Denied) and logged.event.code == code for logged in recorded.events
+        )
+    )
 
 
 def idle_edits(charter: Charter, fired: Collection[str]) -> tuple[str, ...]:

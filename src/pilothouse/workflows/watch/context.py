@@ -20,7 +20,14 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.ports.watch import WatchState, WatchStep, WatchStore
 from pilothouse.runtime.context.counting import ContextCounter
-from pilothouse.workflows.gateway.context_reading import ContextCount, idle_edits, read_run, truncation_terms
+from pilothouse.workflows.gateway.context_reading import (
+    ContextCount,
+    WindowUse,
+    idle_edits,
+    read_run,
+    truncation_terms,
+    windows_of,
+)
 from pilothouse.workflows.ground.every_agent import for_every_agent
 
 __all__ = ["CONTEXT", "CONTEXT_EVERY_S", "ENDED_AFTER", "ContextDays", "ContextWatch"]
@@ -59,6 +66,7 @@ class ContextDays:
         terms: Digest of what the charter said while they were sent, or empty.
         since: Day on which counting under these terms began; empty where an older program began it.
         fired: Edits of the charter that took something out, and the newest day on which each did.
+        window: How full the window was, by day: calls, those that reached each level, refused, highest share in thousandths.
     """
 
     to_us: int
@@ -70,6 +78,7 @@ class ContextDays:
     terms: str = ""
     since: str = ""
     fired: dict[str, str] = field(default_factory=dict)
+    window: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, document: str) -> ContextDays:
@@ -103,8 +112,21 @@ class ContextDays:
         kept = [*versions.get(self.version, ()), 0, 0, 0, 0, 0][: len(counts)]
         versions[self.version] = [one + more for one, more in zip(kept, counts, strict=True)]
         self.fired |= {name: max(day, self.fired.get(name, day)) for name in found.fired}
+        use = self.use(day).plus(found.window)
+        if use != WindowUse():
+            self.window[day] = [use.calls, *use.over, use.refused, use.highest]
         if found.cut:
             self.runs = [*self.runs, (day, summary.run)][-RUNS_NAMED_MAX:]
+
+    def use(self, *days: str) -> WindowUse:
+        """Return how full the window was on some days; on all that are remembered without one."""
+        whole = WindowUse()
+        for day in days or self.window:
+            if day in self.window:
+                calls, *over, refused, highest = self.window[day]
+                use = WindowUse(calls=calls, over=tuple(over), refused=refused, highest=highest)
+                whole = whole.plus(use)
+        return whole
 
     def forget(self, before: date) -> None:
         """Drop the days before one."""
@@ -113,6 +135,7 @@ class ContextDays:
         self.skipped = {day: value for day, value in self.skipped.items() if day >= kept}
         self.runs = [one for one in self.runs if one[0] >= kept]
         self.fired = {name: day for name, day in self.fired.items() if day >= kept}
+        self.window = {day: use for day, use in self.window.items() if day >= kept}
 
     def idle(self, charter: Charter) -> tuple[str, ...]:
         """Return the edits of a charter that took nothing out in a whole window; none before it is over.
@@ -138,6 +161,7 @@ class ContextDays:
                 "terms": self.terms,
                 "since": self.since,
                 "fired": self.fired,
+                "window": self.window,
             }
         )
 
@@ -190,10 +214,11 @@ class ContextWatch:
         )
         days.skipped = dict(Counter(days.skipped) + skipped)
         counter = self._counters.setdefault(agent, ContextCounter())
+        window_of = windows_of(self._ledger, agent)
         cut = 0
         for summary in chosen:
             try:
-                found, _errors = read_run(counter, self._log.read(summary.run))
+                found, _errors = read_run(counter, self._log.read(summary.run), window_of)
             except UnknownName:
                 continue  # its time was over while we looked
             days.add(summary, found)

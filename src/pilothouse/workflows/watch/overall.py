@@ -15,6 +15,8 @@ from pilothouse.core.statistics.rates import rate_detectability
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, Status
 from pilothouse.ports.watch import WatchReading, WatchState
+from pilothouse.reports.words import plural
+from pilothouse.runtime.context.counting import ALERTS
 from pilothouse.workflows.incidents.alerts import METRIC_OF_KIND, rule_for
 from pilothouse.workflows.watch.context import CONTEXT, CONTEXT_EVERY_S, ENDED_AFTER, WINDOW_DAYS, ContextDays
 from pilothouse.workflows.watch.cost import HOURLY_DELAY_DAYS
@@ -32,6 +34,9 @@ COST_NOTES = {
     "day": ("each day, or as many as 20 tasks take, against the 28 before", "twice what is usual"),
 }
 """How costs are compared, and the rise for which it is said how soon it is noticed."""
+
+WINDOW_TOLD_DAYS = 60 / 86_400
+"""The gateway puts a call near the window on record within 30 s, and people are called of it within 30 s more."""
 
 CONTEXT_DELAY_DAYS = (ENDED_AFTER + timedelta(seconds=CONTEXT_EVERY_S)) / timedelta(days=1)
 
@@ -63,6 +68,7 @@ def overall_rows(
     yield _cost(charter, said.get(("", "cost_per_task"), ()))
     yield _failures(charter, said.get(("", ERRORS), ()))
     yield _context(charter, states.get(("", CONTEXT)))
+    yield _window(states.get(("", CONTEXT)))
     for title, tests in DETECTORS.items():
         yield _drift(charter, title, tests, said.get(("", "drift"), ()))
     for metric in BY_VERDICT:
@@ -149,6 +155,41 @@ def _context(charter: Charter, kept: WatchState | None) -> DetectorStatus:
         alarmed=date.fromisoformat(max(cut)) if cut else None,
         delay_days=CONTEXT_DELAY_DAYS,
         note="; ".join(filter(None, parts)),
+    )
+
+
+def _window(kept: WatchState | None) -> DetectorStatus:
+    """How near calls come to the window: the gateway tells of each by an estimate, this counts what providers reported."""
+    row = replace(
+        blank_row("context_window", "Window in use", "", None, ()),
+        false_alarms_per_year=None,
+        lag_days=CONTEXT_DELAY_DAYS,
+        delay_days=WINDOW_TOLD_DAYS,
+    )
+    days = None if kept is None else ContextDays.read(kept.document)
+    use = None if days is None else days.use()
+    if days is None or use is None or not use.calls + use.refused:
+        return replace(
+            row,
+            note="no recorded call has reported tokens and a known window: `model.limits.window_tokens` of the charter says it",
+        )
+    near = [day for day in days.window if days.use(day).over[0] or days.use(day).refused]
+    reached = ", ".join(
+        f"{count:,} reached {100 * alert:g} %" for alert, count in zip(ALERTS, use.over, strict=True)
+    )
+    share = use.over[0] / use.calls if use.calls else None
+    return replace(
+        row,
+        state="quiet",
+        n=use.calls,
+        value=share,
+        low=share,
+        high=share,
+        cases_per_day=use.calls / len(days.window),
+        counted_to=date.fromisoformat(max(days.window)),
+        alarmed=date.fromisoformat(max(near)) if near else None,
+        note=f"of {plural(use.calls, 'call')} {reached}; highest {use.highest / 10:.1f} % of the window; "
+        f"{use.refused:,} more did not fit and were refused",
     )
 
 

@@ -10,14 +10,16 @@ from typing import Any
 
 from pilothouse.core.dates import minute
 from pilothouse.ports.ledger import CharterInForce, Decision, Ledger
+from pilothouse.runtime.gateway.near_window import REFUSED_LEVEL
+from pilothouse.workflows.gateway.near_window import NEAR_KIND
 from pilothouse.workflows.gateway.passed_limits import PASSED_KIND
 from pilothouse.workflows.gateway.provider_signs import FINGERPRINT_KIND, REFUSED_KIND
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent, said_as
 
-__all__ = ["BACKEND", "BUDGET", "CREDENTIAL", "PIN", "PIN_KIND", "watch_providers"]
+__all__ = ["BACKEND", "BUDGET", "CREDENTIAL", "PIN", "PIN_KIND", "WINDOW", "watch_providers"]
 
-CREDENTIAL, BACKEND, BUDGET, PIN = "credential", "fingerprint", "budget", "mcp_pin"
+CREDENTIAL, BACKEND, BUDGET, PIN, WINDOW = "credential", "fingerprint", "budget", "mcp_pin", "context_window"
 """Metrics by which incidents name these."""
 
 PIN_KIND = "mcp.pin_changed"
@@ -102,6 +104,21 @@ def _of_passed(agent: str, said: dict[str, str | None]) -> Firing:
     return Firing(agent=agent, metric=BUDGET, sentence=sentence, once=True)
 
 
+def _of_near(agent: str, said: dict[str, Any]) -> Firing:
+    of, run = f"the {said['window']:,} tokens of {said['model']}", f"run {said['run'][:8]}"
+    done = (
+        f"A call of {agent} ({run}) did not fit into {of} and was refused: nothing was cut."
+        if said["level"] >= REFUSED_LEVEL
+        else f"A call of {agent} ({run}) may fill {said['share'] // 10} % of {of}, and {said['level']} % is told: it went on."
+    )
+    return Firing(
+        agent=agent,
+        metric=WINDOW,
+        sentence=f"{done} Shorten its conversations, `context.edits` of the charter does it visibly; a level is told once in seven days.",
+        once=True,
+    )
+
+
 def _of_pin(agent: str, said: dict[str, str | None]) -> Firing:
     now = "has it no more" if said["found"] is None else "says of it something else than was reviewed"
     return Firing(
@@ -117,6 +134,7 @@ _READ: Mapping[str, Callable[[str, dict[str, Any]], Firing | None]] = {
     REFUSED_KIND: _of_refusal,
     FINGERPRINT_KIND: _of_fingerprint,
     PASSED_KIND: _of_passed,
+    NEAR_KIND: _of_near,
     PIN_KIND: _of_pin,
 }
 """What becomes of each kind of record."""

@@ -528,7 +528,7 @@ def printed(watch, clock, width=80):
 
 def test_what_is_printed_fits_a_narrow_terminal_and_says_once_what_many_wait_for(watch, clock):
     before = printed(watch, clock)
-    assert before.count("? blind") == 5
+    assert before.count("? blind") == 6
     assert before.count("no day is counted yet: `pilothouse up` counts them") == 1
     live(watch, clock, 3)
     after = printed(watch, clock)

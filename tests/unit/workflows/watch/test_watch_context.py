@@ -11,14 +11,16 @@ from control_rooms import AGENT, Hands, control_room_at
 from recorded_runs import ROUTE, conversation
 
 from pilothouse.core.charter.models import Context, ContextEdits
-from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RunOpened
+from pilothouse.core.charter.models_published import MODEL_WINDOWS
+from pilothouse.core.evidence.run_log import Denied, ModelRequest, ModelResponse, RunOpened
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.watch import WatchStep
 from pilothouse.runtime.context.counting import ContextCounter
+from pilothouse.runtime.gateway.refusal import RefusalCode
 from pilothouse.runtime.runlog.recorder import Recorder
-from pilothouse.workflows.gateway.context_reading import ContextCount
+from pilothouse.workflows.gateway.context_reading import ContextCount, windows_of
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.watch import context as watch_context
@@ -193,6 +195,42 @@ def test_inputs_that_were_sent_under_another_policy_say_nothing_of_this_one(room
     items = next(one for one in verdict.requirements if one.requirement == "MON-11").items
     (inputs,) = [one for one in items if one.kind == "truncation"]
     assert (inputs.status, inputs.n) == (Status.NO_EVIDENCE, 2)
+
+
+def test_how_full_the_window_gets_is_counted_by_what_providers_report(room, log, clock, monkeypatch):
+    def window():
+        charter = charter_in_force(room.installation.ledger, AGENT)
+        found = watch_status(room.watch, charter, clock().date()).detectors
+        return next(one for one in found if one.title == "Window in use")
+
+    assert (window().state, window().n) == ("blind", 0)
+    record(log, 1, (100, 160, 220), clock() - timedelta(hours=2))
+    looked(room, log, clock)
+    assert "known window" in window().note, "of a model whose window nobody has said nothing is known"
+    monkeypatch.setattr(watch_context, "windows_of", lambda *_: lambda _model: 1_000)
+    clock.move(hours=2)
+    record(log, 2, (100, 700, 849), clock() - timedelta(minutes=90))
+    log.append(f"{2:032x}", Denied(code=str(RefusalCode.CONTEXT_EXCEEDED), reason="too long"), call="2.3")
+    record(log, 3, (950, 990, None), clock() - timedelta(minutes=90))
+    assert looked(room, log, clock) == 2
+    found = window()
+    assert (found.state, found.n, found.value) == ("warning", 5, 0.8)
+    assert found.note == (
+        "of 5 calls 4 reached 70 %, 2 reached 85 %, 2 reached 95 %; highest 99.0 % of the window; "
+        "1 more did not fit and were refused"
+    )
+    clock.move(days=31)
+    record(log, 4, (100,), clock() - timedelta(hours=2))
+    looked(room, log, clock)
+    assert (window().state, window().n, window().value) == ("quiet", 1, 0.0)
+
+
+def test_the_window_is_the_charters_for_its_pin_and_the_published_one_for_others(room, tmp_path):
+    ledger = room.installation.ledger
+    model = charter_in_force(ledger, AGENT).model.pin.model
+    published, size = next(iter(MODEL_WINDOWS.items()))
+    of = windows_of(ledger, AGENT)
+    assert (of(model), of(published), windows_of(ledger, "nobody")(published)) == (None, size, size)
 
 
 def test_an_edit_that_took_nothing_out_in_thirty_days_is_said(room, log, clock):

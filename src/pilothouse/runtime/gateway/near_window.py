@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which calls came near the window of their model: they go on, and somebody is told.
+
+Only a call that reaches a level is looked at, and of an agent only the first on a day that goes higher than those before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+__all__ = ["REFUSED_LEVEL", "NearCall", "NearWindow"]
+
+REFUSED_LEVEL = 100
+"""Level, in percent, of a call that does not fit and is refused."""
+
+TOLD_MAX = 10_000
+"""Models of agents whose highest level of the day is remembered, as many as there may be keys; then all are told anew, and the ledger knows them."""
+
+WAITING_MAX = 1_000
+"""Calls that wait to be told: while nobody takes them, later ones are noted when the next one comes as near."""
+
+_NS_PER_DAY = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearCall:
+    """A call that reached a level of the window.
+
+    Attributes:
+        agent: Agent id.
+        model: Model that was to be asked.
+        run: Run id.
+        level: The highest level that it reached, in percent, or `REFUSED_LEVEL`.
+        share: What input and output could fill at most, as a share of the window.
+        window: Tokens of the window.
+    """
+
+    agent: str
+    model: str
+    run: str
+    level: int
+    share: float
+    window: int
+
+
+class NearWindow:
+    """Collects them on the event loop; a thread takes and reports them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        self._new: deque[NearCall] = deque()
+
+    def note(self, near: NearCall, at_ns: int) -> None:
+        """Note a call, unless its agent has come as near with that model on that day (UTC).
+
+        Args:
+            near: The call.
+            at_ns: When it came in, Unix nanoseconds.
+        """
+        whose, told = (near.agent, near.model), (at_ns // _NS_PER_DAY, near.level)
+        if self._told.get(whose, (0, 0)) >= told or len(self._new) >= WAITING_MAX:
+            return
+        if len(self._told) >= TOLD_MAX:
+            self._told.clear()
+        self._told[whose] = told
+        self._new.append(near)
+
+    def take(self) -> list[NearCall]:
+        """Return those that came since the last look."""
+        return [self._new.popleft() for _ in range(len(self._new))]
+
+    def give_back(self, near: list[NearCall]) -> None:
+        """Take back what could not be told."""
+        self._new.extendleft(reversed(near))
