@@ -586,6 +586,16 @@ BROKEN = (
         "routing",
         ("routing of po_invoice needs 1.9 of all 2.3 review hours a day, the roster has 1.0",),
     ),
+    *(
+        Broken(
+            "not-acted-on",
+            (("{max: 0.02, on: refuse}", f"{{max: 0.02, on: {promised}}}"),),
+            "unknown_task_type:",
+            (f"unknown_task_type.on: nothing acts on {promised}", "Write `refuse`"),
+            promised,
+        )
+        for promised in ("hold", "escalate")
+    ),
     Broken(
         "no-verifier",
         (

@@ -353,7 +353,7 @@ task_defaults:                   # merged into each task type, key by key
   critical: "?"                  # mistakes that must never happen
 task_types:                      # closed list, at most 3, one output schema; shares add up to 1
 $TYPES
-unknown_task_type: {max: 0.02, on: hold}
+unknown_task_type: {max: 0.02, on: refuse}
 """
 
 MODEL_REST = """\

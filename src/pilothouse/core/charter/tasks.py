@@ -206,7 +206,8 @@ class UnknownTaskType(Section):
 
     Attributes:
         max: Largest accepted share.
-        on: What happens to such a task.
+        on: What happens to such a task: `refuse` is kept by the tool boundary, which refuses what it would change; the other
+            two are promises that nothing keeps yet, and `pilothouse check` says so.
     """
 
     max: Answer[Number]

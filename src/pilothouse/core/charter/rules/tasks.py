@@ -84,6 +84,11 @@ NO_VERIFIER = warning(
     "{task_type} has no verifier; MON-7 will stay missing",
     "Write `verifier`, or say why not under `unverifiable_because`.",
 )
+NOT_ACTED_ON = warning(
+    "not-acted-on",
+    "{path}: nothing acts on {on}, nobody is asked about a task outside the list",
+    "Write `refuse`, which the tool boundary does with what such a task would change; send it to a person in the agent's own code.",
+)
 VERIFIER_WRITES = error(
     "verifier-writes", "verifier credential {credential} may write", "Give it a read-only credential."
 )
@@ -99,6 +104,7 @@ RULES: tuple[Rule, ...] = (
     DROP_WIDER,
     UNSTAFFED,
     NO_VERIFIER,
+    NOT_ACTED_ON,
     VERIFIER_WRITES,
 )
 
@@ -118,6 +124,14 @@ def _check_function(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     total = math.fsum(share for share in shares if share is not None)
     if shares and None not in shares and abs(total - 1.0) > SHARES_TOLERANCE:
         yield SHARES_SUM.at(("task_types",), sum=total)
+
+
+def _check_unknown_types(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield what the charter promises of tasks outside its list and nothing keeps."""
+    del facts
+    promised = known(charter.unknown_task_type.on)
+    if promised not in {None, "refuse"}:
+        yield NOT_ACTED_ON.at(("unknown_task_type", "on"), on=promised)
 
 
 def _check_thresholds(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
@@ -224,6 +238,7 @@ def _amounts(charter: Charter) -> Iterator[tuple[Path, float | None, float]]:
 
 CHECKS: tuple[Check, ...] = (
     _check_function,
+    _check_unknown_types,
     _check_thresholds,
     _check_proofs,
     _check_reviewers,
