@@ -32,6 +32,7 @@ class _Answer:
 
     Attributes:
         incident: The incident.
+        run: The run that the answer is about, or the first task where it is about none of them.
         passed: Whether it was reproduced; None where that is not known.
         at: When that was found out.
         said: The answer in words.
@@ -39,6 +40,7 @@ class _Answer:
     """
 
     incident: Incident
+    run: str
     passed: bool | None
     at: datetime
     said: str
@@ -88,18 +90,19 @@ def _answer(incident: Incident, newest: dict[str, Evidence]) -> _Answer:
     if decided:
         last = max(decided, key=lambda one: one.window_to)
         said = f"{incident.name}, {last.detail}"
-        return _Answer(incident=incident, passed=last.passed, at=last.window_to, said=said)
+        return _Answer(incident=incident, run=last.items[0], passed=last.passed, at=last.window_to, said=said)
+    run = incident.traces[0]
     without = newest.get(incident.name)
     if without is None:
         said = f"{incident.name} has not been replayed yet"
-        return _Answer(incident=incident, passed=None, at=incident.opened_at, said=said)
+        return _Answer(incident=incident, run=run, passed=None, at=incident.opened_at, said=said)
     since = [one for one in newest.values() if one.passed and one.window_to > incident.opened_at]
     if since:
         drill = max(since, key=lambda one: one.window_to)
         said = f"{without.detail}, and since then {drill.detail}"
-        return _Answer(incident=incident, passed=True, at=drill.window_to, said=said)
+        return _Answer(incident=incident, run=run, passed=True, at=drill.window_to, said=said)
     said = f"{without.detail}, and no other run has been replayed since"
-    return _Answer(incident=incident, passed=None, at=without.window_to, said=said, next=False)
+    return _Answer(incident=incident, run=run, passed=None, at=without.window_to, said=said, next=False)
 
 
 def _record(agent: str, answers: Sequence[_Answer], n: int, now: datetime) -> Evidence:
@@ -119,6 +122,6 @@ def _record(agent: str, answers: Sequence[_Answer], n: int, now: datetime) -> Ev
         n=n,
         passed=passed,
         detail="; ".join(one.said for one in answers),
-        items=tuple(one.incident.traces[0] for one in answers),
+        items=tuple(one.run for one in answers),
         counts=counts,
     )

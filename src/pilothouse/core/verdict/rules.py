@@ -417,8 +417,11 @@ def _count(bound: float, record: Evidence) -> Assessment:
 
 
 def _fact(record: Evidence) -> Assessment:
-    number = record.counts.get(INCIDENT)
-    remedy = f"pilothouse replay INC-{number} --exec 'python agent.py' --evidence" if number else ""
+    remedy = ""
+    if number := record.counts.get(INCIDENT):
+        # What failed is one run, and another one of the incident would not cure it.
+        what = record.items[0][:12] if record.passed is False and record.items else f"INC-{number}"
+        remedy = f"pilothouse replay {what} --exec 'python agent.py' --evidence"
     if record.passed is None and record.counts.get(UNKNOWN):
         why = record.detail.rstrip(". ")
         return Assessment(

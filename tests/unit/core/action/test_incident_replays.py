@@ -11,6 +11,8 @@ from pilothouse.core.action.incident import Incident, IncidentState
 from pilothouse.core.action.incident_replays import REPLAYED_RUN, fold_replays
 from pilothouse.core.evidence.evidence import INCIDENT, UNKNOWN, Basis
 from pilothouse.core.evidence.recorded import bound_record
+from pilothouse.core.verdict.requirement import Fact
+from pilothouse.core.verdict.rules import assess
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AGENT = "orders"
@@ -66,6 +68,8 @@ def test_a_run_that_was_not_reproduced_breaks_it_whatever_other_runs_say_until_i
     one = [incident(4, "a1", "a2"), incident(5, "b1")]
     found = folded(one, replayed("a1", passed=False, days=3), replayed("a2"))
     assert (found.passed, found.counts, found.detail) == (False, {INCIDENT: 4}, "INC-4, a1 differed")
+    later = folded(one, replayed("a1"), replayed("a2", passed=False, days=3))
+    assert assess(Fact(), 0.0, later).remedy.startswith("pilothouse replay a2 --exec"), "that run, not INC-4"
     again = folded(one, replayed("a1", passed=False, days=3), replayed("a1", days=2), replayed("b1"))
     assert again.passed is True
 
