@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the run log of an installation, for a server that writes or a command that reads."""
+"""Opens the run log of an installation, for a server that writes or a command that reads, and says what a page may offer of it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pilothouse.errors import PilothouseError
+
 if TYPE_CHECKING:
+    from pilothouse.ports.runlog import RunLog
     from pilothouse.runtime.runlog.recorder import Recorder
     from pilothouse.settings import Settings
 
-__all__ = ["open_run_log"]
+__all__ = ["can_replay", "open_run_log"]
 
 
 @contextmanager
@@ -31,3 +34,16 @@ def open_run_log(settings: Settings, on_note: Callable[[str], None] | None = Non
         yield log
     finally:
         log.close()
+
+
+def can_replay(log: RunLog, run: str) -> bool:
+    """Return whether a run is there and a replay of it gives recorded answers back.
+
+    Args:
+        log: The run log.
+        run: Whole run id.
+    """
+    try:
+        return log.read(run).summary.replayable.is_playable
+    except PilothouseError:
+        return False

@@ -16,7 +16,7 @@ from pilothouse.app.interpreter import tune_interpreter
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.pages import page_desk
 from pilothouse.app.people import sign_in_of
-from pilothouse.app.runs import open_run_log
+from pilothouse.app.runs import can_replay, open_run_log
 from pilothouse.app.server_parts import Parts, Site, application, recurring_work
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest, ServerRole
@@ -135,7 +135,7 @@ def _serve_node(parts: Parts, listener: socket.socket) -> None:
         work=work,
         life=AHEAD_LIFE,
         seen=seen,
-        recorded=lambda run: parts.run_log.owner(run) is not None,
+        recorded=partial(can_replay, parts.run_log),
         state=parts.ledger.database.state,
     )
     site = Site(

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pilothouse.app.runs import can_replay
 from pilothouse.core.evidence.run_log import Replayable
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.errors import UsageError
@@ -114,9 +115,11 @@ def test_a_run_of_which_one_call_is_not_recorded_is_not_offered_as_a_whole_one(s
         sink.keep(call_of(site, None))
         log.flush()
         assert log.read(RUN).summary.replayable is Replayable.MODEL_SIDE
+        assert (can_replay(log, RUN), can_replay(log, "6f" * 16)) == (True, False)
         sink.keep(call_of(site, RecordMode.OFF))
         log.flush()
         assert (log.read(RUN).summary.calls, log.read(RUN).summary.replayable) == (1, Replayable.UNRECORDED)
+        assert not can_replay(log, RUN), "the page of its task offers nothing that would be refused"
 
 
 def test_what_is_taken_out_of_requests_stands_in_the_record_alone_so_it_must_be_there(site):
