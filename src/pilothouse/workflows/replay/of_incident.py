@@ -19,6 +19,7 @@ _NAME = re.compile(r"INC-([1-9][0-9]{0,8})", re.IGNORECASE)
 _WORDS = {
     Replayable.ERASED: "erased",
     Replayable.NO: "without a model call that could be replayed",
+    Replayable.UNRECORDED: "not recorded by choice",
 }
 
 
@@ -52,7 +53,7 @@ def run_of_incident(log: RunLog, incident: Incident) -> str:
         except UnknownName:
             lacking["not in the run log: never recorded, or no longer kept"] += 1
             continue
-        if summary.agent == incident.agent and summary.replayable not in _WORDS:
+        if summary.agent == incident.agent and summary.replayable.is_playable:
             return summary.run
         lacking[_WORDS.get(summary.replayable, "of another agent")] += 1
     why = ", ".join(f"{count} {words}" for words, count in lacking.items()) or "it names no task"

@@ -9,6 +9,7 @@ import pytest
 from control_rooms import AGENT
 from recorded_runs import RUN, conversation, record
 
+from pilothouse.core.evidence.run_log import NOT_RECORDED, RunOpened
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import EvidenceError, UnknownName
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -89,3 +90,11 @@ def test_an_incident_is_replayed_by_its_own_run(room, log, clock):
     ):
         run_of_incident(log, incident)
     assert judged(room, clock()).status is Status.HOLDS, "what was shown before it was erased still counts"
+
+
+def test_a_run_whose_calls_were_not_recorded_by_choice_is_no_run_of_its_incident(room, log, clock):
+    log.append(RUN, RunOpened(agent=AGENT, taps=(NOT_RECORDED,)))
+    log.flush()
+    incident = fire(room, RUN)
+    with pytest.raises(EvidenceError, match="1 not recorded by choice"):
+        run_of_incident(log, incident)

@@ -21,6 +21,7 @@ from pilothouse.workflows.replay.run import ReplayRequest, replay_run
         ({"lost": 2}, "2 events of it could not be written", "--show"),
         ({"calls": 1}, "no model call that was answered", "--show"),
         ({"replayable": Replayable.ERASED}, "its content was erased", "--show"),
+        ({"replayable": Replayable.UNRECORDED}, "not recorded by choice", "without `--record off`"),
     ],
 )
 def test_why_a_run_cannot_be_replayed(tmp_path, changes, said, advised):
