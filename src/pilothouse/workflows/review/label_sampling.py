@@ -16,6 +16,7 @@ from pilothouse.core.evidence.review import (
     content_digest,
     item_digest,
 )
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.core.evidence.work import work_of
@@ -201,7 +202,8 @@ def item_of_task(
         agent=task.agent,
         task_type=task.task_type,
         trace_id=task.trace_id,
-        version=task.version_digest,
+        # What people say of a stand-in's answer proves nothing of the pin, not even a threshold.
+        version=task.version_digest if own_work(charter, [task]) else None,
         source=source,
         why=why,
         input=given,

@@ -10,6 +10,7 @@ from datetime import timedelta
 import page_site
 import page_world as world
 import pytest
+from evidence_made import load_charter
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import Answer, Label, ReviewSource
@@ -18,6 +19,7 @@ from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ports.holds import HeldOutput
+from pilothouse.testing import example_task
 from pilothouse.workflows.ground import newest_tasks
 from pilothouse.workflows.labels.label_evidence import label_evidence, record_label_evidence
 from pilothouse.workflows.people.people import Directory
@@ -61,6 +63,18 @@ def test_a_day_is_drawn_once_with_rates_that_were_fixed_before_and_are_kept(site
     for record in drawn(site):
         assert 0 < record.item.probability <= 1
         assert record.item.error_cost in {400.0, 900.0}
+
+
+@pytest.mark.parametrize(
+    ("model", "version"), [("acme-large-2026-04-12", "v1"), ("acme-medium-2026-02-01", None)]
+)
+def test_what_people_say_of_the_answer_of_a_stand_in_is_of_no_version(model, version):
+    """Its labels would have shown a threshold of the pin valid."""
+    task = example_task(trace_id="1" * 32, version_digest="v1", models=(model,))
+    item = label_sampling.item_of_task(
+        None, load_charter(), task, source=ReviewSource.SAMPLED, why="", now=NOW, due=NOW + timedelta(days=1)
+    )
+    assert item.version == version
 
 
 def test_an_agent_that_starts_after_its_server_is_asked_about_on_its_first_day(site):
