@@ -64,7 +64,9 @@ def routing_evidence(
         own = [one for one in records if one.item.task_type == name and one.item.confidence is not None]
         if budget is None or risk is None or not own:
             continue
-        version = max(own, key=lambda one: one.item.created_at).item.version
+        # What a stand-in answered is of no version, and does not take the place of the pinned one.
+        named = [one for one in own if one.item.version is not None] or own
+        version = max(named, key=lambda one: one.item.created_at).item.version
         audit = audit_routing(
             own,
             before,

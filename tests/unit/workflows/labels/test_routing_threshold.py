@@ -117,6 +117,12 @@ def test_the_threshold_lies_over_the_confidence_below_which_answers_are_wrong(ch
     assert threshold_in_force(records, halved, "v1", NOW) is None, "it was chosen for another budget"
 
 
+def test_labels_of_what_a_stand_in_answered_change_nothing_though_they_are_the_newest(charter):
+    own = all_types(charter, n=800, wrong_below=0.3)
+    others = labelled(400, wrong_below=0.0, first=90_000, at=NOW - timedelta(days=1), version=None)
+    assert said(charter, [*own, *others]) == said(charter, own) != []
+
+
 def test_too_few_labels_say_nothing_and_always_wrong_ones_say_no(charter):
     assert said(charter, all_types(charter, n=60, wrong_below=0.3)) == []
     equal = [
