@@ -61,7 +61,7 @@ def test_a_run_that_is_not_recorded_says_that_this_was_chosen(tmp_path):
             assert (done.returncode, done.stdout) == (0, "200\n"), done.stderr
             assert "and are not recorded" in done.stderr
             run = done.stderr.partition("as run ")[2][:32]
-            assert "record off" in typed("key", "list").stdout
+            assert "record off" in " ".join(typed("key", "list").stdout.split())
             tapped = launched("--record", "off", "--taps", "clock")
             assert (tapped.returncode, "Leave one of them out" in tapped.stderr) == (2, True)
             assert (launched("--record", "best_effort").stdout) == "200\n"

@@ -173,7 +173,7 @@ def write_world(folder, crm, *, defect="", find=None, note=None, integration=Non
     """Write charter, contracts and tools; return the charter's path."""
     (folder / "contracts").mkdir(parents=True)
     document = json.loads(json.dumps(read_charter_file(GOLDEN / "ap-invoice-triage.yaml").value))
-    for name in ("docs", "prompts", "rules", "runbooks", "schemas"):
+    for name in ("docs", "prompts", "runbooks", "schemas"):
         shutil.copytree(GOLDEN / name, folder / name)
     pins = {}
     for contract in ({**FIND, **(find or {})}, {**NOTE, **(note or {})}):

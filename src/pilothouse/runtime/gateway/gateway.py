@@ -177,9 +177,14 @@ class Gateway:
             self.counters["client_gone"] += 1
         finally:
             dog.close()
-            self.in_flight -= 1
+            try:
+                if call is not None:
+                    self._close(call)
+            finally:
+                self.in_flight -= (
+                    1  # not before it is kept: who waits for the last call reads the record next
+                )
             if call is not None:
-                self._close(call)
                 if call.promise is not None:
                     await self._end_promised(call, caller)
                 if call.uses:
