@@ -181,9 +181,8 @@ class Gateway:
                 if call is not None:
                     self._close(call)
             finally:
-                self.in_flight -= (
-                    1  # not before it is kept: who waits for the last call reads the record next
-                )
+                # Not before it is kept: who waits for the last call reads the record next.
+                self.in_flight -= 1
             if call is not None:
                 if call.promise is not None:
                     await self._end_promised(call, caller)
