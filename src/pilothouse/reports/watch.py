@@ -169,7 +169,8 @@ def _silent(ordered: Sequence[DetectorStatus]) -> list[Row]:
             "",
             "",
             "",
-            Cell(text="no day yet", command="pilothouse watch tick"),
+            # A note that says what brings it is followed, and counting days would not bring it.
+            Cell(text="no day yet", command="" if "`" in note else "pilothouse watch tick"),
         )
         for note, alike in waiting.items()
     ]

@@ -79,3 +79,14 @@ def test_before_the_first_counted_day_nobody_says_that_no_task_failed():
         == "No task of a finished day is counted yet."
     )
     assert failures_section("a", (), is_counted=True).empty.missing == "No task of a counted day failed."
+
+
+def test_a_blind_detector_gives_one_way_out():
+    """Its row said in words what brings it, and offered another command that does not."""
+    charter = world.charter()
+    told = replace(
+        silent("Window in use", ""), note="no window: `model.limits.window_tokens` of the charter says it"
+    )
+    page = build_watch(charter, decide(charter, [], NOW), [told, silent("Volume", "")], NOW, falls=(0.05,))
+    assert row_of(page, 0, "Window in use").cells[-1].command == ""
+    assert row_of(page, 0, "Volume").cells[-1].command == "pilothouse watch tick"
