@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pilothouse.app.opening import SystemClock
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -40,6 +40,9 @@ RUN_LOG_SWEEP_EVERY_S = 300.0
 
 RUN_LOG_KEEP_DAYS = 30
 """As long as payload is kept by default."""
+
+
+_Told = TypeVar("_Told")
 
 
 @contextmanager
@@ -153,27 +156,10 @@ def running_gateway(
 
     def note_signs(now: datetime) -> None:
         signs.note_refusing(gateway.signs.refusing(), now)
-        backends = gateway.signs.take_backends()
-        try:
-            while backends:
-                signs.note_backend(backends[0], now)
-                del backends[0]
-        finally:
-            gateway.signs.give_back(backends)
-        passed = gateway.meter.passed.take()
-        try:
-            while passed:
-                note_passed(ledger, passed[0], now)
-                del passed[0]
-        finally:
-            gateway.meter.passed.give_back(passed)
-        near = gateway.context.near.take()
-        try:
-            while near:
-                note_near(ledger, near[0], now)
-                del near[0]
-        finally:
-            gateway.context.near.give_back(near)
+        told, passed, near = gateway.signs, gateway.meter.passed, gateway.context.near
+        _note_each(told.take_backends(), lambda one: signs.note_backend(one, now), told.give_back)
+        _note_each(passed.take(), lambda one: note_passed(ledger, one, now), passed.give_back)
+        _note_each(near.take(), lambda one: note_near(ledger, one, now), near.give_back)
 
     signs = SignBook(ledger)
     spans = SpanSink(intake)
@@ -244,6 +230,18 @@ def running_gateway(
         now = SystemClock().now()
         tally.take(guardian.take_counts(), now)
         tally.close(now)
+
+
+def _note_each(
+    taken: list[_Told], note: Callable[[_Told], object], give_back: Callable[[list[_Told]], None]
+) -> None:
+    """Put on record what the loop has collected, the oldest first; what cannot be written waits for the next look."""
+    try:
+        while taken:
+            note(taken[0])
+            del taken[0]
+    finally:
+        give_back(taken)
 
 
 def _record_counters(run_log: RunLog) -> dict[str, int]:

@@ -33,9 +33,8 @@ CLUSTERS_MIN = 30
 GIANT_SHARE = 0.25
 """Share of the cases in one cluster above which the rest says too little."""
 
-
 RUNAWAYS_MAX = 5
-"""Conversations of a day that a detector leaves out: more that are so large are how the agent is used."""
+"""Conversations that a detector leaves out of a day, and a breach out of a rate: more that are so large are how the agent is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
