@@ -10,7 +10,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["bad_without_largest", "jeffreys_lower", "jeffreys_upper", "regularised_beta", "worth_of"]
+__all__ = [
+    "bad_without_largest",
+    "counts_of",
+    "jeffreys_lower",
+    "jeffreys_upper",
+    "regularised_beta",
+    "worth_of",
+]
 
 Json = Mapping[str, Any]
 
@@ -90,6 +97,18 @@ def jeffreys_upper(good: int, n: int, level: float = 0.95) -> float:
     return 1.0 if good == n else _quantile(level, good + 0.5, n - good + 0.5)
 
 
+def counts_of(record: Json) -> tuple[int, int, int, int]:
+    """Return the good, the bad and the unknown cases of a record, and all of them.
+
+    Example:
+        >>> counts_of({"n": 10, "good": 7, "counts": {"unknown": 1}})
+        (7, 2, 1, 10)
+    """
+    good = record["good"] or 0
+    unknown = min(record["counts"].get("unknown", 0), record["n"] - good)
+    return good, record["n"] - good - unknown, unknown, record["n"]
+
+
 def worth_of(record: Json) -> int:
     """Return the independent cases that those of a record are worth, where turns of one conversation are among them.
 
@@ -115,8 +134,7 @@ def bad_without_largest(record: Json, level: float) -> float:
         return 0.0
     rest = _within(counts["rest"], n)
     worth = _within(counts.get("rest_worth", 1), rest)
-    good = record["good"] or 0
-    surely_bad = n - good - min(counts.get("unknown", 0), n - good)
+    _, surely_bad, _, _ = counts_of(record)
     bad = min(max(counts.get("rest_bad", 0), 0), surely_bad, rest)
     return jeffreys_lower(bad * worth // rest, worth, level) * rest / n
 

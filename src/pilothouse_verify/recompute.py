@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pilothouse_verify.canonical import canonical
-from pilothouse_verify.rates import bad_without_largest, jeffreys_lower, jeffreys_upper, worth_of
+from pilothouse_verify.rates import bad_without_largest, counts_of, jeffreys_lower, jeffreys_upper, worth_of
 from pilothouse_verify.shown import ends_soon, other_dates, other_numbers
 from pilothouse_verify.terms import bound_of, life_of, number_of
 
@@ -237,9 +237,9 @@ def _other_status(item: Json, record: Json, rule: Json) -> str | None:
 
 def _value(item: Json, record: Json) -> str:
     if record["good"] is not None and item["value"] is not None:
-        unknown = min(record["counts"].get("unknown", 0), record["n"] - record["good"])
-        told = record["n"] - unknown
-        rates = (record["good"] / told, (told - record["good"]) / told) if told else ()
+        good, bad, _, _ = counts_of(record)
+        told = good + bad
+        rates = (good / told, bad / told) if told else ()
         if not any(abs(item["value"] - rate) < TOLERANCE for rate in rates):
             return f"it says {item['value']}, the record says {record['good']} of {record['n']}"
     return ""
@@ -272,14 +272,8 @@ def _proof(rule: Json, bound: float | None, record: Json) -> str:
     return _amount(rule, bound, record)
 
 
-def _counts(record: Json) -> tuple[int, int, int, int]:
-    good = record["good"] or 0
-    unknown = min(record["counts"].get("unknown", 0), record["n"] - good)
-    return good, record["n"] - good - unknown, unknown, record["n"]
-
-
 def _zero(record: Json, least: int) -> str:
-    good, bad, unknown, n = _counts(record)
+    good, bad, unknown, n = counts_of(record)
     if bad:
         return "breached"
     return "proved" if (good + bad) * worth_of(record) // n >= least and not unknown else "open"
@@ -293,7 +287,7 @@ def _bad_from(record: Json, bad: int) -> float:
 
 
 def _floor(record: Json, bound: float, *, stream: bool) -> str:
-    good, bad, _, n = _counts(record)
+    good, bad, _, n = counts_of(record)
     if good + bad == 0:
         return "open"
     worth = worth_of(record)
@@ -304,7 +298,7 @@ def _floor(record: Json, bound: float, *, stream: bool) -> str:
 
 
 def _ceiling(record: Json, bound: float, *, stream: bool) -> str:
-    good, bad, unknown, n = _counts(record)
+    good, bad, unknown, n = counts_of(record)
     if good + bad == 0:
         return "open"
     worth = worth_of(record)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pilothouse_verify.rates import bad_without_largest, jeffreys_lower, jeffreys_upper, worth_of
+from pilothouse_verify.rates import bad_without_largest, counts_of, jeffreys_lower, jeffreys_upper, worth_of
 
 __all__ = ["ends_soon", "other_dates", "other_numbers"]
 
@@ -90,9 +90,8 @@ def _numbers(
         return (record["good"] or 0) / n, None, None, n
     if name not in {"floor", "ceiling", "zero"}:
         return record["value"], record["low"], record["high"], n
-    good = record["good"] or 0
-    told = n - min(record["counts"].get("unknown", 0), n - good)
-    bad = told - good
+    good, bad, _, _ = counts_of(record)
+    told = good + bad
     if told == 0:
         return None, None, None, 0
     apart = bad_without_largest(record, TWO_SIDED)
