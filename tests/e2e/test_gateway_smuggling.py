@@ -289,6 +289,22 @@ def test_a_head_without_end_is_refused_and_no_providers_fault(size, alone, stub)
     assert send(alone, PINNED)[0] == 200
 
 
+def test_what_decides_about_a_call_does_not_come_behind_it(stub):
+    """A trailer was sent on as a header after the headers had been looked at: so an advisor answered that no charter named."""
+    advised = {**json.loads(PINNED), "tools": [{"type": "advisor_20260301", "name": "a", "model": "dear-2026-01-01"}]}  # fmt: skip
+    body = json.dumps(advised).encode()
+    with GatewaySite({"anthropic": stub.origin}, pinned(("anthropic", MODEL))) as gateway:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
+            head = f"POST /gw/v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: {gateway.key}\r\n"
+            client.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\n")
+            time.sleep(0.1)  # the head is looked at before the rest is there
+            client.sendall(
+                b"%x\r\n%b\r\n0\r\nanthropic-beta: advisor-tool-2026-03-01\r\n\r\n" % (len(body), body)
+            )
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert "anthropic-beta" not in stub.seen[-1].headers
+
+
 @pytest.mark.parametrize(
     "part",
     [b"{}", b"[]", b"1", b'"a"', b'{"role": "user", "content": "hi"}', b'{"model": 1}', b'{ "n" : 1 }'],

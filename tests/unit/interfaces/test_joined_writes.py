@@ -269,3 +269,99 @@ def test_a_body_that_goes_on_and_an_idle_connection_are_left_alone(monkeypatch):
             return first, second
 
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in asyncio.run(told()))
+
+
+async def told(scope, receive, send):
+    """Say what came: method, headers of interest, body."""
+    caller = _AsgiCaller(scope, receive, send)
+    body = await caller.read_body()
+    names = sorted(name for name, _ in caller.headers)
+    said = b"%b %b %b" % (caller.method.encode(), b",".join(names), body)
+    await caller.answer(200, [(b"content-length", b"%d" % len(said))], said)
+
+
+POST = b"POST / HTTP/1.1\r\nhost: h\r\n"
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+LAST = REQUEST.replace(b"host", b"connection: close\r\nhost")
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["one write", "byte by byte"])
+def test_who_offers_http_2_is_answered_in_http_1_with_nothing_of_the_body_lost(at_once):
+    """The clients of Java's own library offer it with each first request."""
+    requests = POST + OFFER + b"content-length: 5\r\n\r\nhello" + REQUEST.replace(b"GET", b"PUT") + LAST
+
+    async def main():
+        async with Served(told) as place:
+            reader, writer = await asyncio.open_connection(*place)
+            for part in [requests] if at_once else [bytes([byte]) for byte in requests]:
+                writer.write(part)
+                await asyncio.sleep(0)
+            answer = await reader.read()
+            writer.close()
+        return answer
+
+    answer = asyncio.run(main())
+    assert b"POST content-length,host hello" in answer
+    assert (b"PUT host " in answer, b"GET connection,host " in answer) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"CONNECT h:443 HTTP/1.1\r\nhost: h\r\n\r\n", POST.replace(b"POST", b"CONNECT") + OFFER + b"\r\n"],
+)
+def test_a_tunnel_is_no_offer_that_can_be_declined_for_ever(head):
+    async def main():
+        async with Served(told) as place:
+            _, tunnel = await asyncio.open_connection(*place)
+            tunnel.write(head)
+            await tunnel.drain()
+            reader, writer = await asyncio.open_connection(*place)
+            writer.write(LAST)
+            answer = await reader.read()
+            tunnel.close()
+            writer.close()
+        return answer
+
+    assert b"GET connection,host " in asyncio.run(asyncio.wait_for(main(), 30))
+
+
+@pytest.mark.parametrize(("headers", "is_sized"), [([], False), ([LENGTH], True)])
+def test_a_client_of_http_1_0_gets_no_chunks(headers, is_sized):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for part in (b"wh", b"ole"):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    answer = asyncio.run(answer_of(app, REQUEST.replace(b"1.1", b"1.0")))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert (body, b"chunked" in head, b"content-length" in head) == (b"whole", False, is_sized)
+
+
+CHUNKED = POST + b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n5\r\nhello\r\n0\r\n"
+
+
+def test_what_comes_behind_a_body_is_no_header():
+    answer = asyncio.run(answer_of(told, CHUNKED + b"x-late: 1\r\n\r\n"))
+    assert b"POST connection,host,transfer-encoding hello" in answer
+
+
+@pytest.mark.parametrize("endless", [b"x-late: " + b"a" * 65_536, b"a: b\r\n" * 11_000], ids=["one", "many"])
+def test_a_trailer_has_an_end(endless):
+    async def main():
+        async with Served(told) as place:
+            reader, writer = await asyncio.open_connection(*place)
+            writer.write(CHUNKED)
+            await asyncio.sleep(0.05)
+            try:
+                for _ in range(64):
+                    writer.write(endless)
+                    await writer.drain()
+                return await reader.read()
+            except ConnectionError:
+                return b""  # it was closed before the answer could be read
+            finally:
+                writer.close()
+
+    answer = asyncio.run(asyncio.wait_for(main(), 30))
+    assert not answer or b"400 Bad Request" in answer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coalesces writes: what an answer writes in one turn of the event loop, such as head and body, is one system call.
+"""uvicorn's protocol, with fewer writes and more limits: what an answer writes in one turn of the event loop is one system call.
 
 A write to a socket wakes the reader in another process, and on small answers that costs more than making them. A part of a
 stream that came from elsewhere goes out in the turn in which it came: the next one would cost another look at all sockets.
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 __all__ = ["ANSWER", "PASS_ON", "JoinedWritesProtocol"]
 
@@ -20,6 +22,8 @@ PASS_ON = "pilothouse.pass_on"  # noqa: S105 - the name of an extension, no secr
 
 ANSWER = "pilothouse.answer"
 """Extension of the scope: `JoinedWritesProtocol.answer`."""
+
+Send = Callable[[Any], Coroutine[Any, Any, None]]
 
 BODILESS = frozenset({204, 304})
 """Statuses whose answers have no body and say no length."""
@@ -30,6 +34,13 @@ CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 HEAD_BYTES_MAX = 64 << 10
 """Of a request before its body, eight times what common servers take. Without a bound the parser joins one endless header
 anew with each read, so that 30 MB of it hold up everybody for seconds, and a provider that gets a long head breaks off."""
+
+AROUND_BYTES_MAX = HEAD_BYTES_MAX
+"""Of a body in chunks, read one after the other without a byte of the body: what is written about chunks, and trailers. Without a bound
+one endless trailer holds up everybody like an endless header."""
+
+UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
+"""Headers with which a client offers another protocol."""
 
 HEAD_S_MAX = 30.0
 """From the beginning of a connection, or of a further request on it, to the end of a head. Without a bound a sender that says a byte now and
@@ -51,6 +62,10 @@ class JoinedWritesProtocol(HttpToolsProtocol):
     _head_bytes = -1
     """Of a head that has not ended, in the reads after the one that it began in; -1 between heads."""
     _read_bytes = 0
+    _around_bytes = 0
+    """Read since the last byte of a body."""
+    _is_declined = False
+    """Whether the head that has just been read offers another protocol."""
     _began = False
     _awaits: Literal["head", "body", ""] = "head"
     """What has not come whole yet; empty between requests, where the server's own limit on idle connections counts."""
@@ -60,6 +75,7 @@ class JoinedWritesProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the loop's transport in the coalescing one."""
         super().connection_made(_JoinedWrites(transport, self.loop))
+        self.parser = self._parser()
         self._since_s = self._heard_s = self.loop.time()
         self._watch = self.loop.call_later(LOOKED_AFTER_S, self._look_after)
 
@@ -91,8 +107,12 @@ class JoinedWritesProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Receive data; an endless request head is refused."""
         self._read_bytes = len(data)
+        self._around_bytes += len(data)
         self._began = False
         super().data_received(data)
+        if self._awaits == "body" and self._around_bytes > AROUND_BYTES_MAX:
+            self._awaits = ""
+            self.send_400_response("The trailer of the request is too large.")
         if self._awaits:
             self._heard_s = self.loop.time()
             if self._watch is None:
@@ -111,7 +131,20 @@ class JoinedWritesProtocol(HttpToolsProtocol):
         is_short = self._began and self._read_bytes <= HEAD_BYTES_MAX  # it began and ended in one small read
         if not is_short and sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX:
             raise ValueError("the head of the request is too large")
+        if self.parser.should_upgrade() and self._get_upgrade() not in {None, b"websocket"}:
+            self._is_declined = True  # the parser is about to leave the body unread
+            return
         super().on_headers_complete()
+        # What comes behind the body is nobody's header: it would pass what has looked at the headers before.
+        self.headers = []
+        self._around_bytes = 0
+        if self.scope["http_version"] == "1.0":
+            self.cycle.send = _without_chunks(self.cycle)  # type: ignore[method-assign, assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._around_bytes = 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         """Offer the application the direct calls for urgent parts and whole answers."""
@@ -122,8 +155,33 @@ class JoinedWritesProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that a request has come whole."""
+        if self._is_declined:
+            return
         self._awaits = ""
         super().on_message_complete()
+
+    def decline(self, rest: bytes) -> bool:
+        """Read a request again without its offer of another protocol, as a server may: some clients make it with every first request.
+
+        Args:
+            rest: What came behind its head.
+
+        Returns:
+            False when there is no such request: whoever asks for a WebSocket is told by the application.
+        """
+        if not self._is_declined:
+            return False
+        self._is_declined = False
+        lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b" % pair for pair in self.headers if pair[0] not in UPGRADING]
+        self.parser = self._parser()
+        self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+        return True
+
+    def _parser(self) -> httptools.HttpRequestParser:
+        parser = _Parser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does, which says why
+        return parser
 
     def pass_on(self, scope: Any, part: bytes) -> bool:
         """Write a part of a body immediately, together with buffered writes.
@@ -193,6 +251,39 @@ class JoinedWritesProtocol(HttpToolsProtocol):
         """Send a whole answer at once: what its handler still does afterwards is nothing that the client waits for."""
         self.transport.flush()  # type: ignore[attr-defined]
         super().on_response_complete()
+
+
+class _Parser(httptools.HttpRequestParser):
+    """The parser of a protocol that stays with HTTP/1.1 when a client offers HTTP/2."""
+
+    def __init__(self, protocol: JoinedWritesProtocol) -> None:
+        super().__init__(protocol)
+        self._decline = protocol.decline
+
+    def feed_data(self, data: Any) -> None:
+        try:
+            super().feed_data(data)
+        except httptools.HttpParserUpgrade as offered:
+            if not self._decline(data[offered.args[0] :]):
+                raise
+
+
+def _without_chunks(cycle: RequestResponseCycle) -> Send:
+    """Return how a client of HTTP/1.0 is answered, which knows no chunks: where no length is said, the connection ends with the body."""
+    is_sized = False
+
+    async def send(message: Any) -> None:
+        nonlocal is_sized
+        if message["type"] == "http.response.start":
+            is_sized = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
+            cycle.chunked_encoding = None if is_sized else False
+        elif not is_sized:
+            # Else uvicorn takes it for longer than was said.
+            cycle.expected_content_length = len(message.get("body", b""))
+        await plain(message)
+
+    plain = cycle.send
+    return send
 
 
 class _JoinedWrites(asyncio.Transport):
