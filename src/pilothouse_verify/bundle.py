@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
+from pilothouse_verify.keys import REPLACED_SINCE, KeyRing, Replaced, parse_replaced, parse_ring
+from pilothouse_verify.note import Note, parse_note
+from pilothouse_verify.proof import KEY_FILE
 from pilothouse_verify.rows import ROWS_ENTRY, StandingRows
 from pilothouse_verify.tree import GrowingRoot
 
@@ -47,6 +49,8 @@ ENTRIES = ("manifest.json", "proof.json", "records.jsonl", "checkpoints/")
 ZIP_HEAD = b"PK"
 
 CHARTER_ENTRY = "charter.in_force"
+KEY_ENTRY = "audit.key_replaced"
+NOT_BOTH = "the key was replaced without the signatures of the old and the new one over the records before it"
 
 
 @dataclass
@@ -120,11 +124,11 @@ def _check(bundle: zipfile.ZipFile, result: Result, *, key: str | None, anchors:
         result.problems.append(f"{twice[0]} stands in it twice")
         return
     manifest = json.loads(bundle.read("manifest.json"))
-    given = parse_key(key) if key else None
+    given = parse_ring(key) if key else None
     if key and given is None:
         result.problems.append("the key that was given is no Ed25519 verifier key")
         return
-    believed = given or parse_key(str(manifest.get("key", "")))
+    believed = given or parse_ring(str(manifest.get("key", "")))
     if believed is None:
         result.problems.append("the bundle names no key")
         return
@@ -132,7 +136,7 @@ def _check(bundle: zipfile.ZipFile, result: Result, *, key: str | None, anchors:
         result.missing.append(
             "signer not confirmed: give the log's key with --key, from another way than the bundle"
         )
-    notes = _notes(bundle, result, believed, anchors)
+    notes = _notes(bundle, result, believed.name, anchors)
     if not anchors:
         result.missing.append(
             "no anchor: give a checkpoint from outside with --checkpoint to rule out a fork"
@@ -141,7 +145,7 @@ def _check(bundle: zipfile.ZipFile, result: Result, *, key: str | None, anchors:
 
 
 def _notes(
-    bundle: zipfile.ZipFile, result: Result, key: PublicKey, anchors: tuple[Path, ...]
+    bundle: zipfile.ZipFile, result: Result, origin: str, anchors: tuple[Path, ...]
 ) -> list[tuple[str, Note]]:
     texts = [
         (name, bundle.read(name).decode("utf-8", "replace"))
@@ -154,9 +158,7 @@ def _notes(
         note = parse_note(text)
         if note is None:
             result.problems.append(f"{name} is no checkpoint")
-        elif not note.is_signed_by(key):
-            result.problems.append(f"{name} is not signed by {key.name}")
-        elif note.origin != key.name:
+        elif note.origin != origin:
             result.problems.append(f"{name} is of another log, {note.origin}")
         else:
             notes.append((name, note))
@@ -167,11 +169,12 @@ def _check_records(
     bundle: zipfile.ZipFile,
     result: Result,
     manifest: dict[str, object],
-    key: PublicKey,
+    key: KeyRing,
     notes: list[tuple[str, Note]],
 ) -> None:
     growing, waiting, rows = GrowingRoot(), list(notes), StandingRows()
     charters: dict[str, str] = {}
+    changes: list[Replaced] = []
     for line in _lines(bundle, "records.jsonl"):
         _hold(growing, waiting, result)
         if len(line) > RECORD_BYTES_MAX:
@@ -188,8 +191,15 @@ def _check_records(
             problem = rows.add(record["document"], growing.size)
             if problem is not None:
                 result.problems.append(f"record {growing.size}: {problem}")
+        elif record["kind"] == KEY_ENTRY:
+            change = parse_replaced(str(record["document"]["note"]))
+            if change is None or (change.size, change.root) != (growing.size, growing.root()):
+                result.problems.append(f"record {growing.size}: {NOT_BOTH}")
+            else:
+                changes.append(change)
         growing.add(line)
     _hold(growing, waiting, result)
+    _check_signers(result, key, changes, notes)
     _check_charters(bundle, result, charters)
     # A bundle of an older Pilothouse has no rows, and its records name none.
     given = _lines(bundle, "rows.jsonl") if "rows.jsonl" in bundle.namelist() else ()
@@ -201,6 +211,20 @@ def _check_records(
         result.problems.append("the manifest is not that of these records")
     if not any(note.size == growing.size for _, note in notes):
         result.problems.append("no checkpoint covers the last record")
+
+
+def _check_signers(
+    result: Result, key: KeyRing, changes: list[Replaced], notes: list[tuple[str, Note]]
+) -> None:
+    """Hold each checkpoint against the keys that may sign so many records, as the records say who replaced whom."""
+    key, problems, missing = key.joined(changes)
+    result.problems.extend(problems)
+    result.missing.extend(missing)
+    result.problems.extend(
+        f"{name} is not signed by {key.name}; {KEY_FILE}" for name, note in notes if not key.signed(note)
+    )
+    if notes and not any(note.is_signed_by(key.present) for _, note in notes):
+        result.missing.append(REPLACED_SINCE)
 
 
 def _hold(growing: GrowingRoot, waiting: list[tuple[str, Note]], result: Result) -> None:

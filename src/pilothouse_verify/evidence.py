@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pilothouse_verify.bundle import UNREADABLE
 from pilothouse_verify.canonical import canonical
-from pilothouse_verify.note import parse_key, parse_note
-from pilothouse_verify.proof import decoded_path, hold_against
+from pilothouse_verify.keys import KeyRing, parse_replaced, parse_ring
+from pilothouse_verify.note import parse_note
+from pilothouse_verify.proof import KEY_FILE, decoded_path, hold_against
 from pilothouse_verify.recompute import recompute
 from pilothouse_verify.tree import inclusion_root
 
@@ -131,7 +132,7 @@ def _check_proof(
     proof = json.loads(files["proof.json"])
     if canonical(proof).encode() != files["proof.json"]:
         result.problems.append("the proof is not as it was written")
-    believed = parse_key(key) if key else parse_key(str(manifest["key"]))
+    believed = _keys(key or str(manifest["key"]), proof, result)
     if believed is None:
         result.problems.append("there is no Ed25519 verifier key")
         return
@@ -140,8 +141,8 @@ def _check_proof(
             "signer not confirmed: give the log's key with --key, from another way than the bundle"
         )
     note = parse_note(proof["checkpoint"])
-    if note is None or not note.is_signed_by(believed) or note.origin != believed.name:
-        result.problems.append(f"the checkpoint is not signed by {believed.name}")
+    if note is None or not believed.signed(note):
+        result.problems.append(f"the checkpoint is not signed by {believed.name}; {KEY_FILE}")
         return
     text = str(proof["record"])
     path = decoded_path(proof["path"])
@@ -155,6 +156,22 @@ def _check_proof(
     problems, missing = hold_against(note, anchors, believed, grown)
     result.problems.extend(problems)
     result.missing.extend(missing)
+
+
+def _keys(text: str, proof: dict[str, object], result: EvidenceResult) -> KeyRing | None:
+    """Return the keys that may have signed this log: those that reached the auditor, and how the bundle says they were replaced."""
+    ring, notes = parse_ring(text), proof.get("replaced", [])
+    changes = [parse_replaced(str(note)) for note in notes] if isinstance(notes, list) else [None]
+    if None in changes:
+        result.problems.append(
+            "a key of the log was replaced without the signatures of the old and the new one"
+        )
+    if ring is None:
+        return None
+    ring, problems, missing = ring.joined(one for one in changes if one)
+    result.problems.extend(problems)
+    result.missing.extend(missing)
+    return ring
 
 
 def _check_verdict(files: dict[str, bytes], manifest: dict[str, object], result: EvidenceResult) -> None:

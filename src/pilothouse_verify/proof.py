@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
+from pilothouse_verify.keys import REPLACED_SINCE, KeyRing, parse_ring
+from pilothouse_verify.note import Note, parse_note
 from pilothouse_verify.tree import consistency_roots, inclusion_root
 
-__all__ = ["ProofResult", "check_proof", "decoded_path", "hold_against", "is_proof"]
+__all__ = ["KEY_FILE", "ProofResult", "check_proof", "decoded_path", "hold_against", "is_proof"]
 
 RECORD_HEAD, GROWTH_HEAD = "c2sp.org/tlog-proof@v1", "old "
+
+KEY_FILE = "where its key was replaced, give --key the file of what `pilothouse audit key` prints now"
 
 PROOF_CHARACTERS_MAX = 256 * 1024
 """A record has at most 64 KiB and a proof 64 hashes for each power of two."""
@@ -62,13 +65,13 @@ def check_proof(path: Path, *, key: str | None, anchors: tuple[Path, ...]) -> Pr
     body, _, rest = rest.partition("\n\n")
     signatures, _, record = rest.partition("\n\n")
     note = parse_note(f"{body}\n\n{signatures}\n")
-    believed = parse_key(key) if key else None
+    believed = parse_ring(key) if key else None
     if key and believed is None:
         result.problems.append("the key that was given is no Ed25519 verifier key")
     elif note is None or len(text) > PROOF_CHARACTERS_MAX:
         result.problems.append("this is no proof that `pilothouse audit prove` printed")
-    elif believed is not None and not (note.is_signed_by(believed) and note.origin == believed.name):
-        result.problems.append(f"the checkpoint in it is not signed by {believed.name}")
+    elif believed is not None and not believed.signed(note):
+        result.problems.append(f"the checkpoint in it is not signed by {believed.name}; {KEY_FILE}")
     if note is None or result.problems:
         return result
     if believed is None:
@@ -101,7 +104,7 @@ def _check_record(lines: list[str], note: Note, record: str, result: ProofResult
 
 
 def _check_growth(
-    lines: list[str], note: Note, key: PublicKey | None, anchors: tuple[Path, ...], result: ProofResult
+    lines: list[str], note: Note, key: KeyRing | None, anchors: tuple[Path, ...], result: ProofResult
 ) -> None:
     number = lines[0].removeprefix(GROWTH_HEAD)
     if not (number.isascii() and number.isdigit()):
@@ -128,25 +131,29 @@ def decoded_path(lines: Iterable[str]) -> list[bytes]:
 
 
 def hold_against(
-    note: Note, anchors: Iterable[Path], key: PublicKey | None, proofs: Mapping[int, list[bytes]]
+    note: Note, anchors: Iterable[Path], key: KeyRing | None, proofs: Mapping[int, list[bytes]]
 ) -> tuple[list[str], list[str]]:
     """Return what is wrong between a checkpoint and those that came another way, and what is lacking to say so.
 
     Args:
         note: The checkpoint.
         anchors: Files with the others.
-        key: Key of the log, or None when nobody gave it.
+        key: Keys of the log, or None when nobody gave them.
         proofs: By size, the proofs that the checkpoint's log goes on from the one of that size.
 
     Returns:
         The problems, and what is lacking.
     """
     problems, missing = [], []
+    is_confirmed = key is None or note.is_signed_by(key.present)
     for anchor in anchors:
         other = _note_of(anchor)
-        if other is None or other.origin != note.origin or (key is not None and not other.is_signed_by(key)):
+        if other is None or other.origin != note.origin:
             problems.append(f"{anchor} is no checkpoint of {note.origin}")
+        elif key is not None and not key.signed(other):
+            problems.append(f"{anchor} is not signed by the key of {note.origin}; {KEY_FILE}")
         elif other.size == note.size:
+            is_confirmed = True
             if other.root != note.root:
                 problems.append(f"{anchor} shows another log of the same size")
         elif other.size in proofs:
@@ -162,6 +169,8 @@ def hold_against(
                 f"nothing shows that this log goes on from {anchor}: "
                 "ask for a proof that `pilothouse audit prove` made with `--since` and that file"
             )
+    if not is_confirmed:
+        missing.append(REPLACED_SINCE)
     return problems, missing
 
 

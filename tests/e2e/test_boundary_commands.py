@@ -231,6 +231,12 @@ def test_the_log_verifies_is_anchored_exported_and_a_change_is_found_and_breache
     assert subprocess.run(proof, check=False).returncode == 0
     with pytest.raises(UsageError, match="one record or the growth"):
         CliRunner().invoke(command_tree(), ["audit", "prove"], catch_exceptions=False)
+    assert "replaces the key" in type_in("audit", "rotate-key", "--reason", "a laptop was stolen")
+    keys = tmp_path / "key.txt"
+    keys.write_text(type_in("audit", "key"))
+    grown.write_text(type_in("audit", "prove", "--since", str(anchor)))
+    assert subprocess.run([*proof[:5], str(keys), *proof[6:]], check=False).returncode == 0
+    assert subprocess.run(proof, check=False).returncode == 1  # with the old key alone
     assert "cannot be read any more" in type_in("audit", "erase", "ana", "--reason", "asked")
     assert "erased: 1" in type_in("audit", "verify")
     with closing(sqlite3.connect(tmp_path / "home" / "ledger.sqlite")) as connection, connection:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pilothouse.app.boundary import open_boundary
+from pilothouse.app.boundary import log_checks, open_boundary
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.credentials import open_credentials
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.mcp import list_mcp_tools, run_mcp_proxy
-from pilothouse.app.opening import SystemClock, open_installation, open_intake
+from pilothouse.app.opening import SystemClock, open_installation, open_intake, open_stores
 from pilothouse.app.own_mcp import serve_examples, serve_verdicts
 from pilothouse.app.pages import open_page_desk
 from pilothouse.app.people import (
@@ -33,6 +33,7 @@ from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import Services
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import typer
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pilothouse.demo.parts import DemoParts
     from pilothouse.settings import Settings
     from pilothouse.workflows.server.backup import Manifest
-    from pilothouse.workflows.server.checkup import Checkup
+    from pilothouse.workflows.server.checkup import Check, Checkup
 
 __all__ = [
     "SystemClock",
@@ -88,6 +89,11 @@ def examine_installation(settings: Settings) -> Checkup:
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.workflows.server.doctor import examine
 
+    def further_checks(settings: Settings) -> Iterator[Check]:
+        with open_stores(settings) as (_, ledger):
+            yield from log_checks(ledger, settings)
+        yield from lake_checks(settings)
+
     def ask_server() -> tuple[str, dict[str, object] | None] | None:
         noted = read_server(settings.home)
         return None if noted is None else (noted.url, ask_health(noted.url))
@@ -98,7 +104,7 @@ def examine_installation(settings: Settings) -> Checkup:
         open_installation=open_installation,
         ask_server=ask_server,
         intake=OwnServerIntake(settings.home),
-        lake_checks=lake_checks,
+        further_checks=further_checks,
     )
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pilothouse.settings import Settings
     from pilothouse.workflows.ground.boundary_room import BoundaryRoom
     from pilothouse.workflows.ground.installation import Installation
+    from pilothouse.workflows.server.checkup import Check
 
-__all__ = ["audit_log", "boundary_room", "open_boundary", "permission_desk"]
+__all__ = ["audit_log", "boundary_room", "log_checks", "open_boundary", "permission_desk"]
 
 
 def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
@@ -31,6 +32,17 @@ def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
 
     keys = load_keys(settings.keys_folder)
     return SqlAuditLog(ledger.database, keys, SystemClock(), also_erase=(forget_requester,))
+
+
+def log_checks(ledger: SqlLedger, settings: Settings) -> Iterator[Check]:
+    """Yield a failed check where the key beside the ledger is not the one that signs its log."""
+    from pilothouse.errors import StorageUnavailable
+    from pilothouse.workflows.server.checkup import Check
+
+    try:
+        audit_log(ledger, settings).signing_keys()
+    except StorageUnavailable as error:
+        yield Check(name="audit key", state="failed", sentence=f"{error.message}.", remedy=error.remedy)
 
 
 @contextmanager

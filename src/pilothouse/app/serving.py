@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse.app.allocator import choose_allocator
+from pilothouse.app.boundary import log_checks
 from pilothouse.app.control_room import control_room, running_controls, running_pager
 from pilothouse.app.deciding_code import deciding_code
 from pilothouse.app.gateway import running_gateway
@@ -63,6 +64,8 @@ def serve(request: ServeRequest) -> None:
         OneServer(ledger.database, settings.home) as place,
     ):
         accept_charters(request, ledger)
+        for check in log_checks(ledger, settings):  # it goes on: decisions are kept, and nobody signs them
+            request.on_note(f"{check.sentence} {check.remedy}")
         prices = PriceList(ledger)
         quota = Quota(items_per_s=settings.ingest_items_per_s, bytes_per_day=settings.ingest_bytes_per_day)
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read), quota=quota)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -13,7 +14,8 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import BigInteger, Column, Connection, Integer, Table, Text, func, insert, select
 
-from pilothouse.ledger.audit_keys import AuditKeys
+from pilothouse.errors import StorageUnavailable
+from pilothouse.ledger.audit_keys import WRONG_KEY_REMEDY, AuditKeys, keys_in_force
 from pilothouse.ledger.audit_records import (
     append_records,
     audit_records,
@@ -35,12 +37,13 @@ from pilothouse.ledger.audit_subjects import (
 from pilothouse.ledger.checkpoint import Checkpoint, sign_checkpoint
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.group_commit import GroupCommit
+from pilothouse.ledger.key_history import KEY_REPLACED, KeyHistory
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ledger.tlog import Tree, leaf_hash
 from pilothouse.ports.audit import AUDIT_PAGE_MAX, AuditEntry, AuditRecord
 from pilothouse.ports.clock import Clock
 
-__all__ = ["SqlAuditLog", "StoredCheckpoint", "audit_checkpoints"]
+__all__ = ["SqlAuditLog", "StoredCheckpoint", "audit_checkpoints", "stored_tree"]
 
 audit_checkpoints = Table(
     "audit_checkpoints",
@@ -195,19 +198,50 @@ class SqlAuditLog:
     def tree(self) -> Tree:
         """Return the tree over the records as they are stored now."""
         with self.database.read() as connection:
-            return Tree(leaf_hash(text.encode()) for _, text in stored_texts(connection))
+            return stored_tree(connection)
+
+    def key_history(self) -> KeyHistory:
+        """Return which key signs the log now and which ones did before, as far as both keys of each change signed it."""
+        with self.database.read() as connection:
+            return self.key_history_in(connection)
+
+    def key_history_in(self, connection: Connection) -> KeyHistory:
+        """Return the same as a transaction sees it."""
+        records = read_records(connection, agent="", kind=KEY_REPLACED)
+        return KeyHistory.read(_replaced_in(records), self.keys.verifier)[0]
+
+    def signing_keys(self) -> AuditKeys:
+        """Return the keys, with the one that signs this log now.
+
+        Raises:
+            StorageUnavailable: The file of the key holds another one.
+        """
+        history = self.key_history()
+        self.keys = keys_in_force(self.keys, history.present)
+        signed = self.checkpoints()
+        if signed and not any(history.opens(one.note) for one in reversed(signed)):
+            raise StorageUnavailable(
+                f"the key in {self.keys.folder} does not sign this log: none of its checkpoints is signed by it",
+                remedy=WRONG_KEY_REMEDY,
+                subject=str(self.keys.folder),
+            )
+        return self.keys
 
     def sign(self, size: int | None = None) -> StoredCheckpoint:
         """Sign a checkpoint of the present tree and store the note; a size that was signed before returns its note.
 
         Args:
             size: Sign only so many records, the first ones; what came later is not under it.
+
+        Raises:
+            StorageUnavailable: The file of the key holds another one than signs this log.
         """
         tree = self.tree()
         size = len(tree) if size is None else size
         at = self._clock.now()
-        checkpoint = Checkpoint(origin=self.keys.origin, size=size, root=tree.root(size))
-        note = sign_checkpoint(checkpoint, self.keys.origin, self.keys.signer)
+        keys = self.signing_keys()  # after the tree: the key that stands in it, or a later one
+        checkpoint = Checkpoint(origin=keys.origin, size=size, root=tree.root(size))
+        note = sign_checkpoint(checkpoint, keys.origin, keys.signer)
         with self.database.write() as connection:
             known = connection.execute(
                 select(audit_checkpoints).where(audit_checkpoints.c.size == size)
@@ -286,3 +320,15 @@ class SqlAuditLog:
         if rows:
             connection.execute(insert(audit_payloads), rows)
         return first
+
+
+def stored_tree(connection: Connection) -> Tree:
+    """Return the tree over the records as a transaction sees them."""
+    return Tree(leaf_hash(text.encode()) for _, text in stored_texts(connection))
+
+
+def _replaced_in(records: Iterable[AuditRecord]) -> Iterator[tuple[int, str]]:
+    """Yield position and note of records of kind `KEY_REPLACED`."""
+    for record in records:
+        document = json.loads(record.text).get("document")
+        yield record.position, str(document.get("note")) if isinstance(document, dict) else ""

@@ -22,13 +22,14 @@ from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.ledger.decisions import document_in_record
 from pilothouse.ledger.evidence_document import parse_document
 from pilothouse.ledger.evidence_index import Placed, digests_standing, index_of
+from pilothouse.ledger.key_history import KEY_REPLACED
 from pilothouse.ledger.row_log import ROWS_CHANGED
 from pilothouse.ledger.schema import charters, decisions, evidence, standing_evidence, to_micros, verdicts
 
 __all__ = ["ENTRIES_ALONE", "Entries", "compare_rows"]
 
 ENTRIES_ALONE = frozenset(
-    {"approval.answered", "call.decided", "policy.in_force", "task.token_refused", ROWS_CHANGED}
+    {"approval.answered", "call.decided", "policy.in_force", "task.token_refused", KEY_REPLACED, ROWS_CHANGED}
 )
 """Kinds of entries that have no row in the four tables: the log is the only place where they stand, or another comparison
 reads them (`audit_standing.py`)."""

@@ -24,6 +24,8 @@ __all__ = [
     "Checkpoint",
     "VerifierKey",
     "open_note",
+    "parse_key",
+    "sign_body",
     "sign_checkpoint",
     "verifier_key_of",
 ]
@@ -94,6 +96,18 @@ def verifier_key_of(name: str, private: Ed25519PrivateKey) -> VerifierKey:
     return VerifierKey(name=name, public=raw)
 
 
+def parse_key(text: str) -> VerifierKey | None:
+    """Return the key that a text names, or None when it names none.
+
+    Args:
+        text: `NAME+ID+BASE64`.
+    """
+    name, _, rest = text.partition("+")
+    raw = _decoded(rest.partition("+")[2]) or b""
+    key = VerifierKey(name=name, public=raw[1:])
+    return key if len(raw) == 1 + HASH_BYTES and raw[:1] == ED25519 and str(key) == text else None
+
+
 def _decoded(text: str) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True)
@@ -103,10 +117,20 @@ def _decoded(text: str) -> bytes | None:
 
 def sign_checkpoint(checkpoint: Checkpoint, name: str, private: Ed25519PrivateKey) -> str:
     """Return a checkpoint as a signed note."""
-    body = checkpoint.body()
-    key = verifier_key_of(name, private)
-    signature = base64.b64encode(key.key_id + private.sign(body.encode())).decode()
-    return f"{body}\n— {name} {signature}\n"
+    return sign_body(checkpoint.body(), name, private)
+
+
+def sign_body(body: str, name: str, *signers: Ed25519PrivateKey) -> str:
+    """Return a text as a note with the signature of each key.
+
+    Args:
+        body: Lines, the last ended.
+        name: Name of all signers.
+        *signers: The keys.
+    """
+    signatures = (verifier_key_of(name, one).key_id + one.sign(body.encode()) for one in signers)
+    lines = (f"— {name} {base64.b64encode(signature).decode()}\n" for signature in signatures)
+    return f"{body}\n{''.join(lines)}"
 
 
 def open_note(note: str, key: VerifierKey | None) -> Checkpoint:

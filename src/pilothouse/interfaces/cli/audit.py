@@ -96,9 +96,29 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("key")
     def key(*, home: Home = None) -> None:
-        """Print the public key of the log; give it to auditors by another way than the log itself."""
+        """Print the public key of the log, and how it replaced each one before it; give it to auditors by another way than the log itself."""
         with services.open_boundary(load_settings(home=home)) as room:
-            say(str(room.log.keys.verifier))
+            say(str(room.log.key_history()))
+
+    @group.command("rotate-key")
+    def rotate_key(
+        *,
+        reason: Annotated[str, typer.Option(help="Why, for the record.")],
+        home: Home = None,
+    ) -> None:
+        """Replace the key that signs the log, in a record that the old and the new key sign; what was signed stays proven."""
+        from pilothouse.ledger.key_rotation import replace_signer
+        from pilothouse.workflows.reports.audit import ANCHOR_OUTSIDE
+
+        with services.open_boundary(load_settings(home=home)) as room:
+            position = replace_signer(
+                room.log, actor=command_line_actor(), reason=reason, now=services.clock.now()
+            )
+            present = room.log.keys.verifier
+        say(f"Record {position:,} replaces the key; the new one is {present}")
+        say("  Give auditors what `pilothouse audit key` prints now, and anchor the log under the new key:")
+        say(f"  $ {ANCHOR_OUTSIDE}")
+        say("  Backups from before hold the old key, which signs nothing longer than this.")
 
     @group.command("anchor")
     def anchor(

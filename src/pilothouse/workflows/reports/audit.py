@@ -27,6 +27,7 @@ from pilothouse.ledger.audit_rows import Entries
 from pilothouse.ledger.audit_standing import Standing
 from pilothouse.ledger.audit_subjects import commitment_of
 from pilothouse.ledger.checkpoint import NOTE_MAX, Checkpoint, open_note
+from pilothouse.ledger.key_history import KEY_REPLACED, KeyHistory
 from pilothouse.ledger.row_log import ROWS_CHANGED
 from pilothouse.ledger.tlog import Tree, leaf_hash
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
@@ -113,12 +114,14 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
         UsageError: One of those files cannot be read.
     """
     problems: list[str] = []
+    _check_key(room, problems)
     # Before the records: what is signed while they are read covers more of them than were read, and nothing is missing.
     stored = room.log.checkpoints()
     anchors = _anchors(room)
     texts = room.log.texts()
     records = _readable(texts, problems)
     tree = Tree(leaf_hash(text.encode()) for _, text in texts)
+    _check_replaced(room, records, tree, problems)
     for one in stored:
         problems.extend(held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
     anchored, outside = _anchored(room, anchors, tree, problems)
@@ -236,7 +239,7 @@ def export_bundle(room: BoundaryRoom, target: Path, *, actor: str, now: datetime
         "version": BUNDLE_VERSION,
         "origin": room.log.keys.origin,
         "size": checkpoint.size,
-        "key": str(room.log.keys.verifier),
+        "key": str(room.log.key_history().present),
     }
     try:
         with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as bundle:
@@ -264,7 +267,7 @@ def export_bundle(room: BoundaryRoom, target: Path, *, actor: str, now: datetime
         actor=actor,
         document=canonical_json({"size": checkpoint.size, "sha256": digest}),
     )
-    return open_note(checkpoint.note, room.log.keys.verifier)
+    return open_note(checkpoint.note, None)
 
 
 def read_note(path: Path) -> str:
@@ -293,7 +296,7 @@ def held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[s
         name: What it is called in words.
     """
     try:
-        checkpoint = open_note(note, room.log.keys.verifier)
+        checkpoint = room.log.key_history().open(note)
     except (MalformedRecord, DigestMismatch) as error:
         return [f"{name}: {error.message}"]
     if checkpoint.origin != room.log.keys.origin:
@@ -325,7 +328,7 @@ def _anchors(room: BoundaryRoom) -> dict[Path, bool]:
 
 def _is_signed(room: BoundaryRoom, path: Path) -> bool:
     with contextlib.suppress(UsageError, MalformedRecord, DigestMismatch):
-        open_note(read_note(path), room.log.keys.verifier)
+        room.log.key_history().open(read_note(path))
         return True
     return False
 
@@ -365,6 +368,25 @@ def _readable(texts: list[tuple[int, str]], problems: list[str]) -> list[_Record
             break
         records.append(record)
     return records
+
+
+def _check_key(room: BoundaryRoom, problems: list[str]) -> None:
+    """The key beside the ledger must be the one that the log names: another one's signatures prove nothing."""
+    try:
+        room.log.signing_keys()
+    except StorageUnavailable as error:
+        problems.append(f"{error.message}. {error.remedy}")
+
+
+def _check_replaced(room: BoundaryRoom, records: list[_Record], tree: Tree, problems: list[str]) -> None:
+    """Each change of the key must be signed by the old and the new one, over the records before it."""
+    entries = [(one.position, str(one.document.get("note"))) for one in records if one.kind == KEY_REPLACED]
+    history, wrong = KeyHistory.read(entries, room.log.keys.verifier)
+    for one in history.replaced:
+        size = one.checkpoint.size
+        if tree.root(size) != one.checkpoint.root:
+            wrong[size] = "the records before it are not those that both keys signed"
+    problems.extend(f"record {position}: {what}" for position, what in sorted(wrong.items()))
 
 
 def _check_payloads(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> tuple[int, int]:

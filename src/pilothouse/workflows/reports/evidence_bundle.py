@@ -117,7 +117,7 @@ def export_evidence(room: BoundaryRoom, found: Assessment, target: Path) -> Expo
             "verdict": verdict_digest(found.verdict),
             "framework": FRAMEWORK_VERSION,
             "origin": room.log.keys.origin,
-            "key": str(room.log.keys.verifier),
+            "key": str(room.log.key_history().present),
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         }
     )
@@ -257,6 +257,7 @@ def _proof(room: BoundaryRoom, agent: str, manifest: str, now: datetime) -> str:
             "path": [base64.b64encode(node).decode() for node in path],
             "checkpoint": signed.note,
             "extends": proven_sizes(room, tree, signed.size),
+            "replaced": [one.note for one in room.log.key_history().replaced],
         }
     )
 

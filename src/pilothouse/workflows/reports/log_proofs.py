@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pilothouse.errors import DigestMismatch, UnknownName, UsageError
-from pilothouse.ledger.checkpoint import Checkpoint, open_note
+from pilothouse.ledger.checkpoint import Checkpoint
 from pilothouse.ledger.tlog import Tree
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 from pilothouse.workflows.reports.audit import ANCHORED, held_against, read_note
@@ -74,7 +74,7 @@ def prove_growth(room: BoundaryRoom, earlier: Path) -> str:
 
 def _standing(room: BoundaryRoom, tree: Tree, path: Path, note: str) -> Checkpoint:
     """Return an earlier checkpoint that the log still begins with."""
-    checkpoint = open_note(note, room.log.keys.verifier)
+    checkpoint = room.log.key_history().open(note)
     if not checkpoint.size:
         raise UsageError(
             f"{path} is of an empty log, which every log extends",

@@ -43,7 +43,7 @@ def examine(
     open_installation: Callable[[Settings], AbstractContextManager[Installation]],
     ask_server: Callable[[], tuple[str, dict[str, object] | None] | None],
     intake: Intake | None = None,
-    lake_checks: Callable[[Settings], Iterator[Check]] = lambda _settings: iter(()),
+    further_checks: Callable[[Settings], Iterator[Check]] = lambda _settings: iter(()),
 ) -> Checkup:
     """Look at settings, disk, storage, server, charters and telemetry.
 
@@ -55,7 +55,7 @@ def examine(
         open_installation: Opens lake and ledger; a failure becomes a check, not an error.
         ask_server: Returns the noted address and what the server there says, or None without a note.
         intake: The road of telemetry into the running server, on which a trace is planted; None without a server.
-        lake_checks: Further checks that the lake makes on itself.
+        further_checks: Checks of what only its own room can open: the key of the log, files of the lake.
     """
     told = ask_server()
     checks = [
@@ -78,7 +78,7 @@ def examine(
     except PilothouseError as error:
         checks.append(Check(name="storage", state="failed", sentence=error.message, remedy=error.remedy))
     try:  # also where the lake could not be opened: it may be just that file
-        checks += lake_checks(settings)
+        checks += further_checks(settings)
     except PilothouseError as error:
         checks.append(Check(name="tables", state="failed", sentence=error.message, remedy=error.remedy))
     return Checkup(as_of=clock.now(), program=pilothouse.__version__, checks=tuple(checks))

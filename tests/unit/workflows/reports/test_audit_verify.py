@@ -22,6 +22,7 @@ from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.audit_rows import ENTRIES_ALONE
 from pilothouse.ledger.evidence_index import index_of, put_in_place
+from pilothouse.ledger.key_history import KEY_REPLACED
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.row_log import ROWS_CHANGED
 from pilothouse.ledger.schema import evidence as evidence_table
@@ -222,7 +223,7 @@ def test_each_kind_that_only_the_log_has_is_known():
         for path in SOURCE.rglob("*.py")
         for kind in re.findall(r'book\.note\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8"))
     }
-    assert made | noted | {ROWS_CHANGED} == ENTRIES_ALONE | {"subject.erased"}
+    assert made | noted | {KEY_REPLACED, ROWS_CHANGED} == ENTRIES_ALONE | {"subject.erased"}
 
 
 def test_a_full_disk_leaves_an_anchor_as_it_was_and_half_a_one_nowhere(room, tmp_path, monkeypatch):

@@ -194,7 +194,7 @@ def test_the_lake_may_add_checks_on_itself(settings):
         CLOCK,
         open_installation=opener(),
         ask_server=lambda: None,
-        lake_checks=lambda _settings: iter([own]),
+        further_checks=lambda _settings: iter([own]),
     )
     assert found(checkup)["lake"] is own
 
