@@ -206,8 +206,8 @@ class UnknownTaskType(Section):
 
     Attributes:
         max: Largest accepted share.
-        on: What happens to such a task: `refuse` is kept by the tool boundary, which refuses what it would change; the other
-            two are promises that nothing keeps yet, and `pilothouse check` says so.
+        on: What happens to such a task: `refuse`, so the tool boundary refuses what it would change. Nothing keeps the other two,
+            so they are errors.
     """
 
     max: Answer[Number]

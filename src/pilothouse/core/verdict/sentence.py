@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import day
 from pilothouse.core.evidence.binding import Mismatch, scope_names
-from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
+from pilothouse.core.evidence.evidence import WARNINGS, Basis, Evidence, Scope
 from pilothouse.core.evidence.kind import Form, Kind
 from pilothouse.core.verdict.numbers import in_unit, interval, percent, short_digest
 from pilothouse.core.verdict.requirement import (
@@ -214,7 +214,10 @@ class Voice:
             signer = self.names.get(record.signer or "", record.signer or "")
             return f"{self.kind.title}{self._on()}: attested by {signer} on {day(record.window_to)}{until}."
         if isinstance(self.rule, Fact):
-            return f"{self.kind.title}{self._on()} passed on {day(record.window_to)}{until}."
+            seen = (
+                f": {record.detail.rstrip('.')}" if record.detail and not record.counts.get(WARNINGS) else ""
+            )
+            return f"{self.kind.title}{self._on()} passed on {day(record.window_to)}{until}{seen}."
         if isinstance(self.rule, Zero) and found.high is not None:
             return f"{self._measured(found)}, so under {percent(found.high, 100)} at 95 % confidence; {self._committed()}."
         return f"{self._measured(found)}; {self._committed()}."

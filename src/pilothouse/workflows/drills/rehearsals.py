@@ -11,7 +11,10 @@ from pilothouse.core.action.incident import Incident
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import day
+from pilothouse.core.evidence.evidence import Basis
+from pilothouse.core.evidence.releases import RELEASE_VERDICT, standing_releases
 from pilothouse.core.evidence.task import TokenCount
+from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.errors import Denied, UsageError
 from pilothouse.interruption import unbroken
 from pilothouse.workflows.controls.controls import ControlsCache
@@ -45,7 +48,7 @@ GATE_MAX_AGE = timedelta(days=180)
 
 
 def drill_model_upgrade(room: ControlRoom, agent: str, *, person: str, now: datetime) -> DrillResult:
-    """Rehearse the way of a model update: the gate has decided, who approves says yes, and a shadow is taken back within 2 s.
+    """Rehearse the way of a model update: the gate let a version in, who approves says yes, and a shadow is taken back within 2 s.
 
     Args:
         room: Opened parts.
@@ -58,7 +61,10 @@ def drill_model_upgrade(room: ControlRoom, agent: str, *, person: str, now: date
     """
     charter = charter_in_force(room.installation.ledger, agent)
     _check_approver(room, charter, person)
-    gates = room.installation.ledger.evidence(agent, since=now - GATE_MAX_AGE, kinds=["release.verdict"])
+    judged = standing_releases(
+        room.installation.ledger.evidence(agent, since=now - GATE_MAX_AGE, kinds=[RELEASE_VERDICT])
+    )
+    let_in = [one for one in judged.values() if one.passed and one.basis is Basis.MEASURED]
     shadow = f"{agent}~drill"
     cache = ControlsCache(room.controls)
     cache.start()
@@ -68,11 +74,11 @@ def drill_model_upgrade(room: ControlRoom, agent: str, *, person: str, now: date
         )
     finally:
         cache.stop()
-    passed = bool(gates) and back_s is not None and ended_s is not None
+    passed = bool(let_in) and back_s is not None and ended_s is not None
     decided = (
-        f"the gate decided on {day(gates[-1].recorded_at)}"
-        if gates
-        else f"no gate has run in {GATE_MAX_AGE.days} days: `pilothouse gate`"
+        f"version {short_digest(let_in[-1].binds.version)} passed the gate on {day(let_in[-1].window_to)}"
+        if let_in
+        else f"no version that stands has passed the gate in {GATE_MAX_AGE.days} days: `pilothouse gate`"
     )
     way = (
         "was not obeyed"

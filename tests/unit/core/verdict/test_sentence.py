@@ -10,7 +10,7 @@ from evidence_made import LABELLED, V1, everything_holds, load_charter, replaced
 
 from pilothouse.core.dates import day
 from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.evidence.evidence import WARNINGS, Scope
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.numbers import apart, days_long, in_unit, interval, percent, significant
 from pilothouse.core.verdict.readiness import decide, verdict_digest
@@ -122,6 +122,14 @@ def test_a_signature_says_who_when_and_until():
     assert found.sentence == (
         "The signature on escalation by vp: attested by V. Petrov on 15 Oct 2026, counts until 13 Apr 2027."
     )
+
+
+def test_a_check_that_passed_says_what_it_saw_once():
+    said = "INC-4, replayed strictly, is equal."
+    seen = replaced(HELD, "replay.incidents", detail=said)
+    assert item(seen, "MON-13", "all").sentence.endswith(": INC-4, replayed strictly, is equal.")
+    warned = replaced(HELD, "replay.incidents", detail=said, counts={WARNINGS: 1})
+    assert item(warned, "MON-13", "all").sentence.count("INC-4") == 1
 
 
 def test_what_has_no_end_says_none():

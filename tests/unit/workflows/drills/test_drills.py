@@ -10,7 +10,7 @@ import pytest
 from control_rooms import AGENT, Hands, control_room_at, reach
 
 from pilothouse.core.action.incident import IncidentState
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, Denied, UsageError
@@ -404,18 +404,21 @@ def test_a_model_update_is_rehearsed_from_the_gate_on(room, stage):
         assert "--as dana" in told.value.remedy
     done = drill_model_upgrade(room, AGENT, person="dana", now=room.work.now())
     assert not done.passed
-    assert "no gate has run" in done.sentence
+    assert "no version that stands has passed the gate" in done.sentence
     assert room.controls.read().rollbacks == {}
     assert [one.status for one in item(room, "OWN-4", "rehearsed")] == [Status.BREACHED]
-    stage.clock.move(minutes=1)
-    now = room.work.now()
-    gate = Evidence(
-        kind="release.verdict", agent=AGENT, window_from=now, window_to=now, n=1, passed=True,
-        source=Source(command="pilothouse gate"), recorded_at=now,
-    )  # fmt: skip
-    room.installation.ledger.add_evidence([gate])
-    done = drill_model_upgrade(room, AGENT, person="dana", now=room.work.now())
-    assert done.passed
+    for version, passed in (("a" * 64, False), ("b" * 64, True), ("b" * 64, False), ("c" * 64, True)):
+        stage.clock.move(minutes=1)
+        now = room.work.now()
+        gate = Evidence(
+            kind="release.verdict", agent=AGENT, window_from=now, window_to=now, n=1, passed=passed,
+            binds=Binding(version=version), source=Source(command="pilothouse gate"), recorded_at=now,
+        )  # fmt: skip
+        room.installation.ledger.add_evidence([gate])
+        done = drill_model_upgrade(room, AGENT, person="dana", now=room.work.now())
+        # What was refused, or let in and taken back, is nothing that anybody may approve.
+        assert done.passed is passed, done.sentence
+    assert "version ccccccc passed the gate" in done.sentence
     assert "; dana approved; " in done.sentence
     assert [one.status for one in item(room, "OWN-4", "rehearsed")] == [Status.HOLDS]
 

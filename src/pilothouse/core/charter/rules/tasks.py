@@ -84,7 +84,7 @@ NO_VERIFIER = warning(
     "{task_type} has no verifier; MON-7 will stay missing",
     "Write `verifier`, or say why not under `unverifiable_because`.",
 )
-NOT_ACTED_ON = warning(
+NOT_ACTED_ON = error(
     "not-acted-on",
     "{path}: nothing acts on {on}, nobody is asked about a task outside the list",
     "Write `refuse`, which the tool boundary does with what such a task would change; send it to a person in the agent's own code.",
