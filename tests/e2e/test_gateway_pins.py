@@ -12,6 +12,7 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
 from pilothouse.app.opening import SystemClock
+from pilothouse.core.evidence.trial_trace import trial_trace
 from pilothouse.lake.node import open_node
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.runtime.gateway.policy import Limits, Pin
@@ -148,3 +149,56 @@ def test_a_task_names_the_stand_in_that_answered_also_where_its_answer_names_nob
         node.stop()
     assert [call.served_model for call in calls] == [MODEL, SPARE, None, None]
     assert [tasks[call.run] for call in calls] == [(MODEL,), (SPARE,), (), (SPARE,)]
+
+
+TRIAL, LOAD = (f"00-{trial_trace('ab' * 32, is_load=one)}-{'c' * 16}-01" for one in (False, True))
+
+
+@pytest.mark.parametrize(
+    ("environment", "trace", "stands_in"),
+    [
+        (None, TRIAL, False),
+        (None, LOAD, True),
+        ("replay", None, False),
+        ("replay", LOAD, True),
+        (None, None, True),
+    ],
+)
+def test_a_trial_or_a_replay_is_answered_by_its_model_or_by_nobody(environment, trace, stands_in, stub):
+    """A release gate opened on what the stand-in did. A load run asks what users get."""
+    stub._plans.clear()
+    policy = pinned(("acme", MODEL), ("spare", SPARE), limits=Limits(member_attempts=1, attempts=2))
+    headers = {} if trace is None else {"traceparent": trace}
+    with GatewaySite({"acme": stub.origin, "spare": stub.origin}, policy, environment=environment) as gateway:
+        stub.plan(Plan(status=500), Plan(status=500) if not stands_in else answered(SPARE))
+        answer = ask(gateway, CHAT, BODY, headers)
+        assert (answer.status, answer.headers["x-pilothouse-model"] == SPARE) == (
+            (200, True) if stands_in else (500, False)
+        )
+        stub._plans.clear()
+        assert ask(gateway, CHAT, {**BODY, "model": SPARE}, headers).status == 200, (
+            "the gate of the stand-in itself"
+        )
+
+
+def test_the_pinned_model_at_a_second_provider_answers_a_trial_and_is_no_stand_in(stub):
+    chain = (
+        Pin(provider="acme", model=MODEL, served_as=frozenset({"m-far"})),
+        Pin(provider="spare", model="m-far", version="b" * 64),
+    )
+    policy = replace(pinned(("acme", MODEL), limits=Limits(member_attempts=1)), chain=chain, version="a" * 64)
+    stub._plans.clear()
+    with GatewaySite({"acme": stub.origin, "spare": stub.origin}, policy) as gateway:
+        stub.plan(Plan(status=500), answered("m-far"))
+        answer = ask(gateway, CHAT, BODY, {"traceparent": TRIAL})
+        assert (answer.status, answer.headers["x-pilothouse-deployment"]) == (200, "spare")
+        (call,) = gateway.wait_for(1)
+    assert (call.is_of_stand_in, call.version) == (False, "a" * 64)
+
+
+def test_a_trial_whose_model_cannot_be_asked_at_all_says_why(stub):
+    policy = pinned(("gone", MODEL), ("spare", SPARE))
+    with GatewaySite({"spare": stub.origin}, policy) as gateway:
+        refused = ask(gateway, CHAT, BODY, {"traceparent": TRIAL})
+        assert (refused.status, refused.error["code"]) == (503, "upstream_unavailable")
+        assert ask(gateway, CHAT, BODY).headers["x-pilothouse-model"] == SPARE

@@ -32,6 +32,7 @@ class Arm:
         target: What answers; for a version that is only on record, one that never does.
         repeats: Runs of each case.
         first_index: Index of the first repeat.
+        stand_ins: Models whose answer is none of this version.
     """
 
     version: str
@@ -40,6 +41,7 @@ class Arm:
     target: Target
     repeats: int = 1
     first_index: int = 0
+    stand_ins: frozenset[str] = frozenset()
 
     @property
     def is_stored(self) -> bool:
@@ -78,4 +80,11 @@ def requests_of(cases: Sequence[Case], arms: Sequence[Arm]) -> Iterator[TrialReq
     for case in cases:
         for arm in arms:
             for index, key in zip(arm.indexes, arm.keys(case), strict=True):
-                yield TrialRequest(case=case, index=index, target=arm.target, config=arm.config, kept_as=key)
+                yield TrialRequest(
+                    case=case,
+                    index=index,
+                    target=arm.target,
+                    config=arm.config,
+                    kept_as=key,
+                    stand_ins=arm.stand_ins,
+                )

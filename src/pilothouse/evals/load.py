@@ -255,6 +255,7 @@ async def _one(
         index=0,
         deadline_s=deadline_s,
         seed=number,
+        is_load=True,
     )
     status, reply, problem = TrialStatus.DONE, None, ""
     try:

@@ -31,7 +31,10 @@ from pilothouse.evals.trial import (
     trial_key,
 )
 
-__all__ = ["Outcome", "Progress", "Runner", "TrialRequest"]
+__all__ = ["STOOD_IN", "Outcome", "Progress", "Runner", "TrialRequest"]
+
+STOOD_IN: Final = "answered, a stand-in of the pinned model"
+"""How the error of a trial ends that another model answered."""
 
 ATTEMPTS_MAX: Final = 3
 """Of a trial that the world, not the agent, let down."""
@@ -54,6 +57,7 @@ class TrialRequest:
         target: What answers it.
         config: Config digest of that target.
         kept_as: Trial key, where the one of the address of the target is not meant.
+        stand_ins: Models whose answer is none of this target: an infrastructure failure, asked again.
     """
 
     case: Case
@@ -61,6 +65,7 @@ class TrialRequest:
     target: Target
     config: str
     kept_as: str = ""
+    stand_ins: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -218,7 +223,12 @@ class Runner:
         """
         keys = [one.key for one in requests]
         usable = [key for key in keys if self._reuse or key in self._fresh_keys]
-        stored = {one.key: one.result for one in self._journal.trials(usable)}
+        others = {one.key: one.stand_ins for one in requests if one.stand_ins}
+        stored = {
+            one.key: one.result
+            for one in self._journal.trials(usable)
+            if one.result.reply is None or one.result.reply.model not in others.get(one.key, ())
+        }
         scored = {(one.key, one.case_hash, one.version): one.score for one in self._journal.scores(stored)}
         self._learn_costs(keys, requests, stored, scored)
         outcomes: list[Outcome] = []
@@ -292,13 +302,13 @@ class Runner:
         try:
             async with self._deadlines.within(self._deadline_s):
                 reply = await request.target.run(case, context)
-            _check_reply(reply)
+            _check_reply(reply, request.stand_ins)
         except TimeoutError:
             status, reply, problem = TrialStatus.TIMEOUT, None, f"no answer within {self._deadline_s:g} s"
         except (AgentFailed, CodeStuck) as error:
             status, reply, problem = TrialStatus.AGENT_ERROR, None, plain_reason(error)
         except TargetUnreachable as error:
-            status, problem = TrialStatus.INFRA_ERROR, plain_reason(error)
+            status, reply, problem = TrialStatus.INFRA_ERROR, None, plain_reason(error)
             is_pressure, wait_s = error.is_pressure, error.retry_after_s
         finally:
             took_s = time.monotonic() - began
@@ -405,8 +415,10 @@ class Runner:
             self._on_progress(self.progress)
 
 
-def _check_reply(reply: Reply) -> None:
-    """Refuse a reply that could not be stored, or that reports a negative cost."""
+def _check_reply(reply: Reply, stand_ins: frozenset[str]) -> None:
+    """Refuse a reply that could not be stored, that reports a negative cost, or that another model gave."""
+    if reply.model in stand_ins:
+        raise TargetUnreachable(f"{reply.model} {STOOD_IN}")
     calls = [[one.name, one.arguments] for one in reply.tool_calls or ()]
     size = _json_bytes("output", reply.output)
     if size > OUTPUT_BYTES_MAX:

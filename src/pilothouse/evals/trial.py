@@ -116,6 +116,7 @@ class TrialContext:
         index: Repeat of the case, from 0.
         deadline_s: Seconds until the trial is ended.
         seed: Whole number for an agent that draws: differs between repeats, equal between attempts.
+        is_load: Whether it is one call of a load run, which our gateway lets a stand-in answer.
     """
 
     run_id: str
@@ -123,11 +124,12 @@ class TrialContext:
     index: int
     deadline_s: float
     seed: int = field(default=0)
+    is_load: bool = False
 
     @property
     def traceparent(self) -> str:
         """W3C trace context of the trial, so that its trace can be found again."""
-        return traceparent_of(self.key)
+        return traceparent_of(self.key, is_load=self.is_load)
 
     def headers(self) -> dict[str, str]:
         """Return the headers that tie outgoing calls to this trial.
@@ -139,13 +141,14 @@ class TrialContext:
         return {"traceparent": self.traceparent, "Idempotency-Key": self.key}
 
 
-def traceparent_of(key: str) -> str:
+def traceparent_of(key: str, *, is_load: bool = False) -> str:
     """Return the trace context of a trial and of its judge, which marks their spans as no work of the agent.
 
     Args:
         key: A SHA-256 in hex.
+        is_load: Whether it is of a load run.
     """
-    return f"00-{trial_trace(key)}-{key[32:48]}-01"
+    return f"00-{trial_trace(key, is_load=is_load)}-{key[32:48]}-01"
 
 
 def asked_of(case: Case, address: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 
+from pilothouse.core.evidence.trial_trace import is_load
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.load import drive, poisson_schedule
@@ -105,3 +106,18 @@ def test_arrivals_at_random_come_at_the_rate_and_by_the_seed():
     assert list(one) == sorted(one)
     # 4,000 gaps of half a second: the mean is within five standard errors.
     assert abs(one[-1] / 4_000 - 0.5) < 5 * 0.5 / 4_000**0.5
+
+
+def test_its_calls_are_told_from_trials_so_that_a_stand_in_may_answer_them():
+    seen = []
+
+    class Noting(Busy):
+        async def run(self, case, context):
+            seen.append(context.traceparent.split("-")[1])
+            return Reply(output=0)
+
+    registry = ScorerRegistry()
+    book = CheckBook(registry, default=registry.make("exact"))
+    case = Case(id="c", task_type="t", input=1, expected=2)
+    asyncio.run(drive(Noting(None), [case], book, name="a", per_minute=1.0, schedule=(0.0,), deadline_s=1.0))
+    assert [is_load(one) for one in seen] == [True]

@@ -465,3 +465,30 @@ def test_of_a_recorded_answer_nobody_knows_how_long_it_took(tmp_path):
     for _ in range(2):
         (outcome,), _runner = run(tmp_path / "j.db", Recorded(), cases(1), scorer=latency_under(seconds=60))
         assert (outcome.latency_s, outcome.success.why) == (None, Unscored.TIME_UNKNOWN)
+
+
+def test_what_a_stand_in_answered_is_no_trial_is_asked_again_and_never_taken_from_the_journal(tmp_path):
+    def stood_in_once(case, attempt):
+        return Reply(output=case.input * 2, model="b-1" if attempt <= case.input else "m-1")
+
+    registry = ScorerRegistry()
+    book = CheckBook(registry, default=registry.make("exact"))
+    agent = Agent(stood_in_once)
+
+    def outcomes(stand_ins):
+        arm = Arm(version="v", address="test", config="cfg", target=agent, stand_ins=frozenset(stand_ins))
+
+        async def go():
+            with Journal(tmp_path / "j.db") as journal:
+                return await Runner(journal, book, run_id="r").run(list(requests_of(cases(5), [arm])))
+
+        return {one.case_id: one for one in asyncio.run(go())}
+
+    assert all(one.success.value == 1.0 for one in outcomes(()).values()), (
+        "stored before anybody asked who answered"
+    )
+    found = outcomes({"b-1"})
+    assert [found[f"c{n}"].status for n in range(5)] == [TrialStatus.DONE] * 4 + [TrialStatus.INFRA_ERROR]
+    assert [found[f"c{n}"].reused for n in range(5)] == [True, False, False, False, False]
+    assert found["c4"].success is None
+    assert found["c4"].error == "b-1 answered, a stand-in of the pinned model"

@@ -3,13 +3,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Protocol
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import Task
 
-__all__ = ["own_work", "stand_ins_of"]
+__all__ = ["NamedModel", "is_same_model", "own_work", "stand_ins_of"]
+
+
+class NamedModel(Protocol):
+    """A pinned model by its names."""
+
+    @property
+    def model(self) -> object:
+        """Exact id, or an open question."""
+        ...
+
+    @property
+    def served_as(self) -> Collection[str]:
+        """Other names under which it is served."""
+        ...
+
+
+def is_same_model(pin: NamedModel, model: object) -> bool:
+    """Return whether a member of the chain is the pinned model, at whatever provider: no stand-in, then.
+
+    Args:
+        pin: The pinned model.
+        model: Model of the member.
+    """
+    return model == pin.model or model in pin.served_as
 
 
 def stand_ins_of(charter: Charter) -> frozenset[str]:
@@ -21,15 +46,15 @@ def stand_ins_of(charter: Charter) -> frozenset[str]:
     pin = charter.model.pin
     if is_open(pin.model):
         return frozenset()
-    names = {name for one in known(charter.model.fallback) or () for name in (one.model, *one.served_as)}
+    others = [one for one in known(charter.model.fallback) or () if not is_same_model(pin, one.model)]
+    names = {name for one in others for name in (one.model, *one.served_as)}
     return frozenset(name for name in names if not is_open(name)) - {pin.model, *pin.served_as}
 
 
 def own_work(charter: Charter, tasks: Iterable[Task]) -> list[Task]:
     """Return the tasks that no stand-in answered a call of, in their order.
 
-    Whatever version their spans name: an agent seldom knows who answered it. A stand-in that is the same model at another
-    provider cannot be told by its name.
+    Whatever version their spans name: an agent seldom knows who answered it.
 
     Args:
         charter: The charter in force.

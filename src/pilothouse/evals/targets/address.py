@@ -24,7 +24,12 @@ FORMS = "python:MODULE:FUNCTION, http://URL, exec:COMMAND, openai:URL?model=NAME
 
 
 def open_target(
-    address: str, *, version: str | None = None, lake: Lake | None = None, is_alone: bool = False
+    address: str,
+    *,
+    version: str | None = None,
+    lake: Lake | None = None,
+    is_alone: bool = False,
+    stand_ins: frozenset[str] = frozenset(),
 ) -> Target:
     """Open the target behind an address.
 
@@ -33,6 +38,7 @@ def open_target(
         version: Version digest of the agent behind it, or None to compute what can be computed.
         lake: Telemetry, for `recorded:lake`.
         is_alone: Whether no two trials run at once.
+        stand_ins: Models whose work in recorded traces is none of this version.
 
     Raises:
         UsageError: The address has none of the forms, or what it names is not there.
@@ -50,7 +56,7 @@ def open_target(
     if kind == "recorded" and rest == "lake":
         if lake is None:
             raise UsageError("recorded:lake needs an installation.", remedy="Give --home DATA-FOLDER.")
-        return RecordedTraces(lake, version=version)
+        return RecordedTraces(lake, version=version, stand_ins=stand_ins)
     if kind == "recorded" and rest:
         return RecordedFile(Path(rest), version=version)
     raise UsageError(f"{address!r} is no target.", remedy=f"Give one of: {FORMS}.", subject=address)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from pilothouse.evals.case import Case
-from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
+from pilothouse.evals.targets.target import PRESSURE, AgentFailed, TargetSpec, TargetUnreachable, as_reply
 from pilothouse.evals.trial import OUTPUT_BYTES_MAX, Reply, TrialContext
 
 __all__ = ["GIVEN_UP_FACTOR", "HttpEndpoint", "JsonPoster"]
@@ -73,7 +73,7 @@ class JsonPoster:
                     raise TargetUnreachable(
                         f"HTTP {answer.status} from {url}",
                         retry_after_s=_retry_after_s(answer.headers),
-                        is_pressure=answer.status in {429, 503},
+                        is_pressure=answer.status in PRESSURE,
                     )
         except aiohttp.ConnectionTimeoutError as error:
             raise TargetUnreachable(f"no connection to {url}") from error

@@ -15,8 +15,8 @@ from typing import Any
 
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
-from pilothouse.evals.foreign_code import must_propagate
-from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
+from pilothouse.evals.foreign_code import must_propagate, server_trouble
+from pilothouse.evals.targets.target import PRESSURE, AgentFailed, TargetSpec, TargetUnreachable, as_reply
 from pilothouse.evals.trial import Reply, TrialContext
 
 __all__ = ["PythonFunction"]
@@ -101,7 +101,10 @@ class PythonFunction:
         except BaseException as error:
             if must_propagate(error):
                 raise
-            raise AgentFailed(f"{type(error).__name__}: {error}") from error
+            problem, status = f"{type(error).__name__}: {error}", server_trouble(error)
+            if status is not None:
+                raise TargetUnreachable(problem, is_pressure=status in PRESSURE) from error
+            raise AgentFailed(problem) from error
         return as_reply(value)
 
     async def _call_alone(self, arguments: tuple[Any, ...]) -> Any:

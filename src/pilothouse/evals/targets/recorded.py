@@ -32,10 +32,14 @@ class RecordedTraces:
     Args:
         lake: Where the traces are.
         version: Version whose traces count; a trace of another version is a missing one.
+        stand_ins: Models that answer in place of the pinned one; a trace with an answer of one is a missing one too.
     """
 
-    def __init__(self, lake: Lake, *, version: str | None = None) -> None:
+    def __init__(
+        self, lake: Lake, *, version: str | None = None, stand_ins: frozenset[str] = frozenset()
+    ) -> None:
         self._lake = lake
+        self._stand_ins = stand_ins
         self.spec = TargetSpec(
             address=RECORDED_TRACES,
             version=version or "recorded",
@@ -54,6 +58,8 @@ class RecordedTraces:
             raise TargetUnreachable(f"no trace {case.trace_id}")
         if self.spec.version_is_declared and view.task.version_digest != self.spec.version:
             raise TargetUnreachable(f"trace {case.trace_id} is of another version")
+        if not self._stand_ins.isdisjoint(view.task.models):
+            raise TargetUnreachable(f"a stand-in of the pinned model answered in trace {case.trace_id}")
         if view.task.result is TaskResult.FAILED:
             raise AgentFailed(view.task.error_type or "the task failed")
         root = root_span(view)

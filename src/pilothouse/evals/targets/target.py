@@ -10,10 +10,13 @@ from typing import Any, Final, Protocol, runtime_checkable
 from pilothouse.evals.case import Case
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
 
-__all__ = ["AgentFailed", "Target", "TargetSpec", "TargetUnreachable", "as_reply"]
+__all__ = ["PRESSURE", "AgentFailed", "Target", "TargetSpec", "TargetUnreachable", "as_reply"]
 
 REPLY_KEYS: Final = frozenset({"output", "tool_calls", "cost_usd", "claim", "trace_id", "model"})
 """A JSON object with `output` and no other keys than these is a reply; anything else is the output itself."""
+
+PRESSURE: Final = frozenset({429, 503})
+"""HTTP statuses of a server that is asked too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 
+from pilothouse.core.evidence.stand_in import is_same_model
 from pilothouse.core.evidence.task import TokenCount
+from pilothouse.core.evidence.trial_trace import is_load, is_trial
 from pilothouse.ports.gateway import Promise, VirtualKey, WireProtocol
 from pilothouse.runtime.context.edits import Removed
 from pilothouse.runtime.gateway.policy import AgentPolicy
@@ -218,9 +220,17 @@ class Call:
 
     @property
     def is_of_stand_in(self) -> bool:
-        """Whether another member of the chain than the pin was asked last, be it after a failure or because the agent named it."""
-        chain, last = self.policy.chain, self.attempts[-1]
-        return bool(chain) and (last.provider, last.model) != (chain[0].provider, chain[0].model)
+        """Whether another model than the pinned one was asked last, be it after a failure or because the agent named it."""
+        chain = self.policy.chain
+        return bool(chain) and not is_same_model(chain[0], self.attempts[-1].model)
+
+    @property
+    def needs_its_model(self) -> bool:
+        """Whether it is asked to find out what one model does, so that no stand-in may answer: in a replay, or a trial.
+
+        A load run finds out what users get: its calls have stand-ins, where its trace says so.
+        """
+        return (self.key.is_replay or is_trial(self.run)) and not is_load(self.run)
 
     @property
     def version(self) -> str | None:

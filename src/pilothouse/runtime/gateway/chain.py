@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.core.charter.rules.model import is_exact_model
+from pilothouse.core.evidence.stand_in import is_same_model
 from pilothouse.ports.gateway import Promise, Provider, WireProtocol
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.chain_member import Member
@@ -42,11 +43,11 @@ class ChainBuilder:
         self._exact: dict[str, bool] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._of: Directory | None = None
-        self._found: dict[tuple[str, str | None, str], tuple[AgentPolicy, Route, list[Member]]] = {}
-        """By key, model and path; only while the directory is the one that they were found in."""
+        self._found: dict[tuple[str, str | None, str, bool], tuple[AgentPolicy, Route, list[Member]]] = {}
+        """By key, model, path and whether stand-ins are kept out; only while the directory is the one that they were found in."""
 
     def members(self, call: Call) -> list[Member]:
-        """Return who may answer: what was asked for, then the stand-ins of the same protocol.
+        """Return who may answer: what was asked for, then the stand-ins of the same protocol, unless the call needs its model.
 
         Raises:
             Refused: The model is not exact or not allowed, or nobody may answer.
@@ -56,7 +57,7 @@ class ChainBuilder:
             return [self._keeper(call, call.promise, directory.providers.get(call.promise.provider))]
         if directory is not self._of or len(self._found) > CHAINS_REMEMBERED_MAX:
             self._of, self._found = directory, {}
-        asked = (call.key.prefix, call.model, call.route.path)
+        asked = (call.key.prefix, call.model, call.route.path, call.needs_its_model)
         known = self._found.get(asked)
         if known is not None and known[0] is call.policy and known[1] is call.route:
             return known[2]
@@ -161,6 +162,8 @@ class ChainBuilder:
             pins = [Pin(provider=self._only_provider(call.protocol).name, model="")]
         else:
             pins = pins[:1]
+        if call.needs_its_model:
+            pins = [pin for pin in pins if is_same_model(pins[0], pin.model)]
         members, problems = [], []
         for place, pin in enumerate(pins):
             provider = providers.get(pin.provider)

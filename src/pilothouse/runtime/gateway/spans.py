@@ -280,8 +280,7 @@ def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, An
 
 def _silent_stand_in(call: Call) -> str | None:
     """Return the stand-in that was asked last: an answer that names no model would pass for one of the pin, whose name nobody may assume."""
-    asked = call.attempts[-1].model
-    return asked if call.is_of_stand_in and asked != call.policy.chain[0].model else None
+    return call.attempts[-1].model if call.is_of_stand_in else None
 
 
 def _lost(call: Call, parent: str | None) -> Iterator[dict[str, Any]]:

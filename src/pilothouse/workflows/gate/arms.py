@@ -31,13 +31,16 @@ __all__ = [
 VERSION = re.compile(r"[0-9a-f]{8,64}")
 
 
-def candidate_arm(request: GateRequest, *, version: str | None, lake: Lake | None) -> Arm:
+def candidate_arm(
+    request: GateRequest, *, version: str | None, lake: Lake | None, stand_ins: frozenset[str] = frozenset()
+) -> Arm:
     """Open the candidate.
 
     Args:
         request: What was asked.
         version: Version digest by option or charter, or None to compute it.
         lake: Telemetry, or None.
+        stand_ins: Models whose answer is none of this version.
     """
     return _live_arm(
         request.candidate,
@@ -46,6 +49,7 @@ def candidate_arm(request: GateRequest, *, version: str | None, lake: Lake | Non
         deadline_s=request.deadline_s,
         lake=lake,
         is_alone=request.concurrency == 1,
+        stand_ins=stand_ins,
     )
 
 
@@ -214,9 +218,16 @@ def _last_holding(journal: Journal, *, dataset: str, candidate: str) -> str | No
 
 
 def _live_arm(
-    address: str, *, version: str | None, repeats: int, deadline_s: float, lake: Lake | None, is_alone: bool
+    address: str,
+    *,
+    version: str | None,
+    repeats: int,
+    deadline_s: float,
+    lake: Lake | None,
+    is_alone: bool,
+    stand_ins: frozenset[str] = frozenset(),
 ) -> Arm:
-    target = open_target(address, version=version, lake=lake, is_alone=is_alone)
+    target = open_target(address, version=version, lake=lake, is_alone=is_alone, stand_ins=stand_ins)
     return Arm(
         version=target.spec.version,
         address=target.spec.address,
@@ -225,4 +236,5 @@ def _live_arm(
         ),
         repeats=repeats,
         target=target,
+        stand_ins=stand_ins,
     )

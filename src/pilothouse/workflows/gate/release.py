@@ -13,6 +13,7 @@ from typing import Final
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_digest
+from pilothouse.core.evidence.stand_in import stand_ins_of
 from pilothouse.errors import UsageError
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case, Split
@@ -102,7 +103,9 @@ def open_gate(
     )
     for case in selection.cases:
         book.of(case)
-    candidate = candidate_arm(request, version=_version(request, charter), lake=lake)
+    candidate = candidate_arm(
+        request, version=_version(request, charter), lake=lake, stand_ins=_stand_ins(request, charter)
+    )
     baseline, notes = resolve_baseline(
         request,
         candidate,
@@ -343,6 +346,14 @@ def _version(request: GateRequest, charter: Charter | None) -> str | None:
     if request.candidate_version is not None or charter is None or request.charter is None:
         return request.candidate_version
     return summarize_charter(Path(request.charter).absolute()).version
+
+
+def _stand_ins(request: GateRequest, charter: Charter | None) -> frozenset[str]:
+    """The stand-ins of the candidate's pin; none for a version that is not the charter's own, whose pin nobody knows."""
+    own = _version(replace(request, candidate_version=None), charter)
+    if charter is None or request.candidate_version not in {None, own}:
+        return frozenset()
+    return stand_ins_of(charter)
 
 
 def _notes(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pilothouse.core.verdict.release import CaseResult
@@ -117,8 +117,18 @@ class Gathered:
     @property
     def failed_note(self) -> str | None:
         """How many trials of the candidate ended without an answer of it, and of what; None when each had one."""
+        return self._ended_note(
+            {TrialStatus.AGENT_ERROR, TrialStatus.TIMEOUT}, "ended in an error and count as bad"
+        )
+
+    @property
+    def lost_note(self) -> str | None:
+        """How many trials of the candidate the world let down, a model that stood in among it; None without one."""
+        return self._ended_note({TrialStatus.INFRA_ERROR}, "say nothing of it")
+
+    def _ended_note(self, statuses: Collection[TrialStatus], meaning: str) -> str | None:
         mine = [one for one in self._outcomes.values() if one.config == self._candidate.config]
-        failed = [one for one in mine if one.status in {TrialStatus.AGENT_ERROR, TrialStatus.TIMEOUT}]
+        failed = [one for one in mine if one.status in statuses]
         if not failed:
             return None
         first = {one.error.partition(":")[0]: one.error for one in reversed(failed)}
@@ -127,7 +137,7 @@ class Gathered:
             f"{count} times {first[kind][:ERROR_CHARACTERS_MAX]}"
             for kind, count in why.most_common(ERRORS_NAMED_MAX)
         )
-        return f"{len(failed)} of {len(mine)} trials of the candidate ended in an error and count as bad: {reasons}"
+        return f"{len(failed)} of {len(mine)} trials of the candidate {meaning}: {reasons}"
 
     def results(self, cases: Sequence[Case], other: Arm | None) -> list[CaseResult]:
         """Return both sides of the cases of which the candidate has an outcome.

@@ -25,7 +25,7 @@ from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.journal_rows import RunRow
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
-from pilothouse.evals.runner import Progress, Runner, TrialRequest
+from pilothouse.evals.runner import STOOD_IN, Progress, Runner, TrialRequest
 from pilothouse.evals.scorers.scorer import ScorerKind
 from pilothouse.evals.scoring import score_once
 from pilothouse.evals.selection import Selection
@@ -369,7 +369,8 @@ class GateRun:
             notes.append(
                 f"no attack was tried of {', '.join(untried)}, which the charter limits: EVAL-2 stays open"
             )
-        notes += filter(None, (self.gathered.failed_note, self.gathered.unscored_note))
+        gathered = self.gathered
+        notes += filter(None, (gathered.failed_note, gathered.lost_note, gathered.unscored_note))
         notes += [
             f"{one.rules.task_type}: counting every result without a score as a failure would change the verdict"
             for one in self.judges
@@ -417,6 +418,8 @@ def _remedy(error: str) -> str:
             "Name the exact model that answers, never an alias of it: openai:URL?model=NAME. "
             "A name under which the charter says that the pin is served goes beside it: &served_as=NAME."
         )
+    if error.endswith(STOOD_IN):
+        return "Run the same command once the pinned model answers: what another one says is no trial of this version."
     return "Start it, then run the same command."
 
 

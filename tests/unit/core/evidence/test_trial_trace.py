@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from evidence_made import load_charter
 
-from pilothouse.core.evidence.trial_trace import TRIAL, is_trial, trial_trace
+from pilothouse.core.evidence.trial_trace import TRIAL, is_load, is_trial, trial_trace
 from pilothouse.core.evidence.work import work_environments
 
 
@@ -15,6 +15,12 @@ def test_the_trace_of_a_trial_is_a_trace_id_and_known_again():
     assert is_trial(trace)
     assert trial_trace("ab" * 32) != trial_trace("ac" * 32)
     assert not is_trial("ab" * 16)
+
+
+def test_a_call_of_a_load_run_is_no_work_either_and_is_told_from_a_trial():
+    load, trial = (trial_trace("ab" * 32, is_load=one) for one in (True, False))
+    assert is_trial(load)
+    assert [is_load(one) for one in (load, trial, "ab" * 16)] == [True, False, False]
 
 
 def test_no_charter_makes_work_of_trials():

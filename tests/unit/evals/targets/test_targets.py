@@ -85,6 +85,33 @@ def test_a_function_plain_or_async_with_one_argument_or_two(tmp_path, monkeypatc
     assert one.version != other.version
 
 
+def test_a_server_that_failed_the_function_is_no_fault_of_it_however_it_is_wrapped(tmp_path, monkeypatch):
+    """An outage of the pinned model would be a version that answers badly."""
+    (tmp_path / "agents_asking.py").write_text(
+        "from types import SimpleNamespace\n"
+        "class Told(Exception):\n"
+        "    def __init__(self, **said): self.__dict__ |= said\n"
+        "def down(q): raise Told(status_code=500)\n"
+        "def busy(q): raise Told(response=SimpleNamespace(status_code=429))\n"
+        "def wrapped(q):\n"
+        "    try: down(q)\n"
+        "    except Told: raise RuntimeError('no answer')\n"
+        "def wrong(q): raise Told(status_code=400)\n"
+        "def circle(q):\n"
+        "    one, other = Told(), Told()\n"
+        "    one.__cause__, other.__cause__ = other, one\n"
+        "    raise one\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for name, is_pressure in (("down", False), ("busy", True), ("wrapped", False)):
+        with pytest.raises(TargetUnreachable) as found:
+            ask(open_target(f"python:agents_asking:{name}"), case())
+        assert found.value.is_pressure is is_pressure, name
+    for name in ("wrong", "circle"):
+        with pytest.raises(AgentFailed, match="Told"):
+            ask(open_target(f"python:agents_asking:{name}"), case())
+
+
 def test_a_function_that_ends_its_program_or_cancels_itself_fails_and_ends_nothing_of_ours(
     tmp_path, monkeypatch
 ):
@@ -362,6 +389,10 @@ def test_a_trace_that_is_missing_or_of_another_version_says_nothing_and_a_failed
         (RecordedTraces(lake), case()),
         (RecordedTraces(lake), case(source=f"production:{'b' * 32}")),
         (RecordedTraces(lake, version="other"), case(source=f"production:{TRACE}")),
+        (
+            RecordedTraces(OneTrace(models=("b-1", "m-1")), stand_ins=frozenset({"b-1"})),
+            case(source=f"production:{TRACE}"),
+        ),
     ):
         with pytest.raises(TargetUnreachable):
             ask(target, one)

@@ -745,3 +745,33 @@ def test_outputs_escape_what_users_wrote_and_missing_evidence_is_an_error(world)
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert "U+001B" in text
+
+
+@pytest.mark.parametrize(("typed", "status"), [(None, Status.NO_EVIDENCE), ("c" * 64, Status.HOLDS)])
+def test_answers_of_a_stand_in_release_no_version_of_the_pin_and_its_own_version_they_may(
+    typed, status, world, tmp_path
+):
+    world.cases(task_type="po_invoice")
+    shutil.copytree(CHARTERS, tmp_path / "charters")
+    request = GateRequest(
+        candidate=outputs(
+            tmp_path / "one.jsonl",
+            lambda n: {"output": 2 * n, "model": "acme-medium-2026-02-01" if n % 4 == 0 else None},
+        ),
+        candidate_version=typed,
+        charter=tmp_path / "charters" / "ap-invoice-triage.yaml",
+        scorer="exact",
+        dataset=tmp_path / "cases.jsonl",
+        journal=tmp_path / "j.db",
+        complete=True,
+    )
+
+    async def go():
+        with Journal(request.journal) as journal:
+            return await open_gate(request, journal=journal, now=NOW).measure()
+
+    verdict = asyncio.run(go())
+    (world_failed,) = (one for one in verdict.items if one.requirement == "infrastructure")
+    assert world_failed.status is status
+    said = "say nothing of it: 75 times acme-medium-2026-02-01 answered, a stand-in of the pinned model"
+    assert any(said in note for note in verdict.notes) is (typed is None)
