@@ -80,8 +80,9 @@ class EventShown(Frozen):
 
 
 class Step(Frozen):
-    """A step that is possible now: the state it leads to, and what its button says."""
+    """A step that is possible now: the state it leads from and to, and what its button says."""
 
+    seen: str
     to: str
     label: str
 
@@ -269,7 +270,11 @@ def build_incident(
         action = ActionOffer(
             label=_ASKS[possible[0]], command=commands[0], who=tuple(named.get(who, who) for who in handlers)
         )
-    steps = [Step(to=one.value, label=_button(incident, one)) for one in possible if person in handlers]
+    steps = [
+        Step(seen=incident.state.value, to=one.value, label=_button(incident, one))
+        for one in possible
+        if person in handlers
+    ]
     others = {who: why for who, why in handlers.items() if who != incident.acknowledged_by}
     may_hand = person in handlers and IncidentState.MITIGATED in (*possible, incident.state)
     return IncidentPage(

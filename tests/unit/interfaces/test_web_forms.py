@@ -154,7 +154,7 @@ DONE = [
     ("vp", "waivers", {"do": "waive", "item": "MON-7", "days": "7", "reason": "vendor"}, "waiver.signed"),
     ("sam", "rollout/request", {"phase": "1"}, "phase.looked"),
     ("sam", "rollout/back", {"reason": "worse", "confirm": world.AGENT, "seen": "pilot"}, "phase.moved"),
-    ("sam", "incidents/1", {"to": "acknowledged"}, "incident.acknowledged"),
+    ("sam", "incidents/1", {"to": "acknowledged", "seen": "open"}, "incident.acknowledged"),
     ("sam", "incidents/1", {"to": "hand-over", "person": "dana"}, "incident.acknowledged"),
     ("dana", "reviews", {"item": ITEM, "to": "lee"}, "review.assigned"),
     ("lee", f"/review/{ITEM}", {"answer": "correct", "correction": "team-2"}, "review.answered"),

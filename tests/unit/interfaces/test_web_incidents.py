@@ -22,6 +22,7 @@ from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.reports.show import Shows
 
 SAME = {"sec-fetch-site": "same-origin", "origin": "http://localhost"}
+TAKE = {"to": "acknowledged", "seen": "open"}
 SENTENCE = "Completion fell to 79 % <script>."
 
 
@@ -85,7 +86,7 @@ def test_an_executive_of_the_last_level_takes_it_too(client, room, site):
     token = enter(client, site, "vp")
     assert "I have it in hand" in client.get("/incidents/1").text
     address = f"/agents/{world.AGENT}/incidents/1"
-    done = client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
+    done = client.post(address, data={**TAKE, "form_token": token}, headers=SAME)
     assert done.status_code == 303
     assert room.incidents.incident(1).acknowledged_by == "vp"
 
@@ -95,8 +96,8 @@ def test_who_has_the_duty_takes_it_with_a_button(client, room, site):
     token = enter(client, site, "sam")
     assert "I have it in hand" in client.get("/incidents/1").text
     address = f"/agents/{world.AGENT}/incidents/1"
-    assert client.post(address, data={"to": "acknowledged"}, headers=SAME).status_code == 403
-    done = client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
+    assert client.post(address, data=TAKE, headers=SAME).status_code == 403
+    done = client.post(address, data={**TAKE, "form_token": token}, headers=SAME)
     assert (done.status_code, done.headers["location"]) == (303, "/incidents/1")
     assert room.incidents.incident(1).acknowledged_by == "sam"
     assert "S.\u00a0Ortega" in client.get("/incidents").text, "people are called by name"
@@ -113,7 +114,7 @@ def test_who_has_it_in_hand_gives_it_to_another_who_is_paged(client, room, site)
     give = {"to": "hand-over", "person": "kim", "form_token": token}
     assert client.post(address, data=give, headers=SAME).status_code == 422, "nobody has it in hand"
     assert "Give it to" not in client.get("/incidents/1").text
-    client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
+    client.post(address, data={**TAKE, "form_token": token}, headers=SAME)
     form = client.get("/incidents/1").text
     assert re.search(r'<option value="kim">K\.\sAdeyemi, [a-z]', form)
     assert '<option value="sam">' not in form
@@ -126,7 +127,40 @@ def test_who_has_it_in_hand_gives_it_to_another_who_is_paged(client, room, site)
     assert (page.action, json.loads(page.document)["person"]) == ("page", "kim")
     assert "hands it to K. Adeyemi" in json.loads(page.document)["body"]
     assert re.search(r"hands it to K\.\sAdeyemi", client.get("/incidents/1").text)
-    assert client.post(address, data=give, headers=SAME).status_code == 422, "kim has it already"
+    count = len(jobs(room))
+    assert client.post(address, data=give, headers=SAME).status_code == 303, "kim has it already"
+    assert len(jobs(room)) == count, "and is not called again"
+
+
+def step(client, token, to, seen):
+    form = {"to": to, "seen": seen, "form_token": token}
+    return client.post(f"/agents/{world.AGENT}/incidents/1", data=form, headers=SAME)
+
+
+def test_a_button_that_is_pressed_twice_takes_its_step_once(client, room, site):
+    fire(room)
+    token = enter(client, site, "sam")
+    for to, seen in (("acknowledged", "open"), ("resolved", "acknowledged")):
+        taken = [step(client, token, to, seen).headers["location"] for _ in range(2)]
+        assert taken == ["/incidents/1"] * 2
+    assert room.incidents.incident(1).state is IncidentState.RESOLVED
+    assert [one.actor for one in room.incidents.events(1)].count("sam") == 2
+
+
+def test_a_page_from_before_the_end_does_not_open_an_incident_again(client, room, site):
+    fire(room)
+    token = enter(client, site, "sam")
+    assert '<input type="hidden" name="seen" value="open">' in client.get("/incidents/1").text
+    step(client, token, "acknowledged", "open")
+    step(client, token, "resolved", "acknowledged")
+    late = step(client, token, "acknowledged", "open")
+    assert late.status_code == 409
+    assert "INC-1 is resolved by now; it was open when this was chosen." in late.text
+    assert '<a href="/incidents/1">' in late.text
+    assert room.incidents.incident(1).state is IncidentState.RESOLVED
+    assert step(client, token, "acknowledged", "").status_code == 422, "a form says what it was shown with"
+    assert step(client, token, "acknowledged", "resolved").status_code == 303, "it came back"
+    assert room.incidents.incident(1).state is IncidentState.ACKNOWLEDGED
 
 
 def test_an_open_incident_says_above_everything_who_is_called_until_when_and_where_to_sign_in(
@@ -144,7 +178,7 @@ def test_an_open_incident_says_above_everything_who_is_called_until_when_and_whe
     )
     token = enter(client, site, "sam")
     assert "signing in</a>" not in client.get("/incidents/1").text
-    form = {"form_token": token, "to": "acknowledged"}
+    form = {"form_token": token, **TAKE}
     client.post(f"/agents/{world.AGENT}/incidents/1", data=form, headers=SAME)
     assert client.get("/incidents/1.json").json()["notices"] == [], "nobody waits for an answer any more"
 

@@ -85,12 +85,10 @@ class ControlsRoom:
             )
         if what not in {"allow", "deny"}:
             raise UsageError("that is no answer", remedy=f"Open the page again: {page}")
-        approvals.vote(
-            found.id,
-            actor=visit.person.person(agent),
-            allows=what == "allow",
-            reason=read_reason(visit.form),
-        )
+        person, allows = visit.person.person(agent), what == "allow"
+        # Whoever presses twice has answered once, and nobody was first.
+        if not any((vote.actor, vote.allows) == (person, allows) for vote in found.votes):
+            approvals.vote(found.id, actor=person, allows=allows, reason=read_reason(visit.form))
         return see_other(page)
 
 

@@ -67,18 +67,35 @@ class IncidentRoom:
         )
 
     def _step(self, visit: Visit) -> Response:
-        agent, number, to = visit.path("agent"), _number(visit), visit.form.get("to", "")
-        if to not in {*_TAKEN, HAND_OVER}:
-            raise UsageError("that is no step", remedy=f"Open the page again: /incidents/{number}")
-        if view(self._room, number).incident.agent != agent:
+        agent, number, form = visit.path("agent"), _number(visit), visit.form
+        page, to, seen, taker = (
+            f"/incidents/{number}",
+            form.get("to", ""),
+            form.get("seen", ""),
+            form.get("person", ""),
+        )
+        if to not in {*_TAKEN, HAND_OVER} or (to in _TAKEN and seen not in list(IncidentState)):
+            raise UsageError("that is no step", remedy=f"Open the page again: {page}")
+        incident = view(self._room, number).incident
+        if incident.agent != agent:
             raise UnknownName(f"{agent} has no incident {number}", remedy="Start from /incidents")
         now = self._room.installation.clock.now()
         person = visit.person.person(agent)
+        # A button that is pressed twice, or by two people, takes its step once; the page says who took it.
         if to == HAND_OVER:
-            hand_over(self._room, number, visit.form.get("person", ""), person=person, now=now)
-            return see_other(f"/incidents/{number}")
-        move(self._room, number, IncidentState(to), person=person, text="", now=now)
-        return see_other(f"/incidents/{number}")
+            if not (incident.is_active and incident.acknowledged_by == taker):
+                hand_over(self._room, number, taker, person=person, now=now)
+        elif to != incident.state:
+            move(
+                self._room,
+                number,
+                IncidentState(to),
+                person=person,
+                text="",
+                now=now,
+                seen=IncidentState(seen),
+            )
+        return see_other(page)
 
     def _minute(self) -> datetime:
         return self._room.installation.clock.now().replace(second=0, microsecond=0)

@@ -134,7 +134,14 @@ def names_by_agent(room: ControlRoom, agents: Iterable[str]) -> dict[str, dict[s
 
 
 def move(
-    room: ControlRoom, number: int, to: IncidentState, *, person: str, text: str, now: datetime
+    room: ControlRoom,
+    number: int,
+    to: IncidentState,
+    *,
+    person: str,
+    text: str,
+    now: datetime,
+    seen: IncidentState | None = None,
 ) -> Incident:
     """Take a step: acknowledge, mitigate or resolve.
 
@@ -145,15 +152,23 @@ def move(
         person: Who takes the step, a person id of the charter.
         text: What was done, or empty.
         now: The moment, aware UTC.
+        seen: The state that was shown when the step was chosen, or None for whichever it is in.
 
     Raises:
         UnknownName: Nothing has that number.
         Denied: The charter gives this person no part in incidents.
         UsageError: The step is not possible from here.
-        Conflict: Somebody else changed it at the same moment, or it is a drill that is over.
+        Conflict: It is not in the state that was shown, somebody else changed it at the same moment, or it is a drill that
+            is over.
     """
     incident = incident_named(room, number)
     why = _allowed(room, incident, person)
+    if seen is not None and incident.state is not seen:
+        raise Conflict(
+            f"{incident.name} is {incident.state.value} by now; it was {seen.value} when this was chosen",
+            remedy=f"Look at it again: /incidents/{number}",
+            subject=incident.name,
+        )
     if incident.drill and not incident.is_active:
         raise Conflict(
             f"{incident.name} was a drill that is over: nothing has to be done",
