@@ -9,7 +9,7 @@ learnt there, so that several gateways together exceed a budget by what they spe
 from __future__ import annotations
 
 import shlex
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -27,11 +27,12 @@ from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.run_spending import SharedRuns
 from pilothouse.runtime.gateway.watchdog import Stop
+from pilothouse.runtime.recent import Recent
 
 __all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter", "Reserved"]
 
 RUNS_MAX = 20_000
-"""Runs whose spending is known; the one longest untouched is forgotten, 400 bytes each. Ten times the calls at once."""
+"""Runs whose spending is known, 300 bytes each; of those longest untouched half are forgotten at once. Ten times the calls at once."""
 
 RESERVED_CHARACTERS_PER_TOKEN = 2.5
 """Bytes of body for a token when a call is reserved: code, JSON and ids have fewer than the usual four."""
@@ -114,7 +115,7 @@ class Meter:
 
     def __init__(self, cost_of: CostOf) -> None:
         self._cost_of = cost_of
-        self._runs: OrderedDict[tuple[str, str], _Spend] = OrderedDict()
+        self._runs = Recent[tuple[str, str], _Spend](RUNS_MAX)
         self.shared = SharedRuns()
         self.passed = PassedLimits()
         self._day_number, self._day = -1, EPOCH
@@ -364,11 +365,8 @@ class Meter:
         key = (call.key.agent, call.run)
         found = self._runs.get(key)
         if found is None:
-            found = self._runs[key] = _Spend()
-            if len(self._runs) > RUNS_MAX:
-                self._runs.popitem(last=False)
-        else:
-            self._runs.move_to_end(key)
+            found = _Spend()
+            self._runs.put(key, found)
         return found
 
     def _today(self, call: Call) -> tuple[date, _Spend]:

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Place
 from pilothouse.runtime.random_ids import new_run_id
+from pilothouse.runtime.recent import Recent
 
 __all__ = ["Ownership", "RunIdentity", "identify"]
 
 OWNED_MAX = 20_000
-"""Ids whose owner is remembered; the one longest untouched is forgotten, 250 bytes each."""
+"""Ids whose owner is remembered, 150 bytes each; of those longest untouched half are forgotten at once."""
 
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
@@ -43,14 +43,12 @@ class Ownership:
     """
 
     def __init__(self, on_record: Callable[[str], str | None] = lambda _: None) -> None:
-        self._owners: OrderedDict[str, str] = OrderedDict()
+        self._owners = Recent[str, str](OWNED_MAX)
         self._on_record = on_record
 
     def begin(self, ident: str, agent: str) -> None:
         """Give an agent an id that was just made, so that no record can know it."""
-        self._owners[ident] = agent
-        if len(self._owners) > OWNED_MAX:
-            self._owners.popitem(last=False)
+        self._owners.put(ident, agent)
 
     def claim(self, ident: str, agent: str) -> bool:
         """Return whether an agent owns an id; an id without an owner becomes its own."""
@@ -58,8 +56,6 @@ class Ownership:
         if owner is None:
             owner = self._on_record(ident) or agent
             self.begin(ident, owner)
-        else:
-            self._owners.move_to_end(ident)
         return owner == agent
 
     def is_own(self, ident: str, agent: str) -> bool:
@@ -68,7 +64,7 @@ class Ownership:
 
     def is_foreign(self, ident: str, agent: str) -> bool:
         """Return whether an id is known to be another agent's."""
-        return self._owners.get(ident, agent) != agent
+        return self._owners.get(ident) not in {None, agent}
 
 
 def identify(place: Place, headers: Mapping[bytes, bytes], agent: str, runs: Ownership) -> RunIdentity:

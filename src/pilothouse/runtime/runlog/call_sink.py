@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
@@ -25,6 +24,7 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import LimitExceeded, PilothouseError, StorageUnavailable
 from pilothouse.ports.runlog import RecordMode, RunLog
 from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.recent import Recent
 
 __all__ = ["RunLogSink", "decoded", "recorded_call"]
 
@@ -64,7 +64,7 @@ class RunLogSink:
         """Write to `log`; `mode` says what happens to a call that cannot be recorded."""
         self._log = log
         self._mode = mode or _usual_mode
-        self._opened: OrderedDict[str, None] = OrderedDict()
+        self._opened = Recent[str, bool](OPENED_MAX)
         self.lost = 0
 
     def problem(self, call: Call) -> str:
@@ -91,8 +91,8 @@ class RunLogSink:
             self.lost += 1
 
     def _open(self, call: Call, *taps: str) -> None:
-        opening = f"{call.run}{''.join(taps)}"
-        if opening not in self._opened:
+        opening = "".join((call.run, *taps)) if taps else call.run
+        if not self._opened.get(opening):
             agent = next((value for name, value in call.request_headers if name == b"user-agent"), None)
             opened = RunOpened(
                 agent=call.key.agent,
@@ -104,9 +104,7 @@ class RunLogSink:
                 taps=taps,
             )
             self._log.append(call.run, opened, at_ns=call.began_ns)
-            self._opened[opening] = None
-            if len(self._opened) > OPENED_MAX:
-                self._opened.popitem(last=False)
+            self._opened.put(opening, True)
 
     def _write_request(self, call: Call) -> None:
         call.is_begun = True

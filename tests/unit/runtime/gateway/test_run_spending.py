@@ -5,18 +5,27 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from fresh_ledger import ledger_url
 from postgres_server import fresh_postgres_url, postgres_server
-from tests.unit.runtime.gateway.test_meter import AGENT, MIDNIGHT_NS, price, spend
+from tests.unit.runtime.gateway.test_meter import (
+    AGENT,
+    MIDNIGHT_NS,
+    answered_and_settled,
+    asked,
+    price,
+    spend,
+)
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.run_spending import SqlRunSpending
 from pilothouse.ports.gateway import RunSpending, Spent
+from pilothouse.runtime.gateway import meter as meter_module
 from pilothouse.runtime.gateway.meter import Meter
 from pilothouse.runtime.gateway.policy import PICO, Budget
 from pilothouse.runtime.gateway.refusal import Refused
@@ -94,13 +103,17 @@ def test_what_could_not_be_told_is_told_once_later(store):
     spend(meter, budget, at_ns=MIDNIGHT_NS)
 
 
-def test_a_run_whose_count_was_forgotten_here_keeps_what_was_told_of_it(store):
+def test_a_run_whose_count_was_forgotten_here_keeps_what_was_told_of_it(store, monkeypatch):
+    monkeypatch.setattr(meter_module, "RUNS_MAX", 2)
     meter, budgets = gateway(store)
     budget = Budget(calls_per_run=4)
     for _ in range(3):
         spend(meter, budget, at_ns=MIDNIGHT_NS)
     budgets.save(NOW)
-    meter._runs.clear()
+    for other in "ab":
+        call = replace(asked(budget), run=other * 32)
+        meter.reserve(call, call.policy.chain[0])
+        answered_and_settled(meter, call)
     spend(meter, budget, at_ns=MIDNIGHT_NS)
     budgets.save(NOW)
     assert store.since(NOW)[RUN].calls == 4
