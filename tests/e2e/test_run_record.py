@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse run --record`: calls that nobody wants recorded leave a run that says so, and nothing of what was said."""
+"""`pilothouse run` records model calls: with no server by a gateway of its own, and what nobody wants recorded says so."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import socket
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -52,10 +56,11 @@ def test_a_run_that_is_not_recorded_says_that_this_was_chosen(tmp_path):
         )  # fmt: skip
 
     with ProviderStub() as stub:
-        typed("provider", "add", "acme", stub.origin, "--credential-env", "ACME_KEY")
         alone = launched("--record", "required", "--port", "1")
         assert alone.returncode == 2
         assert "none would be recorded" in alone.stderr
+        assert "neither pinned nor recorded" in launched("--port", "1").stderr
+        typed("provider", "add", "acme", stub.origin, "--credential-env", "ACME_KEY")
         with started_server("--grpc-port", "0", "--home", str(home), ACME_KEY="sk-none"):
             done = launched("--record", "off")
             assert (done.returncode, done.stdout) == (0, "200\n"), done.stderr
@@ -75,3 +80,60 @@ def test_a_run_that_is_not_recorded_says_that_this_was_chosen(tmp_path):
     assert ("unrecorded" in listed, "model_side" in listed) == (True, True), listed
     assert "not recorded by choice" in typed("replay", run).stderr
     assert "0 model calls, replayable unrecorded" in typed("replay", run, "--show").stdout
+
+
+def launch_alone(tmp_path, stub, words, *, charter=None, code=ASKS):
+    """Start an agent where no server runs, and a provider is known."""
+    environment = {
+        **os.environ,
+        "PILOTHOUSE_HOME": str(tmp_path / "home"),
+        "PILOTHOUSE_PORT": "1",
+        "ACME_KEY": "sk-1",
+    }
+    if charter is not None:
+        (tmp_path / "charter.yaml").write_text(charter)
+    run_command_line("provider", "add", "acme", stub.origin, "--credential-env", "ACME_KEY", env=environment)
+    return environment, subprocess.Popen(
+        [sys.executable, "-m", "pilothouse", "run", *words, "--", sys.executable, "-uc", code],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_without_a_server_a_gateway_lives_as_long_as_the_agent_and_keeps_its_calls(tmp_path):
+    code = ASKS + "import time; time.sleep(600)"
+    with ProviderStub() as stub:
+        environment, agent = launch_alone(
+            tmp_path, stub, ("--task", "answer", "--agent", "triage"), code=code
+        )
+        with agent:
+            assert agent.stdout.readline() == "200\n"
+            agent.kill()
+            told = agent.stderr.read()
+    address = re.search(r"go through http://127\.0\.0\.1:(\d+)/gw, as run ([0-9a-f]{32})", told)
+    until = time.monotonic() + 60
+    with contextlib.suppress(ConnectionRefusedError):
+        while time.monotonic() < until:
+            socket.create_connection(("127.0.0.1", int(address[1])), timeout=5).close()
+            time.sleep(0.1)
+        pytest.fail("the gateway outlived its agent")
+    shown = run_command_line("replay", address[2], "--show", env=environment).stdout
+    assert "1 model calls, replayable model_side" in shown
+    assert not list((tmp_path / "home").glob("launched-*"))
+
+
+@pytest.mark.slow
+def test_where_a_gateway_of_its_own_cannot_start_the_agent_does_not_and_is_told_why(tmp_path):
+    with ProviderStub() as stub:
+        _, agent = launch_alone(tmp_path, stub, (), charter="agent: triage\n")
+        out, said = agent.communicate(timeout=60)
+    told = " ".join(said.split())
+    assert (agent.returncode, out) == (4, "")
+    assert "a gateway for this launch did not start" in told
+    assert "charter" in told
+    assert "--no-gateway" in told
+
+
+def test_only_a_gateway_stops_with_another_process(tmp_path):
+    done = run_command_line("up", "--until-ends", "1", "--home", str(tmp_path))
+    assert (done.returncode, "only a gateway stops with another process" in done.stderr) == (2, True)

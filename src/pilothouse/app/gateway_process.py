@@ -7,6 +7,8 @@ the server over HTTP; keys, charters, pauses and spending are in the ledger, run
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
@@ -15,13 +17,19 @@ from pilothouse.app.gateway import running_gateway
 from pilothouse.app.interpreter import tune_interpreter
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
-from pilothouse.connectors.own_server import forget_gateway, note_gateway, read_server
+from pilothouse.connectors.launched_gateway import note_launched
+from pilothouse.connectors.own_server import forget_gateway, is_running, note_gateway, read_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.workflows.ground.background import Tick
 
 __all__ = ["accept_charters", "serve_gateway"]
+
+
+LOOK_EVERY_S = 1.0
+"""Between two looks whether the process that a gateway works for still runs."""
 
 
 def serve_gateway(request: ServeRequest) -> None:
@@ -51,7 +59,11 @@ def serve_gateway(request: ServeRequest) -> None:
             on_note=request.on_note,
         ) as gateway:
             background = Background(
-                (Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh), *gateway.ticks),
+                (
+                    Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh),
+                    *gateway.ticks,
+                    *_end_with(request.until_ends),
+                ),
                 SystemClock(),
                 lambda name, text: request.on_note(f"{name}: {text}"),
             )
@@ -61,7 +73,10 @@ def serve_gateway(request: ServeRequest) -> None:
             def ready() -> None:
                 tune_interpreter()
                 background.start()
-                note_gateway(settings.home, address)
+                if request.until_ends is None:
+                    note_gateway(settings.home, address)
+                else:  # nobody else may come to rely on it
+                    note_launched(settings.home, request.until_ends, address)
                 request.on_ready(address, None)
                 if read_server(settings.home) is None:
                     request.on_note(
@@ -93,6 +108,17 @@ def serve_gateway(request: ServeRequest) -> None:
             finally:
                 forget_gateway(settings.home)
                 background.stop()
+
+
+def _end_with(process: int | None) -> tuple[Tick, ...]:
+    """Return the tick that asks this process to stop once another one has ended; none where it works for nobody in particular."""
+    from pilothouse.workflows.ground.background import Tick
+
+    def look(_: object) -> None:
+        if process is not None and not is_running(process):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return () if process is None else (Tick(name="launch", every_s=LOOK_EVERY_S, run=look),)
 
 
 def accept_charters(request: ServeRequest, ledger: SqlLedger) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "forget_gateway",
     "forget_server",
     "gateway_addresses",
+    "is_running",
     "note_gateway",
     "note_server",
     "read_server",
@@ -113,10 +114,15 @@ def _gateways(home: Path) -> Iterator[tuple[Path, str | None]]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if host == socket.gethostname():
-            yield path, url if _runs(pid) else None
+            yield path, url if is_running(pid) else None
 
 
-def _runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Return whether a process of this host runs.
+
+    Args:
+        pid: Its id.
+    """
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -68,7 +68,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.Option(
                 "--no-gateway",
                 help="Leave model calls as they are. Without it they go through the gateway, with a key of a day, "
-                "where it knows a provider.",
+                "where it knows a provider: the server's, or one for the life of the agent where no server runs.",
             ),
         ] = False,
         record: Annotated[
@@ -136,17 +136,21 @@ def register(cli: typer.Typer, services: Services) -> None:
             if is_guess and not answers
             else None
         )
+        wants_gateway = not (no_gateway or base_url or no_server_check)
+        gateway = None
+        if wants_gateway:
+            gateway = endpoint if answers else _other_gateway(services, settings, charter)
         key = (
             _gateway_key(
                 services, settings, name, environment=environment, version=summary.version, record=record
             )
-            if answers and not (no_gateway or base_url)
+            if gateway
             else None
         )
         if record is RecordMode.REQUIRED and key is None:
             raise UsageError(
                 "its model calls would not pass the gateway, so none would be recorded",
-                remedy="`pilothouse up`, `pilothouse provider list` shows a provider, and neither `--no-gateway` nor `--base-url`.",
+                remedy="`pilothouse provider list` shows a provider, and neither `--no-gateway` nor `--base-url`.",
                 subject="record",
             )
         launch_id = secrets.token_hex(6)
@@ -156,13 +160,13 @@ def register(cli: typer.Typer, services: Services) -> None:
             version=summary.version,
             task_type=task or summary.task_type,
             environment=environment,
-            base_url=gateway_address(endpoint, run=run_id, launch=launch_id) if key else base_url,
+            base_url=gateway_address(gateway, run=run_id, launch=launch_id) if gateway and key else base_url,
             key=key,
             token=_agent_token(services, settings, name) if answers else None,
             run=run_id,
             taps=tapped,
             spool=_spool(settings, launch_id) if tapped else None,
-            declared=_declared(charter, endpoint, base_url) if egress is Egress.DECLARED else None,
+            declared=_declared(charter, endpoint, base_url or gateway) if egress is Egress.DECLARED else None,
             refusals=_refusals(settings, launch_id) if egress is Egress.DECLARED else None,
         )
         version = f", version {summary.version[:VERSION_SHOWN_CHARACTERS]}" if summary.version else ""
@@ -176,8 +180,13 @@ def register(cli: typer.Typer, services: Services) -> None:
             console.print("warning: OTEL_SDK_DISABLED=true in your environment: the agent will send nothing")
         if key is not None:
             console.print(
-                escape(f"model calls go through {endpoint}/gw" + (f", as run {run_id}" if run_id else ""))
+                escape(f"model calls go through {gateway}/gw" + (f", as run {run_id}" if run_id else ""))
                 + (", and are not recorded" if record is RecordMode.OFF else "")
+            )
+        elif wants_gateway:
+            console.print(
+                "model calls go to their provider as they are, neither pinned nor recorded: no provider is known here. Name it: "
+                "`pilothouse provider add NAME URL --credential-env VARIABLE`"
             )
         if elsewhere:
             console.print(
@@ -190,6 +199,25 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "Start it first: `pilothouse up`"
             )
         _replace_process(command, agent_environment(launch, os.environ))
+
+
+def _other_gateway(services: Services, settings: Settings, charter: Path | None) -> str | None:
+    """Return a gateway where no server answers: one that runs, else one for the life of this launch; None where it would know no provider."""
+    from pilothouse.connectors.launched_gateway import start_gateway
+    from pilothouse.connectors.own_server import gateway_addresses, read_server
+
+    if not settings.home.is_dir():
+        return None  # nothing was ever set up here
+    with services.open_gateway_store(settings) as store:
+        if not store.providers():
+            return None
+    silent = read_server(settings.home)
+    running = (url for url in gateway_addresses(settings.home) if silent is None or url != silent.url)
+    found = next(running, None)
+    if found is None:
+        hint_console().print("no Pilothouse server runs, so a gateway is started that ends with the agent")
+        found = start_gateway(settings.home, charter)
+    return found
 
 
 def _gateway_key(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.options import Home
 from pilothouse.interfaces.cli.services import ServeRequest, ServerRole, Services
@@ -48,10 +49,23 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="`gateway` answers model calls in a process of its own, beside the server of the same data folder."
             ),
         ] = ServerRole.ALL,
+        until_ends: Annotated[
+            int | None,
+            typer.Option(
+                metavar="PID",
+                help="Of a gateway: stop when this process has ended. `pilothouse run` starts one so where no server runs.",
+            ),
+        ] = None,
     ) -> None:
         """Start Pilothouse: OTLP in, pages out, on one port (4318, where OpenTelemetry exporters send by default)."""
         console = hint_console()
         settings = load_settings(home=home, host=host, port=port)
+        if until_ends is not None and role is not ServerRole.GATEWAY:
+            raise UsageError(
+                "only a gateway stops with another process: who else sends here would lose what it sends",
+                remedy=f"`pilothouse up --role gateway --until-ends {until_ends}`",
+                subject="until-ends",
+            )
         if demo:
             settings = services.prepare_demo(settings)
         charters = tuple(charter or ())
@@ -85,6 +99,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 charters=charters,
                 grpc_port=grpc_port,
                 role=role,
+                until_ends=until_ends,
                 on_ready=ready,
                 on_note=console.print,
             )

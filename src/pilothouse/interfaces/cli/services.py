@@ -55,6 +55,7 @@ class ServeRequest:
         role: Everything, or the gateway alone beside another process that does the rest.
         on_ready: Told the address once connections are accepted, and that of gRPC or nothing.
         on_note: Told about things a person should know while it runs.
+        until_ends: Process that a gateway works for: it stops when that has ended; or None.
     """
 
     settings: Settings
@@ -63,6 +64,7 @@ class ServeRequest:
     on_ready: Callable[[str, str | None], None]
     on_note: Callable[[str], None]
     role: ServerRole = ServerRole.ALL
+    until_ends: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
