@@ -193,3 +193,40 @@ def test_cases_are_held_against_recorded_traffic_and_the_verdict_says_what_diffe
         before = ledger.evidence(ROUTER)
         typed(f"dataset show datasets/easy --record {ROUTER}")
         assert ledger.evidence(ROUTER) == before, "the charter names another set"
+
+
+def test_a_bad_first_anchor_gives_way_to_a_proved_better_version_and_to_a_signature(typed):
+    sides = "--candidate python:doubling:new --baseline python:doubling:wrong --dataset cases.jsonl --agent doubler"
+    assert "takes the place of" in typed(f"gate {sides}")
+    (anchor,) = json.loads(typed("eval anchor --agent doubler --dataset cases.jsonl --json"))
+    wrong = json.loads(typed("eval run python:doubling:wrong --dataset cases.jsonl --json"))["version"]
+    assert anchor["version"] != wrong
+    signed = f"eval anchor {wrong} --agent doubler --dataset cases.jsonl"
+    typed(signed, exits=2)
+    typed(f"{signed} --as sam", exits=2)
+    typed(f"{signed} --as sam --reason retired")
+    _, last = json.loads(typed("eval anchor --agent doubler --dataset cases.jsonl --json"))
+    assert last["version"] == wrong
+    assert last["why"].endswith(" by sam: retired")
+
+
+def test_an_anchor_is_signed_by_who_answers_for_baselines_on_the_cases_of_the_charter(
+    typed, tmp_path, monkeypatch
+):
+    repository = make_repository(tmp_path / "router")
+    monkeypatch.chdir(repository)
+    monkeypatch.syspath_prepend(str(repository))
+    write_lines(repository / "labelled.jsonl", [labelled(n) for n in range(90)])
+    typed("dataset add datasets/labelled labelled.jsonl")
+    typed("verdict", exits=None)
+    version = json.loads(typed("eval run python:app:route --scorer exact --json"))["version"]
+    assert "has no anchor yet" in typed("eval anchor")
+    typed(f"eval anchor {version} --as dana --reason mine", exits=2)
+    write_lines(repository / "easy.jsonl", [labelled(n) for n in range(3)])
+    typed(f"eval anchor {version} --as sam --reason easy --dataset easy.jsonl", exits=2)
+    assert f"{version[:12]} is the anchor of labelled 1.0.0 by sam" in typed(
+        f"eval anchor {version} --as sam --reason accepted"
+    )
+    write_lines(repository / "more.jsonl", [labelled(n) for n in range(90, 120)])
+    typed("dataset add datasets/labelled more.jsonl")
+    typed(f"eval anchor {version} --as sam --reason again", exits=2)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from pilothouse.errors import ExitStatus
-from pilothouse.interfaces.cli import comparing, golden, judging, planning
+from pilothouse.interfaces.cli import anchor, comparing, golden, judging, planning
 from pilothouse.interfaces.cli import gate_options as options
 from pilothouse.interfaces.cli.consoles import print_json, result_console, say
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -20,7 +20,7 @@ __all__ = ["register"]
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `eval run | scorers | plan | label | judge | golden | compare | import` to the command tree."""
+    """Add `eval run | scorers | plan | label | judge | golden | compare | import | anchor` to the command tree."""
     group = typer.Typer(help="Run an agent on cases and score what it answers.", no_args_is_help=True)
     cli.add_typer(group, name="eval")
 
@@ -28,6 +28,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     golden.add_commands(group, services)
     planning.add_commands(group, services)
     comparing.add_commands(group, services)
+    anchor.add_commands(group, services)
 
     @group.command("run")
     def run(

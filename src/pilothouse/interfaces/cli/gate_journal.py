@@ -20,6 +20,7 @@ from pilothouse.interfaces.cli import gate_text
 from pilothouse.interfaces.cli.consoles import hint_console, print_json
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
+from pilothouse.workflows.gate.anchor import anchor_after
 from pilothouse.workflows.gate.evaluate import Levels, levels_of
 from pilothouse.workflows.gate.plan import make_plan
 from pilothouse.workflows.gate.release import open_gate
@@ -49,6 +50,8 @@ def decide_release(request: GateRequest, *, services: Services, settings: Settin
         verdict = asyncio.run(_measure(run, console))
         if installation is not None and run.policy.agent is not None:
             agent = run.policy.agent
+            if run.is_chartered and (note := anchor_after(run, verdict).note):
+                verdict = verdict.model_copy(update={"notes": (*verdict.notes, note)})
             charter = charter_if_any(installation.ledger, agent)
             records = release_evidence(run, verdict, agent=agent, charter=charter)
             installation.ledger.add_evidence(records)

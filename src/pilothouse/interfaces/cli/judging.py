@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pilothouse.core.statistics.judging import JudgeCard
     from pilothouse.evals.answers import Answer
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "places"]
 
 CHARTER_NAME = "charter.yaml"
 JOURNAL = Path(".pilothouse/evals.db")
@@ -62,7 +62,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         from pilothouse.evals.journal import Journal
         from pilothouse.workflows.gate.judge_cards import stored_answers
 
-        _, folder, file = _places(dataset, charter, answers, services)
+        _, folder, file = places(dataset, charter, answers, services)
         known = read_answers(file)
         asked = known
         if version is not None:
@@ -138,7 +138,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         )
         from pilothouse.workflows.ground.in_force import charter_if_any
 
-        loaded, folder, file = _places(dataset, charter, answers, services)
+        loaded, folder, file = places(dataset, charter, answers, services)
         known = read_answers(file)
         if not known:
             raise UsageError(
@@ -185,7 +185,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         raise typer.Exit(int(ExitStatus.HOLDS if is_fit(card) else ExitStatus.BREACHED))
 
 
-def _places(
+def places(
     dataset: Path | None, charter: Path | None, answers: Path | None, services: Services
 ) -> tuple[Charter | None, Path, Path]:
     """Return the charter, the dataset and the file of answers that are meant."""

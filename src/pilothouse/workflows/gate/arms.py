@@ -24,6 +24,7 @@ __all__ = [
     "candidate_arm",
     "current_version",
     "gate_records",
+    "need_stored",
     "resolve_baseline",
     "stored_arm",
 ]
@@ -84,6 +85,7 @@ def resolve_baseline(
     wanted = request.baseline
     if wanted is None or wanted == "none":
         return None, ()
+    version = wanted if VERSION.fullmatch(wanted) else None
     if wanted in {"current", "anchor"}:
         records = gate_records(ledger, agent)
         version = (
@@ -94,9 +96,11 @@ def resolve_baseline(
         )
         if version is None:
             return None, (_nothing_yet(wanted, agent),)
-        return _need_stored(journal, version, request), ()
-    if VERSION.fullmatch(wanted):
-        return _need_stored(journal, wanted, request), ()
+    if version is not None:
+        return (
+            need_stored(journal, version, deadline_s=request.deadline_s, repeats=request.baseline_repeats),
+            (),
+        )
     arm = _live_arm(
         wanted,
         version=request.baseline_version,
@@ -118,18 +122,22 @@ def resolve_baseline(
     return arm, ()
 
 
-def stored_arm(journal: Journal, version: str, request: GateRequest) -> Arm | None:
+def stored_arm(journal: Journal, version: str, *, deadline_s: float, repeats: int = 1) -> Arm | None:
     """Return the stored trials of a version as a side, or None when there are none.
 
     Args:
         journal: Stored trials.
         version: Version digest, or the beginning of one.
-        request: What was asked.
+        deadline_s: Seconds that it had for a case.
+        repeats: Runs of each case.
+
+    Raises:
+        UsageError: The beginning fits several versions.
     """
     wanted = [
         one
         for one in journal.configs_of(version)
-        if json.loads(one.environment).get("deadline_s") == request.deadline_s
+        if json.loads(one.environment).get("deadline_s") == deadline_s
     ]
     if not wanted:
         return None
@@ -144,15 +152,21 @@ def stored_arm(journal: Journal, version: str, request: GateRequest) -> Arm | No
         address=one.address,
         config=one.digest,
         target=StoredTrials(version=one.version),
-        repeats=request.baseline_repeats,
+        repeats=repeats,
     )
 
 
-def _need_stored(journal: Journal, version: str, request: GateRequest) -> Arm:
-    arm = stored_arm(journal, version, request)
+def need_stored(journal: Journal, version: str, *, deadline_s: float, repeats: int = 1) -> Arm:
+    """Return the stored trials of a version as a side, as `stored_arm` does; that there are none is an error.
+
+    Raises:
+        UnknownName: No trial of that version is stored here.
+        UsageError: The beginning fits several versions.
+    """
+    arm = stored_arm(journal, version, deadline_s=deadline_s, repeats=repeats)
     if arm is None:
         raise UnknownName(
-            f"no trial of version {version[:12]!r} with {request.deadline_s:g} s for a case is stored in {str(journal.path)!r}.",
+            f"no trial of version {version[:12]!r} with {deadline_s:g} s for a case is stored in {str(journal.path)!r}.",
             remedy="Give the baseline as an address, so that it can run, or the journal that has it: --journal FILE.",
             subject=version,
         )

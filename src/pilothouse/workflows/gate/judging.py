@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from pilothouse.core.evidence.evidence import Scope
@@ -39,6 +40,9 @@ ALPHA_JUDGED_MIN: Final = 0.02
 
 KEPT_SHARE_MIN: Final = 0.95
 """Least share of cases that the other side must have; below it the rest is another set of cases."""
+
+_NO_NUMBER: Final = MappingProxyType({"value": None, "low": None, "high": None})
+"""What an item states that proves nothing: its sentence tells what was seen, and no record may be made of it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -216,16 +220,31 @@ class TypeJudge:
         ]
         if worst == results or baseline is None:
             return False
-        look = judge_difference(
-            worst,
+        look = self._fresh_look(worst, is_single=self.is_single)
+        now = next((one.status for one in self.items if one.requirement == "not_worse"), None)
+        return now is not look.item.status
+
+    def at_end(self, gathered: Gathered, other: Arm) -> ItemVerdict | None:
+        """Return the difference to another side over all cases that ran, as one look shows it; None where only a judge says so.
+
+        Args:
+            gathered: Outcomes.
+            other: The other side.
+        """
+        if (self.is_judged and self.shrunk is None) or self.is_unmeasured:
+            return None
+        pairs = gathered.results(self.cases[: self.seen], other)
+        return self._fresh_look(pairs, is_single=True).item
+
+    def _fresh_look(self, results: Sequence[CaseResult], *, is_single: bool) -> DifferenceLook:
+        return judge_difference(
+            results,
             self.difference_rules,
             state=GateState(),
             cases_planned=len(self.cases),
-            is_single=self.is_single,
+            is_single=is_single,
             is_last=True,
         )
-        now = next((one.status for one in self.items if one.requirement == "not_worse"), None)
-        return now is not look.item.status
 
     def _labelled_floor(self, results: Sequence[CaseResult], critical: float) -> ItemVerdict | None:
         """Hold what people said of the answers of this run against the floor, where a judge alone scores them."""
@@ -249,7 +268,7 @@ class TypeJudge:
     def _beside_judge(self, item: ItemVerdict) -> ItemVerdict:
         """Prove nothing while a judge without a card has a part in it: what it passes too easily would be called good."""
         if item.status not in {Status.HOLDS, Status.AT_RISK}:
-            return item
+            return _without_number(item)
         trust = self.trust
         return unproved(
             item,
@@ -277,7 +296,7 @@ class TypeJudge:
                 update={"sentence": words, "bound": -100 * self.rules.margin, **_true_ends(item, shrunk)}
             )
         if item.status is Status.NO_EVIDENCE or (is_difference and item.status is Status.BREACHED):
-            return item
+            return _without_number(item)
         trust = self.trust
         if trust is None or (trust.card is not None and not is_difference):
             words, reason, remedy = (
@@ -340,8 +359,14 @@ def unproved(
             "reason": reason,
             "sentence": f"{item.sentence}; but {who}: {words}",
             "remedy": remedy,
+            **_NO_NUMBER,
         }
     )
+
+
+def _without_number(item: ItemVerdict) -> ItemVerdict:
+    """Take the numbers out of what is not decided: a margin that is wider than the one asked here would call them proved."""
+    return item.model_copy(update=dict(_NO_NUMBER)) if item.status is Status.NO_EVIDENCE else item
 
 
 def _true_ends(item: ItemVerdict, shrunk: JudgedMargin) -> dict[str, float]:
@@ -387,5 +412,6 @@ def _not_comparable(item: ItemVerdict, kept: float, version: str) -> ItemVerdict
             f"run it once with --candidate-version {version} --complete",
             "remedy": "give the other side as an address, so that it can run",
             "n_needed": None,  # more cases of this side would decide nothing
+            **_NO_NUMBER,
         }
     )

@@ -125,10 +125,12 @@ def open_gate(
     anchored = anchor_version(records, dataset=dataset.digest)
     others = {candidate.version, baseline.version if baseline is not None else None}
     anchor = (
-        stored_arm(journal, anchored, request) if anchored is not None and anchored not in others else None
+        stored_arm(journal, anchored, deadline_s=request.deadline_s, repeats=request.baseline_repeats)
+        if anchored is not None and anchored not in others
+        else None
     )
     if anchor is None and anchored is not None and anchored not in others:
-        lost = f"the anchor {anchored[:12]} has no trial in this journal, so nothing is held against it"
+        lost = f"the anchor {anchored[:12]} has no trial in this journal, so nothing is held against it: let it answer again, or see `pilothouse eval anchor`"
         notes = (*notes, lost)
     if baseline is not None and baseline.is_stored:
         selection, left_out = _within_stored(selection, baseline, journal)

@@ -9,8 +9,10 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.effective_counts import rate_counts
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
 from pilothouse.core.evidence.recorded import Found, bound_record
+from pilothouse.core.verdict.release_anchor import against_anchor
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
+from pilothouse.workflows.gate.anchor import anchor_after, anchor_record
 from pilothouse.workflows.gate.datasets import dataset_evidence
 from pilothouse.workflows.gate.run import GateRun
 
@@ -24,8 +26,8 @@ def release_evidence(
 
     Cases that the charter does not name can show harm, and nothing else is written of them. Else written are: the
     release verdict, whether or not it holds; the level of each task type as baseline; the
-    difference to the anchor in points; each family of attacks; golden trajectories; what the dataset holds; and,
-    when there is no anchor yet, the version that becomes one.
+    difference to the anchor in points; each family of attacks; golden trajectories; what the dataset holds; and the
+    version that is the anchor of these cases.
 
     Args:
         run: The run, measured.
@@ -67,13 +69,12 @@ def release_evidence(
                     [bool(result.candidate[0]) for result in scored], [result.cluster for result in scored]
                 ),
             )
-    anchor = verdict.anchor or verdict.baseline
-    for item in verdict.items:
-        is_against_anchor = item.requirement == "not_eroded" or (
-            item.requirement == "not_worse" and verdict.baseline == anchor
-        )
-        if is_against_anchor and item.value is not None and item.low is not None and item.high is not None:
-            write.difference(item)
+    step = anchor_after(run, verdict)
+    differences = against_anchor(verdict)
+    for item in differences:
+        write.difference(item)
+    if step.version == verdict.candidate and not differences:
+        write.no_difference()
     for family in run.gathered.families(run.selection.adversarial, run.policy.families):
         if not family.failed and (not family.is_seen or run.is_judged_family(family.family)):
             continue
@@ -94,8 +95,19 @@ def release_evidence(
                 detail=item.sentence,
                 items=item.items,
             )
-    if verdict.anchor is None:
-        write.anchor(anchor)
+    if step.version is not None:
+        write.records.append(
+            anchor_record(
+                step.version,
+                step.words,
+                agent=agent,
+                dataset=verdict.dataset_digest,
+                n=verdict.cost.cases,
+                at=run.now,
+                command=write.command,
+                run_id=verdict.run_id,
+            )
+        )
     datasets = [run.dataset] if run.attacks.digest == run.dataset.digest else [run.dataset, run.attacks]
     held = [
         record
@@ -119,6 +131,7 @@ class _Writer:
     def __init__(self, run: GateRun, verdict: ReleaseVerdict, agent: str, charter: Charter | None) -> None:
         self.records: list[Evidence] = []
         self._run, self._verdict, self._agent, self._charter = run, verdict, agent, charter
+        self.command = f"pilothouse gate --candidate {run.candidate.address} --dataset {run.dataset.path}"
         self.bound = Binding(
             version=verdict.candidate,
             dataset=verdict.dataset_digest,
@@ -135,7 +148,7 @@ class _Writer:
                 kind,
                 self._agent,
                 run.now,
-                command=f"pilothouse gate --candidate {run.candidate.address} --dataset {run.dataset.path}",
+                command=self.command,
                 run_id=self._verdict.run_id,
                 binds=binds or self.bound,
                 charter=self._charter,
@@ -158,16 +171,16 @@ class _Writer:
             detail=f"against {self._verdict.anchor or self._verdict.baseline}",
         )
 
-    def anchor(self, compared_with: str | None) -> None:
-        """Add the first anchor: the version the first gate compared with, else the one it proved."""
-        version = compared_with or (
-            self._verdict.candidate if self._verdict.status in {Status.HOLDS, Status.AT_RISK} else None
-        )
-        if version is not None:
-            self.add(
-                "eval.anchor",
-                n=max(self._verdict.cost.cases, 1),
-                passed=True,
-                detail=f"version {version} is the anchor of {self._verdict.dataset}",
-                binds=self.bound.model_copy(update={"version": version}),
-            )
+    def no_difference(self) -> None:
+        """Say of a version that is the anchor that it is no worse than itself."""
+        for one in self._run.judges:
+            if one.seen:
+                self.add(
+                    "release.difference",
+                    n=one.seen,
+                    value=0.0,
+                    low=0.0,
+                    high=0.0,
+                    scope=Scope(task_type=one.rules.task_type),
+                    detail="this version is the anchor",
+                )

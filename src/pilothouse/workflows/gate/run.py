@@ -118,8 +118,10 @@ class GateRun:
 
     @property
     def is_first(self) -> bool:
-        """Whether the candidate becomes the anchor: each later version is held against its trials, so all cases are run."""
-        return self.baseline is None and self.anchor_version is None and self.policy.agent is not None
+        """Whether a side of this run becomes the anchor: later versions are held against its trials, so all cases are run."""
+        is_stored = self.baseline is not None and self.baseline.is_stored
+        is_unanchored = self.anchor_version is None and self.policy.agent is not None
+        return is_unanchored and self.is_chartered and not is_stored
 
     def _trust_in_type(self, name: str) -> JudgeTrust | None:
         """What is on record about the one judge behind the scores of a task type."""

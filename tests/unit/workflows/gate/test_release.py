@@ -26,6 +26,7 @@ from pilothouse.evals.scorers.foreign import ForeignScorer
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.testing import MemoryLedger
+from pilothouse.workflows.gate.anchor import anchor_record
 from pilothouse.workflows.gate.arms import current_version
 from pilothouse.workflows.gate.attacks import make_attacks
 from pilothouse.workflows.gate.judge_cards import card_evidence, card_of, trust_judges
@@ -120,7 +121,6 @@ def test_an_unchanged_version_holds_and_stops_before_the_end(world):
     assert {one.kind for one in release_evidence(run, verdict, agent="a")} >= {
         "release.verdict",
         "eval.baseline",
-        "eval.anchor",
         "release.difference",
         "dataset.labelled",
     }
@@ -567,8 +567,10 @@ def test_the_first_release_of_an_agent_is_run_whole_because_later_ones_are_held_
 def test_an_anchor_with_a_part_of_the_cases_says_how_it_gets_the_rest(world, tmp_path):
     run, _, first = world(candidate=right, floor=0.5)
     assert first.cost.cases < N
+    assert "eval.anchor" not in {one.kind for one in release_evidence(run, first, agent="a")}
     ledger = MemoryLedger()
-    ledger.add_evidence(release_evidence(run, first, agent="a"))
+    stopped_early = {"dataset": first.dataset_digest, "n": first.cost.cases, "at": NOW, "command": "gate"}
+    ledger.add_evidence([anchor_record(first.candidate, "the anchor", agent="a", **stopped_early)])
     request = GateRequest(
         candidate=outputs(tmp_path / "second.jsonl", lambda n: {"output": 2 * n, "claim": 2}),
         dataset=tmp_path / "cases.jsonl",
