@@ -187,6 +187,21 @@ def test_paper_says_when_and_not_how_long_ago(open_page):
     assert not page.locator(".foot a").first.is_visible(), "no link of the frame on paper"
 
 
+CUT_SHORT = (
+    "[...document.querySelectorAll('pre')].filter((one) => one.scrollHeight > one.clientHeight + 1).length"
+)
+
+
+def test_paper_names_the_agent_has_no_menu_and_no_button_and_cuts_no_text_short(open_page):
+    page = open_page("sign")
+    assert page.evaluate(f"{OPEN_ALL}; {CUT_SHORT}") > 0, "on the screen a long text scrolls in its box"
+    page.emulate_media(media="print")
+    assert page.locator(".top .of").inner_text() == world.AGENT
+    assert page.evaluate(CUT_SHORT) == 0
+    seen = "[...document.querySelectorAll('nav, button, .who')].filter((one) => one.checkVisibility()).length"
+    assert page.evaluate(seen) == 0
+
+
 def test_the_name_of_an_agent_is_not_broken_at_its_hyphens(open_page):
     name = open_page("fleet").get_by_role("link", name=world.AGENT, exact=True)
     assert name.bounding_box()["height"] < 30
