@@ -7,7 +7,7 @@ import scipy
 
 from pilothouse.errors import UsageError
 
-__all__ = ["assignment_p_value"]
+__all__ = ["assignment_p_value", "excess_p_value"]
 
 
 def assignment_p_value(candidate_units: int, baseline_units: int, *, share: float) -> float:
@@ -40,3 +40,24 @@ def assignment_p_value(candidate_units: int, baseline_units: int, *, share: floa
     found = (candidate_units, baseline_units)
     statistic = sum((have - want) ** 2 / want for have, want in zip(found, expected, strict=True))
     return float(scipy.special.chdtrc(1, statistic))
+
+
+def excess_p_value(candidate: int, both: int, *, share: float) -> float:
+    """Chance that at least so many of the events in both arms fall to the candidate when they do not depend on the arm.
+
+    Args:
+        candidate: Events of the candidate's arm.
+        both: Events of both arms.
+        share: Share of the candidate in everything that could have been an event.
+
+    Returns:
+        Exact one-sided p-value; 1 without an event of the candidate.
+
+    Source:
+        Clopper and Pearson 1934.
+
+    Example:
+        >>> f"{excess_p_value(1, 1, share=0.05):.2f} {excess_p_value(8, 10, share=0.05):.0e}"
+        '0.05 2e-09'
+    """
+    return float(scipy.special.bdtrc(candidate - 1, both, share)) if candidate else 1.0

@@ -32,6 +32,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         share: Annotated[
             float | None, typer.Option(help="Share the candidate had all the time: the split is checked.")
         ] = None,
+        candidate_model: Annotated[
+            str | None, typer.Option(help="Model of the candidate, where it is another than the pinned one.")
+        ] = None,
         days: Annotated[int, typer.Option(help="Days back.", min=1, max=400)] = 28,
         home: Home = None,
         as_json: AsJson = False,
@@ -47,10 +50,17 @@ def register(cli: typer.Typer, services: Services) -> None:
         test = CanaryTest(margin / 100, alpha=alpha, tolerance=tolerance / 100)
         with services.open_installation(load_settings(home=home)) as installation:
             now = installation.clock.now()
-            report = read_canary(
-                installation, agent, experiment, test, since=now - timedelta(days=days), share=share
-            )
             charter = charter_if_any(installation.ledger, agent)
+            report = read_canary(
+                installation,
+                agent,
+                experiment,
+                test,
+                since=now - timedelta(days=days),
+                share=share,
+                charter=charter,
+                candidate_model=candidate_model,
+            )
             records = canary_evidence(report, at=now, charter=charter)
             installation.ledger.add_evidence(records)
             document = json.dumps(report.as_record(), default=str)
@@ -67,6 +77,13 @@ def register(cli: typer.Typer, services: Services) -> None:
                     f"{report.switched} units seen in both arms are left out"
                 )
             )
+            if report.others:
+                console.print(
+                    escape(
+                        f"  {report.stood_in.get('candidate', 0)} candidate and {report.stood_in.get('baseline', 0)} baseline tasks "
+                        f"that {', '.join(report.others)} answered are left out; a candidate's own model is named by `--candidate-model`"
+                    )
+                )
             if report.candidate_units == 0:
                 hint_console().print(
                     f"no outcome of a candidate yet: `pilothouse verdict {escape(agent)}` asks for outcomes"

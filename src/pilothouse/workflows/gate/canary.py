@@ -13,10 +13,11 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Binding, Evidence
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.recorded import bound_record
+from pilothouse.core.evidence.stand_in import is_same_model, stand_ins_of
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.core.statistics.assignment import assignment_p_value
+from pilothouse.core.statistics.assignment import assignment_p_value, excess_p_value
 from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryTest
 from pilothouse.errors import ExitStatus
 from pilothouse.ports.lake import Assigned, TaskFilter
@@ -66,6 +67,8 @@ class CanaryReport:
         pending: Tasks that wait for their outcome.
         unverifiable: Tasks that nobody can verify, by arm.
         switched: Units seen in both arms; they are left out.
+        stood_in: Tasks that another model than the arm's answered, by arm; they are left out.
+        others: The models that did, sorted.
         p_value: Chance of a split this uneven, or None without a share.
         reading: What the test says.
         candidate_version: Version that served the candidate, or None.
@@ -80,6 +83,8 @@ class CanaryReport:
     pending: int
     unverifiable: Mapping[str, int]
     switched: int
+    stood_in: Mapping[str, int]
+    others: tuple[str, ...]
     p_value: float | None
     reading: CanaryReading
     candidate_version: str | None
@@ -178,6 +183,8 @@ def read_canary(
     *,
     since: datetime,
     share: float | None = None,
+    charter: Charter | None = None,
+    candidate_model: str | None = None,
 ) -> CanaryReport:
     """Read an experiment from what production recorded.
 
@@ -188,6 +195,8 @@ def read_canary(
         test: Margin, tolerance and error.
         since: Start of the window, aware UTC.
         share: Share that the candidate had all the time, to check the split; None leaves it unchecked.
+        charter: The charter in force, or None.
+        candidate_model: Model of the candidate; None for the pinned one.
     """
     from_ns, to_ns = unix_ns(since), unix_ns(installation.clock.now())
     assigned = installation.lake.assigned(experiment, from_ns=from_ns, to_ns=to_ns)
@@ -195,7 +204,9 @@ def read_canary(
     outcomes = {
         one.trace_id: one for one in installation.ledger.outcomes(agent, from_ns=from_ns, to_ns=to_ns)
     }
-    units, pending, unverifiable, switched = units_of(assigned, tasks, outcomes)
+    others = _stood_in(assigned, tasks, charter, candidate_model)
+    own = [task for task in tasks if task.trace_id not in others]
+    units, pending, unverifiable, switched = units_of(assigned, own, outcomes)
     seen = Counter(arm for _, arm in {(one.unit, one.arm) for one in assigned})
     blur = _blurred(assigned, tasks)
     p_value = None if share is None else assignment_p_value(seen["candidate"], seen["baseline"], share=share)
@@ -210,6 +221,8 @@ def read_canary(
         pending=pending,
         unverifiable=dict(unverifiable),
         switched=switched,
+        stood_in=dict(Counter(one.arm for one in assigned if one.trace_id in others)),
+        others=tuple(sorted(set().union(*others.values()))),
         p_value=p_value,
         reading=reading,
         candidate_version=versions[0] if len(versions) == 1 else None,
@@ -219,7 +232,38 @@ def read_canary(
     status, sentence = _verdict(report, test, is_broken=is_broken)
     if blur is not None:
         status, sentence = ExitStatus.NOT_ENOUGH_EVIDENCE, f"{blur}; nothing can be concluded"
+    elif status is ExitStatus.HOLDS and _survived(report.stood_in, assigned):
+        status = ExitStatus.NOT_ENOUGH_EVIDENCE
+        sentence = (
+            "other models answer for the candidate more often than for the baseline; nothing can be concluded"
+        )
     return replace(report, exit_status=status, sentence=sentence)
+
+
+def _stood_in(
+    assigned: Sequence[Assigned], tasks: Sequence[Task], charter: Charter | None, candidate_model: str | None
+) -> Mapping[str, frozenset[str]]:
+    """Return the declared models that answered in place of an arm's own one, by trace: what they did says nothing of a version."""
+    if charter is None:
+        return {}
+    pin, stand_ins = charter.model.pin, stand_ins_of(charter)
+    own = {"baseline": stand_ins, "candidate": stand_ins}
+    if candidate_model is not None and not is_same_model(pin, candidate_model):
+        own["candidate"] = (stand_ins | {pin.model, *pin.served_as}) - {candidate_model}
+    arms = {one.trace_id: one.arm for one in assigned}
+    found = {
+        task.trace_id: own[arms[task.trace_id]].intersection(task.models)
+        for task in tasks
+        if task.trace_id in arms
+    }
+    return {trace: models for trace, models in found.items() if models}
+
+
+def _survived(stood_in: Mapping[str, int], assigned: Sequence[Assigned]) -> bool:
+    """Whether the candidate loses more of its tasks to other models than chance explains: it would be judged by those that are left."""
+    share = sum(one.arm == "candidate" for one in assigned) / len(assigned)
+    lost = stood_in.get("candidate", 0)
+    return excess_p_value(lost, sum(stood_in.values()), share=share) < BROKEN_BELOW
 
 
 def _blurred(assigned: Sequence[Assigned], tasks: Sequence[Task]) -> str | None:

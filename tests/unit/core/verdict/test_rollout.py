@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from pilothouse.core.statistics.assignment import assignment_p_value
+from pilothouse.core.statistics.assignment import assignment_p_value, excess_p_value
 from pilothouse.core.verdict.rollout import BUCKETS, arm_of, bucket_of
 from pilothouse.errors import UsageError
 
@@ -42,6 +42,13 @@ def test_a_ramp_never_moves_a_unit_back():
         arms = [arm_of("e", f"u{number}", share=share) for share in shares]
         assert arms == sorted(arms)  # "baseline" sorts before "candidate"
     assert arm_of("e", "u", share=0.0) == "baseline"
+
+
+def test_events_that_fall_to_one_arm_more_often_than_chance_explains_are_seen():
+    assert excess_p_value(0, 40, share=0.5) == 1.0
+    assert excess_p_value(1, 1, share=0.05) == pytest.approx(0.05)
+    assert excess_p_value(20, 40, share=0.5) > 0.5
+    assert excess_p_value(34, 40, share=0.5) < 0.001
 
 
 def test_another_salt_mixes_anew():

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from evidence_made import load_charter
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.stand_in import stand_ins_of
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.statistics.canary import CanaryTest
 from pilothouse.ports.lake import Assigned
@@ -65,7 +68,7 @@ class Traffic:
                 found="", critical=None, verifier="v", status=status, verified_at=BEGAN,
             )  # fmt: skip
 
-    def look(self, day):
+    def look(self, day, **options):
         end = BEGAN_NS + day * 86_400 * 10**9
         seen = [one for one in self.tasks if one.start_ns < end]
         known = {one.trace_id for one in seen}
@@ -80,7 +83,7 @@ class Traffic:
         )
         now = BEGAN + timedelta(days=day)
         installation = SimpleNamespace(lake=lake, ledger=ledger, clock=SimpleNamespace(now=lambda: now))
-        return read_canary(installation, "a", "exp", CanaryTest(0.05), since=BEGAN, share=0.5)
+        return read_canary(installation, "a", "exp", CanaryTest(0.05), since=BEGAN, share=0.5, **options)
 
 
 def ends(failing, seeds):
@@ -129,3 +132,62 @@ def test_arms_that_do_not_tell_one_version_from_another_conclude_nothing(candida
     assert int(report.exit_status) == 3
     assert said in report.sentence
     assert canary_evidence(report, at=BEGAN, charter=None) == ()
+
+
+CHARTER = load_charter()
+PIN, SPARE = CHARTER.model.pin.model, next(iter(sorted(stand_ins_of(CHARTER))))
+
+
+def answered_by(traffic, **models):
+    """Let the tasks of each arm name who answered: a model, by the number of the task."""
+    arms = {mark.trace_id: mark.arm for mark in traffic.marks}
+    traffic.tasks = [
+        replace(task, models=(models[arms[task.trace_id]](number),))
+        for number, task in enumerate(traffic.tasks)
+    ]
+    return traffic
+
+
+def looked(traffic, **options):
+    return traffic.look(DAYS, charter=CHARTER, **options)
+
+
+def test_what_a_stand_in_did_is_not_what_the_candidate_does():
+    """A stand-in that errs stopped a sound candidate, and one that never errs had a bad one proved not worse."""
+    traffic = Traffic(seed=1, failing={"candidate": 0.06, "baseline": 0.06})
+    for trace in traffic.outcomes_by_trace:
+        if int(trace, 16) % 4 == 0:
+            wrong = replace(traffic.outcomes_by_trace[trace], status=OutcomeStatus.CONTRADICTED)
+            traffic.outcomes_by_trace[trace] = wrong
+
+    def who(number):
+        return SPARE if (number + 1) % 4 == 0 else PIN
+
+    report = looked(answered_by(traffic, candidate=who, baseline=who))
+    assert report.others == (SPARE,)
+    assert sum(report.stood_in.values()) == UNITS // 4
+    assert report.candidate_units + report.baseline_units <= 3 * UNITS // 4
+    assert report.reading.difference is not None
+    assert abs(report.reading.difference.value) < 0.05
+    assert int(report.exit_status) == 0
+
+
+def test_a_candidate_that_leaves_its_hard_tasks_to_a_stand_in_is_not_proved_not_worse():
+    traffic = Traffic(seed=1, failing={"candidate": 0.02, "baseline": 0.02})
+    report = looked(
+        answered_by(
+            traffic, candidate=lambda number: SPARE if number % 8 == 0 else PIN, baseline=lambda _: PIN
+        )
+    )
+    assert int(report.exit_status) == 3
+    assert "for the candidate more often" in report.sentence
+
+
+def test_a_candidate_of_another_model_is_judged_by_what_that_model_did():
+    traffic = Traffic(seed=1, failing={"candidate": 0.02, "baseline": 0.02})
+    answered_by(traffic, candidate=lambda number: PIN if number % 90 == 0 else SPARE, baseline=lambda _: PIN)
+    unnamed, named = looked(traffic), looked(traffic, candidate_model=SPARE)
+    assert unnamed.candidate_units < 40
+    assert named.candidate_units > 600
+    assert (named.others, set(named.stood_in)) == ((PIN,), {"candidate"})
+    assert looked(traffic, candidate_model=PIN).stood_in == unnamed.stood_in
