@@ -29,7 +29,7 @@ from pilothouse.core.evidence.claim import erased_claim, is_erased
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.outcome import Outcome
-from pilothouse.core.evidence.price import Price, TokenClass, price_at
+from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.spellings import says, spellings
 from pilothouse.core.evidence.standing import replaces
@@ -474,10 +474,6 @@ class MemoryLedger:
     def prices(self) -> Sequence[Price]:
         """Return every price by provider, model, class and start."""
         return tuple(price for _, price in sorted(self._prices.items(), key=lambda item: item[0]))
-
-    def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
-        """Return the price in force at a moment, or None: unknown, which is not zero."""
-        return price_at(self._prices.values(), provider=provider, model=model, token_class=token_class, at=at)
 
 
 def _refuse_more_than(most: int, asked: int, what: str, subject: str) -> None:

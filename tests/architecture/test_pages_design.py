@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The look is stated once: the style sheet has the values of `design.py`, and they can be read and told apart."""
+"""The style sheet has the status colours of `design.py` and no others but ink on paper; all can be read and told apart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import combinations
 import pytest
 
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.reports.design import ROLES, STATUS_COLOURS, contrast, stylesheet
+from pilothouse.reports.design import STATUS_COLOURS, Pair, stylesheet
 
 CSS_BYTES_MAX = 12 * 1024
 SCRIPT_BYTES_MAX = 4 * 1024
@@ -18,6 +18,16 @@ SCRIPT_LINES_MAX = 100
 TEXT_CONTRAST_MIN = 4.5
 CONTROL_CONTRAST_MIN = 3.0
 DIFFERENCE_MIN = 20.0
+
+# Everything that is no status is ink on paper: colour means status and nothing else.
+ROLES = {
+    "paper": Pair("#fbfbfa", "#14171a"),
+    "panel": Pair("#ffffff", "#1b1f23"),
+    "ink": Pair("#1a1d21", "#e8eaed"),
+    "muted": Pair("#5a626b", "#a4adb6"),
+    "hairline": Pair("#dcdfe2", "#343a40"),
+    "control": Pair("#7f868e", "#727a82"),
+}
 ALL = {**{status.value: pair for status, pair in STATUS_COLOURS.items()}, **ROLES}
 
 # Machado, Oliveira and Fernandes 2009, table 1, severity 1.0; applied to linear RGB.
@@ -44,6 +54,18 @@ SIMULATIONS = {
 def linear(colour):
     parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     return [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+
+
+def contrast(one, other):
+    """The contrast ratio of WCAG 2.2."""
+    bright, dark = sorted(
+        (
+            sum(k * v for k, v in zip((0.2126, 0.7152, 0.0722), linear(colour), strict=True))
+            for colour in (one, other)
+        ),
+        reverse=True,
+    )
+    return (bright + 0.05) / (dark + 0.05)
 
 
 def seen_as(colour, simulation):

@@ -14,7 +14,7 @@ from postgres_server import fresh_postgres_url, postgres_server
 
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
-from pilothouse.core.evidence.price import Price, TokenClass
+from pilothouse.core.evidence.price import Price, TokenClass, price_at
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.ledger import Ledger
@@ -354,7 +354,9 @@ def test_a_limit_outside_its_range_is_refused(ledger, limit):
 
 
 def ask(ledger, at=NOW, token_class=TokenClass.INPUT):
-    return ledger.price(provider="acme", model="acme-large-2026-04-12", token_class=token_class, at=at)
+    return price_at(
+        ledger.prices(), provider="acme", model="acme-large-2026-04-12", token_class=token_class, at=at
+    )
 
 
 def test_a_price_is_exact_and_only_of_its_class_and_time(ledger):

@@ -14,7 +14,6 @@ from pilothouse.runtime.resilience.breaker import (
     BreakerPolicy,
     BreakerState,
     Permit,
-    Refused,
     Settled,
 )
 
@@ -164,14 +163,3 @@ def test_a_half_open_breaker_lets_exactly_its_permits_through():
     assert sum(isinstance(breaker.admit(20.0), Permit) for _ in range(50)) == 1, (
         "a cancelled probe gives its leave back"
     )
-
-
-def test_a_forced_state_ends_by_itself():
-    breaker = Breaker(BreakerPolicy())
-    breaker.force("open", until_s=100.0)
-    assert breaker.admit(50.0) == Refused(50.0)
-    assert isinstance(breaker.admit(100.0), Permit)
-    breaker.force("closed", until_s=200.0)
-    for _ in range(50):
-        breaker.settle(breaker.admit(150.0), Settled.BAD, took_s=0.1, now_s=150.0)
-    assert breaker.state(150.0) is BreakerState.CLOSED

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.runtime.resilience.breaker import Permit, Refused, Settled
+from pilothouse.runtime.resilience.breaker import BreakerPolicy, Permit, Refused, Settled
 from pilothouse.runtime.resilience.bulkhead import Bulkhead
 from pilothouse.runtime.resilience.deadline import NEVER, Deadline, inherited_deadline, under_deadline
 from pilothouse.runtime.resilience.gate import Admitted, Gate, GatePolicy, Turn
@@ -88,10 +88,9 @@ FAILED = FailedAttempt(attempt=1, is_retryable=True, is_safe=True, retry_after_s
 
 def amplification(calls_per_s, seconds, *, breaker):
     """Attempts at a backend that is down, per call."""
-    gate, attempts, calls = Gate(GatePolicy()), 0, 0
-    if not breaker:
-        gate.force("closed", until_s=1e9)
-    chance = 0.5
+    never = BreakerPolicy(failure_rate=2.0)
+    gate = Gate(GatePolicy() if breaker else GatePolicy(breaker=never))
+    attempts, calls, chance = 0, 0, 0.5
     for call in range(int(calls_per_s * seconds)):
         now, attempt = call / calls_per_s, 0
         calls += 1

@@ -2,22 +2,18 @@
 """A model server on loopback that speaks the OpenAI protocol and answers from a script, offline.
 
 It stands where a provider stands: the same paths, bodies, streams, usage and errors, so that an agent needs no
-change to talk to it. It can be told to fail as providers fail. `python -m pilothouse.demo.model_server` starts one.
+change to talk to it. `python -m pilothouse.demo.model_server` starts one.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import signal
 import socket
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from enum import StrEnum
 from typing import Any, Self
 
 import uvicorn
@@ -37,32 +33,19 @@ from pilothouse.demo.openai_wire import (
 )
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["Fault", "ModelServer", "main"]
+__all__ = ["ModelServer", "main"]
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 """No conversation of a narrow agent is larger; a larger body is refused as a provider would."""
 
-TIMEOUT_HOLD_S = 30.0
-"""How long a `timeout` fault holds a request: longer than any client of a test or of the demo waits."""
-
 STOP_WAIT_S = 5.0
-
-
-class Fault(StrEnum):
-    """How the server is told to fail; each is something providers do."""
-
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    TIMEOUT = "timeout"
-    CUT_OFF = "cut_off"
-    """A success whose body ends in the middle."""
 
 
 class ModelServer:
     """A scripted model on a free loopback port, running in a thread of this process.
 
     Attributes:
-        calls: Model calls answered or failed so far.
+        calls: Model calls so far.
 
     Example:
         >>> server = ModelServer()
@@ -87,8 +70,6 @@ class ModelServer:
         """
         self.calls = 0
         self._script = script
-        self._served_as: str | None = None
-        self._faults: deque[Fault] = deque()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
@@ -114,23 +95,6 @@ class ModelServer:
     def base_url(self) -> str:
         """What an OpenAI client takes as its base URL."""
         return f"{self.origin}/v1"
-
-    def fail_next(self, fault: Fault, *, times: int = 1) -> None:
-        """Let the next calls fail.
-
-        Args:
-            fault: How.
-            times: How many calls.
-        """
-        self._faults.extend([fault] * times)
-
-    def serve_as(self, model: str | None) -> None:
-        """Name another model in every answer from now on, as a provider does that swaps models silently.
-
-        Args:
-            model: The model that really answers; None says the truth again.
-        """
-        self._served_as = model
 
     def start(self) -> Self:
         """Answer requests in a background thread."""
@@ -180,27 +144,17 @@ class ModelServer:
         parse: Callable[[Mapping[str, Any]], Conversation],
         render: Callable[[Conversation, Turn, Mapping[str, Any]], Response],
     ) -> Response:
-        """Read, fail if told to, else answer from the script."""
+        """Answer from the script."""
         self.calls += 1
         body = await request.body()
         if len(body) > BODY_BYTES_MAX:
             return _error(413, "invalid_request_error", "the request is too large")
-        fault = self._faults.popleft() if self._faults else None
-        if fault is not None and fault is not Fault.CUT_OFF:
-            return await _fail(fault)
         try:
             asked = json.loads(body)
             conversation = parse(asked)
         except (ValueError, KeyError, TypeError, AttributeError, MalformedRecord) as error:
             return _error(400, "invalid_request_error", f"cannot read the request: {error}")
-        turn = self._script(conversation)
-        if self._served_as is not None:
-            turn = replace(turn, model=self._served_as)
-        answer = render(conversation, turn, asked)
-        if fault is Fault.CUT_OFF and not isinstance(answer, StreamingResponse):
-            whole = bytes(answer.body)
-            return Response(whole[: len(whole) // 2], media_type="application/json")
-        return answer
+        return render(conversation, self._script(conversation), asked)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -222,18 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
         stop.wait()
 
 
-async def _fail(fault: Fault) -> Response:
-    """Fail as providers fail."""
-    if fault is Fault.RATE_LIMITED:
-        return _error(429, "rate_limit_exceeded", "rate limit reached", {"retry-after-ms": "1"})
-    if fault is Fault.TIMEOUT:
-        await asyncio.sleep(TIMEOUT_HOLD_S)
-    return _error(500, "server_error", "the server had an error")
-
-
-def _error(status: int, kind: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def _error(status: int, kind: str, message: str) -> Response:
     body = {"error": {"message": message, "type": kind, "param": None, "code": kind}}
-    return JSONResponse(body, status_code=status, headers=headers)
+    return JSONResponse(body, status_code=status)
 
 
 def _events(pieces: Iterator[bytes]) -> Response:

@@ -181,24 +181,6 @@ class SqlWork:
         found = [one for one in (timer, job) if one is not None]
         return from_micros(min(found)) if found else None
 
-    def foreign(self, kinds: Sequence[str], actions: Sequence[str]) -> int:
-        """Return how many pending timers and jobs this program does not know; they are left to a newer version."""
-        with self._database.read() as connection:
-            waiting = connection.execute(
-                select(func.count())
-                .select_from(timers)
-                .where(timers.c.state == WAITING, ~_known_timers(kinds))
-            ).scalar_one()
-            ready = connection.execute(
-                select(func.count())
-                .select_from(jobs)
-                .where(
-                    jobs.c.state.in_((READY, LEASED)),
-                    or_(jobs.c.action.not_in(actions), jobs.c.schema > WORK_SCHEMA),
-                )
-            ).scalar_one()
-        return int(waiting) + int(ready)
-
     def commit(self, lease: Lease | None, change: WorkChange) -> None:
         """Apply a change on its own, in its own transaction."""
         with self._database.write() as connection:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select
+from sqlalchemy import Row, insert, select
 
 from pilothouse.core.evidence.price import PRICE_DECIMALS_MAX, Price, TokenClass
 from pilothouse.errors import Conflict
@@ -57,21 +57,6 @@ class SqlPrices(Repository):
         )
         with self.database.read() as connection:
             return tuple(_price(row) for row in connection.execute(query))
-
-    def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
-        """Return the price in force at a moment, or None: unknown, which is not zero."""
-        moment = to_micros(at)
-        query = (
-            select(price_rows)
-            .filter_by(provider=provider, model=model, token_class=token_class.value)
-            .where(price_rows.c.valid_from_us <= moment)
-            .where(or_(price_rows.c.valid_to_us.is_(None), price_rows.c.valid_to_us > moment))
-            .order_by(price_rows.c.valid_from_us.desc())
-            .limit(1)
-        )
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else _price(row)
 
 
 def _row(price: Price) -> dict[str, Any]:

@@ -107,21 +107,6 @@ class SqlToolCalls:
                 subject=call,
             )
 
-    def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
-        """Return calls that were sent and never settled, oldest first, for a person to look at."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                select(tool_calls)
-                .where(
-                    tool_calls.c.agent == agent,
-                    tool_calls.c.state.in_(("sent", "unknown")),
-                    tool_calls.c.changed_us < to_micros(older_than),
-                )
-                .order_by(tool_calls.c.changed_us)
-                .limit(limit)
-            ).all()
-            return tuple(self._stored(connection, row) for row in rows)
-
     def _stored(self, connection: Connection, row: Row[Any]) -> StoredCall:
         kept = row.result
         return StoredCall(

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.outcome import Outcome
-from pilothouse.core.evidence.price import Price, TokenClass
+from pilothouse.core.evidence.price import Price
 
 __all__ = [
     "DECISIONS_MAX",
@@ -241,8 +241,4 @@ class Ledger(Protocol):
 
     def prices(self) -> Sequence[Price]:
         """Return every price by provider, model, class and start; none at all until somebody adds one."""
-        ...
-
-    def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
-        """Return the price in force at a moment, or None: unknown, which is not zero."""
         ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from pilothouse.core.evidence.run_log import Event, RecordedRun, RunState, RunSummary, Tap
+from pilothouse.core.evidence.run_log import Event, RecordedRun, RunSummary, Tap
 
 __all__ = ["RUNS_PAGE_MAX", "RecordMode", "RunLog", "RunLogHealth"]
 
@@ -89,15 +89,6 @@ class RunLog(Protocol):
 
         Raises:
             StorageUnavailable: It could not be written in that time.
-        """
-        ...
-
-    def seal(self, run: str, state: RunState) -> RunSummary:
-        """Close a run, read it back whole and check every digest.
-
-        Raises:
-            UnknownName: There is no such run.
-            DigestMismatch: What was read back is not what was written.
         """
         ...
 

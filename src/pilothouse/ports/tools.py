@@ -236,7 +236,3 @@ class IdempotencyStore(Protocol):
             Conflict: It is not in the state `before` any more.
         """
         ...
-
-    def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
-        """Return calls that were sent and never settled, oldest first, for a person to look at."""
-        ...

@@ -164,10 +164,6 @@ class WorkStore(Protocol):
         """Return when the next timer is due or the next job may run; None when nothing is pending."""
         ...
 
-    def foreign(self, kinds: Sequence[str], actions: Sequence[str]) -> int:
-        """Return how many pending timers and jobs this program does not know; they are left to a newer version."""
-        ...
-
     def commit(self, lease: Lease | None, change: WorkChange) -> None:
         """Apply a change on its own, in its own transaction.
 

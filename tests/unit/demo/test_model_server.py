@@ -8,10 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from failing_model import FailingModel, Fault
 from late_module import LateModule
 
 from pilothouse.demo.model_script import Turn
-from pilothouse.demo.model_server import Fault, ModelServer
+from pilothouse.demo.model_server import ModelServer
 
 openai = LateModule("openai")
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def server():
-    with ModelServer() as running:
+    with FailingModel() as running:
         yield running
 
 

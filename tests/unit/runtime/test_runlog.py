@@ -26,7 +26,7 @@ from pilothouse.core.evidence.run_log import (
     ToolCalled,
     ToolReturned,
 )
-from pilothouse.errors import DigestMismatch, LimitExceeded, StorageUnavailable, UnknownName
+from pilothouse.errors import LimitExceeded, StorageUnavailable, UnknownName
 from pilothouse.ports.runlog import RunLog
 from pilothouse.runtime.runlog import writer as writing
 from pilothouse.runtime.runlog.recorder import Recorder
@@ -198,8 +198,6 @@ def test_a_flipped_byte_a_missing_piece_and_a_missing_event_end_the_run_there(lo
         "event 5 (model.response) is not the one that was written",
     )
     assert found.summary.replayable is Replayable.NO
-    with pytest.raises(DigestMismatch, match="event 5"):
-        log.seal(RUN, RunState.COMPLETED)
 
     record(log, conversation(3), run="7a" * 16)
     damage(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 __all__ = ["Breaker", "BreakerPolicy", "BreakerState", "Permit", "Refused", "Settled"]
 
@@ -110,16 +109,11 @@ class Breaker:
         self._open_until_s = 0.0
         self._out = 0
         self._proven = 0
-        self._forced: Literal["open", "closed"] | None = None
-        self._forced_until_s = 0.0
         self.opened = 0
         """How often it opened; for the counters of a page."""
 
     def state(self, now_s: float) -> BreakerState:
-        """Return the state at a moment; a forced state wins."""
-        forced = self._forced_at(now_s)
-        if forced is not None:
-            return BreakerState.OPEN if forced == "open" else BreakerState.CLOSED
+        """Return the state at a moment."""
         if self._state is BreakerState.OPEN and now_s >= self._open_until_s:
             return BreakerState.HALF_OPEN
         return self._state
@@ -133,11 +127,6 @@ class Breaker:
         Returns:
             A permit, to be settled exactly once; or a refusal.
         """
-        forced = self._forced_at(now_s)
-        if forced == "closed":
-            return Permit(epoch=-1, probe=False)
-        if forced == "open":
-            return Refused(self._forced_until_s - now_s)
         if self._state is BreakerState.CLOSED:
             return Permit(epoch=self._epoch, probe=False)
         if self._state is BreakerState.OPEN:
@@ -185,20 +174,6 @@ class Breaker:
             self._bad >= self._policy.failure_rate * seen or self._slow >= self._policy.slow_rate * seen
         ):
             self._open(now_s, chance)
-
-    def force(self, state: Literal["open", "closed"] | None, *, until_s: float = 0.0) -> None:
-        """Force the state until a moment, whatever is observed meanwhile; None releases it.
-
-        Args:
-            state: The state to hold.
-            until_s: Monotonic seconds; a drill or an operator's order always ends by itself.
-        """
-        self._forced, self._forced_until_s = state, until_s
-
-    def _forced_at(self, now_s: float) -> Literal["open", "closed"] | None:
-        if self._forced is not None and now_s >= self._forced_until_s:
-            self._forced = None
-        return self._forced
 
     def _count(self, bad: bool, slow: bool) -> None:
         if len(self._outcomes) == self._policy.window:

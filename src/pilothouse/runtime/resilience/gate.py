@@ -162,11 +162,6 @@ class Gate:
         with self._lock:
             return self._hedge.start()
 
-    def force(self, state: Literal["open", "closed"] | None, *, until_s: float = 0.0) -> None:
-        """Hold the breaker open or closed until a moment; see `Breaker.force`."""
-        with self._lock:
-            self._breaker.force(state, until_s=until_s)
-
     def breaker_state(self, now_s: float) -> BreakerState:
         """Return where the breaker stands."""
         with self._lock:

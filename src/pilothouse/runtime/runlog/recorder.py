@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from pilothouse.core.evidence.run_log import RecordedRun, RunClosed, RunState, RunSummary
-from pilothouse.errors import DigestMismatch, StorageUnavailable
+from pilothouse.errors import StorageUnavailable
 from pilothouse.ports.runlog import RUNS_PAGE_MAX
 from pilothouse.runtime.runlog.file_process import RunFileProcess
 from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run
@@ -90,26 +90,6 @@ class Recorder:
         self.trouble = self._writer.trouble
         self.health = self._writer.health
         self.flush = self._writer.flush
-
-    def seal(self, run: str, state: RunState) -> RunSummary:
-        """Close a run, read it back whole and check every digest.
-
-        Raises:
-            UnknownName: There is no such run.
-            DigestMismatch: What was read back is not what was written.
-        """
-        self.flush()
-        if self.read(run).summary.state is RunState.OPEN:
-            self.append(run, RunClosed(state=state))
-            self.flush()
-        recorded = self.read(run)
-        if recorded.damage is not None:
-            raise DigestMismatch(
-                f"run {run}: {recorded.damage}",
-                remedy=f"See what is left: `pilothouse replay {run} --show`",
-                subject=run,
-            )
-        return recorded.summary
 
     def read(self, run: str) -> RecordedRun:
         """Read a run up to its last good event.

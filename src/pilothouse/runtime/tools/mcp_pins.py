@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mcp_types import Tool
@@ -71,11 +71,6 @@ class PinWatch:
         self._looked: dict[str, tuple[float, int]] = {}
         self._changed: dict[str, PinChange] = {}
         self._looking = {name: asyncio.Lock() for name in upstreams}
-
-    @property
-    def changed(self) -> Sequence[PinChange]:
-        """Tools that are disabled because they are not what was reviewed."""
-        return tuple(self._changed.values())
 
     async def check(self, tool: GovernedTool) -> None:
         """Let a tool be used only while its server says of it what was reviewed.

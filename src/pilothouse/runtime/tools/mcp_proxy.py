@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -101,11 +101,6 @@ class McpProxy:
             # Else the SDK makes the whole list for each call, to hold the call's headers against one schema.
             get_tool_input_schema=self._input_schema,
         )
-
-    @property
-    def changed(self) -> Sequence[PinChange]:
-        """Tools that are disabled because they are not what was reviewed."""
-        return self._pins.changed
 
     async def serve_stdio(self) -> None:
         """Serve on standard input and output until the other side closes them."""

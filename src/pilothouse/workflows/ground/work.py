@@ -161,10 +161,6 @@ class Worker:
         self._beating.start()
         self._working.start()
 
-    def wake(self) -> None:
-        """Look at once whether something is due: somebody in this process just set a timer or queued a job."""
-        self._wake.set()
-
     def stop(self, timeout_s: float = 10.0) -> None:
         """Finish what is in hand, give the lease back and end."""
         self._stop.set()

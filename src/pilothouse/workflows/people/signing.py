@@ -33,7 +33,6 @@ from pilothouse.workflows.ground.in_force import charter_in_force
 __all__ = [
     "REASON_CHARS_MAX",
     "asked_of",
-    "is_open",
     "sign",
     "signatures",
     "waivable_state",
@@ -305,11 +304,6 @@ def _waived_before(ledger: Ledger, verdict: AgentVerdict, item: str, thresholds:
         for one in waivers_of(ledger, verdict.agent)
         if (one.requirement, one.version, one.thresholds_digest) == about
     ]
-
-
-def is_open(asked: Asked) -> bool:
-    """Return whether a signature is still to be given, or to be given again."""
-    return asked.state is not SignatureState.SIGNED
 
 
 def _need_power(charter: Charter, person: str) -> None:

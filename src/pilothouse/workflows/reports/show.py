@@ -19,7 +19,7 @@ from pilothouse.core.verdict.signing import SignatureState
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
 from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
-from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import TickState
 from pilothouse.reports.agent import AgentPage, build_agent
 from pilothouse.reports.agent_standing import Approval, Standing, standing_facts
@@ -54,7 +54,7 @@ from pilothouse.workflows.verdict.kept_pages import (
 )
 from pilothouse.workflows.verdict.stability import read_clock
 
-__all__ = ["Shows", "report_of", "young_verdict"]
+__all__ = ["Shows", "report_of"]
 
 FROZEN_MAX = timedelta(minutes=10)
 """A frozen verdict of the Fleet page that is older is computed again, so that nothing old looks fresh."""
@@ -422,11 +422,6 @@ class Shows:
             return Governed(agent=record.agent, charter=charter, verdict=None, problem=error.message)
         clock = read_clock(self._installation.ledger, charter, now)
         return Governed(agent=record.agent, charter=charter, verdict=verdict, clock=clock)
-
-
-def young_verdict(ledger: Ledger, record: CharterInForce, now: datetime) -> AgentVerdict | None:
-    """Return a stored verdict that is young and of this charter, or None."""
-    return _young(newest_verdict(ledger, record.agent), record, now)
 
 
 def _young(verdict: AgentVerdict | None, record: CharterInForce, now: datetime) -> AgentVerdict | None:

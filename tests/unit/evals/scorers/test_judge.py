@@ -6,9 +6,10 @@ import json
 
 import pytest
 from aiohttp import web
+from failing_model import FailingModel, Fault
 
 from pilothouse.demo.model_script import Turn
-from pilothouse.demo.model_server import Fault, ModelServer
+from pilothouse.demo.model_server import ModelServer
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Unscored
 from pilothouse.evals.scorers.judge import judge
@@ -65,7 +66,7 @@ def test_prose_or_nonsense_is_unscored_and_the_text_is_kept(text):
 
 
 def test_another_model_than_the_pinned_one_is_unscored_whatever_it_says():
-    with ModelServer(says(json.dumps({"verdict": "pass", "quote": "x"}))) as server:
+    with FailingModel(says(json.dumps({"verdict": "pass", "quote": "x"}))) as server:
         server.serve_as("judge-2026-02-02")
         score = ask(server)
     assert (score.value, score.why) == (None, Unscored.MODEL_CHANGED)
@@ -73,14 +74,14 @@ def test_another_model_than_the_pinned_one_is_unscored_whatever_it_says():
 
 
 def test_a_judge_that_hangs_is_unscored_within_its_time():
-    with ModelServer(says("{}")) as server:
+    with FailingModel(says("{}")) as server:
         server.fail_next(Fault.TIMEOUT)
         score = ask(server, timeout_s=0.2)
     assert score.why is Unscored.TIMEOUT
 
 
 def test_a_judge_that_stays_down_is_unscored_and_one_that_comes_back_is_heard():
-    with ModelServer(says(json.dumps({"verdict": "pass", "quote": "x"}))) as server:
+    with FailingModel(says(json.dumps({"verdict": "pass", "quote": "x"}))) as server:
         server.fail_next(Fault.SERVER_ERROR, times=3)
         assert ask(server).why is Unscored.JUDGE_UNREACHABLE
         server.fail_next(Fault.RATE_LIMITED, times=2)

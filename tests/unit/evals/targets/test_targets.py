@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
+from failing_model import FailingModel
 
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.demo.model_script import ToolCall as ScriptCall
@@ -334,7 +335,7 @@ def test_a_chat_model_answers_with_text_tools_and_a_price(tmp_path):
     assert reply.cost_usd > 0
     assert unpriced.cost_usd is None
     assert "Be short." in str(seen[0])
-    with ModelServer(script) as server:
+    with FailingModel(script) as server:
         server.serve_as("m-2")
         with pytest.raises(TargetUnreachable, match="asked 'm-1', 'm-2' answered"):
             ask(open_target(f"openai:{server.base_url}?model=m-1"), case("hi"))

@@ -117,15 +117,14 @@ def test_wrong_arguments_never_reach_the_server():
 
 @pytest.mark.parametrize("mode", ["poisoned", "wrong schema", "shadowed"])
 def test_a_tool_that_is_not_what_was_reviewed_is_neither_shown_nor_called(mode):
-    async def work(client, proxy):
+    async def work(client, _proxy):
         listed = await client.list_tools()
-        return listed.tools, await find(client), proxy.changed
+        return listed.tools, await find(client)
 
-    (tools, answer, changed), kept, changes = run(mode, work)
+    (tools, answer), kept, changes = run(mode, work)
     assert tools == []
     assert error_of(answer)["error"] == "contract_violation"
     assert "id_rsa" not in json.dumps(error_of(answer))
-    assert list(changed) == changes
     assert changes[0].pinned == manifest_of(FIND)
     assert changes[0].found != changes[0].pinned
     assert json.loads(changes[0].says)["name"] == "find"

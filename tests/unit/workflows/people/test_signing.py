@@ -14,11 +14,12 @@ from starlette.testclient import TestClient
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.signing import SignatureState
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.reports.signing import build_signing
 from pilothouse.workflows.people import signing
-from pilothouse.workflows.people.signing import is_open, sign, signatures, waivable_state, waive, waivers_of
+from pilothouse.workflows.people.signing import sign, signatures, waivable_state, waive, waivers_of
 from pilothouse.workflows.reports.report import show_executive
 from pilothouse.workflows.reports.show import Shows
 from pilothouse.workflows.verdict.assess import assess
@@ -48,7 +49,7 @@ def test_the_sponsors_signature_makes_the_requirement_hold(site):
     assert {one.section for one in sign_as(site, "OWN-5", "vp")} == {"thresholds", "escalation"}
     found, _ = judged(site, "OWN-5")
     assert (found.status, found.deciding.basis, found.deciding.signer) == (Status.HOLDS, "attested", "vp")
-    assert not any(is_open(one) for one in signatures(site.ledger, AGENT, NOW, "OWN-5"))
+    assert all(one.state is SignatureState.SIGNED for one in signatures(site.ledger, AGENT, NOW, "OWN-5"))
     (decision,) = site.ledger.decisions(AGENT, kind="evidence.signed")
     assert json.loads(decision.document)["requirement"] == "OWN-5"
 
@@ -249,19 +250,27 @@ def test_the_page_asks_for_a_signature_that_is_open_and_for_none_that_stands(sit
         return build_signing(world.charter(), found, NOW, mine=mine, visitor="S. Ortega").action
 
     assert asked().label == "Read datasets and sign EVAL-5."
-    open_items = {one.requirement: one.person for one in signatures(site.ledger, AGENT, NOW) if is_open(one)}
+    open_items = {
+        one.requirement: one.person
+        for one in signatures(site.ledger, AGENT, NOW)
+        if one.state is not SignatureState.SIGNED
+    }
     for person in sorted({one.person for one in signatures(site.ledger, AGENT, NOW)}):
         for item in open_items:
             with contextlib.suppress(Denied):
                 sign_as(site, item, person)
-    assert not any(is_open(one) for one in signatures(site.ledger, AGENT, NOW))
+    assert all(one.state is SignatureState.SIGNED for one in signatures(site.ledger, AGENT, NOW))
     assert asked() is None
 
 
 def test_the_page_of_the_agent_counts_the_signatures_that_the_page_of_signatures_counts(site):
     """Counted from the verdict there were four more: questions repeat the items of other requirements."""
     facts = {one.name: one for one in Shows(site.installation).agent(AGENT).standing}
-    waiting = [one for one in signatures(site.ledger, AGENT, site.clock.now()) if is_open(one)]
+    waiting = [
+        one
+        for one in signatures(site.ledger, AGENT, site.clock.now())
+        if one.state is not SignatureState.SIGNED
+    ]
     assert facts["Signatures"].link.text.startswith(f"{len(waiting)} wait for ")
 
 
