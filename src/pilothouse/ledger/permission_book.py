@@ -28,10 +28,19 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.approval_tables import approvals
 from pilothouse.ledger.approvals import expire, insert_approval, newest_for_call, put_state
 from pilothouse.ledger.audit import SqlAuditLog
-from pilothouse.ledger.schema import METADATA, to_micros
+from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.schema import METADATA, decisions, from_micros, to_micros
 from pilothouse.ledger.steady_clock import SteadyClock
 from pilothouse.ledger.write_behind import WriteBehind
-from pilothouse.ports.approvals import APPROVALS_OPEN_MAX, Approval, CallProposal, ShownArgument, UsedSoFar
+from pilothouse.ports.approvals import (
+    APPROVALS_OPEN_MAX,
+    BUDGET_DENIED,
+    REFUSALS_TOLD_EVERY,
+    Approval,
+    CallProposal,
+    ShownArgument,
+    UsedSoFar,
+)
 from pilothouse.ports.audit import AuditEntry
 from pilothouse.ports.permissions import PermissionDecision
 
@@ -95,6 +104,8 @@ class SqlPermissionBook:
             if decision.decision == "allow":
                 _use(connection, proposal, now)
                 self._forget_old_counts(connection, now)
+            if decision.is_spent:
+                _tell(connection, BUDGET_DENIED, proposal.call.agent, {"tool": proposal.call.tool}, now)
             made.append(decision)
             return _entry(proposal, decision, now)
 
@@ -112,9 +123,16 @@ class SqlPermissionBook:
         """Write the queued records."""
         self._following.close()
 
-    def note(self, kind: str, agent: str, document: Mapping[str, Any]) -> None:
-        """Record an event that no call waits for."""
-        self._log.append(kind, agent, document)
+    def note(self, kind: str, agent: str, document: Mapping[str, Any], *, tells: str | None = None) -> None:
+        """Record an event that no call waits for; `tells` is the kind of the decision by which somebody is called."""
+
+        def work(connection: Connection) -> AuditEntry:
+            now = self._clock.now()
+            if tells is not None:
+                _tell(connection, tells, agent, document, now)
+            return AuditEntry(kind=kind, agent=agent, actor="pilothouse", at=now, document=document)
+
+        self._log.commit(work)
 
     def begin(self, agent: str, policy: str) -> None:
         """Void approvals that were asked for under another policy, and delete old counts."""
@@ -180,6 +198,14 @@ class SqlPermissionBook:
             if canary is not None:
                 insert_approval(connection, canary)
         return replace(decision, approval=asked.id, expires_at=asked.expires_at)
+
+
+def _tell(connection: Connection, kind: str, agent: str, document: Mapping[str, Any], now: datetime) -> None:
+    """Put on record that a call was refused, unless the hour has such a record already."""
+    newest = select(func.max(decisions.c.at_us)).where(decisions.c.agent == agent, decisions.c.kind == kind)
+    at_us = connection.execute(newest).scalar()
+    if at_us is None or now - from_micros(int(at_us)) >= REFUSALS_TOLD_EVERY:
+        append_decision(connection, kind=kind, agent=agent, at=now, actor="pilothouse", document=document)
 
 
 def _used(connection: Connection, proposal: CallProposal, now: datetime) -> UsedSoFar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pilothouse.ports.permissions import PermissionDecision
@@ -13,6 +13,9 @@ from pilothouse.ports.tools import ToolCall
 
 __all__ = [
     "APPROVALS_OPEN_MAX",
+    "BUDGET_DENIED",
+    "REFUSALS_TOLD_EVERY",
+    "TOKEN_REFUSED",
     "Approval",
     "ApprovalState",
     "Approvals",
@@ -25,6 +28,13 @@ __all__ = [
     "Vote",
     "WaitingCalls",
 ]
+
+BUDGET_DENIED, TOKEN_REFUSED = "call.budget_denied", "task.token_strange"
+"""Kinds of the decisions by which somebody is called: a call came after its budget was used up; a task token that nobody gave."""
+
+REFUSALS_TOLD_EVERY = timedelta(hours=1)
+"""How often one of these is put on record for an agent: one that tries in a loop says so with the first. Each refusal has its own record
+in the audit log."""
 
 APPROVALS_OPEN_MAX = 1_000
 """Proposals that may wait at once: more than people can answer in their time, so the next call is denied."""
@@ -228,8 +238,8 @@ class PermissionBook(Protocol):
         """
         ...
 
-    def note(self, kind: str, agent: str, document: Mapping[str, Any]) -> None:
-        """Record an event that no call waits for."""
+    def note(self, kind: str, agent: str, document: Mapping[str, Any], *, tells: str | None = None) -> None:
+        """Record an event that no call waits for; `tells` is the kind of the decision by which somebody is called."""
         ...
 
 

@@ -66,6 +66,7 @@ class PermissionDecision:
         expires_at: When that approval lapses; it is refused early, never late.
         policy: Digest of the policy that decided.
         position: Place in the audit log, or None for a read whose record follows within a second.
+        is_spent: Whether it is denied because a budget of calls or a sum is used up.
     """
 
     decision: PolicyDecision
@@ -80,6 +81,7 @@ class PermissionDecision:
     expires_at: datetime | None = None
     policy: str = ""
     position: int | None = None
+    is_spent: bool = False
 
 
 @runtime_checkable

@@ -34,6 +34,7 @@ __all__ = [
     "decide_call",
     "decide_facts",
     "example_facts",
+    "is_spent",
     "limit_of",
     "policy_rules",
     "type_name",
@@ -148,10 +149,7 @@ def decide_facts(tool: Tool, facts: CallFacts) -> CallDecision:
         The decision, with the rules that were not proven.
     """
     hard: list[str] = [] if facts.entitled else [ENTITLED]
-    if tool.budget and not (
-        facts.used_task < (known(tool.budget.per_task) or 0)
-        and facts.used_day < (known(tool.budget.per_day) or 0)
-    ):
+    if not _has_calls(tool, facts):
         hard.append(BUDGET)
     hard += facts.unknown
     soft: list[str] = []
@@ -169,6 +167,20 @@ def decide_facts(tool: Tool, facts: CallFacts) -> CallDecision:
     if soft:
         return CallDecision(decision="ask" if tool.on_fail == "ask" else "deny", failed=tuple(soft))
     return CallDecision(decision="allow", failed=())
+
+
+def is_spent(tool: Tool, facts: CallFacts) -> bool:
+    """Return whether an entitled call comes too late: the calls of the tool, or a sum that it alone would not pass, are used up.
+
+    Args:
+        tool: The policy.
+        facts: What is known.
+    """
+    arguments = (known(tool.args) or {}).items()
+    return facts.entitled and (
+        not _has_calls(tool, facts)
+        or any(_is_sum_passed(argument, facts.args.get(name, ABSENT)) for name, argument in arguments)
+    )
 
 
 def decide_call(tool: Tool, call: GivenCall) -> CallDecision:
@@ -214,6 +226,21 @@ def _given(argument: Argument, given: GivenArgument) -> ArgumentFacts:
     return ArgumentFacts(
         origins=frozenset({given.origin}), fits=fits, amount=amount, sum_task=amount, sum_day=amount
     )
+
+
+def _has_calls(tool: Tool, facts: CallFacts) -> bool:
+    """Return whether calls are left in this task and on this day."""
+    return tool.budget is None or (
+        facts.used_task < (known(tool.budget.per_task) or 0)
+        and facts.used_day < (known(tool.budget.per_day) or 0)
+    )
+
+
+def _is_sum_passed(argument: Argument, given: ArgumentFacts) -> bool:
+    """Return whether a magnitude passes a sum of the task or the day only because of the calls before it."""
+    limits = (limit_of(argument, "sum_per_task"), limit_of(argument, "sum_per_day"))
+    sums = zip(limits, (given.sum_task, given.sum_day), strict=True)
+    return any(limit is not None and given.amount <= limit < at for limit, at in sums)
 
 
 def _is_possible(argument: Argument, given: ArgumentFacts) -> bool:

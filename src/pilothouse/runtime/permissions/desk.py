@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pilothouse.core.charter.answers import known
-from pilothouse.core.charter.policy import CallFacts
+from pilothouse.core.charter.policy import CallFacts, is_spent
 from pilothouse.errors import Denied, PilothouseError
-from pilothouse.ports.approvals import CallProposal, PermissionBook, ShownArgument, UsedSoFar
+from pilothouse.ports.approvals import TOKEN_REFUSED, CallProposal, PermissionBook, ShownArgument, UsedSoFar
 from pilothouse.ports.permissions import PermissionDecision, TaskOpening
 from pilothouse.ports.tools import ToolCall, UnreadValues
 from pilothouse.runtime.permissions.arguments import (
@@ -114,7 +114,9 @@ class PermissionDesk:
         """
         run = self._tasks.run_of(token)
         if run is None:
-            self._book.note("task.token_refused", self._policy.agent, {"token": token_digest(token)[:16]})
+            document = {"token": token_digest(token)[:16]}
+            tells = TOKEN_REFUSED if self._tasks.is_settled() else None
+            self._book.note("task.token_refused", self._policy.agent, document, tells=tells)
             raise Denied(
                 "this task token was given to nobody, or has lapsed",
                 remedy="The calling service opens the task again; without one only reads are possible.",
@@ -250,6 +252,7 @@ class PermissionDesk:
             origins={name: one.origins for name, one in inspected.origins.items()},
             tainted=context.tainted,
             policy=self._policy.policy,
+            is_spent=decided.decision == "deny" and is_spent(compiled.policy, facts),
         )
 
     def _unknown(self) -> PermissionDecision:

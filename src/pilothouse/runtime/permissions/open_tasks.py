@@ -7,7 +7,9 @@ import hashlib
 import os
 import secrets
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from weakref import WeakSet
 
 from pilothouse.core.evidence.loops import NO_RUN
@@ -26,6 +28,10 @@ TASKS_TEXTS_MAX = 1_000
 
 TASKS_CLOSED_MAX = 100_000
 """Runs of closed tasks that are remembered, about 20 MB: one that comes back has read what nobody remembers."""
+
+
+TOKENS_OF_BEFORE_S = 3_600.0
+"""After a start, tokens of the process before are still shown by whoever opened a task there; they open nothing, and call nobody."""
 
 
 _ALL: WeakSet[OpenTasks] = WeakSet()
@@ -52,7 +58,13 @@ def task_type_of(call: ToolCall, context: TaskContext) -> str:
 class OpenTasks:
     """Tasks by run; safe to share between threads, and a forked process goes on with those that were open."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Begin without tasks.
+
+        Args:
+            monotonic: Seconds that no change of the wall clock touches.
+        """
+        self._monotonic, self._begun_s = monotonic, monotonic()
         self._lock = threading.Lock()
         _ALL.add(self)
         self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
@@ -85,6 +97,10 @@ class OpenTasks:
         """Return the run of a task token; None for an unknown or expired token."""
         with self._lock:
             return self._tokens.get(token_digest(token))
+
+    def is_settled(self) -> bool:
+        """Whether every token that can be meant was given here, so that an unknown one is forged, or went astray."""
+        return self._monotonic() - self._begun_s >= TOKENS_OF_BEFORE_S
 
     def needs_token(self, run: str) -> bool:
         """Whether a task was opened for a run, so that naming the run alone proves nothing: trace ids are not secret."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Call the owner of an agent about what gateways and the MCP proxy have put on record: credentials, backends, limits, changed tools."""
+"""Call the owner of an agent about what gateways, the MCP proxy and the boundary have put on record: credentials, limits, changed tools."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pilothouse.core.dates import minute
+from pilothouse.ports.approvals import BUDGET_DENIED, TOKEN_REFUSED
 from pilothouse.ports.ledger import CharterInForce, Decision, Ledger
 from pilothouse.runtime.gateway.near_window import REFUSED_LEVEL
 from pilothouse.workflows.gateway.near_window import NEAR_KIND
@@ -17,9 +18,20 @@ from pilothouse.workflows.gateway.provider_signs import FINGERPRINT_KIND, REFUSE
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.incidents.alerts import Firing, alert_for_every_agent, said_as
 
-__all__ = ["BACKEND", "BUDGET", "CREDENTIAL", "PIN", "PIN_KIND", "WINDOW", "watch_providers"]
+__all__ = [
+    "BACKEND",
+    "BUDGET",
+    "CREDENTIAL",
+    "PIN",
+    "PIN_KIND",
+    "TOKEN",
+    "TOOL_BUDGET",
+    "WINDOW",
+    "watch_providers",
+]
 
 CREDENTIAL, BACKEND, BUDGET, PIN, WINDOW = "credential", "fingerprint", "budget", "mcp_pin", "context_window"
+TOOL_BUDGET, TOKEN = "tool_budget", "task_token"
 """Metrics by which incidents name these."""
 
 PIN_KIND = "mcp.pin_changed"
@@ -130,12 +142,34 @@ def _of_pin(agent: str, said: dict[str, str | None]) -> Firing:
     )
 
 
+def _of_spent(agent: str, said: dict[str, str]) -> Firing:
+    return Firing(
+        agent=agent,
+        metric=TOOL_BUDGET,
+        sentence=f"{agent} goes on calling {said['tool']} after its budget was used up, and is denied. See what it tried: "
+        f"`pilothouse audit list {agent} --kind call.decided`; further ones are told once an hour.",
+        once=True,
+    )
+
+
+def _of_token(agent: str, _said: dict[str, str]) -> Firing:
+    return Firing(
+        agent=agent,
+        metric=TOKEN,
+        sentence=f"Somebody showed {agent} a task token that nobody gave, and may only read: it is forged, or of another server. "
+        f"See how often: `pilothouse audit list {agent} --kind task.token_refused`; further ones are told once an hour.",
+        once=True,
+    )
+
+
 _READ: Mapping[str, Callable[[str, dict[str, Any]], Firing | None]] = {
     REFUSED_KIND: _of_refusal,
     FINGERPRINT_KIND: _of_fingerprint,
     PASSED_KIND: _of_passed,
     NEAR_KIND: _of_near,
     PIN_KIND: _of_pin,
+    BUDGET_DENIED: _of_spent,
+    TOKEN_REFUSED: _of_token,
 }
 """What becomes of each kind of record."""
 

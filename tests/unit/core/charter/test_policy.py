@@ -3,7 +3,14 @@ from decimal import Decimal
 
 import pytest
 
-from pilothouse.core.charter.policy import decide_call, policy_rules, type_name
+from pilothouse.core.charter.policy import (
+    ArgumentFacts,
+    CallFacts,
+    decide_call,
+    is_spent,
+    policy_rules,
+    type_name,
+)
 from pilothouse.core.charter.policy_types import AMOUNT_MAX, scaled
 from pilothouse.core.charter.systems import GivenCall, Tool
 
@@ -168,3 +175,26 @@ def test_a_number_without_end_is_the_largest_that_is_counted():
     assert scaled("amount(EUR)", Decimal("1e999999")) == scaled("int", Decimal(2**63)) == AMOUNT_MAX
     assert scaled("number", Decimal("-1e999999")) == -AMOUNT_MAX
     assert scaled("amount(EUR)", Decimal("1e-999999")) == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "spent"),
+    [
+        ({}, False),
+        ({"used_task": 1}, True),
+        ({"used_day": 40}, True),
+        ({"used_task": 1, "entitled": False}, False),
+        ({"amount": 100, "sum_day": 101}, True),
+        ({"amount": 100, "sum_day": 100}, False),
+        ({"amount": 101, "sum_day": 101}, False),
+    ],
+)
+def test_what_is_used_up_is_told_from_what_was_never_possible(facts, spent):
+    amounts = {"amount": 0, "sum_day": 0}
+    given = {name: scaled("amount(EUR)", Decimal(facts.get(name, zero))) for name, zero in amounts.items()}
+    amount = ArgumentFacts(origins=frozenset({"request"}), **given)
+    known_of_it = {name: value for name, value in facts.items() if name not in amounts}
+    args = {**TOOL["args"], "amount": {**TOOL["args"]["amount"], "sum_per_day": 100.0}}
+    call_facts = CallFacts(**{"entitled": True, **known_of_it}, args={"amount": amount})
+    assert is_spent(tool(args=args), call_facts) is spent
+    assert not is_spent(tool(args=args, budget=None), CallFacts(entitled=True, used_task=9))
