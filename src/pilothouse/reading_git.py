@@ -2,8 +2,10 @@
 """Asks git about a folder without running what the folder's own repository names as programs.
 
 A repository's configuration is a file in it, and names programs that git runs while it only reads: a monitor of the file
-system, hooks, filters of contents, what checks signatures, a way to fetch what is missing. Whoever was handed a folder and runs
-`pilothouse check` in it runs none of them. What the user's own configuration names stays in force.
+system, hooks, filters of contents, what checks signatures, what packs an archive, a way to fetch what is missing. Whoever was
+handed a folder and runs `pilothouse check` in it runs none of them, whoever writes into the folder meanwhile: git is given a
+repository of our own, with the contents of that one and a configuration that we wrote. What the user's own configuration names stays
+in force.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from itertools import islice
 from pathlib import Path
 
 __all__ = ["ask_git"]
@@ -27,7 +31,20 @@ _QUIET = {
 """Of each, what the repository says does not count."""
 
 _FOREIGN_SCOPES = frozenset({"local", "worktree"})
-_FILTER = re.compile(r"filter\..*\.(?:clean|smudge|process|required)", re.DOTALL)
+_TAKEN = re.compile(
+    r"core\.(?:repositoryformatversion|filemode|ignorecase|symlinks|precomposeunicode|protecthfs|protectntfs|autocrlf|eol|safecrlf"
+    r"|trustctime|checkstat|quotepath|abbrev|sparsecheckout|sparsecheckoutcone)"
+    r"|index\.sparse|extensions\.(?:objectformat|compatobjectformat|refstorage)"
+)
+"""What of a repository's configuration says how its contents are written. None of it names a program or a file."""
+
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_COPIED = ("HEAD", "index")
+"""What git wants to be a file, and what a comparison writes anew."""
+
+_LEFT_OUT = frozenset({*_COPIED, "config", "config.worktree", "hooks", "commondir", "gitdir", "worktrees"})
+_ENTRIES_MAX = 10_000
+"""Files beside a repository's contents; git has some twenty."""
 
 _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
@@ -58,8 +75,8 @@ def ask_git(folder: Path, *arguments: str, timeout_s: float) -> subprocess.Compl
         return None
     environment = {**os.environ, **_ENVIRONMENT}
 
-    def run(settings: dict[str, str], *words: str) -> subprocess.CompletedProcess[bytes]:
-        said = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    def run(*words: str) -> subprocess.CompletedProcess[bytes]:
+        said = [part for key, value in _QUIET.items() for part in ("-c", f"{key}={value}")]
         return subprocess.run(  # noqa: S603 - no shell, a fixed program with our own words
             [program, *said, "-C", str(folder), *words],
             capture_output=True,
@@ -68,26 +85,50 @@ def ask_git(folder: Path, *arguments: str, timeout_s: float) -> subprocess.Compl
             env=environment,
         )
 
+    found = run("rev-parse", "--path-format=absolute", "--show-toplevel", "--git-dir", "--git-common-dir")
     # Quiet already while it lists: git may look at the file system for any command. `--show-scope` came with git 2.26.
-    listed = run(_QUIET, "config", "--list", "--show-scope", "-z")
-    emptied = _without_filters(listed.stdout)
-    if listed.returncode != 0 or any(
-        "=" in key for key in emptied
-    ):  # such a name cannot be set beside the repository's
-        return subprocess.CompletedProcess(arguments, 128, b"", listed.stderr)
-    return run({**_QUIET, **emptied}, *arguments)
+    listed = run("config", "--list", "--show-scope", "-z")
+    places = [Path(os.fsdecode(line)) for line in found.stdout.splitlines()]
+    if found.returncode != 0 or listed.returncode != 0 or len(places) != len(("top", "own", "common")):
+        return subprocess.CompletedProcess(arguments, 128, b"", found.stderr or listed.stderr)
+    top, own, common = places
+    with tempfile.TemporaryDirectory(prefix="pilothouse-git-") as name:
+        _stand_in(Path(name), own, common, _taken(listed.stdout))
+        environment |= {"GIT_DIR": name, "GIT_WORK_TREE": str(top)}
+        environment.pop("GIT_COMMON_DIR", None)
+        return run(*arguments)
 
 
-def _without_filters(listed: bytes) -> dict[str, str]:
-    """Return settings that empty each filter that a repository defines for itself.
+def _stand_in(folder: Path, own: Path, common: Path, configuration: str) -> None:
+    """Make a repository with the contents of another one, and a configuration of ours.
+
+    Args:
+        folder: Where it is made.
+        own: What the other one has for its worktree alone.
+        common: What all its worktrees share; the same folder where there is only one.
+        configuration: Text of its configuration.
+    """
+    for place in dict.fromkeys((own, common)):
+        for entry in islice(os.scandir(place), _ENTRIES_MAX):
+            if entry.name not in _LEFT_OUT and not os.path.lexists(folder / entry.name):
+                (folder / entry.name).symlink_to(entry.path)
+    for name in _COPIED:
+        if (own / name).is_file():  # no pipe, which would never end
+            shutil.copyfile(own / name, folder / name)
+    (folder / "config").write_text(configuration, encoding="utf-8")
+
+
+def _taken(listed: bytes) -> str:
+    """Return what is taken over of a repository's configuration, as a text of one.
 
     Args:
         listed: Scope and `key, end of line, value`, each ended by a zero byte.
     """
-    parts = listed.split(b"\0")
-    found = {}
+    parts = listed.decode(errors="replace").split("\0")
+    lines = ["[core]\n\tbare = false"]
     for scope, entry in zip(parts[::2], parts[1::2], strict=False):
-        key = os.fsdecode(entry.partition(b"\n")[0])
-        if os.fsdecode(scope) in _FOREIGN_SCOPES and _FILTER.fullmatch(key):
-            found[key] = "false" if key.endswith(".required") else ""
-    return found
+        key, _, value = entry.partition("\n")
+        if scope in _FOREIGN_SCOPES and _TAKEN.fullmatch(key) and _WORD.fullmatch(value):
+            section, _, name = key.partition(".")
+            lines.append(f"[{section}]\n\t{name} = {value}")
+    return "\n".join(lines) + "\n"

@@ -98,12 +98,67 @@ def test_no_program_that_checks_a_signature_is_run(trap):
     assert [one.name for one in sprung.iterdir()] == []
 
 
-def test_a_filter_whose_name_cannot_be_set_is_not_run_and_git_counts_as_refusing(trap):
+@pytest.fixture
+def late_writer(trap, tmp_path, monkeypatch):
+    """A `git` before which somebody writes programs into the repository at the last moment: when its settings were read."""
+    folder, sprung = trap
+    real = shutil.which("git")
+    fresh = tmp_path / "fresh.sh"
+    fresh.write_text(f"#!/bin/sh\ntouch '{sprung}/fresh'\ncat\n", encoding="utf-8")
+    fresh.chmod(0o755)
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    wrapper = bin_folder / "git"
+    wrapper.write_text(
+        f"""#!/bin/sh
+case " $* " in *" --list "*|*" rev-parse "*) ;; *)
+  printf '[filter "fresh"]\\n\\tclean = {fresh}\\n\\tsmudge = {fresh}\\n' >> '{folder}/.git/config'
+  printf '*.yaml filter=fresh\\n*.py filter=fresh\\n' > '{folder}/.gitattributes'
+  mkdir -p '{folder}/.git/info'; cp '{folder}/.gitattributes' '{folder}/.git/info/attributes'
+esac
+exec {real} "$@"
+""",
+        encoding="utf-8",
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    return real
+
+
+def test_what_is_written_into_the_repository_after_its_settings_were_read_is_not_run(trap, late_writer):
+    folder, sprung = trap
+    index = (folder / ".git" / "index").read_bytes()
+    assert files_changed_since(folder, "HEAD", ["charter.yaml", "agent.py"]) == ()
+    assert (folder / ".git" / "index").read_bytes() == index
+    assert last_commit_at(folder / "charter.yaml") is not None
+    assert ask_git(folder, "archive", "--format=tar", "HEAD", timeout_s=20).returncode == 0
+    assert [one.name for one in sprung.iterdir()] == []
+    subprocess.run([late_writer, "-C", str(folder), "status"], check=True, capture_output=True)
+    assert (sprung / "fresh").exists()  # it was written, and git by itself runs it
+
+
+def test_a_filter_with_any_name_is_not_run(trap):
     folder, sprung = trap
     git(folder, "config", "filter.a=b.clean", str(sprung.parent / "clean.sh"))
     (folder / ".gitattributes").write_text("*.yaml filter=a=b\n", encoding="utf-8")
-    assert ask_git(folder, "status", "--porcelain", timeout_s=20).returncode == 128
-    assert last_commit_at(folder / "charter.yaml") is None
+    assert ask_git(folder, "status", "--porcelain", timeout_s=20).stdout == b"?? .gitattributes\n"
+    assert last_commit_at(folder / "charter.yaml") is not None
+    assert [one.name for one in sprung.iterdir()] == []
+
+
+def test_a_second_worktree_and_how_a_repository_keeps_its_lines_are_read_as_git_does(trap, tmp_path):
+    folder, sprung = trap
+    git(folder, "-c", "filter.x.y.required=false", "worktree", "add", "-q", "-b", "side", tmp_path / "side")
+    for one in sprung.iterdir():
+        one.unlink()
+    side = tmp_path / "side"
+    (side / "agent.py").write_text("print(2)\n", encoding="utf-8")
+    assert files_changed_since(side, "HEAD", ["charter.yaml", "agent.py"]) == ("agent.py",)
+    assert ask_git(side, "rev-parse", "--abbrev-ref", "HEAD", timeout_s=20).stdout == b"side\n"
+    git(folder, "config", "core.autocrlf", "true")
+    (folder / "charter.yaml").write_bytes(b"agent: a\r\n")
+    assert files_changed_since(folder, "HEAD", ["charter.yaml"]) == ()
+    assert ask_git(tmp_path, "rev-parse", "HEAD", timeout_s=20).returncode == 128
     assert [one.name for one in sprung.iterdir()] == []
 
 
