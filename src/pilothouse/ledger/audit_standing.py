@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.approval_tables import approval_votes, approvals
+from pilothouse.ledger.contacts import contacts
 from pilothouse.ledger.controls import controls, planted_faults
 from pilothouse.ledger.credentials import credentials
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers
@@ -43,6 +44,7 @@ LOGGED_TABLES = (
     credentials,
     sign_in_links,
     sessions,
+    contacts,
 )
 
 DIGEST_BYTES = 32

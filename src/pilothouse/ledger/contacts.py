@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses at which people are paged, by person and channel."""
+"""Addresses at which people are paged, by person and channel; the audit log has each change, of the address a commitment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, ColumnElement, String, Table, Text, delete, insert, select
 
 from pilothouse.ledger.database import Repository
+from pilothouse.ledger.row_log import fresh_salt, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.contacts import Contact
 
@@ -22,6 +24,7 @@ contacts = Table(
     Column("zone", String(64), nullable=False),
     Column("actor", String(256), nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("salt", String(32), nullable=False, server_default=""),
 )
 """Addresses of people, with the credential of the service: whoever can read the ledger can page them."""
 
@@ -31,8 +34,12 @@ class SqlContacts(Repository):
 
     def put(self, contact: Contact) -> None:
         """Set an address, replacing an earlier one."""
-        with self.database.write() as connection:
-            connection.execute(delete(contacts).where(_here(contact.identity, contact.channel)))
+        here = _here(contact.identity, contact.channel)
+        with (
+            self.database.write() as connection,
+            logged_change(connection, contacts, here, at=contact.at, actor=contact.actor),
+        ):
+            connection.execute(delete(contacts).where(here))
             connection.execute(
                 insert(contacts).values(
                     identity=contact.identity,
@@ -41,13 +48,18 @@ class SqlContacts(Repository):
                     zone=contact.zone,
                     actor=contact.actor,
                     at_us=to_micros(contact.at),
+                    salt=fresh_salt(),
                 )
             )
 
-    def remove(self, identity: str, channel: str) -> bool:
+    def remove(self, identity: str, channel: str, *, at: datetime, actor: str) -> bool:
         """Delete an address; return whether there was one."""
-        with self.database.write() as connection:
-            return connection.execute(delete(contacts).where(_here(identity, channel))).rowcount > 0
+        here = _here(identity, channel)
+        with (
+            self.database.write() as connection,
+            logged_change(connection, contacts, here, at=at, actor=actor),
+        ):
+            return connection.execute(delete(contacts).where(here)).rowcount > 0
 
     def of(self, identity: str) -> Sequence[Contact]:
         """Return the addresses of a person, by channel."""

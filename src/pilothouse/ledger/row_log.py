@@ -2,7 +2,7 @@
 """Mutable rows are entered into the audit log by digest, each change in the transaction that makes it.
 
 Decisions, charters, verdicts and evidence are only ever added, and each has an entry of its own. Prices, outcomes, questions
-of the review queue, labels, approvals, incidents, pauses, faults of drills, keys and sessions are many or are changed, so an entry names rows that came and
+of the review queue, labels, approvals, incidents, pauses, faults of drills, keys, sessions and contacts are many or are changed, so an entry names rows that came and
 rows that went: what stands is what came and did not go. Texts of persons are under a salt of their row: once both are erased, nobody can guess them back from the log.
 """
 
@@ -150,6 +150,12 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
         ),
         "sessions": Logged(
             words="session", key=("session_hash",), public=("identity", "created_us", "expires_us")
+        ),
+        "contacts": Logged(
+            words="address of",
+            key=("identity", "channel"),
+            public=("zone", "actor", "at_us"),
+            private=("url",),
         ),
     }
 )

@@ -55,7 +55,7 @@ class ContactStore(Protocol):
         """Set an address, replacing an earlier one."""
         ...
 
-    def remove(self, identity: str, channel: str) -> bool:
+    def remove(self, identity: str, channel: str, *, at: datetime, actor: str) -> bool:
         """Delete an address; return whether there was one."""
         ...
 

@@ -67,7 +67,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 f"payloads that match: {check.payloads:,}, erased: {check.erased:,}"
             )
             say(
-                f"  prices, outcomes, questions, labels, approvals, incidents, pauses, faults, keys, providers and sessions as the log has them: {check.rows:,}"
+                f"  prices, outcomes, questions, labels, approvals, incidents, pauses, faults, keys, providers, sessions and contacts as the log has them: {check.rows:,}"
             )
             for problem in check.problems:
                 say(f"  ✗ {problem}")

@@ -112,7 +112,7 @@ def remove_contact(room: ControlRoom, person: str, *, channel: str, actor: str, 
     identity = person if ":" in person else identity_of(room, person)
     ways = [one.channel for one in room.contacts.of(identity) if channel in {"", one.channel}]
     for way in ways:
-        room.contacts.remove(identity, way)
+        room.contacts.remove(identity, way, at=now, actor=actor)
         _record(room, "contact.removed", identity, channel=way, actor=actor, now=now)
     return len(ways)
 

@@ -63,7 +63,7 @@ class LogCheck:
         checkpoints: Checkpoints that were held against them.
         anchored: Largest size that an anchor outside this ledger confirms; None without one.
         outside: The same for anchors under other rights than the ledger's, which its operator cannot rewrite.
-        rows: Prices, outcomes, questions, labels, approvals, incidents, pauses, faults of drills, keys and sessions that are as the log has them.
+        rows: Prices, outcomes, questions, labels, approvals, incidents, pauses, faults of drills, keys, sessions and contacts that are as the log has them.
         payloads: Encrypted payloads that were opened and held against their commitment.
         erased: Payloads whose key was destroyed.
         problems: The first findings, in words; empty when everything verifies.
@@ -442,7 +442,7 @@ def _check_rows(room: BoundaryRoom, records: list[_Record], problems: list[str])
 
 
 def _check_standing(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> int:
-    """Prices, outcomes, questions, labels, approvals, incidents, pauses, faults of drills, keys and sessions must be what came and did not go."""
+    """Prices, outcomes, questions, labels, approvals, incidents, pauses, faults of drills, keys, sessions and contacts must be what came and did not go."""
     standing = Standing()
     for one in records:
         if one.kind == ROWS_CHANGED:

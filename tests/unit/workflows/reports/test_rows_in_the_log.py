@@ -27,6 +27,7 @@ from pilothouse.ledger.approvals import SqlApprovals, forget_requester, insert_a
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.audit_standing import LOGGED_TABLES
+from pilothouse.ledger.contacts import SqlContacts
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.curation import SqlCuration
@@ -41,6 +42,7 @@ from pilothouse.ledger.sessions import SqlSessions
 from pilothouse.ledger.steady_clock import SteadyClock
 from pilothouse.ports.approvals import Approval, ShownArgument
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
+from pilothouse.ports.contacts import Contact
 from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.ports.credentials import Credential
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
@@ -58,6 +60,8 @@ ASKED = 3 + 2 + 2
 """Approvals, answers to them, and incidents."""
 SIGNED_IN = 1 + 1
 """Links that were not used, and sessions."""
+REACHED = 2
+"""Addresses of people."""
 NO_ENTRY = {"review_items": {"holder", "held_until_us"}, "sessions": {"seen_us"}}
 """Columns that change with every look, and decide nothing."""
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
@@ -151,7 +155,17 @@ def lived(ledger, log):
     controls.clear_fault(AGENT, FaultKind.MODEL_TIMEOUT, "erp", actor="ana", at=NOW)
     asked(log)
     happened(SqlIncidents(ledger.database, lambda: NOW))
+    reached(SqlContacts(ledger.database))
     log.sign()
+
+
+def reached(contacts):
+    """Set where people are reached, change one address, and forget another."""
+    for channel, name in (("mail", "old"), ("mail", "ana"), ("phone", "ana"), ("chat", "ana")):
+        url = f"mailto://{name}@customer.example"
+        contacts.put(Contact(identity="oidc:ana", channel=channel, url=url, zone="UTC", actor="ana", at=NOW))
+    assert contacts.remove("oidc:ana", "chat", at=NOW, actor="ben")
+    assert not contacts.remove("oidc:ana", "chat", at=NOW, actor="ben")
 
 
 def signed_in(sessions):
@@ -283,7 +297,10 @@ def rebundled(room, tmp_path, name="bundle.zip"):
 
 def test_what_came_changed_and_went_is_what_stands(room, tmp_path):
     check = verify_log(room, NOW)
-    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2 + ITEMS + 5 + 1 + ASKED + SIGNED_IN)
+    assert (check.problems, check.rows) == (
+        (),
+        2 + 200 + 2 + 2 + 3 + 2 + ITEMS + 5 + 1 + ASKED + SIGNED_IN + REACHED,
+    )
     assert rebundled(room, tmp_path).problems == []
     with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
         rows = bundle.read("rows.jsonl").decode()
@@ -355,6 +372,9 @@ CHANGES = [
     ("UPDATE sessions SET identity = 'oidc:owner'", "the session EEEE"),
     ("UPDATE sessions SET expires_us = expires_us + 1", "the session EEEE"),
     ("INSERT INTO sign_in_links VALUES ('mine', 'oidc:owner', 9)", "the link that signs in mine"),
+    ("UPDATE contacts SET url = 'mailto://eve@elsewhere.example' WHERE channel = 'mail'", "the address of oidc:ana mail"),
+    ("DELETE FROM contacts WHERE channel = 'mail'", "a row of contacts: what it names is gone"),
+    ("INSERT INTO contacts SELECT identity, 'sms', url, zone, actor, at_us, salt FROM contacts LIMIT 1", "the address of oidc:ana sms"),
 ]  # fmt: skip
 
 
@@ -514,7 +534,7 @@ def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
         check = verify_log(place, NOW)
-        assert (check.problems, check.rows) == ((), 211 + ITEMS + 5 + 1 + ASKED + SIGNED_IN)
+        assert (check.problems, check.rows) == ((), 211 + ITEMS + 5 + 1 + ASKED + SIGNED_IN + REACHED)
         assert all('"adopted":true' in record.text for record in log.records())
         ledger.save_outcomes([outcome(180, status=OutcomeStatus.VERIFIED)])
         assert verify_log(place, NOW).problems == ()
