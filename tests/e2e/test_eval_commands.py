@@ -230,3 +230,27 @@ def test_an_anchor_is_signed_by_who_answers_for_baselines_on_the_cases_of_the_ch
     write_lines(repository / "more.jsonl", [labelled(n) for n in range(90, 120)])
     typed("dataset add datasets/labelled more.jsonl")
     typed(f"eval anchor {version} --as sam --reason again", exits=2)
+
+
+def test_a_level_of_cases_that_hang_together_is_not_said_to_be_known_as_well_as_one_of_single_cases(
+    typed, tmp_path
+):
+    rows = [
+        {"id": f"c{n}", "task_type": "t", "input": n, "expected": 2 * n, "cluster": f"k{n // 5}"}
+        for n in range(CASES)
+    ]
+    write_lines(tmp_path / "together.jsonl", rows)
+    write_lines(tmp_path / "single.jsonl", [{k: v for k, v in row.items() if k != "cluster"} for row in rows])
+    (tmp_path / "blocks.py").write_text(
+        "def run(n):\n    return 2 * n if n // 5 % 4 else -1\n", encoding="utf-8"
+    )
+    widths, worths = [], []
+    for name in ("single", "together"):
+        said = json.loads(typed(f"eval run python:blocks:run --dataset {name}.jsonl --json"))
+        (level,) = said["levels"]
+        widths.append(level["high"] - level["low"])
+        worths.append(level["worth"])
+    assert worths[0] == CASES
+    assert worths[1] < CASES / 3
+    assert widths[1] > 1.5 * widths[0]
+    assert "because cases hang together" in typed("eval run python:blocks:run --dataset together.jsonl")

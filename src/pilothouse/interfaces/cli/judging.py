@@ -151,7 +151,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         judged, missing = asyncio.run(judge_answers(known, one))
         judged = change_answers(file, judged)
         now = services.clock.now()
-        card = card_of(judged, one.spec.version, now=now)
+        clusters = {case.id: case.cluster_id for case in cases}
+        card = card_of(judged, one.spec.version, now=now, clusters=clusters)
         console = result_console()
         if isinstance(card, NotEnoughEvidence):
             if as_json:
@@ -223,10 +224,12 @@ def _ask(console: Console, one: Answer, place: str) -> str:
 
 
 def _print_card(console: Console, name: str, card: JudgeCard) -> None:
-    from pilothouse.workflows.gate.judge_cards import BAD_FOUND_MIN, GOOD_PASSED_MIN, is_fit
+    from pilothouse.workflows.gate.judge_cards import BAD_FOUND_MIN, GOOD_PASSED_MIN, is_fit, worth_words
 
     verdict = "may decide a margin" if is_fit(card) else "is too weak to decide anything"
-    console.print(escape(f"{name} {verdict} ({card.n} labels, identity {card.identity[:12]})"))
+    console.print(
+        escape(f"{name} {verdict} ({card.n} labels{worth_words(card)}, identity {card.identity[:12]})")
+    )
     for words, estimate, bound, asked in (
         ("bad answers it finds", card.sp, card.sp_lower, BAD_FOUND_MIN),
         ("good answers it passes", card.se, card.se_lower, GOOD_PASSED_MIN),

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from pilothouse.core.statistics.intervals import failure_ceiling, jeffreys_interval
-from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.statistics.intervals import failure_ceiling
+from pilothouse.core.statistics.rates import rate_of_turns
 from pilothouse.core.verdict.numbers import percent_range, percentage
+from pilothouse.core.verdict.release import level_worth
 from pilothouse.core.verdict.release_never import FamilyResult
 from pilothouse.core.verdict.release_trust import RunHealth
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost
@@ -28,6 +29,7 @@ class Level:
         good: Good answers.
         n: Scored answers.
         unscored: Answers without a score.
+        worth: Independent answers that the scored ones are worth: those of one cluster are right and wrong together.
         low: Lower end of the 95 % interval, or None without a score.
         high: Upper end.
         failures: Ids of failed cases.
@@ -37,6 +39,7 @@ class Level:
     good: int
     n: int
     unscored: int
+    worth: int
     low: float | None
     high: float | None
     failures: tuple[str, ...]
@@ -82,6 +85,7 @@ class Levels:
                 continue
             found.append(
                 f"{one.task_type}: {one.good} of {one.n} good, {percentage(one.good / one.n)} {percent_range(one.low, one.high)}"
+                + (f", worth {one.worth} because cases hang together" if one.worth < one.n else "")
                 + (f", {one.unscored} without a score" if one.unscored else "")
             )
             found += [f"  failed: {name}" for name in one.failures[:FAILURES_SHOWN_MAX]]
@@ -115,15 +119,17 @@ def levels_of(run: GateRun, verdict: ReleaseVerdict) -> Levels:
         results = run.gathered.results(judge.cases[: judge.seen], None)
         values = [one.candidate[0] for one in results]
         good, n = sum(value is True for value in values), sum(value is not None for value in values)
-        interval = jeffreys_interval(good, n)
+        worth = level_worth([one for one in results if one.candidate[0] is not None])
+        interval = rate_of_turns(good, n, worth)
         levels.append(
             Level(
                 task_type=judge.rules.task_type,
                 good=good,
                 n=n,
                 unscored=len(values) - n,
-                low=interval.low if isinstance(interval, Estimate) else None,
-                high=interval.high if isinstance(interval, Estimate) else None,
+                worth=worth,
+                low=interval.low if interval is not None else None,
+                high=interval.high if interval is not None else None,
                 failures=tuple(one.case_id for one in results if one.candidate[0] is False),
             )
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,13 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.admission import FUTURE_MAX
 from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import WORTH, Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.writing_order import standing_record
+from pilothouse.core.statistics.clusters import mean_turns
 from pilothouse.core.statistics.judging import JudgeCard, judge_card
 from pilothouse.core.statistics.labels import labels_needed
-from pilothouse.core.statistics.quality import Stratum
+from pilothouse.core.statistics.quality import Stratum, labels_alike
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import Reason
@@ -47,6 +49,7 @@ __all__ = [
     "label_counts",
     "stored_answers",
     "trust_judges",
+    "worth_words",
 ]
 
 GOOD_PASSED_MIN: Final = 0.70
@@ -250,14 +253,21 @@ async def judge_answers(
     return judged, missing
 
 
-def card_of(answers: Sequence[Answer], identity: str, *, now: datetime) -> JudgeCard | NotEnoughEvidence:
+def card_of(
+    answers: Sequence[Answer], identity: str, *, now: datetime, clusters: Mapping[str, str] | None = None
+) -> JudgeCard | NotEnoughEvidence:
     """Measure a judge on the labelled ones of the answers it judged; labels older than 90 days do not count.
+
+    Answers to one case, and to cases of one cluster, are wrong together, and the judge is wrong about them together: their
+    labels count as fewer, as they do in the floor of a run and in production.
 
     Args:
         answers: Every answer it judged, labelled or not: the others say how rare failures are.
         identity: The judge.
         now: The present moment, aware UTC.
+        clusters: Cluster of each case, by its id; a case that is not named is one of its own.
     """
+    known_clusters = clusters or {}
     strata = []
     for name, verdict in (("pass", True), ("fail", False)):
         judged = [one for one in answers if one.verdicts.get(identity) is verdict]
@@ -270,7 +280,16 @@ def card_of(answers: Sequence[Answer], identity: str, *, now: datetime) -> Judge
                 good=sum(bool(one.good) for one in labelled),
             )
         )
-    return judge_card(strata, identity=identity)
+    groups = [
+        known_clusters.get(one.case_id) or one.case_id or one.id
+        for one in answers
+        if identity in one.verdicts
+    ]
+    effect = labels_alike(strata, mean_turns(groups))
+    n = sum(one.labelled for one in strata)
+    return judge_card(
+        strata, identity=identity, design_effect=n / max(math.floor(n / effect), 1) if n else 1.0
+    )
 
 
 def label_counts(answer: Answer, now: datetime) -> bool:
@@ -287,8 +306,14 @@ def card_words(card: JudgeCard) -> str:
     """Say what a card shows."""
     return (
         f"finds at least {percentage(card.sp_lower, decimals=0)} of bad answers and passes at least {percentage(card.se_lower, decimals=0)} of good ones "
-        f"(95 %, {card.n} labels)"
+        f"(95 %, {card.n} labels{worth_words(card)})"
     )
+
+
+def worth_words(card: JudgeCard) -> str:
+    """Say how many independent labels those of a card are worth; empty where each stands alone."""
+    worth = round(card.n / card.design_effect)
+    return f", worth {worth} because answers hang together" if worth < card.n else ""
 
 
 def _saving_words(card: JudgeCard) -> str:
@@ -346,6 +371,7 @@ def card_evidence(
         f"{_saving_words(card)}",
         counts={
             **dict(zip(COUNTS, numbers, strict=True)),
+            **({WORTH: round(card.n / card.design_effect)} if card.design_effect > 1 else {}),
             **{f"{_OF_TYPE}{name}": count for name, count in sorted(types.items())},
         },
         source=Source(command=command),
@@ -395,6 +421,7 @@ def _trust(
             Stratum(name="fail", judged=numbers[3], labelled=numbers[4], good=numbers[5]),
         ],
         identity=identity,
+        design_effect=_design_effect(numbers[1] + numbers[4], last.counts.get(WORTH)),
     )
     if isinstance(card, NotEnoughEvidence) or not is_fit(card):
         words = last.detail if isinstance(card, JudgeCard) else card.reason
@@ -405,3 +432,8 @@ def _trust(
         name.removeprefix(_OF_TYPE): count for name, count in last.counts.items() if name.startswith(_OF_TYPE)
     }
     return JudgeTrust(card=card, reason=None, sentence=card_words(card), remedy=remedy, labels=labels)
+
+
+def _design_effect(labels: int, worth: int | None) -> float:
+    """Return what it costs that labels hang together, as a record says it; 1 where it says nothing."""
+    return 1.0 if worth is None else max(labels / max(worth, 1), 1.0)
