@@ -35,6 +35,8 @@ class Unscored(StrEnum):
     TRACE_MISSING = "trace_missing"
     COST_UNKNOWN = "cost_unknown"
     TIME_UNKNOWN = "time_unknown"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    """The system of record neither confirms nor contradicts it, or not yet."""
     NOT_APPLICABLE = "not_applicable"
     """The scorer has nothing to say about this case; it leaves the denominator."""
     OUT_OF_RANGE = "out_of_range"

@@ -22,7 +22,13 @@ SCORER_DEADLINE_S: Final = 60.0
 """A scorer that takes longer than a person would is stuck."""
 
 PASSING_TROUBLE: Final = frozenset(
-    {Unscored.TIMEOUT, Unscored.JUDGE_UNREACHABLE, Unscored.MODEL_CHANGED, Unscored.SCORER_CRASHED}
+    {
+        Unscored.TIMEOUT,
+        Unscored.JUDGE_UNREACHABLE,
+        Unscored.MODEL_CHANGED,
+        Unscored.OUTCOME_UNKNOWN,
+        Unscored.SCORER_CRASHED,
+    }
 )
 """Reasons that may be gone tomorrow: such a score is not stored, so the same command asks again."""
 

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import tomllib
+from importlib.metadata import EntryPoint
+
 import pytest
+from source_tree import ROOT
 
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.case import Case, Step, Trajectory
 from pilothouse.evals.score import Unscored
 from pilothouse.evals.scorers.limits import cost_under, latency_under
-from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
+from pilothouse.evals.scorers.registry import GROUP, ScorerRegistry, parse_scorer_text
 from pilothouse.evals.scorers.structure import json_schema, json_subset
 from pilothouse.evals.scorers.text import contains, exact, numeric, regex
 from pilothouse.evals.scorers.tools import must_not_call, steps_under, tools_called, trajectory
@@ -245,6 +249,13 @@ def test_every_built_in_scorer_comes_through_the_entry_points():
         "trajectory",
         "judge",
     }
+
+
+def test_every_scorer_that_the_package_declares_can_be_made_by_its_factory():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"][GROUP]
+    for name, value in declared.items():
+        assert EntryPoint(name, value, GROUP).load().__name__ == name
+    assert set(declared) >= {"set_f1", "sql_equal", "outcome"}
 
 
 def test_a_misspelt_scorer_names_its_neighbour_and_wrong_arguments_say_so():
