@@ -7,7 +7,7 @@ import json
 
 import pytest
 from late_module import LateModule
-from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite
+from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, taken_from
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused_as_frameworks_know_it_and_nothing_is_sent(
     assert float(refused.value.response.headers["x-pilothouse-context"]) > 1
     assert not stub.seen
     assert site.gateway.context.counters["context_exceeded"] == 1
-    assert [one.level for one in site.gateway.context.near.take()] == [REFUSED_LEVEL]
+    assert [one.level for one in taken_from(site.gateway.context.near.untold)] == [REFUSED_LEVEL]
     assert site.wait_for(1)[0].told.startswith("context_exceeded")
 
 
@@ -102,7 +102,7 @@ def test_a_short_input_passes_unread_and_a_growing_one_passes_its_alerts(site, s
     assert again.status == 200
     assert float(again.headers["x-pilothouse-context"]) > estimated
     assert site.gateway.context.counters["context_notice"] == 1
-    (near,) = site.gateway.context.near.take()
+    (near,) = taken_from(site.gateway.context.near.untold)
     assert (near.agent, near.model, near.level, near.window) == (AGENT, MODEL, 70, WINDOW)
     assert near.share == pytest.approx(float(again.headers["x-pilothouse-context"]), abs=0.01)
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, pinned
+from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, pinned, taken_from
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
@@ -72,7 +72,7 @@ def test_a_backend_that_the_charter_does_not_name_is_withheld_where_it_says_refu
     assert refused.error["code"] == "model_mismatch"
     assert "'fp_2'" in refused.error["message"]
     site.wait_for(3)
-    (seen,) = site.gateway.signs.take_backends()
+    (seen,) = taken_from(site.gateway.signs.untold)
     assert (seen.fingerprint, seen.is_refused) == ("fp_2", True), "what was named is no news"
 
 
@@ -82,7 +82,7 @@ def test_a_new_backend_answers_and_is_told_unless_the_charter_ignores_it(said, t
     stub.plan(answered(fingerprint="fp_1"))
     assert ask(site, CHAT, BODY).status == 200
     site.wait_for(1)
-    assert [one.fingerprint for one in site.gateway.signs.take_backends()] == told
+    assert [one.fingerprint for one in taken_from(site.gateway.signs.untold)] == told
 
 
 def test_what_was_told_under_one_charter_is_told_under_the_next(site, stub):
@@ -92,7 +92,7 @@ def test_what_was_told_under_one_charter_is_told_under_the_next(site, stub):
     with_pin(site, fingerprint="refuse")
     ask(site, CHAT, BODY)
     site.wait_for(2)
-    assert [one.is_refused for one in site.gateway.signs.take_backends()] == [False, True]
+    assert [one.is_refused for one in taken_from(site.gateway.signs.untold)] == [False, True]
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -155,6 +155,13 @@ class _Server(uvicorn.Server):
         await self._upstream.close()
 
 
+def taken_from(untold):
+    """Return what waited to be told."""
+    seen = []
+    untold.tell(seen.append)
+    return seen
+
+
 def pinned(*pins, **fields):
     """Return a policy with this chain of (provider, model)."""
     return AgentPolicy(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -40,9 +40,6 @@ RUN_LOG_SWEEP_EVERY_S = 300.0
 
 RUN_LOG_KEEP_DAYS = 30
 """As long as payload is kept by default."""
-
-
-_Told = TypeVar("_Told")
 
 
 @contextmanager
@@ -116,6 +113,7 @@ def running_gateway(
     from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
     from pilothouse.workflows.gateway.deployments import DEPLOYMENTS_EVERY_S, renew_deployments
     from pilothouse.workflows.gateway.directory import DirectoryCache
+    from pilothouse.workflows.gateway.lost_records import note_lost_record
     from pilothouse.workflows.gateway.near_window import note_near
     from pilothouse.workflows.gateway.passed_limits import note_passed
     from pilothouse.workflows.gateway.provider_signs import SIGNS_EVERY_S, SignBook
@@ -156,23 +154,23 @@ def running_gateway(
 
     def note_signs(now: datetime) -> None:
         signs.note_refusing(gateway.signs.refusing(), now)
-        told, passed, near = gateway.signs, gateway.meter.passed, gateway.context.near
-        _note_each(told.take_backends(), lambda one: signs.note_backend(one, now), told.give_back)
-        _note_each(passed.take(), lambda one: note_passed(ledger, one, now), passed.give_back)
-        _note_each(near.take(), lambda one: note_near(ledger, one, now), near.give_back)
+        gateway.signs.untold.tell(lambda one: signs.note_backend(one, now))
+        gateway.meter.passed.untold.tell(lambda one: note_passed(ledger, one, now))
+        gateway.context.near.untold.tell(lambda one: note_near(ledger, one, now))
+        records.lost_records.untold.tell(lambda one: note_lost_record(ledger, one, now))
 
     signs = SignBook(ledger)
     spans = SpanSink(intake)
     guardian = Guardian(SqlHolds(ledger.database))
     tally = AnswerTally(ledger)
-    sinks = (RunLogSink(run_log), spans)
+    records = RunLogSink(run_log)
     upstream = Upstream()
     gateway = Gateway(
         cache.directory,
         controls,
         upstream,
         cost_of,
-        sinks=sinks,
+        sinks=(records, spans),
         look=cache.refresh,
         owner_of=run_log.owner,
         guardian=guardian,
@@ -230,18 +228,6 @@ def running_gateway(
         now = SystemClock().now()
         tally.take(guardian.take_counts(), now)
         tally.close(now)
-
-
-def _note_each(
-    taken: list[_Told], note: Callable[[_Told], object], give_back: Callable[[list[_Told]], None]
-) -> None:
-    """Put on record what the loop has collected, the oldest first; what cannot be written waits for the next look."""
-    try:
-        while taken:
-            note(taken[0])
-            del taken[0]
-    finally:
-        give_back(taken)
 
 
 def _record_counters(run_log: RunLog) -> dict[str, int]:

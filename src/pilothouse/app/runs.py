@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pilothouse.errors import PilothouseError
-
 if TYPE_CHECKING:
     from pilothouse.ports.runlog import RunLog
     from pilothouse.runtime.runlog.recorder import Recorder
@@ -43,7 +41,5 @@ def can_replay(log: RunLog, run: str) -> bool:
         log: The run log.
         run: Whole run id.
     """
-    try:
-        return log.read(run).summary.replayable.is_playable
-    except PilothouseError:
-        return False
+    row = log.summary(run)
+    return row is not None and row.replayable.is_playable

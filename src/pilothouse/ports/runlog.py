@@ -103,6 +103,14 @@ class RunLog(Protocol):
         """
         ...
 
+    def summary(self, run: str) -> RunSummary | None:
+        """Return the row of a run, or None where there is none. Whether its events are whole is known by `read`.
+
+        Args:
+            run: Whole run id.
+        """
+        ...
+
     def owner(self, run: str) -> str | None:
         """Return the agent that owns a run, or None when it is unknown or cannot be read now; fast enough for a call to wait."""
         ...

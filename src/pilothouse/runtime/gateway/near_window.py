@@ -6,8 +6,9 @@ Only a call that reaches a level is looked at, and of an agent only the first on
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
+
+from pilothouse.runtime.gateway.untold import Untold
 
 __all__ = ["REFUSED_LEVEL", "NearCall", "NearWindow"]
 
@@ -16,9 +17,6 @@ REFUSED_LEVEL = 100
 
 TOLD_MAX = 10_000
 """Models of agents whose highest level of the day is remembered, as many as there may be keys; then all are told anew, and the ledger knows them."""
-
-WAITING_MAX = 1_000
-"""Calls that wait to be told: while nobody takes them, later ones are noted when the next one comes as near."""
 
 _NS_PER_DAY = 86_400 * 10**9
 
@@ -45,12 +43,16 @@ class NearCall:
 
 
 class NearWindow:
-    """Collects them on the event loop; a thread takes and reports them."""
+    """Collects them on the event loop.
+
+    Attributes:
+        untold: Those that nobody has put on record.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
-        self._new: deque[NearCall] = deque()
+        self.untold = Untold[NearCall]()
 
     def note(self, near: NearCall, at_ns: int) -> None:
         """Note a call, unless its agent has come as near with that model on that day (UTC).
@@ -60,17 +62,9 @@ class NearWindow:
             at_ns: When it came in, Unix nanoseconds.
         """
         whose, told = (near.agent, near.model), (at_ns // _NS_PER_DAY, near.level)
-        if self._told.get(whose, (0, 0)) >= told or len(self._new) >= WAITING_MAX:
+        if self._told.get(whose, (0, 0)) >= told or not self.untold.has_room:
             return
         if len(self._told) >= TOLD_MAX:
             self._told.clear()
         self._told[whose] = told
-        self._new.append(near)
-
-    def take(self) -> list[NearCall]:
-        """Return those that came since the last look."""
-        return [self._new.popleft() for _ in range(len(self._new))]
-
-    def give_back(self, near: list[NearCall]) -> None:
-        """Take back what could not be told."""
-        self._new.extendleft(reversed(near))
+        self.untold.add(near)

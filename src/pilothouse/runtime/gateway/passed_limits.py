@@ -6,20 +6,17 @@ Only agents whose charter says such limits are looked at, when a call is over.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from datetime import date
 
 from pilothouse.ports.gateway import Spent
 from pilothouse.runtime.gateway.policy import Budget
+from pilothouse.runtime.gateway.untold import Untold
 
 __all__ = ["PassedLimit", "PassedLimits"]
 
 TOLD_MAX = 20_000
 """Runs and days that are remembered as told, as many as runs whose spending is known; then they are told anew, and the ledger knows them."""
-
-WAITING_MAX = 1_000
-"""Of them that wait to be told: while nobody takes them, what is reached later is noted when its next call is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +39,16 @@ class PassedLimit:
 
 
 class PassedLimits:
-    """Collects them on the event loop; a thread takes and reports them."""
+    """Collects them on the event loop.
+
+    Attributes:
+        untold: Those that nobody has put on record.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
         self._told: set[tuple[str, str, str, int, bool]] = set()
-        self._new: deque[PassedLimit] = deque()
+        self.untold = Untold[PassedLimit]()
 
     def note(
         self,
@@ -79,20 +80,12 @@ class PassedLimits:
             is_reached = spent >= most
             of_what = of if is_reached else on
             told = (agent, limit, of_what, most, is_reached)
-            if told not in self._told and len(self._new) < WAITING_MAX:
+            if told not in self._told and self.untold.has_room:
                 if len(self._told) >= TOLD_MAX:
                     self._told.clear()
                 self._told.add(told)
-                self._new.append(
+                self.untold.add(
                     PassedLimit(
                         agent=agent, limit=limit, of=of_what, spent=spent if is_reached else None, most=most
                     )
                 )
-
-    def take(self) -> list[PassedLimit]:
-        """Return those that were reached since the last look."""
-        return [self._new.popleft() for _ in range(len(self._new))]
-
-    def give_back(self, passed: list[PassedLimit]) -> None:
-        """Take back what could not be told."""
-        self._new.extendleft(reversed(passed))

@@ -7,10 +7,11 @@ fingerprint.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.untold import Untold
 
 __all__ = ["FINGERPRINT_CHARACTERS_MAX", "ProviderSigns", "Refusing", "SeenBackend"]
 
@@ -22,9 +23,6 @@ REFUSING_MAX = 1_000
 
 BACKENDS_MAX = 5_000
 """Fingerprints that are remembered as told, 300 bytes each; then they are told anew, and the ledger knows them."""
-
-WAITING_MAX = 1_000
-"""New fingerprints that wait to be told: a provider that invents one for each answer says nothing by them."""
 
 FINGERPRINT_CHARACTERS_MAX = 128
 
@@ -70,13 +68,17 @@ class SeenBackend:
 
 
 class ProviderSigns:
-    """Collects signs on the event loop; a thread takes and reports them."""
+    """Collects signs on the event loop; a thread reads them.
+
+    Attributes:
+        untold: Fingerprints that were seen for the first time, and that nobody has put on record.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing seen."""
         self._refusing: OrderedDict[tuple[str, str], Refusing] = OrderedDict()
         self._seen: set[tuple[str, str, str | None, str | None, str]] = set()
-        self._new: deque[SeenBackend] = deque(maxlen=WAITING_MAX)
+        self.untold = Untold[SeenBackend]()
 
     def note(self, call: Call) -> None:
         """Look at a call that is over."""
@@ -110,17 +112,9 @@ class ProviderSigns:
         """Return who refuses now."""
         return list(self._refusing.values())
 
-    def take_backends(self) -> list[SeenBackend]:
-        """Return the fingerprints that were seen for the first time since the last look."""
-        return [self._new.popleft() for _ in range(len(self._new))]
-
-    def give_back(self, backends: list[SeenBackend]) -> None:
-        """Take back what could not be told."""
-        self._new.extendleft(reversed(backends))
-
     def _note_backend(self, call: Call, fingerprint: str) -> None:
         seen = _told(call, fingerprint)
-        if seen in self._seen:
+        if seen in self._seen or not self.untold.has_room:
             return
         if len(self._seen) >= BACKENDS_MAX:
             self._seen.clear()
@@ -131,7 +125,7 @@ class ProviderSigns:
         )
         if pin is not None and (pin.fingerprint == "ignore" or fingerprint in pin.fingerprints):
             return
-        self._new.append(
+        self.untold.add(
             SeenBackend(
                 agent=call.key.agent,
                 provider=call.served_by,

@@ -25,6 +25,7 @@ from pilothouse.errors import LimitExceeded, PilothouseError, StorageUnavailable
 from pilothouse.ports.runlog import RecordMode, RunLog
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.recent import Recent
+from pilothouse.runtime.runlog.lost_records import LostRecord, LostRecords
 
 __all__ = ["RunLogSink", "decoded", "recorded_call"]
 
@@ -58,6 +59,7 @@ class RunLogSink:
 
     Attributes:
         lost: Calls that could not be kept.
+        lost_records: Whose they were, to be told.
     """
 
     def __init__(self, log: RunLog, mode: Callable[[Call], RecordMode] | None = None) -> None:
@@ -66,6 +68,7 @@ class RunLogSink:
         self._mode = mode or _usual_mode
         self._opened = Recent[str, bool](OPENED_MAX)
         self.lost = 0
+        self.lost_records = LostRecords()
 
     def problem(self, call: Call) -> str:
         """Return why this call cannot be kept although it must be, or empty."""
@@ -87,8 +90,13 @@ class RunLogSink:
             return
         try:
             write(call)
-        except (LimitExceeded, StorageUnavailable):
+            why = self._log.trouble()  # what was taken is about to be lost: its writer cannot write
+        except (LimitExceeded, StorageUnavailable) as error:
             self.lost += 1
+            why = error.message
+        if why and call.attempts and self._mode(call) is not RecordMode.OFF:
+            lost = LostRecord(agent=call.key.agent, run=call.run, why=why, at_ns=call.began_ns)
+            self.lost_records.note(lost)
 
     def _open(self, call: Call, *taps: str) -> None:
         opening = "".join((call.run, *taps)) if taps else call.run

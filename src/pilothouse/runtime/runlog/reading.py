@@ -22,7 +22,7 @@ from pilothouse.runtime.runlog.coding import BodyReference, decode_event
 from pilothouse.runtime.runlog.store import chained
 from pilothouse.runtime.runlog.vault import ContentKey, KeyVault, addresses_in
 
-__all__ = ["find_run", "list_runs", "read_run"]
+__all__ = ["find_run", "list_runs", "read_run", "row_of"]
 
 COLUMNS = "run, agent, version, identity, state, opened_ns, last_ns, events, calls, lost, draws, taps, subject, head, key"
 ALL_DRAWS = {"clock", "uuid", "random"}
@@ -86,6 +86,12 @@ def list_runs(
         (since_ns, (1 << 63) - 1 if until_ns is None else until_ns, agent, agent, min(limit, RUNS_PAGE_MAX)),
     ).fetchall()
     return [_summary(row, vault, damaged=False) for row in rows]
+
+
+def row_of(connection: sqlite3.Connection, vault: KeyVault, run: str) -> RunSummary | None:
+    """Return what a list shows of one run, or None."""
+    row = connection.execute(f"SELECT {COLUMNS} FROM run WHERE run = ?", (run,)).fetchone()  # noqa: S608 - our own columns
+    return None if row is None else _summary(row, vault, damaged=False)
 
 
 def read_run(connection: sqlite3.Connection, vault: KeyVault, run: str) -> RecordedRun:

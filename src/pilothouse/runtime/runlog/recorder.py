@@ -18,7 +18,7 @@ from pilothouse.core.evidence.run_log import RecordedRun, RunClosed, RunState, R
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ports.runlog import RUNS_PAGE_MAX
 from pilothouse.runtime.runlog.file_process import RunFileProcess
-from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run
+from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run, row_of
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import NOBODY, RunFile
 from pilothouse.runtime.runlog.tables import connect, transaction
@@ -99,6 +99,11 @@ class Recorder:
         """
         with self._reading:
             return read_run(self._reader, self._vault, find_run(self._reader, run))
+
+    def summary(self, run: str) -> RunSummary | None:
+        """Return the row of a run, or None."""
+        with self._reading:
+            return row_of(self._reader, self._vault, run)
 
     def owner(self, run: str) -> str | None:
         """Return the agent that owns a run, or None.

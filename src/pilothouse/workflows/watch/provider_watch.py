@@ -12,6 +12,7 @@ from pilothouse.core.dates import minute
 from pilothouse.ports.approvals import BUDGET_DENIED, TOKEN_REFUSED
 from pilothouse.ports.ledger import CharterInForce, Decision, Ledger
 from pilothouse.runtime.gateway.near_window import REFUSED_LEVEL
+from pilothouse.workflows.gateway.lost_records import LOST_KIND
 from pilothouse.workflows.gateway.near_window import NEAR_KIND
 from pilothouse.workflows.gateway.passed_limits import PASSED_KIND
 from pilothouse.workflows.gateway.provider_signs import FINGERPRINT_KIND, REFUSED_KIND
@@ -24,6 +25,7 @@ __all__ = [
     "CREDENTIAL",
     "PIN",
     "PIN_KIND",
+    "RECORD",
     "TOKEN",
     "TOOL_BUDGET",
     "WINDOW",
@@ -31,7 +33,7 @@ __all__ = [
 ]
 
 CREDENTIAL, BACKEND, BUDGET, PIN, WINDOW = "credential", "fingerprint", "budget", "mcp_pin", "context_window"
-TOOL_BUDGET, TOKEN = "tool_budget", "task_token"
+TOOL_BUDGET, TOKEN, RECORD = "tool_budget", "task_token", "run_log"
 """Metrics by which incidents name these."""
 
 PIN_KIND = "mcp.pin_changed"
@@ -131,6 +133,17 @@ def _of_near(agent: str, said: dict[str, Any]) -> Firing:
     )
 
 
+def _of_lost(agent: str, said: dict[str, str]) -> Firing:
+    since = minute(datetime.fromisoformat(said["since"]))
+    return Firing(
+        agent=agent,
+        metric=RECORD,
+        sentence=f"Model calls of {agent} went on unrecorded since {since} ({said['why']}; first run {said['run'][:8]}): such a run is not "
+        "whole, and nothing replays what is missing. Look at the disk, `pilothouse doctor`; it is told once a day.",
+        once=True,
+    )
+
+
 def _of_pin(agent: str, said: dict[str, str | None]) -> Firing:
     now = "has it no more" if said["found"] is None else "says of it something else than was reviewed"
     return Firing(
@@ -167,6 +180,7 @@ _READ: Mapping[str, Callable[[str, dict[str, Any]], Firing | None]] = {
     FINGERPRINT_KIND: _of_fingerprint,
     PASSED_KIND: _of_passed,
     NEAR_KIND: _of_near,
+    LOST_KIND: _of_lost,
     PIN_KIND: _of_pin,
     BUDGET_DENIED: _of_spent,
     TOKEN_REFUSED: _of_token,

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from tests.stubs.gateway_site import taken_from
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Spent, VirtualKey, WireProtocol
-from pilothouse.runtime.gateway import passed_limits
+from pilothouse.runtime.gateway import passed_limits, untold
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.meter import Meter
 from pilothouse.runtime.gateway.policy import PICO, AgentPolicy, Budget, Pin
@@ -39,7 +40,7 @@ def spend(meter, alert, *, run="r", tokens=10, by="acme"):
     call.attempts.append(Attempt(by, "m", call.began_ns, status=200))
     call.usage, call.served_by, call.ending = TokenCount(output=tokens), by, Ending.DONE
     meter.settle(call)
-    return [(one.limit, one.of, one.spent, one.most) for one in meter.passed.take()]
+    return [(one.limit, one.of, one.spent, one.most) for one in taken_from(meter.passed.untold)]
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ def test_who_says_no_lower_limit_is_told_nothing_and_what_is_remembered_is_bound
 
 
 def test_what_finds_no_room_to_wait_is_told_later(meter, monkeypatch):
-    monkeypatch.setattr(passed_limits, "WAITING_MAX", 0)
+    monkeypatch.setattr(untold, "WAITING_MAX", 0)
     alert = Budget(tokens_per_run=1)
     assert spend(meter, alert) == []
-    monkeypatch.setattr(passed_limits, "WAITING_MAX", 1)
+    monkeypatch.setattr(untold, "WAITING_MAX", 1)
     assert [one[0] for one in spend(meter, alert)] == ["tokens_per_run"]

@@ -6,9 +6,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from tests.stubs.gateway_site import taken_from
 
 from pilothouse.ports.gateway import VirtualKey, WireProtocol
 from pilothouse.runtime.gateway import signs as module
+from pilothouse.runtime.gateway import untold
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.routes import find_place
@@ -67,19 +69,17 @@ def test_what_we_refuse_ourselves_says_nothing_about_a_provider():
     assert signs.refusing() == []
 
 
-def test_a_fingerprint_is_new_once_for_each_agent_and_what_was_not_told_comes_again():
+def test_a_fingerprint_is_new_once_for_each_agent():
     signs = ProviderSigns()
     for fingerprint in ("fp_1", "fp_1", "x" * 999, "x" * 998, None):
         signs.note(over("", fingerprint=fingerprint))
     signs.note(over("", fingerprint="fp_1", agent="other"))
-    taken = signs.take_backends()
-    assert [(one.agent, len(one.fingerprint)) for one in taken] == [
+    assert [(one.agent, len(one.fingerprint)) for one in taken_from(signs.untold)] == [
         ("triage", 4),
         ("triage", 128),
         ("other", 4),
     ]
-    signs.give_back(taken[1:])
-    assert signs.take_backends() == taken[1:]
+    assert taken_from(signs.untold) == []
 
 
 def test_agents_and_fingerprints_without_end_fill_no_memory(monkeypatch):
@@ -91,3 +91,10 @@ def test_agents_and_fingerprints_without_end_fill_no_memory(monkeypatch):
         signs.note(over("", fingerprint=f"fp_{number}"))
     assert [one.agent for one in signs.refusing()] == ["a3", "a4"]
     assert len(signs._seen) <= 2
+    monkeypatch.setattr(untold, "WAITING_MAX", 5)
+    signs.note(over("", fingerprint="fp_9"))
+    assert [one.fingerprint for one in taken_from(signs.untold)] == [f"fp_{number}" for number in range(5)]
+    signs.note(over("", fingerprint="fp_9"))
+    assert [one.fingerprint for one in taken_from(signs.untold)] == ["fp_9"], (
+        "what found no room is told later"
+    )

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put on record that model calls of an agent went on unrecorded; a running server calls people of it.
+
+Of an agent it is told once a day: a disk that stays full says so every morning, and not with each call.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.unix_time import moment_of
+from pilothouse.ports.ledger import Ledger
+from pilothouse.runtime.runlog.lost_records import LostRecord
+
+__all__ = ["LOST_KIND", "note_lost_record"]
+
+LOST_KIND = "record.lost"
+"""Kind of the records."""
+
+TOLD_EVERY = timedelta(days=1)
+WHY_CHARACTERS_MAX = 200
+
+
+def note_lost_record(ledger: Ledger, lost: LostRecord, now: datetime) -> bool:
+    """Put on record that an agent's calls are not recorded, unless the last day says so; return whether it was written.
+
+    Args:
+        ledger: Where it is put.
+        lost: The call.
+        now: The moment, aware UTC.
+
+    Raises:
+        Conflict: Another process wrote one at this moment.
+    """
+    listed = ledger.decisions(lost.agent, kind=LOST_KIND, limit=1)
+    if listed and timedelta() <= now - listed[0].at < TOLD_EVERY:
+        return False
+    document = {
+        "run": lost.run,
+        "since": moment_of(lost.at_ns).isoformat(),
+        "why": lost.why[:WHY_CHARACTERS_MAX],
+    }
+    ledger.record(
+        kind=LOST_KIND,
+        agent=lost.agent,
+        at=now,
+        actor="gateway",
+        document=canonical_json(document),
+        after=listed[0].sequence if listed else 0,
+    )
+    return True
