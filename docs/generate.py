@@ -13,11 +13,11 @@ from typing import Any
 import typer.main
 
 from pilothouse.app import command_tree
-from pilothouse.core.verdict.reference import requirements_page
 from pilothouse.settings import Settings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from charter_page import charter_page, schema_text  # noqa: E402 - it stands beside this file
+from requirements_page import requirements_page  # noqa: E402 - as above
 
 REFERENCE = Path(__file__).parent / "reference"
 

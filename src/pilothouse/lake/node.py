@@ -76,7 +76,6 @@ class LakeNode(LakeQueries):
         elapsed_s: Callable[[], float] = boot_s,
         merge_look_s: float = MERGE_LOOK_S,
     ) -> None:
-        self._folder = folder
         self._lock = WriterLock(folder)
         self.counters = Counters()
         self._clock = NodeClock(clock, lambda: self.counters.add("clock_jumps"), elapsed_s)

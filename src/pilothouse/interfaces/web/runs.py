@@ -26,6 +26,7 @@ from pilothouse.workflows.curation.replay_case import Expectation
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.shows.desk import PageDesk
 from pilothouse.workflows.shows.played_again import gateway_here, play_again, read_change, told_as_difference
+from pilothouse.workflows.shows.runs import show_run
 
 __all__ = ["RunRoom"]
 
@@ -81,9 +82,11 @@ class RunRoom:
         def may(action: Action) -> bool:
             return bool(person) and charter is not None and may_act(charter, person, action)
 
-        return desk.run(
+        return show_run(
+            desk.runs,
             agent,
             run,
+            desk.now(),
             against=against,
             removed=removed,
             case=None

@@ -136,7 +136,6 @@ class Gateway:
         recorded: RecordedOf = lambda *_: (b"", b""),
         chance: Random | None = None,
     ) -> None:
-        self._directory = directory
         self._controls = controls
         self._upstream = upstream
         self._sinks = tuple(sinks)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from pilothouse.core.evidence.evidence import ITEMS_MAX
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.holds import Holds
 from pilothouse.runtime.gateway.call import Call
@@ -28,11 +29,11 @@ from pilothouse.schemas.process import SchemaProcesses
 from pilothouse.schemas.text_check import strict_json, text_problem
 from pilothouse.schemas.weight import is_quick
 
-__all__ = ["AnswerCount", "Guardian", "stated_confidence"]
+__all__ = ["AnswerCount", "CountedBy", "Guardian", "stated_confidence"]
 
 
 CountedBy = tuple[str, str | None, str | None]
-"""Agent, version, and digest of what the charter says of guarding answers."""
+"""Agent, version, and digest of the terms of the charter under which answers were guarded."""
 
 
 @dataclass(slots=True)
@@ -54,6 +55,17 @@ class AnswerCount:
     stopped: int = 0
     unchecked: int = 0
     runs: tuple[str, ...] = ()
+
+    def plus(self, later: AnswerCount) -> AnswerCount:
+        """Return the count of both, with the newest runs first."""
+        return AnswerCount(
+            delivered=self.delivered + later.delivered,
+            invalid=self.invalid + later.invalid,
+            repaired=self.repaired + later.repaired,
+            stopped=self.stopped + later.stopped,
+            unchecked=self.unchecked + later.unchecked,
+            runs=(*later.runs, *self.runs)[:ITEMS_MAX],
+        )
 
 
 class Guardian:

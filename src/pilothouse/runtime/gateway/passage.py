@@ -93,7 +93,7 @@ class Passage:
                 return bytes(held), stage == Stage.ERROR
         held += self._tail()
         if not held:
-            raise UpstreamFailed("cut", "the stream ended before it began", was_sent=True)
+            raise UpstreamFailed("cut", "the stream ended before it began")
         return bytes(held), False
 
     async def run(self, held: bytes) -> None:

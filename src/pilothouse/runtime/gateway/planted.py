@@ -43,7 +43,7 @@ class SilentUpstream:
         """
         del method, path, query, headers, body
         await asyncio.sleep(self._hang_s)
-        raise UpstreamFailed("timeout", f"{provider.name} said nothing for {self._hang_s:g} s", was_sent=True)
+        raise UpstreamFailed("timeout", f"{provider.name} said nothing for {self._hang_s:g} s")
 
 
 def apart(chain: Sequence[Member]) -> list[Member]:

@@ -82,14 +82,12 @@ class UpstreamFailed(Exception):
     Attributes:
         kind: `connect`, `cut` or `credential`.
         detail: What happened, without the address's credentials.
-        was_sent: Whether the provider may have begun to work on it.
     """
 
-    def __init__(self, kind: str, detail: str, *, was_sent: bool) -> None:
+    def __init__(self, kind: str, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
-        self.was_sent = was_sent
 
 
 def kept_request_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -156,7 +154,7 @@ class UpstreamAnswer:
             some = await self._connection.read_some()
         except ConnectionBroken as broken:
             self.close()
-            raise UpstreamFailed("cut", str(broken), was_sent=True) from broken
+            raise UpstreamFailed("cut", str(broken)) from broken
         if not some:
             self.close()
         return some
@@ -173,7 +171,7 @@ class UpstreamAnswer:
             return await self._connection.pass_all(take)
         except ConnectionBroken as broken:
             self.close()
-            raise UpstreamFailed("cut", str(broken), was_sent=True) from broken
+            raise UpstreamFailed("cut", str(broken)) from broken
 
     async def read_all(self, most: int) -> bytes:
         """Return the whole body.
@@ -190,7 +188,7 @@ class UpstreamAnswer:
             size += len(more)
             if size > most:
                 self.close()
-                raise UpstreamFailed("cut", f"the answer has more than {most:,} bytes", was_sent=True)
+                raise UpstreamFailed("cut", f"the answer has more than {most:,} bytes")
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         # Some servers tell whose key they refuse by saying the key.
         if self.status < HTTPStatus.BAD_REQUEST or len(self._secret) < SECRET_BYTES_MIN:
@@ -254,13 +252,13 @@ class Upstream:
             place = self._place(method, provider.url, path, query)
             connection = await self._pool.take(place.target)
         except (OSError, ValueError) as error:
-            raise UpstreamFailed("connect", _told(error), was_sent=False) from error
+            raise UpstreamFailed("connect", _told(error)) from error
         try:
             connection.send(_head(place.beginning, credential, headers, method, body), body)
             await connection.answered()
         except ConnectionBroken as broken:
             self._pool.give_back(place.target, connection)
-            raise UpstreamFailed("cut", str(broken), was_sent=True) from broken
+            raise UpstreamFailed("cut", str(broken)) from broken
         except BaseException:
             connection.abort()
             self._pool.give_back(place.target, connection)
@@ -296,7 +294,6 @@ class Upstream:
             raise UpstreamFailed(
                 "credential",
                 f"provider {provider.name} has no usable credential in {place} of the server",
-                was_sent=False,
             )
         return secret.encode()
 

@@ -63,7 +63,6 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._stop = False
         self.dropped = 0
         """Spans that never left; an evidence gap, so it is exported too."""
 

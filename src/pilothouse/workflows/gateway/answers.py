@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from pilothouse.core.evidence.admission import FUTURE_MAX
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence
+from pilothouse.core.evidence.evidence import Binding, Evidence
 from pilothouse.core.evidence.recorded import bound_record
 from pilothouse.ports.ledger import Ledger
+from pilothouse.runtime.gateway.guard import AnswerCount, CountedBy
 
-__all__ = ["ANSWERS_EVERY_S", "AnswerTally", "Delivered", "record_answers"]
+__all__ = ["ANSWERS_EVERY_S", "AnswerTally", "record_answers"]
 
 ANSWERS_EVERY_S = 30.0
 """How soon a first broken answer is evidence."""
@@ -30,52 +29,15 @@ WINDOW = timedelta(days=7)
 """As long as the requirement accepts; an older count begins anew."""
 
 
-CountedBy = tuple[str, str | None, str | None]
-"""Agent, version, and digest of the terms of the charter under which answers were guarded."""
-
-
-class Delivered(Protocol):
-    """Final answers of one agent and version since the last look; see `runtime.gateway.guard.AnswerCount`."""
-
-    delivered: int
-    invalid: int
-    repaired: int
-    stopped: int
-    unchecked: int
-    runs: tuple[str, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Sum:
-    """Answers that are not on record yet; see `Delivered`."""
-
-    delivered: int = 0
-    invalid: int = 0
-    repaired: int = 0
-    stopped: int = 0
-    unchecked: int = 0
-    runs: tuple[str, ...] = ()
-
-    def plus(self, more: Delivered) -> _Sum:
-        return _Sum(
-            delivered=self.delivered + more.delivered,
-            invalid=self.invalid + more.invalid,
-            repaired=self.repaired + more.repaired,
-            stopped=self.stopped + more.stopped,
-            unchecked=self.unchecked + more.unchecked,
-            runs=(*more.runs, *self.runs)[:ITEMS_MAX],
-        )
-
-
 class AnswerTally:
     """Adds up what was delivered, and puts it on record when that says something new."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: dict[CountedBy, _Sum] = {}
+        self._waiting: dict[CountedBy, AnswerCount] = {}
         self._last: dict[CountedBy, Evidence] = {}
 
-    def take(self, counts: Mapping[CountedBy, Delivered], now: datetime) -> int:
+    def take(self, counts: Mapping[CountedBy, AnswerCount], now: datetime) -> int:
         """Add what was delivered since the last look; return how many records were written.
 
         Args:
@@ -83,7 +45,7 @@ class AnswerTally:
             now: The moment, aware UTC.
         """
         for key, count in counts.items():
-            self._waiting[key] = self._waiting.get(key, _Sum()).plus(count)
+            self._waiting[key] = self._waiting.get(key, AnswerCount()).plus(count)
         return self._record([key for key in self._waiting if self._is_due(key, now)], now)
 
     def close(self, now: datetime) -> int:
@@ -117,7 +79,7 @@ class AnswerTally:
 
 
 def record_answers(
-    ledger: Ledger, counts: Mapping[CountedBy, Delivered], now: datetime
+    ledger: Ledger, counts: Mapping[CountedBy, AnswerCount], now: datetime
 ) -> tuple[Evidence, ...]:
     """Add what was delivered to the running count of the last seven days, and store it.
 
@@ -145,7 +107,7 @@ def record_answers(
 
 
 def _counted_on(
-    agent: str, binds: Binding, count: Delivered, now: datetime, stored: Sequence[Evidence]
+    agent: str, binds: Binding, count: AnswerCount, now: datetime, stored: Sequence[Evidence]
 ) -> tuple[Evidence]:
     """Return the count that follows the one that stands; it ends later, even where another gateway's clock is ahead."""
     before = _running_count(stored, binds, now)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.foreign import foreign_line
+
+if TYPE_CHECKING:
+    from pilothouse.runtime.gateway.signs import Refusing, SeenBackend
 
 __all__ = [
     "FINGERPRINT_KIND",
@@ -42,32 +45,6 @@ READ_MAX = 1_000
 TEXT_CHARACTERS_MAX = 200
 
 
-class _Refused(Protocol):
-    """A provider that refuses an agent; see `runtime.gateway.signs.Refusing`."""
-
-    agent: str
-    provider: str
-    model: str
-    why: str
-    since_ns: int
-    calls: int
-
-
-class _Backend(Protocol):
-    """A fingerprint that a model answered with; see `runtime.gateway.signs.SeenBackend`."""
-
-    @property
-    def agent(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def is_refused(self) -> bool: ...
-
-
 class SignBook:
     """Puts on record what a gateway has seen."""
 
@@ -75,7 +52,7 @@ class SignBook:
         self._ledger = ledger
         self._told: dict[tuple[str, str, int], datetime] = {}
 
-    def note_refusing(self, refusing: Sequence[_Refused], now: datetime) -> int:
+    def note_refusing(self, refusing: Sequence[Refusing], now: datetime) -> int:
         """Put on record who refuses, at once and then once an hour while it lasts; return how many records were written."""
         places = {(one.agent, one.provider, one.since_ns): one for one in refusing}
         self._told = {place: at for place, at in self._told.items() if place in places}
@@ -98,7 +75,7 @@ class SignBook:
             self._told[place] = now
         return len(due)
 
-    def note_backend(self, seen: _Backend, now: datetime) -> bool:
+    def note_backend(self, seen: SeenBackend, now: datetime) -> bool:
         """Put a fingerprint on record that is not there yet; return whether it was written.
 
         Raises:

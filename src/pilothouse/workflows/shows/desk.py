@@ -22,7 +22,7 @@ from pilothouse.workflows.shows.agent_pages import (
 )
 from pilothouse.workflows.shows.audit import show_audit
 from pilothouse.workflows.shows.controls import show_controls
-from pilothouse.workflows.shows.runs import show_run, show_runs
+from pilothouse.workflows.shows.runs import show_runs
 from pilothouse.workflows.shows.settings import show_settings
 from pilothouse.workflows.verdict.assess import Assessment, assess
 from pilothouse.workflows.verdict.kept_pages import Make
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
     from pilothouse.ports.lake import AgentSeen
     from pilothouse.ports.runlog import RunLog
-    from pilothouse.reports.run_page import CaseOffer, ReplayOffer, RunDifference
     from pilothouse.reports.sections import SectionsPage
     from pilothouse.workflows.ground.boundary_room import BoundaryRoom
     from pilothouse.workflows.ground.control_room import ControlRoom
@@ -192,40 +191,6 @@ class PageDesk:
             wanted: Which records are asked for; None for the newest of all.
         """
         return show_audit(self.boundary, self.now(), wanted or RecordsWanted())
-
-    def run(
-        self,
-        agent: str,
-        run: str,
-        *,
-        against: str = "",
-        removed: str = "",
-        case: CaseOffer | None = None,
-        replay: ReplayOffer | None = None,
-        beside: RunDifference | None = None,
-    ) -> SectionsPage:
-        """Return the page of one recorded run.
-
-        Args:
-            agent: Agent id.
-            run: Run id, or enough of its beginning.
-            against: Another run to compare with, or empty.
-            removed: Beginning of the digest of a removed result that is to be read, or empty.
-            case: What the visitor may make of it, or None.
-            replay: How the visitor may play it again here, or None.
-            beside: Its replay, call by call, or None.
-        """
-        return show_run(
-            self.runs,
-            agent,
-            run,
-            self.now(),
-            against=against,
-            removed=removed,
-            case=case,
-            replay=replay,
-            beside=beside,
-        )
 
     def _page(self, agent: str, name: str, make: Make[SectionsPage]) -> SectionsPage:
         return self.keep(agent, name, make) if self.keep else make(self.installation, self.assessment(agent))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import string
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import typer.main
 from pilothouse.app import command_tree
 from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.framework import FRAMEWORK, ITEMS
-from pilothouse.core.verdict.reference import requirements_page
 from pilothouse.core.verdict.requirement import Per
 
-PAGE = Path(__file__).parents[4] / "docs" / "reference" / "requirements.md"
+DOCS = Path(__file__).parents[4] / "docs"
+PAGE = DOCS / "reference" / "requirements.md"
 
 FILLED = {
     Per.INTEGRATION: {"integration"},
@@ -28,6 +29,13 @@ FILLED = {
     Per.OUTCOME: {"outcome"},
     Per.REVIEW: {"review"},
 }
+
+
+def requirements_page():
+    spec = importlib.util.spec_from_file_location("requirements_page", DOCS / "requirements_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.requirements_page()
 
 
 def test_the_page_in_docs_is_the_generated_one():

@@ -186,7 +186,7 @@ def test_an_answer_that_is_none_is_a_failure_and_never_a_short_answer(said, has_
                 answer = await ask()
                 with pytest.raises(UpstreamFailed) as failed:
                     await answer.read_all(1 << 20)
-            assert (failed.value.kind, failed.value.was_sent) == ("cut", True)
+            assert failed.value.kind == "cut"
 
     run(main())
 
@@ -315,7 +315,7 @@ def test_an_address_that_nobody_answers_is_told_from_an_answer_that_broke(url, r
                 await upstream.open(
                     provider(url), method="GET", path="/v1/models", query=b"", headers=[], body=b""
                 )
-        assert (failed.value.kind, failed.value.was_sent) == ("connect", False)
+        assert failed.value.kind == "connect"
 
     run(main())
 
