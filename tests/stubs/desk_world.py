@@ -164,7 +164,7 @@ def fire(site: PeopleSite):
         agent=world.AGENT,
         metric="completion",
         sentence=f"Completion fell to 79 % {world.HOSTILE}.",
-        traces=("a" * 32,),
+        traces=("a" * 32, "b" * 32),
     )
     raise_alert(site.desk.control_room, firing, site.clock.now())
 

@@ -18,7 +18,7 @@ from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.verdict.stability import StabilityClock
-from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import shown_names
 from pilothouse.reports.fleet import VALUE
 from pilothouse.reports.foreign import foreign_line
@@ -29,6 +29,13 @@ from pilothouse.reports.waiting_work import WaitingWork, calls_of, incidents_of,
 from pilothouse.reports.words import phase_words, plural
 
 __all__ = ["Approval", "Fact", "Standing", "standing_facts"]
+
+
+DELAY = "alert.delay"
+"""Kind of evidence about how soon an alert rule notices a fall."""
+
+QUALITY = "quality"
+"""What the rule looks at that an owner asks about first."""
 
 
 class Fact(Frozen):
@@ -88,6 +95,7 @@ def standing_facts(
         *_waiting(charter, standing, now, base),
         _stable(standing.clock, base),
         *_value(verdict, base),
+        *_noticed(verdict, charter, base),
         _model(charter, now, base),
     )
 
@@ -133,6 +141,25 @@ def _value(verdict: AgentVerdict, base: str) -> Iterator[Fact]:
                 link=Link(text="Value", href=f"{base}/value"),
                 small=foreign_line(one.deciding.sentence, chars_max=300),
             )
+
+
+def _noticed(verdict: AgentVerdict, charter: Charter, base: str) -> Iterator[Fact]:
+    """Say how soon a fall would be noticed, by the rule that is worst; among those that keep their time by one on quality."""
+    items = (item for one in verdict.requirements for item in one.items if item.kind == DELAY)
+    # A requirement that asks for the worst of others repeats their item.
+    delays = list({item.scope.part: item for item in items}.values())
+    if not delays:
+        return
+    on_quality = tuple(f" · {rule.id}" for rule in known(charter.alerts) or () if rule.on == QUALITY)
+    as_bad = [one for one in delays if one.status is delays[0].status]
+    shown = next((one for one in as_bad if (one.scope.part or "").endswith(on_quality)), delays[0])
+    in_time = sum(one.status is Status.HOLDS for one in delays)
+    yield Fact(
+        name="A fall is noticed",
+        mark=mark_of(shown.status, shown.reason),
+        link=Link(text=f"in time by {in_time} of {plural(len(delays), 'alert rule')}", href=f"{base}/watch"),
+        small=foreign_line(shown.sentence, chars_max=300),
+    )
 
 
 def _model(charter: Charter, now: datetime, base: str) -> Fact:

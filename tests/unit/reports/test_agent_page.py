@@ -8,9 +8,12 @@ from datetime import date, timedelta
 
 import page_world as world
 
+from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.truth import TruthCount
 from pilothouse.core.verdict.stability import DayCell, DayState, StabilityClock
+from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.agent import build_agent
 from pilothouse.reports.agent_standing import Approval, Standing, standing_facts
 from pilothouse.reports.agent_traffic import AgentTraffic
@@ -161,6 +164,38 @@ def test_the_clock_says_what_reset_it_last():
     stable = facts_of(clock=clock)["Stable days"]
     assert stable.link.text == "day 3 of 90"
     assert stable.small == "last reset on 9 Nov 2026: version abababa served"
+
+
+def delay(rule, days, *, passed=True):
+    return recorded(
+        "alert.delay",
+        world.charter(),
+        world.NOW,
+        command="watch",
+        scope=Scope(part=rule),
+        since=world.NOW - timedelta(days=2),
+        until=world.NOW - timedelta(days=1),
+        n=100,
+        passed=passed,
+        detail=f"rule {rule}: a fall is noticed after {days} days; promised within 21 days",
+    )
+
+
+def test_how_soon_a_fall_is_noticed_is_said_of_the_worst_rule_and_else_of_one_on_quality():
+    kept = [delay("completion", 3), delay("quality-drop", 12.5), delay("lying", 2)]
+    noticed = facts_of(evidence=kept)["A fall is noticed"]
+    assert noticed.mark.status is Status.HOLDS
+    assert noticed.link.text == "in time by 3 of 3 alert rules"
+    assert noticed.link.href == f"/agents/{world.AGENT}/watch"
+    assert "a fall is noticed after 12.5 days" in noticed.small
+    late = facts_of(evidence=[*kept[1:], delay("completion", 40, passed=False)])["A fall is noticed"]
+    assert (late.mark.status, late.link.text) == (Status.BREACHED, "in time by 2 of 3 alert rules")
+    assert "a fall is noticed after 40 days" in late.small
+    unknown = facts_of()["A fall is noticed"]
+    assert (unknown.mark.status, unknown.link.text) == (
+        Status.NO_EVIDENCE,
+        "in time by 0 of 3 alert rules",
+    )
 
 
 def test_the_model_says_until_when_it_is_served():
