@@ -103,6 +103,11 @@ def test_a_model_known_to_be_exact_needs_no_date():
         "house@4f1c2ab",
         "llama3:70b@sha256:" + "a" * 64,
         "m.x-v2:0",
+        "claude-sonnet-4-6",
+        "claude-opus-4-10",
+        "claude-opus-5",
+        "claude-haiku-5-1",
+        "eu.anthropic.claude-opus-4-6-v1",
     ],
 )
 def test_an_id_with_a_date_a_digest_or_a_version_is_exact(model):
@@ -111,7 +116,17 @@ def test_an_id_with_a_date_a_digest_or_a_version_is_exact(model):
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-4o", "claude-3-7-sonnet-latest", "mistral-large", "gemini-2.5-pro-preview", "llama3:70b"]
+    "model",
+    [
+        "gpt-4o",
+        "claude-3-7-sonnet-latest",
+        "claude-haiku-4-5",
+        "claude-sonnet-4",
+        "claude-sonnet",
+        "mistral-large",
+        "gemini-2.5-pro-preview",
+        "llama3:70b",
+    ],
 )
 def test_a_name_that_may_mean_something_else_tomorrow_floats(model):
     rules = [

@@ -26,6 +26,8 @@ EXACT_MODEL = re.compile(
     r"|-[01][0-9][0-3][0-9]$"  # the short date of older models: -0613
     r"|(?:sha256:|@)[0-9a-f]{7,64}$"  # a digest or revision of something self-hosted
     r"|-v[0-9]+:[0-9]+$"  # a version of a cloud catalogue: -v2:0
+    # Claude from 4.6 on, also as clouds list it: its maker freezes each undated id (model-ids-and-versions, read 2026-11-30)
+    r"|^(?:(?:[a-z]{2,6}\.)?anthropic\.)?claude-[a-z]+-(?:4-(?:[6-9]|[1-9][0-9])|(?:[5-9]|[1-9][0-9])(?:-[0-9]{1,2})?)(?:-v1)?$"
 )
 """What an exact id carries; a name without any of it can be served by something else tomorrow."""
 
