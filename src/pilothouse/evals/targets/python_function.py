@@ -126,9 +126,15 @@ def _import_function(address: str) -> tuple[Callable[..., Any], Path | None]:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
+        is_found = not (
+            isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")
+        )
         raise UsageError(
             f"cannot import {module_name!r}: {type(error).__name__}: {error}.",
-            remedy="Run from the folder that holds it, or install it; the form is python:module:function.",
+            remedy="It runs beside Pilothouse. Install here what it imports, or let the agent's own interpreter answer: "
+            "exec:'path/to/its/.venv/bin/python loop.py', with a loop as docs/how-to/put-a-gate-on-an-agent.md shows."
+            if is_found
+            else "Run from the folder that holds it, or install it; the form is python:module:function.",
             subject=address,
         ) from error
     found: Any = module

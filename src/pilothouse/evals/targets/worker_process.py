@@ -61,6 +61,7 @@ class WorkerProcess:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._deaths = 0
+        self._has_answered = False
         self.spec = TargetSpec(
             address=f"exec:{command}",
             version=version or _program_digest(self._words),
@@ -69,7 +70,11 @@ class WorkerProcess:
         )
 
     async def run(self, case: Case, context: TrialContext) -> Reply:
-        """Send the case to an idle worker, or to a new one."""
+        """Send the case to an idle worker, or to a new one.
+
+        Raises:
+            UsageError: The program never answered in the form that is asked for, so nothing is known of the agent in it.
+        """
         if self._deaths >= DEATHS_MAX:
             raise TargetUnreachable(f"{DEATHS_MAX} workers died in a row without an answer")
         worker = self._idle.pop() if self._idle else await self._start()
@@ -82,17 +87,21 @@ class WorkerProcess:
             "deadline_s": context.deadline_s,
         }
         try:
-            answer = await worker.ask(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        except BaseException:
+            answer = await worker.ask(json.dumps(line, ensure_ascii=False).encode() + b"\n", context.key)
+        except BaseException as error:
             # Cancelled at its deadline, or dead: what it would still write belongs to no other case.
             self._all.discard(worker)
             self._deaths += 1 if worker.is_dead else 0
             await worker.stop(at_once=True)
+            if isinstance(error, _OutOfForm) and not self._has_answered:
+                raise UsageError(
+                    f"{self.spec.address} does not answer as a program is asked to: {error}.",
+                    remedy='Write one line of JSON for each line read, with its id: {"id": ..., "output": ...}, and all else to stderr.',
+                ) from error
             raise
         self._deaths = 0
+        self._has_answered = True
         self._idle.append(worker)
-        if not isinstance(answer, dict) or answer.pop("id", None) != context.key:
-            raise AgentFailed("answer does not carry the id of its case")
         return as_reply(answer)
 
     async def close(self) -> None:
@@ -114,6 +123,10 @@ class WorkerProcess:
         return worker
 
 
+class _OutOfForm(AgentFailed):
+    """A line that is no JSON, or not the answer to the case that was asked."""
+
+
 class _Worker:
     """One process and the tail of what it wrote to stderr."""
 
@@ -127,8 +140,8 @@ class _Worker:
     def is_dead(self) -> bool:
         return self._process.returncode is not None
 
-    async def ask(self, line: bytes) -> Any:
-        """Write one line and read one."""
+    async def ask(self, line: bytes, key: str) -> dict[str, Any]:
+        """Write one line and read one, which carries the same id."""
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise TargetUnreachable("worker has no pipes")
@@ -147,9 +160,12 @@ class _Worker:
                 f"worker ended with status {self._process.returncode}: {tail[-1] if tail else 'nothing on stderr'}"
             )
         try:
-            return json.loads(answer)
+            told = json.loads(answer)
         except ValueError as error:
-            raise AgentFailed(f"line is no JSON: {answer[:200].decode('utf-8', 'replace')!r}") from error
+            raise _OutOfForm(f"line is no JSON: {answer[:200].decode('utf-8', 'replace')!r}") from error
+        if not isinstance(told, dict) or told.pop("id", None) != key:
+            raise _OutOfForm("answer does not carry the id of its case")
+        return told
 
     async def stop(self, *, at_once: bool = False) -> None:
         """End the process by closing its input, and kill it when that does not end it."""

@@ -256,6 +256,7 @@ def test_a_worker_that_dies_or_talks_nonsense_fails_its_case_and_the_next_one_is
     async def go():
         target = open_target(worker)
         try:
+            await target.run(case(), context())
             with pytest.raises(AgentFailed, match=message):
                 await target.run(case(value), context())
             return await target.run(case(), context())
@@ -263,6 +264,29 @@ def test_a_worker_that_dies_or_talks_nonsense_fails_its_case_and_the_next_one_is
             await target.close()
 
     assert asyncio.run(go()).output >= 1
+
+
+@pytest.mark.parametrize(("value", "message"), [("prose", "no JSON"), ("other", "id of its case")])
+def test_a_program_that_never_answered_in_form_is_an_error_of_the_command_and_none_of_the_agent(
+    worker, value, message
+):
+    with pytest.raises(UsageError, match=message) as found:
+        ask(open_target(worker), case(value))
+    assert '{"id": ..., "output": ...}' in found.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"), [("import absent_thing", "own interpreter"), (None, "Run from the folder")]
+)
+def test_a_module_that_imports_what_is_not_here_and_one_that_is_not_there_are_told_apart(
+    tmp_path, monkeypatch, text, remedy
+):
+    if text is not None:
+        (tmp_path / "lonely_agent.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError) as found:
+        open_target("python:lonely_agent:run")
+    assert remedy in found.value.remedy
 
 
 def test_what_a_worker_started_ends_with_it_and_holds_up_no_run(tmp_path):
