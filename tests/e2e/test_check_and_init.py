@@ -163,7 +163,7 @@ def test_json_is_the_whole_result_and_nothing_else(agent, pilothouse):
         "line": 16,
         "column": 67,
         "message": "owner.reattest: 90 is no duration",
-        "remedy": "Write for example 15m, 4h, 30d or 6w.",
+        "remedy": "Write for example 15m, 4h, 30d or 6w; the shortest is 1s.",
         "asked": "",
     }
 

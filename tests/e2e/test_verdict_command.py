@@ -158,6 +158,11 @@ def test_a_past_moment_is_judged_by_what_had_arrived_until_then(pilothouse, tmp_
     past = json.loads(pilothouse("verdict", "--json", "--as-of", then).stdout)
     assert past["truth"][0]["said_done"] == 3
     assert any("No charter was in force at that moment" in note for note in past["notices"])
+    assert any(note.startswith("Judged as of ") for note in past["notices"])
+    day = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
+    ended = json.loads(pilothouse("verdict", "--json", "--as-of", day).stdout)
+    assert any(note.endswith("23:59 UTC.") for note in ended["notices"])
+    assert any("counts at this moment" in note for note in ended["notices"])
 
 
 @pytest.mark.parametrize(

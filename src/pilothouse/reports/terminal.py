@@ -108,8 +108,12 @@ def head(page: Page, console: Console, aside: str) -> Group:
 
 
 def _found(item: ItemRow, *, wide: bool, console: Console) -> Text:
+    if (
+        item.mark.status is Status.NO_EVIDENCE
+    ):  # only the sentence says what is missing, and it names value and bound
+        return _lines(((item.sentence, ""), (item.age, "dim")), console)
     if item.measured is None:
-        value = item.mark.reason or item.sentence
+        value = item.sentence
     else:
         value = f"{item.measured.shown} {item.measured.shown_interval}".strip()
         value = f"{item.what}\n{value}" if item.what else value

@@ -47,6 +47,14 @@ def test_every_requirement_of_the_gate_ahead_is_there_and_later_ones_on_request(
     assert f"{len(later)} more requirements belong to later gates." in text
 
 
+def test_what_is_not_decided_says_why_and_not_its_status_once_more(page):
+    rows = [row for section in page.domains for row in section.requirements]
+    undecided = [row.deciding for row in rows if row.mark.reason in {"stale", "insufficient"}]
+    assert undecided
+    text = " ".join(printed(page, width=2_000).split())
+    assert all(" ".join(item.sentence.split()) in text for item in undecided)
+
+
 def test_a_terminal_without_utf_8_gets_words_in_brackets(page):
     text = printed(page, encoding="ascii")
     assert "[BREACHED] Breached" in text

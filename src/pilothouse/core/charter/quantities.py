@@ -93,7 +93,9 @@ def _read_duration(value: Any) -> Any:
     try:
         return parse_duration(value)
     except (TypeError, ValueError):
-        raise PydanticCustomError("bad_unit", "duration", {"example": "15m, 4h, 30d or 6w"}) from None
+        raise PydanticCustomError(
+            "bad_unit", "duration", {"example": "15m, 4h, 30d or 6w; the shortest is 1s"}
+        ) from None
 
 
 def as_text(value: Any) -> Any:

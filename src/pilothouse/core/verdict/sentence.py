@@ -192,9 +192,20 @@ class Voice:
                 f"{found.n:,} of about {found.n_needed:,} {self.kind.noun} needed:"
                 f" {self._measured(found)}; {self._committed()}.{why}"
             )
-        hopeless = isinstance(self.rule, (Floor, Ceiling)) and not found.why
-        tail = " No number of cases at this level would prove it." if hopeless else ""
+        if self._looks_breached(found):
+            tail = " It looks breached; a breach is said when it is proved however often one looks, which takes more cases."
+        else:
+            hopeless = isinstance(self.rule, (Floor, Ceiling)) and not found.why
+            tail = " No number of cases at this level would prove it." if hopeless else ""
         return f"{self._measured(found)}; {self._committed()}.{why}{tail}"
+
+    def _looks_breached(self, found: Assessment) -> bool:
+        """Return whether the whole interval that is shown, which is one of a single look, lies beyond the bound."""
+        if self.bound is None:
+            return False
+        if isinstance(self.rule, Ceiling):
+            return found.low is not None and found.low > self.bound
+        return isinstance(self.rule, Floor) and found.high is not None and found.high < self.bound
 
     def breached(self, found: Assessment, record: Evidence) -> str:
         """A record proves that the rule does not hold."""

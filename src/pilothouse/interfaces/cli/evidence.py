@@ -77,11 +77,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             charter = charter_if_any(ledger, chosen)
             signer = _signer(item, asked, person, charter)
             mine = [one for one in asked if charter and asked_of(charter, one, signer)]
-            if not as_json and charter:
+            if charter and mine and not as_json:
                 for section, cases in dict.fromkeys((one.section, one.binds.dataset) for one in mine):
                     text = section_text(charter, section, cases)
                     say(f"{item}: {mine[0].asks}\n\n{text}\n", err=True)
-            if not yes:
+            if mine and not yes:  # whoever is not asked is told so by `sign`
                 _confirm(f"Sign this as {_name(charter, signer)}?")
             done = sign(
                 ledger,

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import minute
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 CHARTER_DEFAULT = Path("charter.yaml")
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 ROUND_CALLS_MAX = 50_000
 ROUND_S = 10.0
@@ -53,7 +57,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.Option(
                 "--as-of",
                 metavar="TIME",
-                help="Judge a past moment (ISO 8601, UTC unless it says otherwise); nothing is stored.",
+                help="Judge a past moment, or the end of a day (ISO 8601, UTC unless it says otherwise); nothing is stored.",
             ),
         ] = None,
         plan: Annotated[
@@ -92,7 +96,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             if as_of is None:
                 agent, invalid = _accept(installation, agent, charter, now, hints)
             chosen = _choose(installation, agent)
-            notes = _verify(installation, chosen, now, hints) if as_of is None else ()
+            notes = (
+                _verify(installation, chosen, now, hints)
+                if as_of is None
+                else (f"Judged as of {minute(moment)}.",)
+            )
             found = assess(installation, chosen, moment, notes=notes, freeze=as_of is None)
         page = build_verdict_page(found, plan=plan, probes=probes)
         if as_json:
@@ -117,6 +125,10 @@ def _moment(text: str, now: datetime) -> datetime:
             f"{text!r} is no moment", remedy="Write it as 2026-11-20 or 2026-11-20T12:00.", subject="--as-of"
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if _DAY.fullmatch(text):
+        if moment.date() == now.date():
+            return now
+        moment += timedelta(days=1, microseconds=-1)  # a day is asked about as it ended
     if moment > now:
         raise UsageError(
             f"{text!r} lies in the future",

@@ -405,10 +405,13 @@ def _long_windows(charter: Charter) -> list[str]:
 
 
 def _nothing_arrived(installation: Installation, charter: Charter) -> str:
-    others = [repr(seen.agent) for seen in installation.lake.agents()][:NAMES_SHOWN_MAX]
-    if others:
+    seen = [one.agent for one in installation.lake.agents()]
+    if charter.agent in seen:
+        return f"No task of {charter.agent!r} counts at this moment: those that have arrived are later, or too old."
+    if seen:
+        others = ", ".join(map(repr, seen[:NAMES_SHOWN_MAX]))
         return (
-            f"No task of {charter.agent!r} has arrived; telemetry came from {', '.join(others)}. Is the name in the "
+            f"No task of {charter.agent!r} has arrived; telemetry came from {others}. Is the name in the "
             "spans (`gen_ai.agent.name` or `pilothouse.agent`) that of the charter? An agent that sends none of its own "
             f"needs a key that makes them: `pilothouse key add {charter.agent}`."
         )

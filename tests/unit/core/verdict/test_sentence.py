@@ -14,6 +14,7 @@ from pilothouse.core.evidence.evidence import WARNINGS, Scope
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.numbers import apart, days_long, in_unit, interval, percent, significant
 from pilothouse.core.verdict.readiness import decide, verdict_digest
+from pilothouse.core.verdict.verdict import Status
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHARTER = load_charter()
@@ -94,6 +95,18 @@ def test_a_level_below_the_floor_can_never_be_proved_by_more_of_it():
     assert item(spoilt, "MON-2", "credit_note · rate").sentence.endswith(
         "No number of cases at this level would prove it."
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "n", "good"),
+    [("quality", "rate", 60, 48), ("discrepancy", "contradicted", 60, 54)],
+)
+def test_what_looks_breached_at_one_look_and_is_not_proved_over_all_says_so(kind, part, n, good):
+    spoilt = replaced(HELD, kind, task_type="credit_note", n=n, good=good)
+    found = item(spoilt, "MON-2" if kind == "quality" else "MON-7", f"credit_note · {part}")
+    assert found.status is Status.NO_EVIDENCE
+    assert "It looks breached" in found.sentence
+    assert "No number of cases" not in found.sentence
 
 
 def test_tasks_that_do_not_say_how_they_ended_are_named():

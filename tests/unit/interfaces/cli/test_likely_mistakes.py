@@ -171,6 +171,14 @@ def test_an_agent_of_which_nothing_arrived_is_known_and_told_which_key_makes_spa
     assert f"pilothouse key add {agent}" in " ".join(run("verdict", agent).output.split())
 
 
+def test_whoever_is_not_asked_for_a_signature_is_told_who_is_before_any_question(run, agent):
+    """Nothing was shown to them, and the error spoke of the text above."""
+    assert "asks for no signature of" in str(run("evidence", "attest", "OWN-5", "--as", "nobody").exception)
+    asked = run("evidence", "attest", "OWN-5", "--as", "vp")
+    assert "the text above" in asked.exception.remedy
+    assert "OWN-5: " in asked.output
+
+
 def test_a_key_of_an_agent_without_a_charter_says_what_it_lacks(run, agent):
     assert "No charter" not in run("key", "add", agent).output
     said = run("key", "add", agent[:-1]).output
