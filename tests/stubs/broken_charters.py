@@ -452,6 +452,17 @@ BROKEN = (
         ("is an enum without values",),
     ),
     Broken(
+        "policy-pii-role",
+        (
+            (
+                "supplier: {role: neutral, type: text, max: 80}",
+                "supplier: {role: neutral, type: text, max: 80, pii: none}",
+            ),
+        ),
+        "supplier:",
+        ("may hold no personal data",),
+    ),
+    Broken(
         "policy-unbounded",
         (
             (

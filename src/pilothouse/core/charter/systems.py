@@ -107,7 +107,8 @@ class Argument(Section):
         four_eyes_above: Amount above which two persons must agree.
         sum_per_task: Largest sum within a task.
         sum_per_day: Largest sum within a day.
-        pii: Personal data it may carry.
+        pii: Personal data it may carry. With `none`, a payload that holds an e-mail address, an account, a card, a phone number, a US social
+            security number or an IP address is not made without asking; another word is a note for readers.
     """
 
     role: Answer[Literal["target", "magnitude", "payload", "neutral"]] | None = None
@@ -120,7 +121,7 @@ class Argument(Section):
     four_eyes_above: Answer[Number] | None = None
     sum_per_task: Answer[Number] | None = None
     sum_per_day: Answer[Number] | None = None
-    pii: Answer[OrNone[Id]] = None
+    pii: Answer[Id] | None = None
 
 
 class ResultField(Section):

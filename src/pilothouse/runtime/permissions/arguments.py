@@ -17,6 +17,7 @@ from pilothouse.ports.approvals import ShownArgument, UsedSoFar
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.provenance.context import TaskContext, ValueOrigin
+from pilothouse.runtime.provenance.personal import personal_kinds
 from pilothouse.runtime.provenance.values import read_number
 
 __all__ = [
@@ -48,7 +49,7 @@ one_form = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",",
 
 
 def inspect_arguments(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> InspectedArguments:
-    """Find origins, amounts and foreign references of a call's arguments."""
+    """Find origins, amounts, foreign references and forbidden personal data of a call's arguments."""
     origins: dict[str, ValueOrigin] = {}
     amounts: dict[str, int] = {}
     refs: dict[str, bool] = {}
@@ -74,7 +75,12 @@ def inspect_arguments(compiled: CompiledTool, context: TaskContext, call: ToolCa
             amounts[name] = _amount(argument, value)
         if argument.role == "payload":
             texts = value if isinstance(value, list | tuple) else (value,)
-            refs[name] = any(isinstance(one, str) and context.names_strangers(one) for one in texts)
+            is_bare = argument.pii == "none"
+            refs[name] = any(
+                isinstance(one, str)
+                and (context.names_strangers(one) or (is_bare and bool(personal_kinds(one))))
+                for one in texts
+            )
     unknown = tuple(name for name in call.args if name not in compiled.arguments)
     return InspectedArguments(origins, amounts, refs, unknown)
 

@@ -35,6 +35,11 @@ ENUM_WITHOUT_VALUES = error(
     "argument {argument} of {tool} is an enum without values",
     "List them: `values: […]`.",
 )
+BARE_ROLE = error(
+    "policy-pii-role",
+    "argument {argument} of {tool} may hold no personal data (`pii: none`), and only payloads are looked through",
+    "Write `role: payload`, or take `pii` out: a target or a magnitude is held by its type and origins.",
+)
 UNBOUNDED = error(
     "policy-unbounded",
     "magnitude {argument} of {tool} has no `max`",
@@ -82,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     MISSING_ROLE,
     UNKNOWN_TYPE,
     ENUM_WITHOUT_VALUES,
+    BARE_ROLE,
     UNBOUNDED,
     NO_BUDGET,
     NO_APPROVER,
@@ -163,6 +169,8 @@ def _arguments(name: str, tool: Tool, facts: CharterFacts) -> Iterator[Hit]:
             yield UNKNOWN_TYPE.at((*path, "type"), type=argument.type, types=sorted(KNOWN_TYPES))
         if kind == "enum" and not argument.values:
             yield ENUM_WITHOUT_VALUES.at(path, argument=argument_name, tool=name)
+        if argument.pii == "none" and known(argument.role) not in {None, "payload"}:
+            yield BARE_ROLE.at(path, argument=argument_name, tool=name)
         if argument.role == "magnitude" and argument.max is None:
             yield UNBOUNDED.at(path, argument=argument_name, tool=name)
     for field_name, field in tool.results.items():

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Personal data is found by its checksum or its form, and a payload that may hold none is not sent with some."""
+
+from __future__ import annotations
+
+import random
+import time
+from itertools import pairwise
+
+import pytest
+from fresh_ledger import ledger_url
+from permissions_stub import IBAN, PAY, Boundary, call, opening
+
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.runtime.provenance.personal import personal_kinds
+
+WORDS = [
+    "the",
+    "invoice",
+    "of",
+    "march",
+    "was",
+    "paid",
+    "twice",
+    "and",
+    "2026-11-30",
+    "12:30:45",
+    "order",
+    "48211",
+    "v1.2.3",
+    "of",
+    "3,000.00",
+    "EUR",
+    "page",
+    "4/7",
+]
+TRIALS = 400
+
+
+def luhn(body):
+    digits = [int(sign) for sign in body]
+    total = sum(sum(divmod(2 * one, 10)) if at % 2 == 0 else one for at, one in enumerate(digits[::-1]))
+    return str(-total % 10)
+
+
+def a_card(dice):
+    length, groups = dice.choice([(16, [4, 4, 4, 4]), (15, [4, 6, 5]), (19, [4, 4, 4, 4, 3]), (13, [13])])
+    body = dice.choice("23456") + "".join(dice.choice("0123456789") for _ in range(length - 2))
+    digits = [body + luhn(body), body + str((int(luhn(body)) + dice.randint(1, 9)) % 10)]
+    if dice.random() < 0.3:
+        return digits
+    mark, ends = dice.choice(" -"), [sum(groups[:at]) for at in range(len(groups) + 1)]
+    return [mark.join(one[begin:end] for begin, end in pairwise(ends)) for one in digits]
+
+
+def an_iban(dice):
+    country, body = dice.choice(["DE", "GB", "FR"]), "".join(dice.choice("0123456789") for _ in range(18))
+    number = int(body + "".join(str(ord(sign) - 55) for sign in country) + "00")
+    check = 98 - number % 97
+    other = (check + dice.randint(1, 90)) % 97 + 2
+    return f"{country}{check:02}{body}", f"{country}{other if other != check else other % 97 + 3:02}{body}"
+
+
+def an_email(dice):
+    name = "".join(dice.choice("abcdefghij.") for _ in range(8)).strip(".") or "a"
+    return f"{name}@corp{dice.randint(1, 99)}.example", f"{name}@ corp"
+
+
+def a_phone(dice):
+    return (
+        f"+{dice.randint(1, 99)} {dice.randint(100, 999)} {dice.randint(10_000, 999_999)}",
+        f"+{dice.randint(1, 999)}",
+    )
+
+
+def a_number(dice):
+    tail = f"{dice.randint(1, 99):02}-{dice.randint(1, 9999):04}"
+    return f"{dice.choice([123, 555, 899]):03}-{tail}", f"{dice.choice(['000', '666', '900'])}-{tail}"
+
+
+def an_address(dice):
+    parts = [dice.randint(1, 254) for _ in range(4)]
+    if dice.random() < 0.5:
+        return f"2001:db8::{parts[0]:x}:{parts[1]:x}", "12:30:45"
+    return ".".join(map(str, [10, *parts[1:]])), ".".join(map(str, [300, *parts[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("card", a_card), ("iban", an_iban), ("email", an_email),
+        ("phone", a_phone), ("us_ssn", a_number), ("ip", an_address),
+    ],
+)  # fmt: skip
+def test_every_value_that_is_one_is_found_and_none_with_a_broken_form(kind, made):
+    dice = random.Random(kind)
+    for _ in range(TRIALS):
+        whole, broken = made(dice)
+        before, after = (" ".join(dice.sample(WORDS, 4)) for _ in range(2))
+        assert kind in personal_kinds(f"{before} {whole}, {after}"), whole
+        assert kind not in personal_kinds(f"{before} {broken}, {after}"), broken
+
+
+def test_ordinary_texts_hold_none():
+    dice = random.Random(5)
+    for _ in range(TRIALS):
+        assert personal_kinds(" ".join(dice.sample(WORDS, len(WORDS)))) == ()
+    assert personal_kinds("4111 1111 1111 1112 1111 1111 1111") == ()
+    assert personal_kinds("127.0.0.1 :: 0000 0000 0000 0000 4111-1111-1111-1111-1") == ()
+
+
+def test_a_number_before_it_hides_no_card():
+    for before in ("48211", "4242", "1234 5678"):
+        assert personal_kinds(f"{before} 4111 1111 1111 1111") == ("card",)
+
+
+def test_other_forms_of_digits_and_signs_that_nobody_sees_hide_nothing():
+    assert personal_kinds("４１１１ 1111\u200b 1111 1111") == ("card",)
+
+
+@pytest.mark.parametrize(
+    "text", ["4 " * 50_000, "+1" + "()" * 50_000, ":" * 100_000, "1.1." * 25_000, "a@" * 50_000]
+)
+def test_a_text_that_is_made_to_be_slow_is_not(text):
+    before = time.thread_time()
+    personal_kinds(text)
+    assert time.thread_time() - before < 5
+
+
+@pytest.mark.parametrize(
+    ("pii", "note", "decision"),
+    [
+        (None, "card 4111 1111 1111 1111", "allow"),
+        ("financial", "card 4111 1111 1111 1111", "allow"),
+        ("none", "card 4111 1111 1111 1111", "ask"),
+        ("none", f"for {IBAN}", "ask"),  # the request names it, and the owner says that none goes
+        ("none", "thanks", "allow"),
+    ],
+)
+def test_a_payload_that_may_hold_no_personal_data_is_not_sent_with_some(tmp_path, pii, note, decision):
+    args = {**PAY["args"], "note": {**PAY["args"]["note"], "pii": pii}}
+    with open_ledger(ledger_url(tmp_path)) as ledger:
+        boundary = Boundary(tmp_path, tools={"bank.pay@3": {**PAY, "args": args}}, database=ledger.database)
+        boundary.desk.open_task(opening(f"Pay 150 to {IBAN}"))
+        decided = boundary.desk.decide(call(recipient=IBAN, amount=150.0, note=note))
+    assert decided.decision == decision
+    assert decided.failed == (("note",) if decision == "ask" else ())
