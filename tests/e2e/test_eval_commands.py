@@ -254,3 +254,46 @@ def test_a_level_of_cases_that_hang_together_is_not_said_to_be_known_as_well_as_
     assert worths[1] < CASES / 3
     assert widths[1] > 1.5 * widths[0]
     assert "because cases hang together" in typed("eval run python:blocks:run --dataset together.jsonl")
+
+
+def test_a_look_at_a_few_cases_runs_only_these(typed, tmp_path):
+    rows = [
+        {
+            "id": f"c{n}",
+            "task_type": f"t{n % 2}",
+            "input": n,
+            "expected": 2 * n,
+            "split": "dev" if n < 20 else "gate",
+        }
+        for n in range(1, 101)
+    ]
+    write_lines(tmp_path / "kinds.jsonl", rows)
+
+    def run(agent, options="", exits=0):
+        said = typed(f"eval run python:doubling:{agent} --dataset kinds.jsonl --json {options}", exits)
+        return json.loads(said) if not exits else said
+
+    run("wrong", "--only-failed", exits=2)
+    assert run("wrong", "--split dev")["cost"]["calls"] == 19
+    (level,) = run("wrong", "--task-type t1")["levels"]
+    assert (level["task_type"], level["n"]) == ("t1", 40)
+    run("wrong", "--task-type t2", exits=2)
+    run("wrong")
+    again = run("new", "--only-failed")
+    assert (again["cost"]["calls"], [one["good"] for one in again["levels"]]) == (17, [9, 8])
+    assert any("only the 17 cases that did not succeed with" in note for note in again["notes"])
+    assert run("new", "--only-failed")["cost"]["calls"] == 0, "the same command asks nobody twice"
+    run("old", "--only-failed", exits=2)
+
+
+def test_repeats_that_were_paid_for_are_shown(typed, tmp_path):
+    (tmp_path / "flaky.py").write_text(
+        "from collections import Counter\n\nseen = Counter()\n\n\ndef run(n):\n    seen[n] += 1\n"
+        "    return -1 if n % 3 == 0 and seen[n] == 2 else 2 * n\n",
+        encoding="utf-8",
+    )
+    line = "eval run python:flaky:run --dataset cases.jsonl --repeats 3 --concurrency 1"
+    (level,) = json.loads(typed(f"{line} --json"))["levels"]
+    assert level["reliable"].startswith("pass^3 is 66.7 % [")
+    assert len(level["failures"]) == CASES / 3
+    assert "pass^3 is 66.7 %" in typed(line)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -38,6 +38,19 @@ def register(cli: typer.Typer, services: Services) -> None:
         charter: options.CharterFile = None,
         scorer: options.ScorerText = None,
         repeats: Annotated[int, typer.Option(help="Runs of each case.")] = 1,
+        task_type: Annotated[
+            list[str] | None, typer.Option(help="Only cases of this task type; may be given often.")
+        ] = None,
+        split: Annotated[
+            Literal["gate", "dev"],
+            typer.Option(help="Cases of this split; sealed ones are opened by `gate`."),
+        ] = "gate",
+        only_failed: Annotated[
+            bool,
+            typer.Option(
+                "--only-failed", help="Only cases that did not succeed with the version that ran last."
+            ),
+        ] = False,
         max_cases: options.MaxCases = None,
         deadline: options.Deadline = 60.0,
         concurrency: options.Concurrency = 64,
@@ -64,6 +77,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             budget_usd=budget_usd,
             allow_unpriced=allow_unpriced,
             fresh=fresh,
+            task_types=tuple(dict.fromkeys(task_type or ())),
+            split=split,
+            only_failed=only_failed,
             complete=True,
             decides=False,
             journal=journal,

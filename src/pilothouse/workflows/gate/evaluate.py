@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pilothouse.core.statistics.intervals import failure_ceiling
 from pilothouse.core.statistics.rates import rate_of_turns
 from pilothouse.core.verdict.numbers import percent_range, percentage
-from pilothouse.core.verdict.release import level_worth
+from pilothouse.core.verdict.release import CaseResult, GateRules, level_worth
 from pilothouse.core.verdict.release_never import FamilyResult
+from pilothouse.core.verdict.release_reliability import judge_reliability
 from pilothouse.core.verdict.release_trust import RunHealth
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost
 from pilothouse.workflows.gate.run import GateRun
@@ -32,7 +33,8 @@ class Level:
         worth: Independent answers that the scored ones are worth: those of one cluster are right and wrong together.
         low: Lower end of the 95 % interval, or None without a score.
         high: Upper end.
-        failures: Ids of failed cases.
+        failures: Ids of cases of which a run failed.
+        reliable: How often all runs of a case are good, in words; empty where each ran once.
     """
 
     task_type: str
@@ -43,6 +45,7 @@ class Level:
     low: float | None
     high: float | None
     failures: tuple[str, ...]
+    reliable: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ class Levels:
                 + (f", worth {one.worth} because cases hang together" if one.worth < one.n else "")
                 + (f", {one.unscored} without a score" if one.unscored else "")
             )
+            found += [f"  {one.reliable}"] if one.reliable else []
             found += [f"  failed: {name}" for name in one.failures[:FAILURES_SHOWN_MAX]]
             if len(one.failures) > FAILURES_SHOWN_MAX:
                 found.append(f"  and {len(one.failures) - FAILURES_SHOWN_MAX} more")
@@ -116,6 +120,8 @@ def levels_of(run: GateRun, verdict: ReleaseVerdict) -> Levels:
     """
     levels = []
     for judge in run.judges:
+        if not judge.cases:
+            continue
         results = run.gathered.results(judge.cases[: judge.seen], None)
         values = [one.candidate[0] for one in results]
         good, n = sum(value is True for value in values), sum(value is not None for value in values)
@@ -130,7 +136,8 @@ def levels_of(run: GateRun, verdict: ReleaseVerdict) -> Levels:
                 worth=worth,
                 low=interval.low if interval is not None else None,
                 high=interval.high if interval is not None else None,
-                failures=tuple(one.case_id for one in results if one.candidate[0] is False),
+                failures=tuple(one.case_id for one in results if False in one.candidate),
+                reliable=_reliable(results, run.candidate.repeats),
             )
         )
     return Levels(
@@ -141,3 +148,12 @@ def levels_of(run: GateRun, verdict: ReleaseVerdict) -> Levels:
         cost=verdict.cost,
         notes=verdict.notes,
     )
+
+
+def _reliable(results: Sequence[CaseResult], repeats: int) -> str:
+    """Say how often all runs of a case are good: what a user meets who asks more than once."""
+    if repeats <= 1:
+        return ""
+    rules = GateRules(task_type="", alpha=0.025, reliable_k=repeats)
+    item = judge_reliability(results, rules)
+    return item.sentence if item is not None else ""

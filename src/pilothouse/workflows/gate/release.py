@@ -38,6 +38,7 @@ from pilothouse.workflows.gate.datasets import read_shown_texts, shown_paths
 from pilothouse.workflows.gate.default_scorer import check_typed, scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
 from pilothouse.workflows.gate.named_sets import is_at
+from pilothouse.workflows.gate.narrowing import of_types, that_failed
 from pilothouse.workflows.gate.request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate.run import GateRun
 from pilothouse.workflows.gate.run_labels import read_labels
@@ -106,6 +107,17 @@ def open_gate(
     candidate = candidate_arm(
         request, version=_version(request, charter), lake=lake, stand_ins=_stand_ins(request, charter)
     )
+    narrowed: tuple[str, ...] = ()
+    if request.only_failed:
+        selection, note = that_failed(
+            selection,
+            candidate=candidate.version,
+            journal=journal,
+            dataset=dataset,
+            book=book,
+            deadline_s=request.deadline_s,
+        )
+        narrowed = (note,)
     baseline, notes = resolve_baseline(
         request,
         candidate,
@@ -142,6 +154,7 @@ def open_gate(
         baseline=baseline,
         data=(dataset, attacks, golden),
         scorers=book.scorers(selection.cases),
+        failed=sorted(case.input_hash for case in selection.cases) if request.only_failed else (),
         now=now,
     )
     if request.sealed:
@@ -177,6 +190,7 @@ def open_gate(
             *policy.notes,
             *computed,
             *(() if is_chartered or not request.decides else (_OTHER_CASES,)),
+            *narrowed,
             *notes,
             *_notes(
                 request,
@@ -206,7 +220,7 @@ def _select(
     now: datetime,
 ) -> Selection:
     """Choose the cases that may decide; raises `UsageError` when none is left."""
-    splits = frozenset({Split.GATE, Split.SEALED}) if request.sealed else frozenset({Split.GATE})
+    splits = frozenset({Split(request.split), Split.SEALED} if request.sealed else {Split(request.split)})
     selection = select_cases(
         cases,
         now=now,
@@ -222,7 +236,7 @@ def _select(
             f"no case of {str(dataset.path)!r} may be used: {removed}.",
             remedy=f"See what it holds: `pilothouse dataset show {dataset.path}`.",
         )
-    return selection
+    return of_types(selection, request.task_types)
 
 
 def _run_id(
@@ -233,6 +247,7 @@ def _run_id(
     baseline: Arm | None,
     data: tuple[Dataset, Dataset, Dataset | None],
     scorers: Sequence[Scorer],
+    failed: Sequence[str],
     now: datetime,
 ) -> str:
     """Name the run by everything that could change its verdict, so that what was measured for it is found again."""
@@ -251,6 +266,7 @@ def _run_id(
             "pass_at": request.pass_at,
             "scorers": [one.spec.version for one in scorers],
             "repeats": [request.repeats, request.baseline_repeats],
+            "narrowed": [*request.task_types, request.split, *failed],
             # Answers that are asked for again are one more chance to pass, and one more look at sealed cases.
             "fresh": now.isoformat() if request.fresh else None,
         }

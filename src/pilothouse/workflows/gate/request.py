@@ -62,6 +62,9 @@ class GateRequest:
         complete: Whether every case is run, decided or not.
         fresh: Whether stored trials are left aside.
         decides: Whether a verdict is wanted; `eval run` and `load` only measure.
+        task_types: Task types that are measured; all when none is named. Like the two after it, of no use to a verdict.
+        split: Split that is measured: `gate`, or `dev`, which never feeds a verdict.
+        only_failed: Whether only the cases are measured that did not succeed last time.
         journal: Journal file.
     """
 
@@ -92,6 +95,9 @@ class GateRequest:
     complete: bool = False
     fresh: bool = False
     decides: bool = True
+    task_types: tuple[str, ...] = ()
+    split: Literal["gate", "dev"] = "gate"
+    only_failed: bool = False
     journal: Path = Path(".pilothouse/evals.db")
 
 
