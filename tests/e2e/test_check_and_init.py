@@ -313,8 +313,11 @@ class TestInit:
             "prompts/system.md",
             "TICKETS_TOKEN agent.py:8",
             "model provider key agent.py:5",
+            "OPENAI_BASE_URL=http://127.0.0.1:4318/gw/v1",
+            "a base URL in the code wins over it: look at agent.py:3",
         ):
             assert words in out
+        assert "ANTHROPIC_BASE_URL" not in out, "its model is another provider's"
         text = (repository / "charter.yaml").read_text()
         for words in (
             "agent: ticket-router",

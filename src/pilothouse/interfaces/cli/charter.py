@@ -12,6 +12,7 @@ from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json
 from pilothouse.interfaces.cli.options import AsJson
 from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.core.charter.diff import CharterDiff
@@ -73,6 +74,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Read an agent's repository and draft its charter: what was found, where, and what to answer."""
         from pilothouse.interfaces.cli import charter_text
+        from pilothouse.interfaces.cli.base_urls import base_urls
         from pilothouse.workflows.verdict.draft import draft_charter, write_draft
 
         if not path.is_dir():
@@ -84,10 +86,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         target = out or path / "charter.yaml"
         draft = draft_charter(path, target=target)
         write_draft(draft, target, force=force)
+        settings = load_settings()
+        urls = base_urls(draft.report.sightings, f"http://{settings.host}:{settings.port}")
         if as_json:
-            print_json(charter_text.draft_record(draft, target=str(target)))
+            print_json(charter_text.draft_record(draft, target=str(target), urls=urls))
         else:
-            charter_text.print_draft(draft, target=str(target))
+            charter_text.print_draft(draft, target=str(target), urls=urls)
 
 
 def _status(result: CharterCheck, *, strict: bool) -> int:

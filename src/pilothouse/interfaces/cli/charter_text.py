@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pilothouse.core.charter.diff import CharterDiff
     from pilothouse.core.charter.draft import Draft
     from pilothouse.core.charter.sighting import Sighting
+    from pilothouse.interfaces.cli.base_urls import BaseUrls
 
 __all__ = ["as_record", "draft_record", "print_check", "print_diff", "print_draft"]
 
@@ -50,6 +51,8 @@ NEXT_STEP = (
     "Go on with `pilothouse up`, and answer as you learn."
 )
 """Said once, below the questions, to somebody who has just met eighty of them."""
+
+PLACES_SHOWN = 3
 
 SHOWN_MAX = 12
 """Values of one kind on the screen; the JSON has all of them."""
@@ -155,7 +158,7 @@ def print_diff(diff: CharterDiff, *, revision: str) -> None:
         out.print("  no further agreement: it takes effect at once")
 
 
-def draft_record(draft: Draft, *, target: str) -> dict[str, Any]:
+def draft_record(draft: Draft, *, target: str, urls: BaseUrls) -> dict[str, Any]:
     """Return a draft and what it rests on as plain data; secrets were never in it."""
     report = draft.report
     return {
@@ -175,10 +178,11 @@ def draft_record(draft: Draft, *, target: str) -> dict[str, Any]:
             for s in report.sightings
         ],
         "notes": list(report.notes),
+        "base_urls": urls.variables,
     }
 
 
-def print_draft(draft: Draft, *, target: str) -> None:
+def print_draft(draft: Draft, *, target: str, urls: BaseUrls) -> None:
     """Print what was found, where the draft stands, and what to type next."""
     out = result_console()
     report = draft.report
@@ -205,8 +209,23 @@ def print_draft(draft: Draft, *, target: str) -> None:
             out.print(f"  and {len(places) - SHOWN_MAX} more")
     for note in report.notes[:SHOWN_MAX]:
         out.print(f"[yellow]▲[/yellow] {escape(note)}")
+    _print_urls(out, urls)
     out.print(f"\nDraft written to [bold]{escape(target)}[/bold]. Answer its open questions:")
     out.print(f"  pilothouse check {escape(target)}")
+
+
+def _print_urls(out: Console, urls: BaseUrls) -> None:
+    if urls.variables:
+        out.print("[bold]Base URL of the gateway[/bold] [dim](`pilothouse run` sets it by itself)[/dim]")
+        for name, value in urls.variables.items():
+            out.print(f"  {name}={escape(value)}")
+        more = f" and {len(urls.places) - PLACES_SHOWN} more" if len(urls.places) > PLACES_SHOWN else ""
+        where = ", ".join(urls.places[:PLACES_SHOWN])
+        out.print(f"  [dim]a base URL in the code wins over it: look at {escape(where)}{more}[/dim]")
+    if urls.unanswered:
+        out.print(
+            f"[yellow]▲[/yellow] The gateway does not answer the protocol of {', '.join(urls.unanswered)}: such calls are neither pinned nor recorded"
+        )
 
 
 def _finding_record(finding: Finding) -> dict[str, Any]:
