@@ -233,6 +233,20 @@ def test_pausing_asks_first_and_names_agent_and_version_then_acts_and_is_recorde
     assert send(sam, f"{BASE}/controls", do="explode", reason="x").status_code == 422
 
 
+def test_a_rollback_that_is_pressed_twice_is_one_and_a_late_one_replaces_none(site):
+    sam, dana, controls = enter(site, "sam"), enter(site, "dana"), site.desk.control_room.controls
+    form = {"do": "rollback", "version": world.OLD_VERSION, "reason": "wrong payee"}
+    for _ in range(2):
+        assert send(sam, f"{BASE}/controls", **form).status_code == 303
+        site.clock.move(seconds=1)
+    assert len(site.ledger.decisions(world.AGENT, kind="agent.rolled_back")) == 1
+    late = send(dana, f"{BASE}/controls", **{**form, "version": world.VERSION, "reason": "it is slow"})
+    assert late.status_code == 409
+    assert f"is rolled back to {world.OLD_VERSION[:7]} by now: wrong payee" in late.text
+    assert "it is slow" in late.text, "what was typed is not lost"
+    assert controls.read().rollback_of(world.AGENT).actor == "sam"
+
+
 def test_a_page_that_was_gone_back_to_ends_no_pause_and_no_rollback_that_began_since(site):
     sam, dana, controls = enter(site, "sam"), enter(site, "dana"), site.desk.control_room.controls
     steps = (

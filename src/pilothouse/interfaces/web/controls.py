@@ -10,7 +10,8 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from pilothouse.core.charter.powers import Action
-from pilothouse.errors import UnknownName, UsageError
+from pilothouse.core.verdict.numbers import short_digest
+from pilothouse.errors import Conflict, UnknownName, UsageError
 from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
@@ -65,8 +66,15 @@ class ControlsRoom:
             since = _since(form, page)
             resume_agent(room, agent, tool=tool, reason=reason, actor=person, now=now, since=since)
         elif what == "rollback":
-            version = form.get("version") or None
-            roll_back_agent(room, agent, to_version=version, reason=reason, actor=person, now=now)
+            version, standing = form.get("version") or None, room.controls.read().rollback_of(agent)
+            if standing is not None and standing.to_version != version:
+                raise Conflict(
+                    f"{agent} is rolled back to {short_digest(standing.to_version)} by now: {standing.reason}",
+                    remedy=f"Look at it first, and end it there if it is wrong: {page}",
+                    subject=agent,
+                )
+            if standing is None:
+                roll_back_agent(room, agent, to_version=version, reason=reason, actor=person, now=now)
         elif what == "undo":
             end_rollback(room, agent, reason=reason, actor=person, now=now, since=_since(form, page))
         else:
