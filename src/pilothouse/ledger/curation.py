@@ -270,8 +270,9 @@ def _empty(connection: Connection, table: Table, here: ColumnElement[bool]) -> N
         name: case((table.c[name].is_(None), None), else_="[]" if name == "used" else ERASED)
         for name in _TEXTS[table]
     }
-    if table is review_items:  # made of the texts without a salt
+    if table is review_items:  # made of the texts, or of a name of the conversation, without a salt
         values |= dict.fromkeys(("call_digest", "content_digest"), digest_of_erased(table.c.item_id))
+        values["conversation"] = None
     if "salt" in table.c:  # with the old one a guess at the text could still be held against the log
         values["salt"] = fresh_salt()
     connection.execute(update(table).where(here).values(**values))

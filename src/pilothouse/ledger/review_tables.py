@@ -77,6 +77,7 @@ review_items = Table(
     Column("decided_by", String(64), nullable=True),
     Column("decided_us", BigInteger, nullable=True),
     Column("salt", String(32), nullable=False, server_default=""),
+    Column("conversation", String(64), nullable=True),
     Index(None, "agent", "state", "due_us"),
     Index(None, "content_digest"),
     Index(None, "trace_id"),
@@ -146,6 +147,7 @@ def item_columns(item: ReviewItem) -> dict[str, Any]:
         "pair_of": item.pair_of,
         "only_for": item.only_for,
         "known": item.known,
+        "conversation": item.conversation,
         "state": ItemState.WAITING.value,
         "correction": None,
         "note": "",
@@ -178,6 +180,7 @@ def read_item(row: Row[Any]) -> ItemRecord:
         pair_of=row.pair_of,
         only_for=row.only_for,
         known=row.known,
+        conversation=row.conversation,
     )
     return ItemRecord(
         item=item,

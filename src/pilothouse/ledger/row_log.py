@@ -94,6 +94,7 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
                 *("why", "input", "proposal", "used", "call_digest", "content_digest"),
                 *("known", "correction", "note"),
             ),
+            later=("conversation",),
             alike={"state": {"claimed": "waiting"}},
         ),
         "review_labels": Logged(

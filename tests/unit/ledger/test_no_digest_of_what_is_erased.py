@@ -13,6 +13,7 @@ import pytest
 from fresh_ledger import ledger_url
 from old_ledger import rows_moved, sqlite_url, steps_to
 
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.core.evidence.review import (
     Answer,
     Label,
@@ -37,6 +38,7 @@ NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 AGENT, WHO = "triage", "kim@customer.example"
 GIVEN, SAID = f"from {WHO}", "refund"
 CONTENT = content_digest("invoice", GIVEN, SAID)
+CONVERSATION = canonical_digest([AGENT, WHO])
 CALL = hashlib.sha256(f"{GIVEN}\0{SAID}".encode()).hexdigest()
 TRACE = "1" * 32
 LATE = NOW + timedelta(hours=9)
@@ -47,6 +49,7 @@ def item(**fields):
     values = {"agent": AGENT, "task_type": "invoice", "trace_id": TRACE, "why": "", "input": GIVEN}
     values |= {"item_id": item_digest(ReviewSource.SAMPLED, AGENT, TRACE, ""), "proposal": SAID}
     values |= {"source": ReviewSource.SAMPLED, "call_digest": CONTENT, "created_at": NOW, "due_at": LATE}
+    values |= {"conversation": CONVERSATION}
     return ReviewItem(**values | fields)
 
 
@@ -70,7 +73,7 @@ def lived(database):
 
 def guesses():
     """Return what somebody who guesses the whole text can make of it."""
-    yield from (CONTENT, CALL, SAID_OF_IT.feedback_id)
+    yield from (CONTENT, CALL, CONVERSATION, SAID_OF_IT.feedback_id)
     for source in ReviewSource:
         for trace in (TRACE, "2" * 32):
             for digest in (CONTENT, CALL):

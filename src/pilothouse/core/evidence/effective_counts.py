@@ -3,20 +3,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from pilothouse.core.evidence.evidence import REST, REST_BAD, REST_WORTH, WORTH
-from pilothouse.core.statistics.checks import Integers
-from pilothouse.core.statistics.clusters import (
-    RUNAWAYS_MAX,
-    DesignEffect,
-    cluster_indexes,
-    label_design_effect,
-    without_runaways,
-)
+from pilothouse.core.statistics.clusters import RUNAWAYS_MAX, cluster_indexes, without_runaways, worth_of
 
 __all__ = ["cases_of_a_day", "effective_counts", "rate_counts"]
 
@@ -40,7 +32,7 @@ def effective_counts(good: Sequence[bool], conversations: Sequence[Hashable | No
     """
     if _each_is_alone(conversations):
         return {}
-    return {WORTH: _worth(good, cluster_indexes(conversations))}
+    return {WORTH: worth_of(good, cluster_indexes(conversations))}
 
 
 def rate_counts(good: Sequence[bool | None], conversations: Sequence[Hashable | None]) -> dict[str, int]:
@@ -61,7 +53,7 @@ def rate_counts(good: Sequence[bool | None], conversations: Sequence[Hashable | 
     if _each_is_alone(conversations):
         return {}
     indexes = cluster_indexes(conversations)
-    worth = most = _worth([one is True for one in good], indexes)
+    worth = most = worth_of([one is True for one in good], indexes)
     sizes = np.bincount(indexes)
     rest: dict[str, int] = {}
     kept = np.ones(len(indexes), dtype=np.bool_)
@@ -70,7 +62,7 @@ def rate_counts(good: Sequence[bool | None], conversations: Sequence[Hashable | 
         if sizes[largest] == 1 or not kept.any():
             break
         told = [good[place] for place in np.flatnonzero(kept).tolist()]
-        found = _worth([one is True for one in told], cluster_indexes(indexes[kept]))
+        found = worth_of([one is True for one in told], cluster_indexes(indexes[kept]))
         if found > most:
             most = found
             rest = {REST: len(told), REST_BAD: sum(one is False for one in told), REST_WORTH: found}
@@ -99,13 +91,3 @@ def cases_of_a_day(good: Sequence[bool], conversations: Sequence[Hashable | None
 def _each_is_alone(conversations: Sequence[Hashable | None]) -> bool:
     named = [one for one in conversations if one is not None]
     return len(set(named)) == len(named)
-
-
-def _worth(good: Sequence[bool], indexes: Integers) -> int:
-    effect = label_design_effect(good, indexes)
-    if isinstance(effect, DesignEffect):
-        worth = len(good) / effect.value
-    else:
-        sizes = np.bincount(indexes).astype(np.float64)
-        worth = float(sizes.sum() ** 2 / (sizes**2).sum())
-    return max(1, math.floor(worth))

@@ -127,6 +127,7 @@ class ReviewItem:
         pair_of: Item of equal content that another answer is compared with, or None.
         only_for: The one person it is meant for, or None.
         known: The right answer of a planted item as JSON (`answer`, `correction`), or None.
+        conversation: Digest that turns of one conversation share, or None where the task names none.
     """
 
     item_id: str
@@ -148,6 +149,7 @@ class ReviewItem:
     pair_of: str | None = None
     only_for: str | None = None
     known: str | None = None
+    conversation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ class AuditDay:
         automatic: Automatic answers among them.
         audited: Automatic answers that were audited, each by its own coin.
         wrong: Audited answers that were wrong.
+        worth: Independent tasks that they are worth, where turns of one conversation go wrong together; None for all.
     """
 
     day: date
@@ -36,12 +37,15 @@ class AuditDay:
     automatic: int
     audited: int
     wrong: int
+    worth: int | None = None
 
     def __post_init__(self) -> None:
         check_count("tasks", self.tasks)
         check_count("automatic", self.automatic, most=self.tasks)
         check_count("audited", self.audited, most=self.automatic)
         check_count("wrong", self.wrong, most=self.audited)
+        if self.worth is not None:
+            check_count("worth", self.worth, most=self.tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +156,12 @@ class ThresholdAudit:
         )
 
     def _count(self, state: AuditState, day: AuditDay) -> AuditState:
-        """Count a day that has tasks."""
+        """Count a day that has tasks; the mean of what dependent tasks say, as often as they are worth, is evidence that they bear."""
         stakes = np.array(BETS) * self.audit_probability / self.budget
         hit = np.log1p(stakes * (1 / self.audit_probability - self.budget))
         log_e = day.wrong * hit + (day.tasks - day.wrong) * np.log1p(-stakes * self.budget)
+        if day.worth is not None:
+            log_e *= day.worth / day.tasks
         return AuditState(
             log_wealth=restart_and_multiply(state.log_wealth, log_e),
             tasks=state.tasks + day.tasks,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ __all__ = [
     "label_design_effect",
     "mean_turns",
     "without_runaways",
+    "worth_of",
 ]
 
 CLUSTERS_MIN = 30
@@ -266,6 +268,30 @@ def label_design_effect(
         1.0
     """
     return _design_effect(1.0 - np.array(good, dtype=np.float64), groups, _OF_ANSWERS)
+
+
+def worth_of(good: Sequence[float], groups: Sequence[Hashable | None] | Integers) -> int:
+    """Return how many independent cases labels that come in clusters are worth, at least one.
+
+    Where clusters are too few, or one is too large, to estimate how alike their cases are, all cases of one count as equal.
+
+    Args:
+        good: What each label says, shape (n,), n >= 1.
+        groups: Cluster of each, None for a cluster of its own.
+
+    Source:
+        `label_design_effect`; Kish 1965 for clusters of unequal size whose cases are all alike.
+
+    Example:
+        >>> worth_of([True, True, False], ["a", "a", None]), worth_of([True, False], ["a", "b"])
+        (1, 2)
+    """
+    indexes = cluster_indexes(groups)
+    effect = label_design_effect(good, indexes)
+    if isinstance(effect, DesignEffect):
+        return max(1, math.floor(len(good) / effect.value))
+    sizes = np.bincount(indexes).astype(np.float64)
+    return max(1, math.floor(float(sizes.sum() ** 2 / (sizes**2).sum())))
 
 
 def first_of_each(ids: Sequence[str], rows: Integers) -> list[int]:

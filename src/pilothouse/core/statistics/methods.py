@@ -284,7 +284,8 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
                 "labelled tasks are a random sample of all traffic of the type, whatever the confidence",
                 "traffic does not change; threshold_audit watches that",
             ),
-            formula="from strict to lax, accept while P(Bin(n, budget) <= wrong) <= delta; stop at the first failure",
+            formula="from strict to lax, accept while P(Bin(n, budget) <= wrong) <= delta, n the single labels that those of "
+            "conversations are worth; stop at the first failure",
             reference="Angelopoulos, Bates, Candes, Jordan and Lei 2021, Learn then Test, arXiv 2110.01052",
         ),
         MethodId.COST_THRESHOLD: Explanation(
@@ -299,7 +300,8 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
                 "a random share of automatic answers is audited by independent coins",
                 _LABELS_RIGHT,
             ),
-            formula="M <- E (M + 1), E = prod(1 + lambda (Z - budget)), Z = wrong audited / probability",
+            formula="M <- E (M + 1), E = prod(1 + lambda (Z - budget)) to the power of what a task of the day is worth, "
+            "Z = wrong audited / probability",
             reference="Shin, Ramdas and Rinaldo 2022, arXiv 2203.03532",
         ),
         MethodId.FIT_CALIBRATOR: Explanation(

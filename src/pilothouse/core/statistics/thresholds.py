@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from pilothouse.core.statistics.checks import (
     Floats,
+    Integers,
     binary_array,
     check_count,
     check_fraction,
     check_same_length,
     finite_array,
 )
+from pilothouse.core.statistics.clusters import cluster_indexes, worth_of
 from pilothouse.core.statistics.intervals import failure_upper_bound, jeffreys_interval
 from pilothouse.core.statistics.methods import METHODS, MethodId
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
@@ -112,6 +114,7 @@ def choose_threshold(
     task_types: int = 1,
     grid: Sequence[float] | None = None,
     risk: Risk = "marginal",
+    conversations: Sequence[Hashable | None] | None = None,
 ) -> Threshold | NotEnoughEvidence:
     """Lowest confidence at which wrong automatic answers stay within the budget.
 
@@ -124,6 +127,8 @@ def choose_threshold(
         task_types: Task types whose thresholds are chosen together; they share delta.
         grid: Confidences to try, in any order; None takes 70 quantiles. It must not depend on `wrong`.
         risk: `marginal` or `selective`; selective needs several times the labels.
+        conversations: Conversation of each task, shape (n,), None for a task of its own; None where all are. Turns of one go
+            wrong together, so that many of them are worth few labels.
 
     Returns:
         The threshold; or how many labels are missing, or that even the surest answers are too often wrong.
@@ -133,7 +138,7 @@ def choose_threshold(
 
     Source:
         Angelopoulos, Bates, Candes, Jordan and Lei 2021, arXiv 2110.01052, fixed-sequence testing
-        with binomial p-values.
+        with binomial p-values of as many single labels as those of a level are worth (`worth_of`).
 
     Example:
         >>> confidence = [i / 200 for i in range(200)]
@@ -142,7 +147,8 @@ def choose_threshold(
         >>> f"{chosen.tau:.3f} {chosen.automation.value:.2f} {chosen.wrong_bound.high:.3f}"
         '0.288 0.71 0.026'
     """
-    check_same_length(confidence=confidence, wrong=wrong)
+    groups = cluster_indexes([None] * len(wrong) if conversations is None else conversations)
+    check_same_length(confidence=confidence, wrong=wrong, conversations=groups)
     scores = finite_array("confidence", confidence, 0.0, 1.0)
     errors = binary_array("wrong", wrong)
     budget = check_fraction("budget", budget, 0.0, 0.5)
@@ -163,8 +169,16 @@ def choose_threshold(
     if not tested.any():
         return _few(int(above.max()), least, budget, each)
     levels, above, failures, trials = levels[tested], above[tested], failures[tested], trials[tested]
-    accepted = scipy.special.bdtr(failures, trials, budget) <= each
+    worth = np.array(
+        [_worth(scores, errors, groups, level, is_whole=risk == "marginal") for level in levels.tolist()]
+    )
+    # Of worth as much as labels this is the binomial distribution, and between whole numbers what goes on between them.
+    wrong_worth = failures * worth / trials
+    chance = scipy.special.betainc(np.maximum(worth - wrong_worth, 1e-12), wrong_worth + 1, 1 - budget)
+    accepted = chance <= each
     count = len(accepted) if accepted.all() else int(np.argmin(accepted))
+    if count == 0 and (1 - budget) ** worth[0] > each:
+        return _few(int(trials[0]), math.ceil(least * trials[0] / worth[0]), budget, each, int(worth[0]))
     if count == 0:
         return NotEnoughEvidence(
             reason=f"even at the highest confidence {failures[0]} of {trials[0]} tasks would go out wrong",
@@ -175,7 +189,7 @@ def choose_threshold(
     return Threshold(
         tau=float(levels[last]),
         automation=_estimate(int(above[last]), n),
-        wrong_bound=_bound(int(failures[last]), int(trials[last]), 1 - each),
+        wrong_bound=_bound(int(failures[last]), int(trials[last]), int(worth[last]), 1 - each),
         budget=budget,
         delta=delta,
         risk=risk,
@@ -277,9 +291,19 @@ def _grid(grid: Sequence[float]) -> Floats:
     return finite_array("grid", grid, 0.0, 1.0)
 
 
-def _few(have: int, least: int, budget: float, each: float) -> NotEnoughEvidence:
+def _worth(scores: Floats, errors: Integers, groups: Integers, level: float, *, is_whole: bool) -> int:
+    """How many single labels those of all tasks, or of the automatic ones, are worth for the wrong automatic answers of a level."""
+    automatic = scores >= level
+    good = 1.0 - errors * automatic
+    return (
+        worth_of(good.tolist(), groups) if is_whole else worth_of(good[automatic].tolist(), groups[automatic])
+    )
+
+
+def _few(have: int, least: int, budget: float, each: float, worth: int | None = None) -> NotEnoughEvidence:
+    together = "" if worth is None else f", turns of conversations and worth {worth} single ones,"
     return NotEnoughEvidence(
-        reason=f"{have} labels cannot show a rate below {100 * budget:g} % with {100 * (1 - each):g} % confidence, "
+        reason=f"{have} labels{together} cannot show a rate below {100 * budget:g} % with {100 * (1 - each):g} % confidence, "
         "even without a single mistake",
         have=have, need=least, unit="labels",
         remedy=f"Label {least - have} more tasks, drawn at random from all traffic of the type.",
@@ -292,10 +316,10 @@ def _estimate(count: int, n: int) -> Estimate:
     return replace(interval, method=MethodId.CHOOSE_THRESHOLD)
 
 
-def _bound(failures: int, trials: int, level: float) -> Estimate:
-    bound = failure_upper_bound(failures, trials, level)
-    assert isinstance(bound, Estimate), "trials >= 1 was checked"  # noqa: S101 - a fact for the type checker
-    return replace(bound, method=MethodId.CHOOSE_THRESHOLD)
+def _bound(failures: int, trials: int, worth: int, level: float) -> Estimate:
+    bound = failure_upper_bound(math.ceil(failures * worth / trials), worth, level)
+    assert isinstance(bound, Estimate), "worth >= 1 was checked"  # noqa: S101 - a fact for the type checker
+    return replace(bound, value=failures / trials, n=trials, method=MethodId.CHOOSE_THRESHOLD)
 
 
 def _promise(budget: float, delta: float, risk: Risk) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 
+from pilothouse.core.evidence.effective_counts import cases_of_a_day
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.review import ItemState
 from pilothouse.core.statistics.audit import AuditDay, AuditReading, ThresholdAudit
@@ -126,12 +127,13 @@ def _closed_days(drawn: Sequence[ItemRecord], alone: Sequence[ItemRecord], end: 
         if first <= day < end:
             kept = evenly_drawn(list(given))
             unseen = [one for one in kept if one.item.item_id in gone]
+            wrong = {one.item.item_id for one in _not_accepted(unseen)}
+            tasks, good, worth = cases_of_a_day(
+                [one.item.item_id not in wrong for one in kept], [one.item.conversation for one in kept]
+            )
+            audited = min(len(unseen), tasks)  # conversations that run away are left out
             yield AuditDay(
-                day=day,
-                tasks=len(kept),
-                automatic=len(unseen),
-                audited=len(unseen),
-                wrong=len(_not_accepted(unseen)),
+                day=day, tasks=tasks, automatic=audited, audited=audited, wrong=tasks - good, worth=worth
             )
 
 

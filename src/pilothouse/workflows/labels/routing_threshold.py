@@ -101,6 +101,7 @@ def routing_evidence(
             budget=budget / 100,
             delta=risk,
             task_types=len(names),
+            conversations=[one.item.conversation for one in kept],
         )
         fields = _said(charter, name, guaranteed, kept) or _taken_away(audit, guaranteed)
         if fields is not None:

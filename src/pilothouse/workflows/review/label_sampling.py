@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.review import (
     ITEM_TEXT_CHARS_MAX,
@@ -215,6 +216,7 @@ def item_of_task(
         probability=probability,
         created_at=now,
         due_at=due,
+        conversation=None if task.conversation is None else canonical_digest([task.agent, task.conversation]),
     )
 
 

@@ -85,6 +85,43 @@ def test_a_confidence_that_is_wrong_at_the_top_chooses_nothing():
     assert (few.have, few.need) == (8, 76)
 
 
+def of_conversations(rng, conversations, turns, *, alike):
+    """Confidence, wrong answers and conversations; turns of one that is alike share how sure they are and what comes of it."""
+    shape = (conversations, 1 if alike else turns)
+    c = np.broadcast_to(rng.random(shape), (conversations, turns))
+    wrong = np.broadcast_to(rng.random(shape), (conversations, turns)) < 0.25 * (1 - c) ** 1.5
+    return c.ravel(), wrong.ravel().astype(int), np.repeat(np.arange(conversations), turns)
+
+
+@pytest.mark.parametrize(("alike", "one_by_one_least"), [(True, 0.2), (False, 0.0)])
+def test_turns_of_one_conversation_that_go_wrong_together_do_not_break_the_promise(alike, one_by_one_least):
+    """Wrong automatic answers are 0.1 (1 - tau)^2.5 of all; 200 runs of which 20 may break the budget."""
+    rng, broken = np.random.default_rng(92), {"one by one": 0, "by worth": 0}
+    for _ in range(200):
+        c, wrong, names = of_conversations(rng, 200, 3, alike=alike)
+        for how, groups in (("one by one", None), ("by worth", names)):
+            chosen = choose_threshold(c, wrong, conversations=groups)
+            broken[how] += isinstance(chosen, Threshold) and 0.1 * (1 - chosen.tau) ** 2.5 > 0.03
+    assert broken["by worth"] <= 28, "more than 28 of 200 happens at 10 % in one of forty runs"
+    assert broken["one by one"] >= one_by_one_least * 200
+
+
+@pytest.mark.parametrize(("risk", "budget"), [("marginal", 0.05), ("selective", 0.08)])
+def test_conversations_of_one_turn_change_nothing_and_long_ones_are_worth_fewer_labels(risk, budget):
+    c, wrong = labelled(2_000)
+    chosen, alone, long, longer = (
+        choose_threshold(c, wrong, risk=risk, budget=budget, conversations=[n // turns for n in range(2_000)])
+        for turns in (1, 1, 5, 20)
+    )
+    assert chosen == alone == choose_threshold(c, wrong, risk=risk, budget=budget)
+    assert chosen.tau <= long.tau
+    assert not isinstance(longer, Threshold) or chosen.tau < longer.tau
+    assert long.wrong_bound.value <= chosen.wrong_bound.value < long.wrong_bound.high <= budget
+    few = choose_threshold(c[:400], [0] * 400, risk=risk, conversations=[n // 20 for n in range(400)])
+    assert few.need > few.have
+    assert "turns of conversations and worth" in few.reason
+
+
 def test_a_grid_may_be_given_and_never_empty():
     c, wrong = labelled()
     assert choose_threshold(c, wrong, grid=[0.99, 0.98]).tau == 0.98
@@ -195,9 +232,35 @@ def test_a_kept_budget_shows_its_rate_with_an_exact_interval():
     )
 
 
+def test_days_of_long_conversations_say_as_much_as_they_are_worth():
+    """Eight conversations of five turns, each wrong as a whole as often as the budget lets it: one alarm came in three weeks."""
+    rng, alarms = np.random.default_rng(4), {None: 0, 8: 0}
+    for _ in range(40):
+        days = 5 * (rng.random((60, 8)) < 0.03).sum(axis=1)
+        for worth in alarms:
+            audit = ThresholdAudit(0.03, 1.0)
+            state, is_alarmed = audit.start(), False
+            for number, wrong in enumerate(days.tolist()):
+                day = AuditDay(
+                    day=START + timedelta(days=number),
+                    tasks=40,
+                    automatic=40,
+                    audited=40,
+                    wrong=wrong,
+                    worth=worth,
+                )
+                state, reading = audit.update(state, day)
+                is_alarmed |= reading.alarm
+            alarms[worth] += is_alarmed
+    assert alarms[None] >= 30
+    assert alarms[8] <= 10
+
+
 def test_an_audit_that_cannot_be_is_refused():
     with pytest.raises(MalformedRecord):
         ThresholdAudit(0.03, 0.0)
+    with pytest.raises(MalformedRecord):
+        AuditDay(day=START, tasks=5, automatic=5, audited=5, wrong=0, worth=6)
     with pytest.raises(MalformedRecord):
         AuditDay(day=START, tasks=5, automatic=6, audited=0, wrong=0)
 

@@ -117,6 +117,18 @@ def test_the_threshold_lies_over_the_confidence_below_which_answers_are_wrong(ch
     assert threshold_in_force(records, halved, "v1", NOW) is None, "it was chosen for another budget"
 
 
+def test_labels_of_turns_of_one_conversation_are_worth_fewer(charter):
+    """Eight hundred labels of twenty conversations chose a threshold, and show no more than twenty."""
+    charter = without_costs(charter)
+    alone = all_types(charter, n=800, wrong_below=0.3)
+    talks = [
+        replace(one, item=replace(one.item, conversation=f"talk {int(one.item.trace_id, 16) // 40}"))
+        for one in alone
+    ]
+    assert len(said(charter, alone)) == len(routed_types(charter))
+    assert said(charter, talks) == []
+
+
 def test_labels_of_what_a_stand_in_answered_change_nothing_though_they_are_the_newest(charter):
     own = all_types(charter, n=800, wrong_below=0.3)
     others = labelled(400, wrong_below=0.0, first=90_000, at=NOW - timedelta(days=1), version=None)

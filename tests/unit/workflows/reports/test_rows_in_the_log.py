@@ -239,7 +239,7 @@ def opinions(queue):
         [
             item(5, pair_of="item-3", only_for="cleo", input="twin", probability=0.25, confidence=1),
             item(6, source=ReviewSource.CANARY, only_for="ben", known='{"answer": "accept"}', error_cost=2.5),
-            item(7, source=ReviewSource.FLAGGED),
+            item(7, source=ReviewSource.FLAGGED, conversation="c" * 64),
         ]
     )
     queue.assign("item-5", None, actor="ana", now=NOW)

@@ -77,6 +77,19 @@ def test_what_people_say_of_the_answer_of_a_stand_in_is_of_no_version(model, ver
     assert item.version == version
 
 
+def test_a_question_knows_which_others_are_of_its_conversation_and_never_its_name(monkeypatch):
+    def asked_about(conversation):
+        task = example_task(trace_id="1" * 32, conversation=conversation)
+        given = {"source": ReviewSource.SAMPLED, "why": "", "now": NOW, "due": NOW + timedelta(days=1)}
+        return label_sampling.item_of_task(None, load_charter(), task, **given).conversation
+
+    one, again, other = (
+        asked_about(name) for name in ("kim@customer.example", "kim@customer.example", "sam")
+    )
+    assert one == again != other
+    assert (len(one), "kim" in one, asked_about(None)) == (64, False, None)
+
+
 def test_an_agent_that_starts_after_its_server_is_asked_about_on_its_first_day(site):
     empty = dataclasses.replace(site.installation, lake=world.PageLake())
     for minute in (0, 5):
