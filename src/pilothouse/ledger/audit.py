@@ -148,10 +148,13 @@ class SqlAuditLog:
         kind: str | None = None,
         limit: int = AUDIT_PAGE_MAX,
         before: int | None = None,
+        until: datetime | None = None,
     ) -> tuple[AuditRecord, ...]:
-        """Return the newest records about an agent, newest first, from before a position where one is named."""
+        """Return the newest records about an agent, newest first, from before a position or up to a moment where one is named."""
         with self.database.read() as connection:
-            return read_records(connection, agent=agent, kind=kind, limit=limit, before=before, newest=True)
+            return read_records(
+                connection, agent=agent, kind=kind, limit=limit, before=before, until=until, newest=True
+            )
 
     def size(self) -> int:
         """Return how many records there are."""

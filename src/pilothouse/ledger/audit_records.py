@@ -159,6 +159,7 @@ def read_records(
     agent: str | None = None,
     kind: str | None = None,
     before: int | None = None,
+    until: datetime | None = None,
     newest: bool = False,
 ) -> tuple[AuditRecord, ...]:
     """Return records between two positions in order, or newest first."""
@@ -169,6 +170,8 @@ def read_records(
         query = query.where(audit_records.c.kind == kind)
     if before is not None:
         query = query.where(audit_records.c.position < before)
+    if until is not None:
+        query = query.where(audit_records.c.at_us <= to_micros(until))
     order = audit_records.c.position.desc() if newest else audit_records.c.position
     rows = connection.execute(query.order_by(order).limit(min(limit, AUDIT_PAGE_MAX)))
     return tuple(_record(row) for row in rows)

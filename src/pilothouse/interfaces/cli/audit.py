@@ -14,6 +14,7 @@ from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.past_moment import past_moment
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -171,12 +172,17 @@ def register(cli: typer.Typer, services: Services) -> None:
         *,
         kind: Annotated[str | None, typer.Option(help="Kind of record, for example call.decided.")] = None,
         limit: Annotated[int, typer.Option(min=1, max=1000, help="Records to print.")] = 20,
+        until: Annotated[
+            str | None,
+            typer.Option(metavar="TIME", help="Newest records up to a past moment, or a day's end."),
+        ] = None,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
         """Print the newest records."""
+        end = None if until is None else past_moment(until, services.clock.now(), option="--until")
         with services.open_boundary(load_settings(home=home)) as room:
-            found = room.log.search(agent=agent, kind=kind, limit=limit)
+            found = room.log.search(agent=agent, kind=kind, limit=limit, until=end)
         if as_json:  # each as it is signed, all in one document
             records_text = ",\n".join(record.text for record in found)
             typer.echo("[" + records_text + "]")
@@ -189,8 +195,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         if not found:
             say(
                 "No record yet: the first charter, call or verdict makes one."
-                if agent is None and kind is None
-                else "No record of that agent or kind. `pilothouse audit list` shows the newest of all."
+                if agent is None and kind is None and until is None
+                else "No record of that agent, kind or time. `pilothouse audit list` shows the newest of all."
             )
 
     @group.command("export")

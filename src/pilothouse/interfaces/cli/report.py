@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.dates import minute
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import print_json, result_console, say
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
+from pilothouse.interfaces.cli.past_moment import past_moment
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -122,6 +124,13 @@ def register(cli: typer.Typer, services: Services) -> None:
         target: Annotated[Path, typer.Argument(help="Zip file to write; its name ends in .zip.")],
         agent: Agent = None,
         *,
+        day: Annotated[
+            str | None,
+            typer.Option(
+                metavar="TIME",
+                help="The earlier verdicts begin with the last one of this day, or up to this moment.",
+            ),
+        ] = None,
         home: Home = None,
     ) -> None:
         """One file with everything a verdict rests on, which `pilothouse-verify` checks without Pilothouse."""
@@ -134,10 +143,17 @@ def register(cli: typer.Typer, services: Services) -> None:
                 f"`pilothouse report auditor bundle.zip {target if agent is None or agent.endswith('.zip') else agent}`.",
                 subject=str(target),
             )
+        until = None if day is None else past_moment(day, services.clock.now(), option="--day")
         with services.open_boundary(load_settings(home=home)) as room:
             found = judged(room.installation, agent, freeze=True)
-            done = export_evidence(room, found, target)
+            done = export_evidence(room, found, target, until=until)
         say(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
+        if until is not None:
+            say(
+                f"  No verdict was given up to {minute(until)}."
+                if done.earlier is None
+                else f"  verdicts/000.json is what stood then: {done.earlier[1]}, given {minute(done.earlier[0])}"
+            )
         say(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
 
     @group.command("residency")

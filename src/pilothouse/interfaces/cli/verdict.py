@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from pilothouse.core.dates import minute
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
+from pilothouse.interfaces.cli.past_moment import past_moment
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 CHARTER_DEFAULT = Path("charter.yaml")
-
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 ROUND_CALLS_MAX = 50_000
 ROUND_S = 10.0
@@ -84,7 +82,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         hints = hint_console()
         now = services.clock.now()
-        moment = now if as_of is None else _moment(as_of, now)
+        moment = now if as_of is None else past_moment(as_of, now, option="--as-of")
         if as_of is not None and charter is not None:
             raise UsageError(
                 "--as-of judges by the charter that was in force then, and --charter puts one into force now",
@@ -115,27 +113,6 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "At risk: nothing is breached, and something is running out; --strict makes it exit 1."
             )
         raise typer.Exit(int(exit_status(found.verdict, strict=strict)))
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is no moment", remedy="Write it as 2026-11-20 or 2026-11-20T12:00.", subject="--as-of"
-        ) from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    if _DAY.fullmatch(text):
-        if moment.date() == now.date():
-            return now
-        moment += timedelta(days=1, microseconds=-1)  # a day is asked about as it ended
-    if moment > now:
-        raise UsageError(
-            f"{text!r} lies in the future",
-            remedy="Give a past moment, or leave --as-of out.",
-            subject="--as-of",
-        )
-    return moment
 
 
 def _accept(

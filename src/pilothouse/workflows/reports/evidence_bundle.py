@@ -54,7 +54,7 @@ evidence.jsonl   the records behind it, one a line
 rules.json       by which rule each kind of record decides which requirement, against what, and how long it counts
 charter.json     the charter that judged, as data: its digest is in the verdict
 charters/        the charters that were in force, the newest last
-verdicts/        earlier verdicts, as they were frozen
+verdicts/        earlier verdicts, as they were frozen, the newest first; where a day was asked for, from its last one on
 decisions.jsonl  what people and the system decided about the agent
 compliance.json  which controls of which frameworks the evidence speaks to
 manifest.json    the digest of every file above
@@ -67,6 +67,9 @@ neither Pilothouse nor a network: it recomputes every digest, every rate and bou
 record counts, and every status from the rules, and names what differs.
 """
 
+
+VERDICTS = "verdicts/"
+"""Folder of the earlier verdicts."""
 
 EVIDENCE_FILE = "evidence.jsonl"
 """Every record of the agent, those whose place a newer one took as well: they change no verdict, and an auditor wants them."""
@@ -81,21 +84,26 @@ class Exported:
         records: Records of evidence.
         items: Items that rest on one of them.
         manifest: Digest of the manifest.
+        earlier: Moment and word of the newest of the earlier verdicts, or None without any.
     """
 
     word: str
     records: int
     items: int
     manifest: str
+    earlier: tuple[datetime, str] | None = None
 
 
-def export_evidence(room: BoundaryRoom, found: Assessment, target: Path) -> Exported:
+def export_evidence(
+    room: BoundaryRoom, found: Assessment, target: Path, *, until: datetime | None = None
+) -> Exported:
     """Write the bundle of an assessment.
 
     Args:
         room: Installation with its audit log.
         found: The assessment; its verdict is frozen.
         target: Zip file to write.
+        until: The earlier verdicts begin with the last one up to this moment; None for the newest.
 
     Raises:
         UsageError: The file exists already.
@@ -107,7 +115,7 @@ def export_evidence(room: BoundaryRoom, found: Assessment, target: Path) -> Expo
             remedy=f"Name a new file: `pilothouse report auditor NEW.zip {found.charter.agent}`.",
             subject=str(target),
         )
-    files = dict(_files(room.installation.ledger, found))
+    files = dict(_files(room.installation.ledger, found, until))
     manifest = canonical_json(
         {
             "kind": "evidence",
@@ -136,12 +144,18 @@ def export_evidence(room: BoundaryRoom, found: Assessment, target: Path) -> Expo
             subject=str(target),
         ) from error
     items = sum(item.evidence is not None for one in found.verdict.requirements for item in one.items)
+    newest = files.get(f"{VERDICTS}000.json")
+    said = None if newest is None else json.loads(newest)
     return Exported(
-        word=found.verdict.word, records=files[EVIDENCE_FILE].count(b"\n"), items=items, manifest=digest
+        word=found.verdict.word,
+        records=files[EVIDENCE_FILE].count(b"\n"),
+        items=items,
+        manifest=digest,
+        earlier=None if said is None else (datetime.fromisoformat(said["as_of"]), said["word"]),
     )
 
 
-def _files(ledger: Ledger, found: Assessment) -> Iterator[tuple[str, bytes]]:
+def _files(ledger: Ledger, found: Assessment, until: datetime | None) -> Iterator[tuple[str, bytes]]:
     agent, now = found.charter.agent, found.verdict.as_of
     yield "README.txt", _README.encode()
     yield "verdict.json", verdict_document(found.verdict).encode()
@@ -152,8 +166,8 @@ def _files(ledger: Ledger, found: Assessment) -> Iterator[tuple[str, bytes]]:
     yield "compliance.json", page_json(build_compliance(found.charter, found.verdict, now)).encode()
     for record in _charters(ledger, found.in_force):
         yield f"charters/{record.number:06}-{record.accepted_at:%Y%m%dT%H%M%SZ}.yaml", record.text.encode()
-    for number, text in enumerate(_verdicts(ledger, agent, now)):
-        yield f"verdicts/{number:03}.json", text.encode()
+    for number, text in enumerate(_verdicts(ledger, agent, until or now - _MICROSECOND)):
+        yield f"{VERDICTS}{number:03}.json", text.encode()
     decisions = (
         canonical_json(
             {
@@ -228,8 +242,7 @@ def _charters(ledger: Ledger, in_force: CharterInForce) -> list[CharterInForce]:
     return found[::-1]
 
 
-def _verdicts(ledger: Ledger, agent: str, now: datetime) -> Iterator[str]:
-    moment = now - _MICROSECOND
+def _verdicts(ledger: Ledger, agent: str, moment: datetime) -> Iterator[str]:
     for _ in range(VERDICTS_MAX):
         text = ledger.latest_verdict(agent, at=moment)
         if text is None:

@@ -56,7 +56,7 @@ def agent(run):
 def test_a_log_with_records_is_not_called_empty(run, agent, words):
     assert agent in run("audit", "list").output
     said = run("audit", "list", *words).output
-    assert said == "No record of that agent or kind. `pilothouse audit list` shows the newest of all.\n"
+    assert said == "No record of that agent, kind or time. `pilothouse audit list` shows the newest of all.\n"
 
 
 def test_the_list_of_records_names_who_acted(run, agent):

@@ -73,6 +73,10 @@ def made(tmp_path_factory):
             export_evidence(room, found, target)
         with pytest.raises(StorageUnavailable):
             export_evidence(room, found, home / "no" / "such" / "folder.zip")
+        given = {}
+        for name, until in (("then", NOW - timedelta(hours=2)), ("before", NOW - timedelta(days=2))):
+            given[name] = export_evidence(room, found, home / f"{name}.zip", until=until).earlier
+        assert given == {"then": (NOW - timedelta(days=1), "NO-GO"), "before": None}
         key = str(log.keys.verifier)
     return target, key, found, done
 
