@@ -13,7 +13,7 @@ __all__ = ["worst_findings"]
 FINDINGS_N = 3
 
 
-def worst_findings(verdict: AgentVerdict, *, limit: int = FINDINGS_N) -> tuple[ItemVerdict, ...]:
+def worst_findings(verdict: AgentVerdict) -> tuple[ItemVerdict, ...]:
     """Return the worst items of a verdict: the worst of each domain before the second of any.
 
     Five findings about one defect say less than one about each, so a domain comes again only when all have had
@@ -21,11 +21,10 @@ def worst_findings(verdict: AgentVerdict, *, limit: int = FINDINGS_N) -> tuple[I
 
     Args:
         verdict: What holds and what does not.
-        limit: Most findings.
 
     Returns:
         Items of different requirements. Breached ones first, those that lost most of their committed margin before
-        the others; then items without evidence. Fewer than `limit` when less is wrong.
+        the others; then items without evidence. Fewer than `FINDINGS_N` when less is wrong.
     """
     worst: dict[str, ItemVerdict] = {}
     domains = {requirement.requirement: requirement.domain for requirement in verdict.requirements}
@@ -42,7 +41,7 @@ def worst_findings(verdict: AgentVerdict, *, limit: int = FINDINGS_N) -> tuple[I
         place = (RANK[item.status], domains[item.requirement])
         ranked.append((RANK[item.status], turns[place], item))
         turns[place] += 1
-    return tuple(item for _, _, item in sorted(ranked, key=itemgetter(0, 1))[:limit])
+    return tuple(item for _, _, item in sorted(ranked, key=itemgetter(0, 1))[:FINDINGS_N])
 
 
 RANK = {Status.BREACHED: 0, Status.NO_EVIDENCE: 1, Status.AT_RISK: 2}

@@ -65,16 +65,13 @@ class DemoResult:
         return self.failed.verdict
 
 
-def run_demo(
-    settings: Settings, parts: DemoParts, *, on_step: Callable[[Step], None], scale: float = 1.0
-) -> DemoResult:
+def run_demo(settings: Settings, parts: DemoParts, *, on_step: Callable[[Step], None]) -> DemoResult:
     """Run the whole story.
 
     Args:
         settings: Settings of the user's installation; the demo gets a folder of its own below its home.
         parts: From the composition root.
         on_step: Told about progress.
-        scale: Share of the full volume, above 0 and at most 1.
 
     Returns:
         Where the data lie and what was found.
@@ -88,7 +85,7 @@ def run_demo(
     began_at = parts.clock.now() - timedelta(days=STORY_DAYS)
     on_step(Step(text=f"making weeks of mail, an ERP and a model server in {place.home}"))
     with parts.open_installation(place.settings) as installation:
-        furnish(place, installation.ledger, began_at=began_at, scale=scale)
+        furnish(place, installation.ledger, began_at=began_at)
     with closing(AgentProcess()) as agent_process:
         _play(
             Stage(place=place, parts=parts, began_at=began_at, agent_process=agent_process, on_step=on_step)

@@ -199,19 +199,17 @@ def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Ans
     return tuple(by_id.values())
 
 
-def labelling_order(answers: Sequence[Answer], identity: str | None = None) -> tuple[Answer, ...]:
+def labelling_order(answers: Sequence[Answer]) -> tuple[Answer, ...]:
     """Order the unlabelled answers at random, with failed and passed verdicts equally likely to come next.
 
     Among 200 random answers of good quality are a dozen bad ones, which say almost nothing about how many a
     judge catches. Which side is next is drawn too: in turns, each place would tell the verdict.
 
     Args:
-        answers: Answers on file.
-        identity: Judge whose card is wanted; None takes the one that judged most of them.
+        answers: Answers on file; the verdicts are those of the judge that judged most of them.
     """
-    if identity is None:
-        names = [name for one in answers for name in one.verdicts]
-        identity = max(sorted(set(names)), key=names.count, default=None)
+    names = [name for one in answers for name in one.verdicts]
+    identity = max(sorted(set(names)), key=names.count, default=None)
     drawn = sorted(
         (one for one in answers if one.good is None),
         key=lambda one: hashlib.sha256(b"label:" + one.id.encode()).digest(),

@@ -17,7 +17,7 @@ from pilothouse.core.charter.digest import canonical_digest
 from pilothouse.durable_file import replace_file
 from pilothouse.errors import DigestMismatch, MalformedRecord, Place, UsageError
 from pilothouse.evals.case import Case
-from pilothouse.schemas.text_check import strict_json
+from pilothouse.schemas.strict_json import strict_json
 
 __all__ = [
     "MANIFEST",

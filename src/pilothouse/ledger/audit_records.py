@@ -70,7 +70,6 @@ def append_record(
     actor: str,
     at: datetime,
     document: Any,
-    commitments: Iterable[dict[str, str]] = (),
 ) -> int:
     """Append one record within a transaction that writes, and return its position.
 
@@ -78,7 +77,7 @@ def append_record(
         LimitExceeded: The document is larger than `AUDIT_DOCUMENT_MAX` bytes.
     """
     entry = AuditEntry(kind=kind, agent=agent, actor=actor, at=at, document=document)
-    return append_records(connection, ((entry, tuple(commitments)),))
+    return append_records(connection, ((entry, ()),))
 
 
 def append_records(

@@ -14,9 +14,10 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing.jsonschema import EMPTY_REGISTRY
 
+from pilothouse.schemas.strict_json import strict_json
 from pilothouse.schemas.sure import Sure, surely_valid
 
-__all__ = ["data_problem", "strict_json", "text_problem"]
+__all__ = ["data_problem", "text_problem"]
 
 PROBLEM_CHARACTERS_MAX = 400
 
@@ -64,16 +65,6 @@ def data_problem(schema: str, value: Any) -> str:
     return f"{errors[0].json_path}: {errors[0].message}"[:PROBLEM_CHARACTERS_MAX] if errors else ""
 
 
-def strict_json(text: str) -> Any:
-    """Return what a text says that every reader takes for the same JSON.
-
-    Raises:
-        ValueError: It is no JSON, holds a number that is none, or says a key twice.
-        RecursionError: It is nested too deep.
-    """
-    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
-
-
 def _string_in(text: str) -> str:
     """Return the string that a text says in JSON, else the text itself."""
     try:
@@ -90,17 +81,6 @@ def _wants_text(schema: str) -> bool:
     except (ValueError, RecursionError):
         return False  # `text_problem` says what is wrong with it
     return isinstance(document, dict) and document.get("type") == "string"
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) < len(pairs):
-        raise ValueError("a key stands twice")
-    return built
 
 
 @lru_cache(maxsize=256)

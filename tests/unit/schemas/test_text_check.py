@@ -14,7 +14,8 @@ from pilothouse.runtime.gateway.guard import stated_confidence
 from pilothouse.runtime.gateway.messages import FinalAnswer
 from pilothouse.schemas import process as schema_process
 from pilothouse.schemas.process import SchemaProcesses
-from pilothouse.schemas.text_check import strict_json, text_problem
+from pilothouse.schemas.strict_json import strict_json
+from pilothouse.schemas.text_check import text_problem
 from pilothouse.schemas.weight import is_quick
 
 LIMITED = '{"properties": {"amount": {"type": "number", "maximum": 100}}}'

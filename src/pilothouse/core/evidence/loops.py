@@ -52,20 +52,19 @@ LOOP_CALLS_MIN = LoopLimits().equal + 1
 """Calls that the shortest loop takes."""
 
 
-def loop_of(steps: Sequence[Step], limits: LoopLimits | None = None) -> str | None:
+def loop_of(steps: Sequence[Step]) -> str | None:
     """Return the first loop pattern in a finished run, or None.
 
     Args:
         steps: Calls of the run, oldest first.
-        limits: From when it is a loop.
 
     Example:
         >>> loop_of([Step("crm.find@1", "a")] * 9)
         'crm.find@1 was called 4 times with the same arguments'
     """
-    chosen = limits or LoopLimits()
-    ends = range(LOOP_CALLS_MIN, min(len(steps), chosen.calls + 1) + 1)
-    return next((found for end in ends if (found := find_loop(steps[:end], chosen)) is not None), None)
+    limits = LoopLimits()
+    ends = range(LOOP_CALLS_MIN, min(len(steps), limits.calls + 1) + 1)
+    return next((found for end in ends if (found := find_loop(steps[:end], limits)) is not None), None)
 
 
 def find_loop(steps: Sequence[Step], limits: LoopLimits) -> str | None:

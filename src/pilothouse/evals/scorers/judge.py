@@ -15,7 +15,7 @@ from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.evals.targets.chat_endpoint import KEY_VARIABLE, ChatAnswer, ChatClient, TokenPrice
 from pilothouse.evals.targets.target import AgentFailed, TargetUnreachable
 from pilothouse.evals.trial import Result, traceparent_of
-from pilothouse.schemas.text_check import strict_json
+from pilothouse.schemas.strict_json import strict_json
 
 __all__ = ["ModelJudge", "judge"]
 

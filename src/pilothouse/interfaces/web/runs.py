@@ -26,7 +26,7 @@ from pilothouse.workflows.curation.replay_case import Expectation
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.shows.desk import PageDesk
 from pilothouse.workflows.shows.played_again import gateway_here, play_again, read_change, told_as_difference
-from pilothouse.workflows.shows.runs import show_run
+from pilothouse.workflows.shows.runs import run_of, show_run
 
 __all__ = ["RunRoom"]
 
@@ -129,10 +129,7 @@ class RunRoom:
         return self._page(visit, recorded.summary.run, beside=told_as_difference(recorded, report))
 
     def _recorded(self, visit: Visit) -> RecordedRun:
-        agent, recorded = visit.path("agent"), self._desk.runs.read(visit.path("run"))
-        if recorded.summary.agent != agent:
-            raise UnknownName(f"no such run of {agent}", remedy=f"List them: /agents/{quote(agent)}/runs")
-        return recorded
+        return run_of(self._desk.runs, visit.path("agent"), visit.path("run"))
 
     def _make_case(self, visit: Visit) -> Response:
         agent, installation = visit.path("agent"), self._desk.installation

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from pilothouse.core.charter.digest import INTEGER_EXACT_MAX
+from pilothouse.schemas.strict_json import strict_json
 
 __all__ = ["document_of", "readable_of"]
 
@@ -37,9 +37,7 @@ def readable_of(body: bytes) -> dict[str, Any] | None:
 
 def _read(body: bytes, *, parse_int: Callable[[str], int]) -> dict[str, Any] | None:
     try:
-        document = json.loads(
-            body, object_pairs_hook=_only_once, parse_int=parse_int, parse_constant=_refuse_constant
-        )
+        document = strict_json(body, parse_int=parse_int)
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and not _is_deep(document) else None
@@ -59,19 +57,8 @@ def _is_deep(document: dict[str, Any]) -> bool:
     return True
 
 
-def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) < len(pairs):
-        raise ValueError("a key stands twice")
-    return built
-
-
 def _exact(text: str) -> int:
     number = int(text)
     if abs(number) > INTEGER_EXACT_MAX:
         raise ValueError("a whole number that not every reader keeps exactly")
     return number
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")

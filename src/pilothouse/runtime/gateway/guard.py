@@ -26,7 +26,8 @@ from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.wire import inflate, read_answer
 from pilothouse.schemas.process import SchemaProcesses
-from pilothouse.schemas.text_check import strict_json, text_problem
+from pilothouse.schemas.strict_json import strict_json
+from pilothouse.schemas.text_check import text_problem
 from pilothouse.schemas.weight import is_quick
 
 __all__ = ["AnswerCount", "CountedBy", "Guardian", "stated_confidence"]

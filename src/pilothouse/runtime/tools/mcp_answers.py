@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pilothouse.errors import ToolError
 from pilothouse.runtime.tools.governed import GovernedTool
+from pilothouse.schemas.strict_json import strict_json
 
 __all__ = ["answer_of", "data_of", "says_more"]
 
@@ -75,13 +76,6 @@ def _repeats(text: Any, structured: Any) -> bool:
     ):
         return True
     try:
-        return bool(json.loads(text, object_pairs_hook=_each_once) == structured)
+        return bool(strict_json(text) == structured)
     except (TypeError, ValueError, RecursionError):
         return False
-
-
-def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):  # what stands there twice is read by the model and by nobody else
-        raise ValueError("a key stands twice in an object")
-    return found

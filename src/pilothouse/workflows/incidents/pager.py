@@ -52,12 +52,8 @@ class Pager:
         self._on_note = on_note
         self._path = EscalationPath(room, on_note)
 
-    def worker(self, on_point: Callable[[str], None] = lambda _name: None) -> Worker:
-        """Return a worker that fires the clocks of incidents and sends their pages.
-
-        Args:
-            on_point: Told the name of each point at which a kill is interesting.
-        """
+    def worker(self) -> Worker:
+        """Return a worker that fires the clocks of incidents and sends their pages."""
         return Worker(
             self._room.work,
             timers={"incident.ack": self.on_silence, "incident.resolve": self.on_overdue},
@@ -67,7 +63,6 @@ class Pager:
                 NOTE: Courier(send=self.send, settle=self.settle_note),
             },
             on_note=self._on_note,
-            on_point=on_point,
         )
 
     def on_silence(self, timer: Timer, lease: Lease) -> None:

@@ -180,7 +180,6 @@ def item_of_task(
     now: datetime,
     due: datetime,
     probability: float | None = None,
-    salt: str = "",
 ) -> ReviewItem:
     """Return the item that asks a person about a finished task.
 
@@ -193,13 +192,12 @@ def item_of_task(
         now: The moment.
         due: When it must be answered.
         probability: Chance with which it was drawn, or None.
-        salt: Tells wanted repetitions apart.
     """
     given, said, used = task_texts(lake, task)
     terms = charter.task_type(task.task_type)
     cost = known(terms.cost_of_error) if terms else None
     return ReviewItem(
-        item_id=item_digest(source, task.agent, task.trace_id, "", salt),
+        item_id=item_digest(source, task.agent, task.trace_id, ""),
         agent=task.agent,
         task_type=task.task_type,
         trace_id=task.trace_id,

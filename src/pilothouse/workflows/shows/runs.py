@@ -20,7 +20,7 @@ from pilothouse.runtime.replay.divergence import differences, shown_pair
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.workflows.shows.played_again import answers_apart, instructions_of
 
-__all__ = ["compare_runs", "show_run", "show_runs"]
+__all__ = ["compare_runs", "run_of", "show_run", "show_runs"]
 
 RUNS_SHOWN = 100
 OTHERS_SHOWN = 5
@@ -59,10 +59,10 @@ def show_run(
     Raises:
         UnknownName: There is no such run of this agent.
     """
-    recorded = _read(log, agent, run)
+    recorded = run_of(log, agent, run)
     own = recorded.summary.run
     others = [one for one in log.runs(agent=agent, limit=OTHERS_SHOWN + 1) if one.run != own]
-    difference = compare_runs(recorded, _read(log, agent, against)) if against else beside
+    difference = compare_runs(recorded, run_of(log, agent, against)) if against else beside
     return build_run(
         recorded,
         now,
@@ -150,7 +150,12 @@ def _answer(one: Exchange | None) -> str | None:
     return " ".join(said) or f"HTTP {found.status}"
 
 
-def _read(log: RunLog, agent: str, run: str) -> RecordedRun:
+def run_of(log: RunLog, agent: str, run: str) -> RecordedRun:
+    """Return a recorded run.
+
+    Raises:
+        UnknownName: There is no such run of this agent.
+    """
     recorded = log.read(run)
     if recorded.summary.agent != agent:
         raise UnknownName(

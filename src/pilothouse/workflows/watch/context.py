@@ -86,17 +86,12 @@ class ContextDays:
         fields = json.loads(document)
         return cls(**{**fields, "runs": [(day, run) for day, run in fields["runs"]]})
 
-    def count(self, version: str | None = None, *, since: date | None = None) -> ContextCount:
-        """Return the inputs of some days.
-
-        Args:
-            version: Only those of this version.
-            since: Only those of this day and later.
-        """
+    def count(self, version: str | None = None) -> ContextCount:
+        """Return the inputs of all days, or only those of one version."""
         whole = ContextCount()
-        for day, versions in self.days.items():
+        for versions in self.days.values():
             for name, (inputs, cut, unknown, edited, *more) in versions.items():
-                if version in {None, name} and (since is None or day >= since.isoformat()):
+                if version in {None, name}:
                     kept = ContextCount(
                         inputs=inputs, cut=cut, unknown=unknown, edited=edited, opaque=sum(more)
                     )
