@@ -297,3 +297,21 @@ def test_repeats_that_were_paid_for_are_shown(typed, tmp_path):
     assert level["reliable"].startswith("pass^3 is 66.7 % [")
     assert len(level["failures"]) == CASES / 3
     assert "pass^3 is 66.7 %" in typed(line)
+
+
+def test_a_plan_of_a_run_that_can_prove_nothing_says_so(typed):
+    """Without a baseline it said that every case is held against the floor, also where there is none, and exited 0."""
+    plan = "eval plan --candidate python:doubling:new --dataset cases.jsonl"
+    assert "task: nothing is to be proved; give --baseline or --floor" in typed(plan, exits=3)
+    assert "too little" not in typed(f"{plan} --floor 0.9")
+    assert "task: 150 cases prove no floor of 99.5 %, all of them good; 383 could" in typed(
+        f"{plan} --floor 0.995", exits=3
+    )
+
+
+def test_a_version_named_by_hand_is_another_one_to_eval_run_too(typed):
+    """`eval run` said to give --candidate-version, and did not take it."""
+    line = "eval run python:doubling:new --dataset cases.jsonl --json --candidate-version"
+    for version in ("a" * 64, "b" * 64):
+        assert json.loads(typed(f"{line} {version}"))["cost"]["calls"] == CASES
+    assert json.loads(typed(f"{line} {'a' * 64}"))["cost"]["calls"] == 0

@@ -38,6 +38,10 @@ def register(cli: typer.Typer, services: Services) -> None:
         charter: options.CharterFile = None,
         scorer: options.ScorerText = None,
         repeats: Annotated[int, typer.Option(help="Runs of each case.")] = 1,
+        candidate_version: Annotated[
+            str | None,
+            typer.Option(help="Its version digest; stored answers of another one are not its own."),
+        ] = None,
         task_type: Annotated[
             list[str] | None, typer.Option(help="Only cases of this task type; may be given often.")
         ] = None,
@@ -67,6 +71,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         request = GateRequest(
             candidate=target,
+            candidate_version=candidate_version,
             dataset=dataset,
             charter=options.charter_here(charter),
             scorer=scorer,

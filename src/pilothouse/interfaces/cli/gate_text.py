@@ -108,6 +108,8 @@ def print_plan(plan: GatePlan) -> None:
             )
     if not plan.types:
         console.print("no baseline: every case is run once and held against the floor")
+    for words in plan.lacking:
+        console.print(f"  [bold]too little[/bold]: {escape(words)}")
     console.print(
         f"runs: {plan.calls_expected} expected, {plan.calls_max} at most; cost: {_money(plan.cost_expected_usd)} expected, "
         f"{_money(plan.cost_max_usd)} at most; time: {_time(plan.seconds_expected)} expected, {_time(plan.seconds_max)} at most"

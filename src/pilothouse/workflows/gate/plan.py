@@ -9,11 +9,14 @@ from statistics import fmean
 
 import numpy as np
 
+from pilothouse.core.statistics.intervals import cases_to_prove_floor
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import design_effect
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case
 from pilothouse.evals.planner import FLIP_RATE_ASSUMED, TypePlan, plan_type
 from pilothouse.evals.scorers.scorer import ScorerKind
+from pilothouse.workflows.gate.judging import TypeJudge
 from pilothouse.workflows.gate.run import GateRun
 
 __all__ = ["GatePlan", "make_plan", "unit_costs"]
@@ -39,6 +42,7 @@ class GatePlan:
         seconds_expected: Time for the expected trials, or None before any trial was timed.
         seconds_max: Time for the most.
         notes: What a reader must know.
+        lacking: Why the run can prove nothing, by task type, where it compares with nothing.
     """
 
     run_id: str
@@ -50,11 +54,12 @@ class GatePlan:
     seconds_expected: float | None
     seconds_max: float | None
     notes: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
 
     @property
     def is_sufficient(self) -> bool:
-        """Whether every task type releases a harmless change with 80 % or more."""
-        return all(one.is_sufficient for one in self.types)
+        """Whether every task type releases a harmless change with 80 % or more, and can be released at all."""
+        return not self.lacking and all(one.is_sufficient for one in self.types)
 
 
 def make_plan(run: GateRun) -> GatePlan:
@@ -98,7 +103,20 @@ def make_plan(run: GateRun) -> GatePlan:
         seconds_expected=None if pace_s is None else pace_s * (expected + once),
         seconds_max=None if pace_s is None else pace_s * (most + once),
         notes=tuple(run.notes),
+        lacking=tuple(filter(None, map(_lacking, run.judges))) if run.baseline is None else (),
     )
+
+
+def _lacking(judge: TypeJudge) -> str:
+    """Say why a task type that is compared with nothing cannot be released, or nothing."""
+    rules, n = judge.rules, len(judge.cases)
+    if rules.floor is None:
+        is_asked = rules.reliable_k > 1
+        return "" if is_asked else f"{rules.task_type}: nothing is to be proved; give --baseline or --floor"
+    fewest = cases_to_prove_floor(rules.floor, 1.0, 1 - rules.alpha)
+    if fewest is None or fewest <= n:
+        return ""
+    return f"{rules.task_type}: {n} cases prove no floor of {percentage(rules.floor)}, all of them good; {fewest} could"
 
 
 def _missing_calls(run: GateRun, cases: tuple[Case, ...], arms: list[Arm]) -> int:

@@ -429,6 +429,7 @@ def _within_stored(
 def _undeclared(is_declared: bool, address: str) -> list[str]:
     if is_declared or address.startswith(("python:", "recorded:", "openai:")):
         return []
+    seen = "its command and the files it names" if address.startswith("exec:") else "its address"
     return [
-        "the candidate's version is computed from its address alone: a change behind it is not seen; give --candidate-version"
+        f"the candidate's version is computed from {seen} alone: a change behind it is not seen; give --candidate-version"
     ]
