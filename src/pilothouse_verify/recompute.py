@@ -370,6 +370,8 @@ def _asked(verdict: Json, rules: list[Any], found: Recomputed) -> None:
             found.say(
                 f"{rule['requirement']} is asked for by {', '.join(rule['gates']) or 'no gate'}, and the verdict says otherwise"
             )
+        if one is not None:
+            _phase_parts(one, rule, "1" if verdict["phase"] == "pilot" else verdict["phase"], found)
     for gate in verdict["gates"]:
         wanted = set(_NUMBERED[: int(gate["gate"])]) if gate["gate"] in _NUMBERED else {gate["gate"]}
         asked = {name for name, one in named.items() if wanted & set(one["gates"])}
@@ -378,6 +380,17 @@ def _asked(verdict: Json, rules: list[Any], found: Recomputed) -> None:
             found.say(
                 f"gate {gate['gate']} {'leaves out' if requirement in asked else 'does not ask for'} {requirement}"
             )
+
+
+def _phase_parts(requirement: Json, rule: Json, phase: str, found: Recomputed) -> None:
+    """Hold the items against what one phase asks for and another does not."""
+    for part in rule["parts"]:
+        own = [item for item in requirement["items"] if item["kind"] == part["kind"]]
+        since = part.get("since")
+        if since is not None and since <= phase and not own:
+            found.say(f"{rule['requirement']} leaves out {part['kind']}, which phase {phase} asks for")
+        for other in {item["scope"]["phase"] for item in own if part.get("each_phase")} - {phase}:
+            found.say(f"{rule['requirement']} counts for phase {other} what phase {phase} asks for")
 
 
 def _is_unasked(requirement: Json) -> bool:

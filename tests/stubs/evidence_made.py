@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Evidence, Source
 from pilothouse.core.evidence.kind import Form
@@ -100,7 +101,8 @@ def asked_records(charter, now, *, version=V1, phase="2"):
     done = set()
     for requirement in FRAMEWORK:
         for part in requirement.parts:
-            for slot in expand(part, charter, phase):
+            phases = NUMBERED_PHASES if part.each_phase else (phase,)
+            for slot in (slot for each in phases for slot in expand(part, charter, each)):
                 key = (part.kind, slot.scope)
                 if slot.question is None and key not in done:
                     done.add(key)

@@ -29,7 +29,7 @@ __all__ = ["fail_in_phase", "recover", "repair"]
 SIGNATURES = (
     ("EVAL-4", "vp"), ("EVAL-4", "dana"), ("OWN-1", "dana"), ("OWN-4", "dana"), ("OWN-5", "vp"),
     ("OWN-10", "vp"), ("OWN-11", "vp"), ("INT-6", "dana"), ("DATA-5", "dana"),
-    ("OWN-2", "dana"), ("OWN-2", "sam"), ("OWN-2", "lee"), ("MON-5", "sam"), ("MON-5", "kim"),
+    ("OWN-2", "dana"), ("OWN-2", "sam"), ("OWN-2", "lee"), ("OWN-2", "kim"), ("MON-5", "sam"), ("MON-5", "kim"),
 )  # fmt: skip
 """Who signs what; the text is the charter's section in force."""
 

@@ -55,6 +55,12 @@ def promote(stage: Stage, model: ModelServer) -> None:
     with stage.people(day, HOUR):
         stage.type(day, "drill", "game-day", "--wait", "30", hour=HOUR, expects=None)
     stage.type(day, "evidence", "attest", "OWN-6", "--as", "vp", "--yes", hour=HOUR)
+    stage.type(day, "evidence", "attest", "DATA-5", "--as", "dana", "--yes", hour=HOUR)
+    stage.say(
+        day,
+        "the log is anchored: here in a folder beside it; elsewhere on a disk that its operator cannot write",
+    )
+    stage.type(day, "audit", "anchor", str(stage.place.home / "anchors"), "--outside", hour=HOUR)
     for review, (person, text) in MINUTES.items():
         stage.type(day, "minutes", review, "--as", person, "--text", text, hour=HOUR)
     with trials(stage, model):

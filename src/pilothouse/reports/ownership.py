@@ -134,22 +134,22 @@ def _noticed(facts: OwnershipFacts) -> Iterator[Section]:
 
 def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
     people = shown_names(charter)
-    signed = {
-        one.scope.duty: one
-        for one in facts.asked
-        if one.requirement == "OWN-2" and one.scope.duty is not None
-    }
+    asked = [one for one in facts.asked if one.requirement == "OWN-2"]
     others = {duty: _others(terms, people) for duty, terms in charter.raci.rows().items()}
     has_others = any(others.values())
     rows = []
     for duty, terms in charter.raci.rows().items():
         owner = known(terms.accountable)
-        asked = signed.get(duty)
+        own = [one for one in asked if one.scope.duty == duty]
+        unsigned = [charter.name_of(one.person) for one in own if one.state is not SignatureState.SIGNED]
         if owner is None:
             state = Cell(mark=mark_of(Status.BREACHED, word="Nobody"), small="A is an open question")
-        elif asked is None or asked.state is not SignatureState.SIGNED:
+        elif unsigned or not own:
             state = Cell(
-                mark=mark_of(Status.NO_EVIDENCE, word="Not accepted"), text="Sign", href=f"{sign}#raci"
+                mark=mark_of(Status.NO_EVIDENCE, word="Not accepted"),
+                text="Sign",
+                href=f"{sign}#raci",
+                small=f"by {', '.join(unsigned)}" if unsigned else "",
             )
         else:
             state = Cell(mark=mark_of(Status.HOLDS, word="Accepted"))

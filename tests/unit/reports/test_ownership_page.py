@@ -3,12 +3,14 @@
 
 import page_world as world
 
+from pilothouse.core.evidence.evidence import Source
 from pilothouse.core.verdict.readiness import decide
+from pilothouse.core.verdict.signing import asked_signatures, signature_record
 from pilothouse.reports.ownership import OwnershipFacts, build_ownership
 
 
-def built(charter):
-    facts = OwnershipFacts(asked=(), evidence=(), channels={})
+def built(charter, asked=()):
+    facts = OwnershipFacts(asked=asked, evidence=(), channels={})
     return build_ownership(charter, decide(charter, (), world.NOW, version=None), facts, world.NOW)
 
 
@@ -26,6 +28,20 @@ def with_responsible(answer):
     charter = world.charter()
     row = charter.raci.feedback_review.model_copy(update={"responsible": answer})
     return charter.model_copy(update={"raci": charter.raci.model_copy(update={"feedback_review": row})})
+
+
+def test_a_duty_is_accepted_by_everybody_who_has_it_and_the_page_names_who_is_left():
+    charter = world.charter()
+    given = [
+        signature_record(one, charter.agent, one.person, world.NOW, Source(command="test"))
+        for one in asked_signatures(charter, (), world.NOW, "OWN-2")
+        if one.scope.duty != "model_upgrades" or one.person != "sam"
+    ]
+    page = built(charter, asked_signatures(charter, given, world.NOW))
+    raci = {one.anchor: one.cells[0] for one in section(page, "raci").rows}
+    left = raci["duty-model_upgrades"]
+    assert (left.mark.word, left.small) == ("Not accepted", f"by {charter.name_of('sam')}")
+    assert raci["duty-quality_metrics"].mark.word == "Accepted"
 
 
 def test_a_pool_and_an_open_question_stand_in_the_grid():

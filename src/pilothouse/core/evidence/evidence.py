@@ -113,7 +113,8 @@ class Scope(_Frozen):
             >>> Scope(task_type="po_invoice", part="rate").label
             'po_invoice · rate'
         """
-        parts = [self.task_type, self.integration, self.tool, self.duty, self.phase, self.part]
+        phase = f"phase {self.phase}" if self.phase else None
+        parts = [self.task_type, self.integration, self.tool, self.duty, phase, self.part]
         return " · ".join(part for part in parts if part) or "all"
 
 

@@ -33,6 +33,13 @@ SYSTEMS = (
     make_kind("control", "The control", _F, "S:residency", "Whether a control of a regulation has evidence."),
     make_kind("change.overlap", "The change freeze", _F, "", "Whether agent and integration changed apart."),
     make_kind("audit.verified", "The audit log", _F, "", "Whether the log proves that nothing is missing."),
+    make_kind(
+        "audit.anchored",
+        "The anchor of the audit log",
+        _F,
+        "",
+        "Whether a checkpoint under other rights than the ledger's confirms the log.",
+    ),
     make_kind("canary.trace", "The canary trace", _F, "", "Whether a planted trace can be queried in time."),
     make_kind(
         "cost.monitor",

@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.core.charter.answers import is_open, known, open_paths
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.operations import PHASES, PhaseName
 from pilothouse.core.charter.people import DUTIES, REVIEWS
 from pilothouse.core.charter.systems import Integration
 from pilothouse.core.evidence.evidence import Scope
@@ -326,32 +326,39 @@ def _readers(charter: Charter, runbook: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(both))
 
 
-def _signature_slots(charter: Charter, part: Part) -> Iterable[Slot]:
+def _signature_slots(charter: Charter, part: Part, phase: PhaseName | None) -> Iterable[Slot]:
     for section in part.sections:
         for role in part.signers:
             people = people_in_role(charter, role, {})
             if not people:
                 yield Slot(
-                    scope=Scope(part=f"{section} by {role}"),
+                    scope=Scope(part=f"{section} by {role}", phase=phase),
                     section=section,
                     question=OpenQuestion(f"raci.{role[2:]}.{role[0]}" if ":" in role else f"{role}.person"),
                 )
             for person in people:
-                yield Slot(scope=Scope(part=f"{section} by {person}"), section=section, person=person)
+                scope = Scope(part=f"{section} by {person}", phase=phase)
+                yield Slot(scope=scope, section=section, person=person)
 
 
 def _duty_slots(charter: Charter, part: Part) -> Iterable[Slot]:
+    """Yield each duty, and where it is signed each person who does its work: a group in the directory signs nothing."""
     signs = kind_named(part.kind).form is Form.SIGNATURE
     for duty in DUTIES:
-        accountable = known(charter.raci.row(duty).accountable)
+        row, names = charter.raci.row(duty), {"duty": duty}
+        accountable = known(row.accountable)
         question = OpenQuestion(f"raci.{duty}.A") if accountable is None else None
-        yield Slot(
-            scope=Scope(duty=duty),
-            names={"duty": duty},
-            section="raci",
-            person=accountable if signs else None,
-            question=question,
-        )
+        person = accountable if signs else None
+        yield Slot(scope=Scope(duty=duty), names=names, section="raci", person=person, question=question)
+        if not signs:
+            continue
+        for one in ("?",) if is_open(row.responsible) else dict.fromkeys(row.responsible):
+            if one in charter.people and one != accountable:
+                scope = Scope(duty=duty, part=f"by {one}")
+                yield Slot(scope=scope, names=names, section="raci", person=one)
+            elif is_open(one):
+                scope, left = Scope(duty=duty, part="by R"), OpenQuestion(f"raci.{duty}.R")
+                yield Slot(scope=scope, names=names, section="raci", question=left)
 
 
 def _reader_slots(charter: Charter, phase: PhaseName) -> Iterable[Slot]:
@@ -381,6 +388,8 @@ def expand(part: Part, charter: Charter, phase: PhaseName) -> tuple[Slot, ...]:
         charter: The charter.
         phase: Phase whose integrations and tools count.
     """
+    if part.since is not None and PHASES.index(phase) < PHASES.index(part.since):
+        return ()
     for path in part.answered:
         section: object = committed(charter, path, {})
         questions = (section.path,) if isinstance(section, OpenQuestion) else open_paths(section, path)
@@ -390,7 +399,7 @@ def expand(part: Part, charter: Charter, phase: PhaseName) -> tuple[Slot, ...]:
         people = people_in_role(charter, part.signers[0], {}) if part.signers else ()
         return (Slot(person=people[0] if people else None),)
     if part.per is Per.SIGNER:
-        return tuple(_signature_slots(charter, part))
+        return tuple(_signature_slots(charter, part, phase if part.each_phase else None))
     if part.per is Per.DUTY:
         return tuple(_duty_slots(charter, part))
     if part.per is Per.READER:

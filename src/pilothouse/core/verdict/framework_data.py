@@ -88,7 +88,7 @@ DATA = (
     Requirement(
         id="DATA-5",
         statement="A 90-day target with exit criteria",
-        asks="the owner's signature over stability and phases as they are in force",
+        asks="the owner's signature over stability and phases as they are in force, given for each phase",
         gates=("1",),
         who=("owner",),
         remedy="pilothouse evidence attest DATA-5",
@@ -100,6 +100,7 @@ DATA = (
                 sections=("stability", "phases"),
                 signers=("owner",),
                 fresh=None,
+                each_phase=True,
             ),
         ),
     ),

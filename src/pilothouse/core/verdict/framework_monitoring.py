@@ -259,11 +259,27 @@ MONITORING = (
     Requirement(
         id="MON-10",
         statement="The audit log proves itself",
-        asks="the log verifies without a gap; at risk while no anchor under other rights confirms it",
+        asks="the log verifies without a gap; an anchor under other rights confirms it from phase 2 on, and is a warning before",
         gates=("1",),
         who=("owner",),
         remedy="pilothouse audit verify",
-        parts=(Part(kind="audit.verified", rule=Fact(), fresh=_DAY),),
+        parts=(
+            Part(
+                name="whole",
+                kind="audit.verified",
+                rule=Fact(),
+                fresh=_DAY,
+                ease="pilothouse audit anchor FOLDER --outside",
+            ),
+            Part(
+                name="anchored",
+                kind="audit.anchored",
+                rule=Fact(),
+                fresh=_DAY,
+                remedy="pilothouse audit anchor FOLDER --outside",
+                since="2",
+            ),
+        ),
     ),
     Requirement(
         id="MON-11",

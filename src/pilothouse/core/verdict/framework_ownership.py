@@ -53,7 +53,7 @@ OWNERSHIP = (
     Requirement(
         id="OWN-2",
         statement="Every duty has its people",
-        asks="for each of nine duties, the signature of who is accountable, and each person reached by a test page",
+        asks="for each of nine duties, the signatures of who is accountable and who is responsible, and each person reached by a test page",
         gates=("1",),
         who=("owner",),
         remedy="pilothouse evidence attest OWN-2",

@@ -279,6 +279,7 @@ def _judge_newest(case: _Case, found: Assessment, newest: Evidence, lapses_at: d
     status, holding = Status.HOLDS, voice.holds(found, newest, lapses_at)
     if isinstance(case.part.rule, Fact) and newest.counts.get(WARNINGS):
         status, holding = Status.AT_RISK, voice.warned(holding, newest)
+        found = replace(found, remedy=found.remedy or case.part.ease)
     elif isinstance(case.part.rule, Paired) and found.share_lost > MARGIN_WARNED:
         status, holding = Status.AT_RISK, f"{holding} More than half of what may be lost is lost."
     return case.measured(status, holding, found, newest)

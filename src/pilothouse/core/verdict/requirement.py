@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from pilothouse.core.charter.operations import PhaseName
+
 __all__ = [
     "AtLeast",
     "Bound",
@@ -203,9 +205,12 @@ class Part:
         early: Whether the last quarter of its life warns in full, also where that is longer than a week.
         remedy: Command that produces it; the requirement's when empty.
         cure: Command that ends a breach, where it differs from the remedy.
+        ease: Command that ends what its record warns of, where it differs from the remedy.
         sections: Charter sections that are signed, for signatures.
         signers: Roles that sign, for signatures.
         answered: Paths in the charter that may hold no open question.
+        since: First phase that asks for it; None for each.
+        each_phase: Whether each phase asks for evidence of its own, made for it.
     """
 
     name: str = ""
@@ -218,9 +223,12 @@ class Part:
     early: bool = False
     remedy: str = ""
     cure: str = ""
+    ease: str = ""
     sections: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    since: PhaseName | None = None
+    each_phase: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

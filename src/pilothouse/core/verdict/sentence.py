@@ -111,7 +111,8 @@ class Voice:
         label = self.scope.task_type or self.scope.integration or self.scope.tool or self.scope.duty
         if label is None and self.scope.part is not None:
             label = self.scope.part
-        return f" on {label}" if label else ""
+        phase = f" for phase {self.scope.phase}" if self.scope.phase else ""
+        return (f" on {label}" if label else "") + phase
 
     def _filled(self, path: str) -> str:
         """Return a path of the charter with the names of this item in it."""
@@ -142,9 +143,9 @@ class Voice:
         if self.kind.form is Form.SIGNATURE:
             text = (self.scope.part or "").rpartition(" by ")[0]
             signed = f"{text!r}" if text else f"the duty {self.scope.duty!r}"
-            return (
-                f"{self.names.get(self.person or '', self.person)} has not signed {signed} as it is in force."
-            )
+            phase = f" for phase {self.scope.phase}" if self.scope.phase else ""
+            who = self.names.get(self.person or "", self.person)
+            return f"{who} has not signed {signed}{phase} as it is in force."
         if isinstance(self.rule, Fact):
             what = self.kind.what.rstrip(".")
             return f"{self.kind.title}{self._on()}: nobody has shown {what[0].lower()}{what[1:]}."

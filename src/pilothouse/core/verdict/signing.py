@@ -93,16 +93,25 @@ class Asked:
 
 
 def asked_signatures(
-    charter: Charter, records: Iterable[Evidence], now: datetime, item: str | None = None
+    charter: Charter,
+    records: Iterable[Evidence],
+    now: datetime,
+    item: str | None = None,
+    *,
+    phase: str = "pilot",
 ) -> tuple[Asked, ...]:
     """Return every signature that the framework asks of a charter, in the framework's order.
+
+    What each phase asks for anew is asked up to the next phase: what comes into the scope later begins at the first.
 
     Args:
         charter: The charter in force.
         records: Evidence of the agent, of `SIGNING_KINDS` at least, in any order.
         now: The moment, aware UTC.
         item: One requirement, or None for all.
+        phase: Phase the agent is in.
     """
+    last = {"pilot": "1", "1": "2"}.get(phase, "3")
     records = [record for record in records if record.recorded_at <= now]
     cases = [record for record in records if record.kind == _CASES]
     cases.sort(key=lambda record: (record.window_to, record.recorded_at), reverse=True)
@@ -117,8 +126,10 @@ def asked_signatures(
             kind = kind_named(part.kind)
             if kind.form is not Form.SIGNATURE:
                 continue
-            for phase in NUMBERED_PHASES:
-                for slot in expand(part, charter, phase):
+            for each in NUMBERED_PHASES:
+                if part.each_phase and each > last:
+                    continue
+                for slot in expand(part, charter, each):
                     if slot.person is not None and slot.question is None:
                         asked = _asked(requirement, kind, slot, charter, in_force)
                         found.setdefault(

@@ -130,14 +130,19 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = False,
         home: Home = None,
     ) -> None:
-        """Sign the present state and put the checkpoint into a folder, best on another machine's disk."""
-        from pilothouse.workflows.reports.audit import anchor_log
+        """Sign the present state and put the checkpoint into a folder, best on another machine's disk; then verify, for MON-10."""
+        from pilothouse.workflows.reports.audit import anchor_log, verify_log
 
         with services.open_boundary(load_settings(home=home)) as room:
             signed, path = anchor_log(
                 room, folder, outside=outside, actor=command_line_actor(), now=services.clock.now()
             )
+            holds = verify_log(room, services.clock.now()).holds
         say(f"{signed.size:,} records anchored in {path}")
+        if not holds:
+            typer.echo("The log does not verify, which an anchor does not mend:")
+            say("  $ pilothouse audit verify")
+            raise typer.Exit(ExitStatus.BREACHED)
 
     @group.command("prove")
     def prove(

@@ -29,6 +29,7 @@ from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.ground.decision_log import newest_sequence
 from pilothouse.workflows.ground.in_force import charter_in_force
+from pilothouse.workflows.ground.phase_log import phase_at
 
 __all__ = [
     "REASON_CHARS_MAX",
@@ -71,7 +72,11 @@ def signatures(ledger: Ledger, agent: str, now: datetime, item: str | None = Non
             remedy="Run `pilothouse evidence list` to see what is to be signed.",
         )
     return asked_signatures(
-        charter_in_force(ledger, agent), ledger.evidence(agent, kinds=SIGNING_KINDS), now, item
+        charter_in_force(ledger, agent),
+        ledger.evidence(agent, kinds=SIGNING_KINDS),
+        now,
+        item,
+        phase=phase_at(ledger, agent, now).phase,
     )
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -147,7 +147,9 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
         problems=tuple(problems[:PROBLEMS_MAX]),
     )
     if texts:
-        room.installation.ledger.add_evidence([_evidence(agent, check, now) for agent in room.agents()])
+        room.installation.ledger.add_evidence(
+            [one for agent in room.agents() for one in _evidence(agent, check, now)]
+        )
     return check
 
 
@@ -476,14 +478,24 @@ def _check_columns(room: BoundaryRoom, records: list[_Record], problems: list[st
     )
 
 
-def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
+def _evidence(agent: str, check: LogCheck, now: datetime) -> Iterator[Evidence]:
     anchored = "no anchor confirms it" if check.anchored is None else f"anchored to record {check.anchored:,}"
     warnings = {}
     if check.outside is None:
         anchored += f", none under other rights ({ANCHOR_OUTSIDE})"
         warnings = {WARNINGS: 1}
     found = f"; {check.problems[0]}" if check.problems else ""
-    return bound_record(
+    if check.outside is not None and check.holds:
+        yield bound_record(
+            "audit.anchored",
+            agent,
+            now,
+            command="pilothouse audit verify",
+            n=check.records,
+            passed=True,
+            detail=f"confirmed to record {check.outside:,} of {check.records:,}",
+        )
+    yield bound_record(
         "audit.verified",
         agent,
         now,

@@ -207,6 +207,8 @@ def _rules() -> Iterator[Mapping[str, object]]:
                     "otherwise": None if part.otherwise is None else part.otherwise.total_seconds(),
                     "grace": part.grace,
                     "early": part.early,
+                    "since": part.since,
+                    "each_phase": part.each_phase,
                 }
                 for part in requirement.parts
             ],

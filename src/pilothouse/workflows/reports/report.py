@@ -69,6 +69,7 @@ def show_executive(installation: Installation, found: Assessment) -> ExecutivePa
                 charter,
                 installation.ledger.evidence(charter.agent, kinds=SIGNING_KINDS),
                 verdict.as_of,
+                phase=verdict.phase,
             ),
             stall=read_stall(installation.ledger, verdict),
         )

@@ -75,7 +75,12 @@ def show_sprint(installation: Installation, found: Assessment, start: date | Non
         SprintFacts(
             charter=found.charter,
             verdict=found.verdict,
-            signatures=asked_signatures(found.charter, ledger.evidence(agent, kinds=SIGNING_KINDS), now),
+            signatures=asked_signatures(
+                found.charter,
+                ledger.evidence(agent, kinds=SIGNING_KINDS),
+                now,
+                phase=found.verdict.phase,
+            ),
             numbers=count_numbers(installation, found),
             start=begun,
             scored_from=scored_from,

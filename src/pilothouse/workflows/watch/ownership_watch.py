@@ -85,6 +85,7 @@ def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> 
     seen = ledger.evidence(charter.agent, kinds=(*SIGNING_KINDS, "review.held", _GAME_DAY))
     evidence = [one for one in seen if one.recorded_at <= now]
     yield from _sponsor(ledger, record, evidence, now)
+    # A signature for one phase has no end by date, so that of another phase needs no look here.
     yield from _lapsed(charter, asked_signatures(charter, evidence, now), now)
     yield from _game_day(charter, evidence, now)
     yield from _left(charter, people_gone(ledger, charter.agent))

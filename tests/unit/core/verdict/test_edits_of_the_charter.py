@@ -33,7 +33,7 @@ EDITED_ONCE = pytest.mark.xdist_group("edits of the charter")
 NOTHING = frozenset(
     {
         "override", "routing.audit", "uptime", "run.loops", "policy.bypass", "eval.anchor", "few_shot.examples", "few_shot.lift",
-        "inputs.analysed", "inputs.new_cluster", "change.overlap", "audit.verified", "canary.trace", "alert.lead", "drift.looked",
+        "inputs.analysed", "inputs.new_cluster", "change.overlap", "audit.anchored", "audit.verified", "canary.trace", "alert.lead", "drift.looked",
         "replay.reproduced", "review.queue", "correction", "review.held",
     }
 )  # fmt: skip

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from evidence_made import V1, V2, edited_charter, everything_holds, load_charter, replaced, without
 
-from pilothouse.core.evidence.evidence import UNKNOWN, Basis, Evidence
+from pilothouse.core.evidence.evidence import UNKNOWN, WARNINGS, Basis, Evidence
 from pilothouse.core.verdict.expansion import people_in_role
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.readiness import decide, exit_status, verdict_document
@@ -205,10 +205,66 @@ def test_an_imported_record_proves_nothing_and_can_still_harm():
 
 
 def test_a_signature_of_somebody_else_does_not_count_and_a_declared_substitute_does():
-    alien = replaced(HELD, "attested.data-5", part="phases by dana", signer="sam")
-    assert by_id(verdict(alien))["DATA-5"].reason == "missing"
-    substitute = replaced(HELD, "attested.data-5", part="phases by dana", signer="lee")
-    assert by_id(verdict(substitute))["DATA-5"].status == "holds"
+    alien = replaced(HELD, "attested.int-6", part="integrations by dana", signer="sam")
+    assert by_id(verdict(alien))["INT-6"].reason == "missing"
+    substitute = replaced(HELD, "attested.int-6", part="integrations by dana", signer="lee")
+    assert by_id(verdict(substitute))["INT-6"].status == "holds"
+
+
+def test_the_owner_signs_the_exit_criteria_for_each_phase_anew():
+    for_one = [one for one in HELD if one.kind != "attested.data-5" or one.scope.phase == "1"]
+    assert by_id(verdict(for_one, phase="pilot"))["DATA-5"].status == "holds"
+    assert by_id(verdict(for_one, phase="1"))["DATA-5"].status == "holds"
+    found = by_id(verdict(for_one, phase="2"))["DATA-5"].deciding
+    assert (found.status, found.reason) == ("no_evidence", "missing")
+    assert found.sentence == "D. Ruiz has not signed 'stability' for phase 2 as it is in force."
+
+
+def test_whoever_does_the_work_of_a_duty_signs_it_and_a_group_signs_nothing(tmp_path):
+    def duty(found, name):
+        return {
+            one.scope.part: one.status
+            for one in by_id(found)["OWN-2"].items
+            if one.scope.duty == name and one.kind == "attested.own-2"
+        }
+
+    accountable = [one for one in HELD if one.kind != "attested.own-2" or one.scope.part is None]
+    assert duty(verdict(accountable), "model_upgrades") == {
+        "accepted": "holds",
+        "accepted · by sam": "no_evidence",
+    }
+    assert duty(verdict(accountable), "feedback_review") == {"accepted": "holds"}
+    assert by_id(verdict())["OWN-2"].status == "holds"
+    edit = (
+        "model_upgrades:          {A: dana, R: [sam],",
+        "model_upgrades:          {A: dana, R: [sam, dana, '?'],",
+    )
+    some = charter_with(tmp_path, edit)
+    assert duty(verdict(everything_holds(some, NOW), charter=some), "model_upgrades") == {
+        "accepted": "holds",
+        "accepted · by sam": "holds",
+        "accepted · by R": "no_evidence",
+    }
+    open_all = charter_with(tmp_path, (edit[0], edit[0].replace("[sam]", '"?"')))
+    assert duty(verdict(everything_holds(open_all, NOW), charter=open_all), "model_upgrades") == {
+        "accepted": "holds",
+        "accepted · by R": "no_evidence",
+    }
+
+
+def test_the_log_needs_an_anchor_under_other_rights_from_phase_2_on():
+    unanchored = [
+        one.model_copy(update={"counts": {WARNINGS: 1}, "detail": "none under other rights"})
+        if one.kind == "audit.verified"
+        else one
+        for one in HELD
+        if one.kind != "audit.anchored"
+    ]
+    before, after = (by_id(verdict(unanchored, phase=phase))["MON-10"] for phase in ("1", "2"))
+    assert (before.status, after.status, after.reason) == ("at_risk", "no_evidence", "missing")
+    remedies = {one.remedy for found in (before, after) for one in found.items}
+    assert remedies == {"pilothouse audit anchor FOLDER --outside"}
+    assert by_id(verdict(phase="2"))["MON-10"].status == "holds"
 
 
 def test_an_edit_of_a_section_voids_its_signatures(tmp_path):
@@ -781,7 +837,7 @@ def test_weights_may_be_left_to_the_survey(tmp_path):
     missing = without(everything_holds(charter, NOW), "integration.certificate", "audit.verified", "roster")
     steps = plan_steps(verdict(missing, charter=charter), charter).steps
     order = [step.items[0] for step in steps if step.days_saved == 0]
-    assert order == ["MON-10 all", "OWN-7 all"]
+    assert order == ["MON-10 whole", "OWN-7 all"]
 
 
 def test_a_plan_says_when_the_gate_can_be_reached_and_what_it_costs(tmp_path):

@@ -146,7 +146,9 @@ def test_a_check_that_passed_says_what_it_saw_once():
 
 
 def test_what_has_no_end_says_none():
-    assert item(HELD, "DATA-5", "phases by dana").sentence.endswith("attested by D. Ruiz on 2 Nov 2026.")
+    assert item(HELD, "DATA-5", "phase 2 · phases by dana").sentence.endswith(
+        "attested by D. Ruiz on 2 Nov 2026."
+    )
 
 
 def test_a_remedy_without_a_name_to_fill_in_keeps_it_in_capitals():

@@ -105,6 +105,13 @@ def test_what_ends_with_the_text_only_has_no_date(charter):
     assert (signed.state, signed.lapses_at) == (SignatureState.SIGNED, None)
 
 
+@pytest.mark.parametrize(("phase", "asked"), [("pilot", "1"), ("1", "12"), ("2", "123"), ("3", "123")])
+def test_what_is_signed_for_each_phase_is_asked_up_to_the_next_one(charter, phase, asked):
+    found = asked_signatures(charter, [], NOW, "DATA-5", phase=phase)
+    assert "".join(sorted({one.scope.phase for one in found})) == asked
+    assert len({one.key for one in found}) == len(found)
+
+
 def test_the_owners_cadence_is_the_charters(charter):
     (one,) = asked_signatures(charter, [], NOW, "OWN-1")
     (signed,) = asked_signatures(charter, [record(charter, one)], NOW, "OWN-1")

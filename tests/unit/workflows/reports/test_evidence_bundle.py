@@ -302,7 +302,20 @@ def test_what_its_record_warns_of_is_at_risk_and_not_held(made):
     record["counts"] = {"warnings": 1}
     item["evidence"] = record_digest(record)
     problems = recompute(verdict, records, rules, charter).problems
-    assert "MON-10: it holds, and its record warns of something, so it is at risk" in problems
+    assert "MON-10 whole: it holds, and its record warns of something, so it is at risk" in problems
+
+
+def test_what_a_phase_asks_for_by_itself_is_asked_by_the_verifier_too(made):
+    verdict, records, rules, charter = unpacked(made[0])
+    assert recompute(verdict, records, rules, charter).problems == []
+    named(verdict, "DATA-5")["items"][0]["scope"]["phase"] = "3"
+    assert [
+        one for one in recompute(verdict, records, rules, charter).problems if one.startswith("DATA-5")
+    ] == ["DATA-5 counts for phase 3 what phase 1 asks for"]
+    verdict["phase"] = "2"
+    assert "MON-10 leaves out audit.anchored, which phase 2 asks for" in (
+        recompute(verdict, records, rules, charter).problems
+    )
 
 
 def remade(source, **changed):
