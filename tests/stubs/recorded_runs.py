@@ -88,11 +88,12 @@ def conversation(calls: int = 2, order: str = "7") -> list[tuple[dict, bytes]]:
     return pairs
 
 
-def record(log, pairs=None, run: str = RUN, agent: str = "orders") -> None:
+def record(log, pairs=None, run: str = RUN, agent: str = "orders", model: str | None = None) -> None:
     """Write a conversation into a run log."""
     log.append(run, RunOpened(agent=agent))
     for number, (asked, answered) in enumerate(pairs or conversation()):
         log.append(run, ModelRequest(route=ROUTE, body=json.dumps(asked).encode()), call=str(number))
         headers = {"content-type": "application/json"}
-        log.append(run, ModelResponse(status=200, body=answered, headers=headers), call=str(number))
+        response = ModelResponse(status=200, body=answered, headers=headers, model=model)
+        log.append(run, response, call=str(number))
     log.flush()

@@ -49,6 +49,7 @@ def replay_since(
         UsageError: Agent or change are missing, or the time is none.
     """
     from pilothouse.core.charter.quantities import parse_duration
+    from pilothouse.core.evidence.stand_in import stand_ins_of
     from pilothouse.interfaces.cli.consoles import hint_console
     from pilothouse.workflows.curation.replay_window import (
         RUNS_MAX,
@@ -87,6 +88,7 @@ def replay_since(
             agent=agent,
             since=now - span,
             until=now,
+            stand_ins=frozenset() if charter is None else stand_ins_of(charter),
             on_progress=lambda done, of: (
                 console.print(f"{done} of {of} runs") if done and done % 100 == 0 else None
             ),
@@ -144,4 +146,11 @@ def _text(report: WindowReport) -> str:
         f"  {report.skipped} more cannot be replayed; people have judged {len(report.pairs)} of those replayed",
     )
     trouble = (f"  {report.failed} live calls failed, first: {report.trouble}",) if report.failed else ()
-    return "\n".join((*lines, *trouble))
+    others = (
+        (
+            f"  {report.stood_in} more were judged, and a stand-in of the pinned model answered them: they are no pairs",
+        )
+        if report.stood_in
+        else ()
+    )
+    return "\n".join((*lines, *others, *trouble))

@@ -91,6 +91,7 @@ class WindowReport:
         changed: Runs that end otherwise.
         unjudgeable: Runs without an outcome that can be judged.
         pairs: Judged runs among all replayed.
+        stood_in: Judged runs that a stand-in of the pinned model answered: they are no pairs, since no version did what they end with.
     """
 
     agent: str
@@ -109,6 +110,7 @@ class WindowReport:
     changed: int
     unjudgeable: int
     pairs: tuple[Pair, ...]
+    stood_in: int = 0
 
     @property
     def shares(self) -> str:
@@ -136,6 +138,7 @@ def replay_window(
     agent: str,
     since: datetime,
     until: datetime,
+    stand_ins: frozenset[str] = frozenset(),
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> WindowReport:
     """Replay runs one after the other.
@@ -147,6 +150,7 @@ def replay_window(
         agent: Agent.
         since: Start of the time, aware UTC.
         until: End of it.
+        stand_ins: Models that answer in place of the pinned one.
         on_progress: Told how many of how many are done.
 
     Raises:
@@ -184,10 +188,11 @@ def replay_window(
             subject=agent,
         )
     judged = [_outcome(report) for report in reports]
+    own = [report.run in labels and stand_ins.isdisjoint(report.models) for report in reports]
     pairs = [
         Pair(case=case_of_label(labels[report.run]), before=_output(report.recorded), after=after)
-        for report, after in zip(reports, judged, strict=True)
-        if report.run in labels
+        for report, after, is_own in zip(reports, judged, own, strict=True)
+        if is_own
     ]
     same = sum(
         report.final == report.recorded
@@ -212,6 +217,7 @@ def replay_window(
         changed=sum(after is not None for after in judged) - same,
         unjudgeable=sum(after is None for after in judged),
         pairs=tuple(pairs),
+        stood_in=sum(report.run in labels for report in reports) - len(pairs),
     )
 
 

@@ -157,6 +157,7 @@ class ReplayReport:
         masks: Masks that were in force.
         covered: What differed and was covered by them.
         twins: Commands of the run of which nothing tells which of two equal ones they were.
+        models: Models that answered in the record, sorted.
     """
 
     run: str
@@ -177,6 +178,7 @@ class ReplayReport:
     masks: MaskSet
     covered: tuple[Covered, ...]
     twins: int = 0
+    models: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -344,6 +346,7 @@ def _once(
         masks=request.masks,
         covered=tuple(session.covered),
         twins=0 if request.command is None else sum(each.is_order for each in _draws(recorded)),
+        models=tuple(sorted({call.response.model for call in calls if call.response.model is not None})),
     )
 
 

@@ -10,25 +10,54 @@ import pytest
 from recorded_runs import conversation, record
 from tests.stubs.provider_stub import ProviderStub
 
+from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewItem, ReviewSource
 from pilothouse.errors import UsageError
+from pilothouse.ports.review import ItemRecord
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.curation.replay_window import Versions, WindowReport, replay_window, write_pairs
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
+from pilothouse.workflows.review.trusted_labels import Trusted
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def played(log, request):
+def played(log, request, labels=None, **options):
     return replay_window(
         log.runs(),
         lambda run: replay_run(log.read(run), log.redaction, request, None)[0],
-        {},
+        labels or {},
         agent="orders",
         since=NOW - timedelta(days=7),
         until=NOW,
+        **options,
     )
+
+
+def accepted(run):
+    said = {"input": "Where is it?", "proposal": "In Lyon.", "why": "", "call_digest": run}
+    item = ReviewItem(
+        item_id=run, agent="orders", task_type="t", trace_id=run, source=ReviewSource.SAMPLED, created_at=NOW, due_at=NOW,
+        **said,
+    )  # fmt: skip
+    label = Label(item_id=run, agent="orders", reviewer="kim", answer=Answer.ACCEPT, at=NOW)
+    return Trusted(record=ItemRecord(item=item, state=ItemState.ACCEPTED), label=label, output="In Lyon.")
+
+
+def test_a_run_that_a_stand_in_answered_is_no_pair_of_the_version_in_force(tmp_path):
+    """A candidate was proved not worse than what another model had answered in an outage."""
+    own, other = "7d" * 16, "8e" * 16
+    with Recorder(tmp_path) as log, ProviderStub() as stub:
+        record(log, conversation(1), run=own, model="m-2026-01-01")
+        record(log, conversation(1), run=other, model="s-2026-02-02")
+        request = ReplayRequest(
+            mode=ReplayMode.FORK, substitution=Substitution(model="m-2026-02-02"), live=stub.origin
+        )
+        labels = {run: accepted(run) for run in (own, other)}
+        found = played(log, request, labels, stand_ins=frozenset({"s-2026-02-02"}))
+    assert (found.runs, found.stood_in) == (2, 1)
+    assert [pair.case.trace_id for pair in found.pairs] == [own]
 
 
 @pytest.mark.parametrize("mode", [ReplayMode.STRICT, ReplayMode.COMPARE])
