@@ -202,6 +202,15 @@ def test_paper_names_the_agent_has_no_menu_and_no_button_and_cuts_no_text_short(
     assert page.evaluate(seen) == 0
 
 
+def test_paper_says_which_requirements_only_later_gates_ask_for(open_page):
+    page = open_page("readiness")
+    page.emulate_media(media="print")
+    said = page.locator(".later > summary")
+    assert said.count() > 0
+    assert all(one.is_visible() for one in said.all())
+    assert not page.locator("details:not(.later) > summary").first.is_visible()
+
+
 def test_the_name_of_an_agent_is_not_broken_at_its_hyphens(open_page):
     name = open_page("fleet").get_by_role("link", name=world.AGENT, exact=True)
     assert name.bounding_box()["height"] < 30
