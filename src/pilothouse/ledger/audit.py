@@ -34,7 +34,7 @@ from pilothouse.ledger.audit_subjects import (
     subject_key,
     unseal_payloads,
 )
-from pilothouse.ledger.checkpoint import Checkpoint, sign_checkpoint
+from pilothouse.ledger.checkpoint import Checkpoint, VerifierKey, sign_checkpoint
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.group_commit import GroupCommit
 from pilothouse.ledger.key_history import KEY_REPLACED, KeyHistory
@@ -212,6 +212,11 @@ class SqlAuditLog:
         """Return the same as a transaction sees it."""
         records = read_records(connection, agent="", kind=KEY_REPLACED)
         return KeyHistory.read(_replaced_in(records), self.keys.verifier)[0]
+
+    def public_key(self) -> VerifierKey:
+        """Return the key that auditors are given: ours, or the one that replaced it, and never one that a foreign record names."""
+        own, history = self.keys.verifier, self.key_history()
+        return history.present if any(one.old == own for one in history.replaced) else own
 
     def signing_keys(self) -> AuditKeys:
         """Return the keys, with the one that signs this log now.

@@ -165,6 +165,19 @@ def test_a_note_of_both_keys_proves_no_other_place_and_no_other_records(leaked, 
     assert any("record 5: " in one or "record 4: " in one for one in problems)
 
 
+def test_a_record_by_which_a_thief_replaces_a_key_of_theirs_gives_nobody_that_key(leaked, room, tmp_path):
+    old, new = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    tree = room.log.tree()
+    note = sign_replacement(Checkpoint(origin=leaked.origin, size=len(tree), root=tree.root()), old, new)
+    room.log.append(KEY_REPLACED, "", {"note": note, "reason": "none"})
+    assert room.log.public_key() == leaked.verifier
+    with pytest.raises(StorageUnavailable, match="does not sign this log"):
+        room.log.signing_keys()
+    with pytest.raises(StorageUnavailable, match="does not sign this log"):
+        exported(room, tmp_path / "log.zip")
+    assert "does not sign this log" in verify_log(room, NOW).problems[0]
+
+
 def test_notes_that_are_no_change_are_none_for_both_programs(leaked):
     thief = Ed25519PrivateKey.generate()
     note = sign_replacement(Checkpoint(origin=leaked.origin, size=1, root=bytes(32)), leaked.signer, thief)
