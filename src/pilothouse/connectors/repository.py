@@ -90,8 +90,8 @@ def read_repository(folder: Path) -> RepositoryReport:
             continue
         read += 1
         size += len(text)
-        if shown == "pyproject.toml":
-            name = _project_name(text) or name
+        if shown in {"package.json", "pyproject.toml"}:
+            name = _project_name(shown, text) or name
         sightings += map(_whole, _in_file(path.relative_to(folder), shown, text, notes))
     unique = {(s.kind, s.value, s.file): s for s in reversed(sightings)}
     kept = sorted(unique.values(), key=lambda s: (s.file, s.line, s.kind.value, s.value))
@@ -315,13 +315,13 @@ def _environment_file(shown: str, text: str) -> Iterator[Sighting]:
             yield Sighting(kind=SightingKind.MODEL, value=model, file=shown, line=number)
 
 
-def _project_name(text: str) -> str | None:
+def _project_name(shown: str, text: str) -> str | None:
     try:
-        project = tomllib.loads(text).get("project")
-    except tomllib.TOMLDecodeError:
+        project = tomllib.loads(text).get("project") if shown == "pyproject.toml" else json.loads(text)
+    except (ValueError, RecursionError):
         return None
     name = project.get("name") if isinstance(project, dict) else None
-    return name if isinstance(name, str) else None
+    return name.rpartition("/")[2] if isinstance(name, str) else None  # npm writes @owner/name
 
 
 def _package(name: str) -> str:

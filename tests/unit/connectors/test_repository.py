@@ -73,6 +73,15 @@ def test_a_framework_is_known_by_its_dependency(tmp_path):
     assert read_repository(tmp_path).name == "mailer"
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [('{"name": "@corp/node-support"}', "node-support"), ('{"name": 7}', None), ("[]", None), ("{", None)],
+)
+def test_a_project_in_node_has_the_name_that_its_package_says(tmp_path, text, name):
+    write(tmp_path, **{"package.json": text, "web__package.json": '{"name": "page"}'})
+    assert read_repository(tmp_path).name == (name or tmp_path.name)
+
+
 def test_poetry_dependencies_are_dependencies_too(tmp_path):
     write(tmp_path, **{"pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.11"\ncrewai = "*"\n'})
     assert found(tmp_path, "framework") == [("crewai", "pyproject.toml:3")]

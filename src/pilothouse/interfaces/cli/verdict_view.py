@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.dates import day
 from pilothouse.core.evidence.truth import TruthCount
 from pilothouse.core.verdict.remediation import Plan, Step, plan_steps
@@ -130,7 +130,7 @@ def _hint(found: Assessment, count: TruthCount) -> str:
     terms = found.charter.task_types.get(count.task_type)
     if terms is None:
         return "the charter does not declare this task type" if count.said_done else ""
-    if terms.verifier is None:
+    if terms.verifier is None or is_open(terms.verifier.use):
         return terms.unverifiable_because or "the charter names no verifier (docs/how-to/verify-outcomes.md)"
     if not count.cannot_tell:
         return ""

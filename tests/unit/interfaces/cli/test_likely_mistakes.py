@@ -179,6 +179,31 @@ def test_whoever_is_not_asked_for_a_signature_is_told_who_is_before_any_question
     assert "OWN-5: " in asked.output
 
 
+def test_the_first_verdict_of_a_draft_says_that_no_verifier_is_named(run, tmp_path):
+    """It said "not asked yet", and nothing would ever have asked."""
+    (tmp_path / "package.json").write_text('{"name": "orders"}', encoding="utf-8")
+    assert run("init", ".").exit_code == 0
+    span = {
+        "traceId": "a" * 32,
+        "spanId": "b" * 16,
+        "name": "invoke_agent orders",
+        "startTimeUnixNano": str(time.time_ns() - 10**9),
+        "endTimeUnixNano": str(time.time_ns()),
+        "attributes": [
+            {"key": "pilothouse.agent", "value": {"stringValue": "orders"}},
+            {"key": "pilothouse.task.type", "value": {"stringValue": "main"}},
+            {"key": "pilothouse.task.result", "value": {"stringValue": "completed"}},
+        ],
+    }
+    (tmp_path / "traces.json").write_text(
+        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}), encoding="utf-8"
+    )
+    assert run("import", "traces.json").exit_code == 0
+    said = " ".join(run("verdict").output.split())
+    assert "said done 1 " in said
+    assert "the charter names no verifier" in said
+
+
 def test_a_key_of_an_agent_without_a_charter_says_what_it_lacks(run, agent):
     assert "No charter" not in run("key", "add", agent).output
     said = run("key", "add", agent[:-1]).output
