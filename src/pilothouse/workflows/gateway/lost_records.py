@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.unix_time import moment_of
 from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.runlog.lost_records import LostRecord
+from pilothouse.workflows.gateway.notes import put_on_record
 
 __all__ = ["LOST_KIND", "note_lost_record"]
 
@@ -41,12 +41,5 @@ def note_lost_record(ledger: Ledger, lost: LostRecord, now: datetime) -> bool:
         "since": moment_of(lost.at_ns).isoformat(),
         "why": lost.why[:WHY_CHARACTERS_MAX],
     }
-    ledger.record(
-        kind=LOST_KIND,
-        agent=lost.agent,
-        at=now,
-        actor="gateway",
-        document=canonical_json(document),
-        after=listed[0].sequence if listed else 0,
-    )
+    put_on_record(ledger, LOST_KIND, lost.agent, document, now, listed=listed)
     return True

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.gateway.near_window import NearCall
+from pilothouse.workflows.gateway.notes import put_on_record
 
 __all__ = ["NEAR_KIND", "note_near"]
 
@@ -49,12 +49,5 @@ def note_near(ledger: Ledger, near: NearCall, now: datetime) -> bool:
         "share": round(1_000 * near.share),
         "window": near.window,
     }
-    ledger.record(
-        kind=NEAR_KIND,
-        agent=near.agent,
-        at=now,
-        actor="gateway",
-        document=canonical_json(document),
-        after=listed[0].sequence if listed else 0,
-    )
+    put_on_record(ledger, NEAR_KIND, near.agent, document, now, listed=listed)
     return True

@@ -10,10 +10,10 @@ import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.gateway.passed_limits import PassedLimit
 from pilothouse.runtime.gateway.policy import PICO
+from pilothouse.workflows.gateway.notes import put_on_record
 
 __all__ = ["PASSED_KIND", "note_passed"]
 
@@ -56,14 +56,7 @@ def note_passed(ledger: Ledger, passed: PassedLimit, now: datetime) -> bool:
         return False
     if passed.limit.endswith("run") and any(timedelta() <= now - at < RUNS_EVERY for at, _ in alike):
         return False
-    ledger.record(
-        kind=PASSED_KIND,
-        agent=passed.agent,
-        at=now,
-        actor="gateway",
-        document=canonical_json(document),
-        after=listed[0].sequence if listed else 0,
-    )
+    put_on_record(ledger, PASSED_KIND, passed.agent, document, now, listed=listed)
     return True
 
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.foreign import foreign_line
+from pilothouse.workflows.gateway.notes import put_on_record
 
 if TYPE_CHECKING:
     from pilothouse.runtime.gateway.signs import Refusing, SeenBackend
@@ -71,7 +71,7 @@ class SignBook:
                 "since": since.isoformat(),
                 "calls": one.calls,
             }
-            self._record(REFUSED_KIND, one.agent, document, now)
+            put_on_record(self._ledger, REFUSED_KIND, one.agent, document, now)
             self._told[place] = now
         return len(due)
 
@@ -98,16 +98,8 @@ class SignBook:
             "is_change": bool(known) and known[-1][0] <= now - LEARNT_WITHIN,
             "is_refused": seen.is_refused,
         }
-        newest = listed[0].sequence if listed else 0
-        self._record(FINGERPRINT_KIND, seen.agent, document, now, after=newest)
+        put_on_record(self._ledger, FINGERPRINT_KIND, seen.agent, document, now, listed=listed)
         return True
-
-    def _record(
-        self, kind: str, agent: str, document: dict[str, object], now: datetime, after: int | None = None
-    ) -> None:
-        self._ledger.record(
-            kind=kind, agent=agent, at=now, actor="gateway", document=canonical_json(document), after=after
-        )
 
 
 def _is_of(said: dict[str, Any], provider: str, model: str) -> bool:
