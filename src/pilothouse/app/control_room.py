@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "alert_ticks",
     "control_room",
-    "note_tick",
+    "note_ticks",
     "open_control_room",
     "running_controls",
     "running_pager",
@@ -133,8 +133,8 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
     )
 
 
-def note_tick(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> Tick:
-    """Return the recurring look whether the weekly note of an agent is due.
+def note_ticks(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> tuple[Tick, ...]:
+    """Return the recurring looks whether the weekly note of an agent is due, and a reminder of evidence that lapses.
 
     Args:
         room: Opened parts.
@@ -145,6 +145,7 @@ def note_tick(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> Tick:
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.curation.corrections_week import corrections_of_note, corrections_week
     from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.reports.lapse_reminders import REMINDERS_EVERY_S, LapseReminders
     from pilothouse.workflows.reports.weekly_notes import NOTES_EVERY_S, WeeklyNotes
 
     queue, made = SqlReviewQueue(ledger.database), SqlCuration(ledger.database)
@@ -155,4 +156,7 @@ def note_tick(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> Tick:
     def judge(agent: str) -> Assessment:
         return shows.judged(room.installation, agent, room.installation.clock.now())
 
-    return Tick(name="weekly-notes", every_s=NOTES_EVERY_S, run=WeeklyNotes(room, judge, corrections).look)
+    return (
+        Tick(name="weekly-notes", every_s=NOTES_EVERY_S, run=WeeklyNotes(room, judge, corrections).look),
+        Tick(name="lapse-reminders", every_s=REMINDERS_EVERY_S, run=LapseReminders(room, judge).look),
+    )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
-from pilothouse.app.control_room import alert_ticks, note_tick
+from pilothouse.app.control_room import alert_ticks, note_ticks
 from pilothouse.app.people import people_api, people_rooms, review_ticks
 from pilothouse.app.watch import watch_room, watch_ticks
 
@@ -107,7 +107,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
             run=NamesWatch(parts.node.health, room, request.on_note).look,
         ),
         *alert_ticks(room),
-        note_tick(room, ledger, site.shows),
+        *note_ticks(room, ledger, site.shows),
         *watch_ticks(watch_room(room, ledger, directory), parts.run_log),
     )
     return (
