@@ -23,7 +23,7 @@ from pilothouse.errors import ExitStatus
 from pilothouse.ports.lake import Assigned, TaskFilter
 from pilothouse.workflows.ground.installation import Installation
 
-__all__ = ["CanaryReport", "Unit", "canary_evidence", "differences", "read_canary", "units_of"]
+__all__ = ["DAY_NS", "CanaryReport", "Unit", "canary_evidence", "differences", "read_canary", "units_of"]
 
 BROKEN_BELOW: Final = 0.001
 """p-value of the split below which the assignment is broken: one sound experiment in a thousand is refused."""
@@ -31,6 +31,8 @@ BROKEN_BELOW: Final = 0.001
 BASELINE_UNITS_MAX: Final = 20
 """Baseline units that one candidate unit is held against; more of them sharpen nothing."""
 
+DAY_NS: Final = 86_400 * 10**9
+"""Pairs are of one day (UTC), in which traffic is alike for both arms."""
 
 NOT_DONE: Final = frozenset({TaskResult.FAILED, TaskResult.REFUSED, TaskResult.ESCALATED})
 """How tasks end that nobody will verify."""
@@ -147,7 +149,10 @@ def units_of(
 
 
 def differences(units: Sequence[Unit]) -> list[float]:
-    """Hold each candidate unit against baseline units that were not used yet, of its task type.
+    """Hold each candidate unit against baseline units of its task type and day that were not used yet.
+
+    Of one day: while a canary pauses, the baseline serves on in a world that may be another one. And a day that is over
+    keeps its pairs at each later look, whatever share the candidate has by then.
 
     Args:
         units: Units of both arms, in the order of their last task.
@@ -160,19 +165,23 @@ def differences(units: Sequence[Unit]) -> list[float]:
         ...     return Unit(name=str(at), arm=arm, task_type="t", good=good, last_ns=at)
         >>> differences([unit("baseline", 1.0, 1), unit("baseline", 0.0, 2), unit("candidate", 1.0, 3)])
         [0.5]
+        >>> differences([unit("candidate", 1.0, 1), unit("baseline", 0.0, DAY_NS)])
+        []
     """
-    arms = Counter(one.arm for one in units)
-    ratio = max(1, min(BASELINE_UNITS_MAX, arms["baseline"] // max(arms["candidate"], 1)))
-    free: dict[str, list[float]] = defaultdict(list)
-    waiting: dict[str, list[float]] = defaultdict(list)
-    found: list[float] = []
+    strata: dict[tuple[int, str], dict[str, list[Unit]]] = {}
     for one in units:
-        (waiting if one.arm == "candidate" else free)[one.task_type].append(one.good)
-        some, own = free[one.task_type], waiting[one.task_type]
-        while own and len(some) >= ratio:
-            found.append(own.pop(0) - sum(some[:ratio]) / ratio)
-            del some[:ratio]
-    return found
+        arms = strata.setdefault((one.last_ns // DAY_NS, one.task_type), {"candidate": [], "baseline": []})
+        arms["candidate" if one.arm == "candidate" else "baseline"].append(one)
+    found: list[tuple[int, str, float]] = []
+    for arms in strata.values():
+        own, others = arms["candidate"], arms["baseline"]
+        ratio = max(1, min(BASELINE_UNITS_MAX, len(others) // max(len(own), 1)))
+        for place, one in enumerate(own[: len(others) // ratio]):
+            held = others[place * ratio : (place + 1) * ratio]
+            # A pair is known when the last of its units is.
+            at = max(one.last_ns, held[-1].last_ns)
+            found.append((at, one.name, one.good - sum(other.good for other in held) / ratio))
+    return [difference for _, _, difference in sorted(found)]
 
 
 def read_canary(

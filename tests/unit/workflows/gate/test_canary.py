@@ -17,7 +17,7 @@ from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.statistics.canary import CanaryTest
 from pilothouse.ports.lake import Assigned
 from pilothouse.runtime.experiment import assign
-from pilothouse.workflows.gate.canary import canary_evidence, read_canary
+from pilothouse.workflows.gate.canary import DAY_NS, Unit, canary_evidence, differences, read_canary
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 BEGAN_NS = int(BEGAN.timestamp()) * 10**9
@@ -191,3 +191,41 @@ def test_a_candidate_of_another_model_is_judged_by_what_that_model_did():
     assert named.candidate_units > 600
     assert (named.others, set(named.stood_in)) == ((PIN,), {"candidate"})
     assert looked(traffic, candidate_model=PIN).stood_in == unnamed.stood_in
+
+
+def paused(rng, *, before, since, loss):
+    """Ten days of both arms, sixty units a day, then twenty of the baseline alone, in a world that may be another one."""
+    return [
+        Unit(
+            name=f"{day}-{number}",
+            arm="candidate" if day < 10 and number % 2 else "baseline",
+            task_type="t",
+            good=float(
+                rng.random() < (before if day < 10 else since) - (loss if number % 2 and day < 10 else 0.0)
+            ),
+            last_ns=day * DAY_NS + number,
+        )
+        for day in range(30)
+        for number in range(60)
+    ]
+
+
+@pytest.mark.parametrize(("since", "loss", "never"), [(1.0, 0.0, "harmful"), (0.8, 0.15, "not_worse")])
+def test_what_the_baseline_did_while_the_canary_paused_is_not_held_against_it_nor_for_it(since, loss, never):
+    """One candidate in ten was proved harmful because the world got better, and one that was worse passed."""
+    test, rng, ended = CanaryTest(0.05), np.random.default_rng(1), []
+    for _ in range(30):
+        units = paused(rng, before=0.95, since=since, loss=loss)
+        found = differences(units)
+        assert found == differences([one for one in units if one.last_ns < 10 * DAY_NS])
+        ended.append(test.update(test.start(), found)[1].decision.value)
+    assert ended.count(never) == 0
+    assert ended.count("harmful" if loss else "not_worse") >= 15
+
+
+def test_a_day_that_is_over_keeps_its_pairs_whatever_share_comes_later():
+    units = paused(np.random.default_rng(2), before=0.9, since=0.9, loss=0.0)
+    first = differences([one for one in units if one.last_ns < 5 * DAY_NS])
+    later = [replace(one, arm="candidate") for one in units if one.last_ns >= 29 * DAY_NS]
+    assert differences([*units, *later])[: len(first)] == first
+    assert len(first) == 150, "no unit is held against twice"
