@@ -261,7 +261,7 @@ def _cases(dataset: Dataset, charter: Charter | None, now: datetime) -> Mapping[
         dataset.cases,
         now=now,
         splits=frozenset({Split.GATE}),
-        seed=dataset.digest,
+        seed=dataset.manifest.name,
         cases_max=None if most is None else int(most),
     ).ordinary
 

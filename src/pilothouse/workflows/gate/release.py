@@ -225,7 +225,7 @@ def _select(
         cases,
         now=now,
         splits=splits,
-        seed=dataset.digest,
+        seed=dataset.manifest.name,
         cases_max=policy.max_cases,
     )
     if golden is not None:

@@ -148,3 +148,23 @@ def test_a_first_gate_that_is_stopped_names_no_anchor_that_nobody_can_be_held_ag
     verdict, records = gate("new", half, baseline=("old", right), floor=0.9)
     assert verdict.status is Status.BREACHED
     assert of_kind(records, "eval.anchor") == []
+
+
+def test_a_case_more_leaves_nearly_all_cases_of_a_run_that_takes_a_part_of_them(tmp_path):
+    """Drawn by the digest of the cases, the part was another one, and the anchor had no answer to it."""
+
+    def taken(folder, cases):
+        (tmp_path / folder).mkdir()
+        dataset = tmp_path / folder / "cases.jsonl"
+        rows = [{"id": f"c{n}", "task_type": "t", "input": n, "expected": 2 * n} for n in range(cases)]
+        dataset.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        outputs = tmp_path / folder / "outputs.jsonl"
+        outputs.write_text("".join(json.dumps({"id": row["id"], "output": 0}) + "\n" for row in rows))
+        request = GateRequest(
+            candidate=f"recorded:{outputs}", dataset=dataset, journal=tmp_path / "j.db", max_cases=200
+        )
+        with Journal(request.journal) as journal:
+            return {case.id for case in open_gate(request, journal=journal, now=NOW).selection.cases}
+
+    before, after = taken("before", 400), taken("after", 403)
+    assert len(before & after) >= 0.97 * len(after)
