@@ -211,6 +211,13 @@ def test_paper_says_which_requirements_only_later_gates_ask_for(open_page):
     assert not page.locator("details:not(.later) > summary").first.is_visible()
 
 
+def test_an_agent_of_three_hundred_letters_makes_no_page_wider(open_page):
+    """Whoever sends telemetry chooses the name, and no charter bounds it."""
+    page = open_page("tasks")
+    page.evaluate("document.querySelector('.of').textContent = 'W'.repeat(300)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= DESK["width"]
+
+
 def test_the_name_of_an_agent_is_not_broken_at_its_hyphens(open_page):
     name = open_page("fleet").get_by_role("link", name=world.AGENT, exact=True)
     assert name.bounding_box()["height"] < 30
