@@ -16,7 +16,7 @@ from forked_process import run_command_line
 from otlp_bodies import request, to_json
 from recorded_runs import RUN, agent_code, conversation, record
 
-from pilothouse.core.evidence.run_log import Draw, Tap
+from pilothouse.core.evidence.run_log import Draw, RunClosed, RunState, Tap
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.replay.sandbox import is_sandbox_supported
 from pilothouse.runtime.runlog.recorder import Recorder
@@ -76,6 +76,15 @@ def test_runs_are_listed_shown_and_replayed_by_their_calls(home, tmp_path):
     assert "model.request" in pilothouse(home, RUN[:4], "--show", cwd=tmp_path).stdout
     equal = pilothouse(home, RUN[:4], cwd=tmp_path)
     assert (equal.returncode, "every call was the recorded one" in equal.stdout) == (0, True)
+    assert "may be shorter" not in equal.stdout
+    with Recorder(home / "runs") as log:
+        log.append(RUN, RunClosed(state=RunState.CUT))
+        log.flush()
+    cut = pilothouse(home, RUN[:4], cwd=tmp_path)
+    assert (
+        cut.returncode,
+        "the run may be shorter than what happened: its gateway was killed" in cut.stdout,
+    ) == (0, True)
     missing = pilothouse(home, "ffff", cwd=tmp_path)
     assert (missing.returncode, "no run 'ffff'" in missing.stderr) == (2, True)
     missing = pilothouse(home, "INC-9", cwd=tmp_path)

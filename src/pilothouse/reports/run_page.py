@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pilothouse.core.evidence.run_log import (
+    CUT_SHORT,
     ContextEdited,
     Denied,
     HostContacted,
@@ -190,6 +191,8 @@ def build_run(
         f"{plural(run.calls, 'model call')} and {plural(run.events, 'event')} in {took}, "
         f"{run.state.value}. {_AGAIN[run.replayable]}"
     )
+    if recorded.is_cut:
+        plain += f" It may be shorter than what happened: {CUT_SHORT}."
     if recorded.damage:
         mark = mark_of(Status.BREACHED, word="Damaged")
         plain = shown_text(f"The record ends at event {len(recorded.events)}: {recorded.damage}")

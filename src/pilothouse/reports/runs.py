@@ -30,6 +30,7 @@ _STATES: Mapping[RunState, Status] = {
     RunState.FAILED: Status.BREACHED,
     RunState.CANCELLED: Status.AT_RISK,
     RunState.ABANDONED: Status.AT_RISK,
+    RunState.CUT: Status.AT_RISK,
 }
 
 

@@ -22,11 +22,16 @@ from pilothouse.core.evidence.run_log import (
     ModelRequest,
     ModelResponse,
     Replayable,
+    RunClosed,
     RunOpened,
+    RunState,
 )
 from pilothouse.errors import StorageUnavailable
-from pilothouse.runtime.runlog import file_process
+from pilothouse.interfaces.cli.replay_text import recorded_text
+from pilothouse.runtime.runlog import cut_runs, file_process
+from pilothouse.runtime.runlog.coding import values_of
 from pilothouse.runtime.runlog.file_process import RunFileProcess
+from pilothouse.runtime.runlog.group import Pending
 from pilothouse.runtime.runlog.recorder import Recorder
 
 
@@ -227,3 +232,47 @@ def test_a_process_that_hangs_does_not_keep_the_server_from_ending(tmp_path, mon
 def test_nothing_is_started_for_a_log_that_is_only_read(log):
     assert log.runs() == []
     assert process_of(log) is None
+
+
+def test_a_run_whose_server_was_killed_says_that_it_may_be_shorter(tmp_path, notes):
+    closed, folder = "c1" * 16, tmp_path / "runs"
+    log = Recorder(folder, on_note=notes.append)
+    for run in (RUN, closed):
+        record(log, conversation(1), run=run)
+    log.append(closed, RunClosed(state=RunState.COMPLETED))
+    log.flush()
+    process = process_of(log)
+    log._file._connection.close()  # as when its server has gone
+    log._file._process = log._file._connection = None
+    assert process.wait(30) == 0
+    log.close()
+    with Recorder(folder, on_note=notes.append) as later:
+        cut, whole = later.read(RUN), later.read(closed)
+        assert (cut.damage, cut.summary.state, cut.is_cut) == (None, RunState.CUT, True)
+        assert cut.summary.replayable.is_playable
+        assert (whole.summary.state, whole.is_cut) == (RunState.COMPLETED, False)
+        assert "may be shorter than what happened: its gateway was killed" in recorded_text(cut)
+        assert "may be shorter" not in recorded_text(whole)
+        later.append(RUN, Denied(code="x", reason="the agent goes on"))
+        later.flush()
+        assert (later.read(RUN).summary.state, later.read(RUN).is_cut) == (RunState.OPEN, True)
+    with Recorder(folder) as read:
+        assert read.read(RUN).summary.state is RunState.OPEN, (
+            "a server that was asked to stop has cut nothing"
+        )
+
+
+def test_only_what_was_under_way_is_cut(monkeypatch):
+    monkeypatch.setattr(cut_runs, "RUNS_MAX", 3)
+    runs = cut_runs.CutRuns()
+
+    def note(run, event, now_s):
+        runs.note([Pending(run, values_of(event), "", "gateway", 0, 0, 0)], now_s)
+
+    said = Denied(code="x", reason="y")
+    for at_s, run in enumerate("abcd"):
+        note(run, said, at_s)
+    note("b", RunClosed(state=RunState.COMPLETED), 5.0)
+    note("c", said, 200.0)
+    assert [one.run for one in runs.closing(200.0)] == ["c"], "a is forgotten, b closed, d too long ago"
+    assert [one.run for one in runs.closing(5.0)] == ["d", "c"]

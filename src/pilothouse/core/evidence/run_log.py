@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 __all__ = [
+    "CUT_SHORT",
     "NOT_RECORDED",
     "ContextEdited",
     "Denied",
@@ -73,6 +74,8 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     ABANDONED = "abandoned"
+    CUT = "cut"
+    """Whoever recorded it was killed meanwhile or soon after."""
 
 
 class Replayable(StrEnum):
@@ -94,6 +97,9 @@ class Replayable(StrEnum):
         """
         return self in {Replayable.EXACT, Replayable.MODEL_SIDE}
 
+
+CUT_SHORT = "its gateway was killed meanwhile or soon after, and calls that it answered in its last moment may be missing"
+"""What is said of a run that was cut."""
 
 NOT_RECORDED = "off"
 """Tap of a run of which model calls were not recorded, because whoever launched it chose so."""
@@ -398,3 +404,10 @@ class RecordedRun:
     summary: RunSummary
     events: tuple[LoggedEvent, ...]
     damage: str | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether whoever recorded it was killed, once at least, also where the run went on afterwards."""
+        return any(
+            isinstance(one.event, RunClosed) and one.event.state is RunState.CUT for one in self.events
+        )

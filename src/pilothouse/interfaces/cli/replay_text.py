@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.core.dates import second
 from pilothouse.core.evidence.run_log import (
+    CUT_SHORT,
     ContextEdited,
     ModelRequest,
     ModelResponse,
@@ -76,6 +77,8 @@ def recorded_text(recorded: RecordedRun) -> str:
         )
         if isinstance(event, ContextEdited):
             lines += [f"{'':>7}{line}" for line in _removed_lines(summary.run, event)]
+    if recorded.is_cut:
+        lines.append(f"it may be shorter than what happened: {CUT_SHORT}")
     if recorded.damage:
         lines.append(f"the record ends here: {recorded.damage}")
     return "\n".join(lines)
@@ -120,6 +123,8 @@ def _report_text(report: ReplayReport) -> str:
             lines.append(
                 f"  there, only times, ids or numbers differ. What of it means nothing: pilothouse replay {report.run[:8]} --learn --exec CMD"
             )
+    if report.is_cut:
+        lines.append(f"  the run may be shorter than what happened: {CUT_SHORT}")
     if report.is_undecided:
         lines.append(
             f"  it may be none: {plural(report.twins, 'command')} of the run came up while an equal one was running, and nothing "

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -92,6 +93,9 @@ class RunFileProcess:
                 process.kill()
             self._lock.acquire()
         try:
+            if self._connection is not None:
+                with suppress(OSError):
+                    self._ask("end")
             self._end()
         finally:
             self._lock.release()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program that writes groups of events into the file of the run log, for the server that started it.
 
-It ends when its server has gone and everything that was sent is written; signals that stop servers do not stop it. It works in
-short turns, and who waits to answer a call goes first, as long as the log is not behind.
+It ends when its server has gone and everything that was sent is written; signals that stop servers do not stop it. Of a server that has gone
+without asking it to end, it writes into the runs that were under way that they were cut. It works in short turns, and who waits to answer a call goes first, as long as the log is not behind.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import pickle
 import signal
 import sqlite3
 import sys
+import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from pilothouse.runtime.runlog.cut_runs import CutRuns
 from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, Pending
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import RunFile
@@ -36,16 +38,24 @@ def serve(connection: Connection, folder: Path) -> None:
     vault = KeyVault(folder / "keys.sqlite")
     turns = Turns()
     file = RunFile(folder / "runs.sqlite", vault, Redaction(vault.own_key()), turns.give_way)
+    cut, is_asked = CutRuns(), False
     while True:
         try:
             asked = connection.recv_bytes()
         except (EOFError, OSError):
             break
-        failure = _do(file, turns, *pickle.loads(asked))  # noqa: S301 - from the process that started this one
+        name, given = pickle.loads(asked)  # noqa: S301 - from the process that started this one
+        is_asked = name == "end"
+        failure = "" if is_asked else _do(file, turns, name, given)
+        if not failure and name.startswith("write"):
+            cut.note([Pending(*row) for row in given[0]], time.monotonic())
         try:
             connection.send_bytes(failure.encode("utf-8", "replace"))
         except OSError:
             break
+    if not is_asked:
+        with suppress(sqlite3.Error):  # then its last calls are lost, and that they are
+            file.write(cut.closing(time.monotonic()), {})
     file.close()
     vault.close()
 

@@ -248,7 +248,7 @@ class RunFile:
         head.draws += kind == Draw.kind
         if kind == RunClosed.kind:
             head.state = value_of(values, "state")
-        elif head.state == RunState.ABANDONED:
+        elif head.state in {RunState.ABANDONED, RunState.CUT}:
             head.state = RunState.OPEN
         head.head = chained(head.head, run, head.events, kind, at_ns, mono_ns, tap, call, data)
         rows.events.append((head.id, head.events, kind, at_ns, mono_ns, tap, call, head.head, data))

@@ -158,6 +158,7 @@ class ReplayReport:
         covered: What differed and was covered by them.
         twins: Commands of the run of which nothing tells which of two equal ones they were.
         models: Models that answered in the record, sorted.
+        is_cut: Whether the record may be shorter than what happened.
     """
 
     run: str
@@ -179,6 +180,7 @@ class ReplayReport:
     covered: tuple[Covered, ...]
     twins: int = 0
     models: tuple[str, ...] = ()
+    is_cut: bool = False
 
     @property
     def is_equal(self) -> bool:
@@ -347,6 +349,7 @@ def _once(
         covered=tuple(session.covered),
         twins=0 if request.command is None else sum(each.is_order for each in _draws(recorded)),
         models=tuple(sorted({call.response.model for call in calls if call.response.model is not None})),
+        is_cut=recorded.is_cut,
     )
 
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 import pytest
 from recorded_runs import RUN, conversation, record
 
-from pilothouse.core.evidence.run_log import ContextEdited
+from pilothouse.core.evidence.run_log import ContextEdited, RunClosed, RunState
 from pilothouse.errors import UnknownName
 from pilothouse.reports.run_page import CallPair, ReplayOffer, RunDifference, build_run
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.gateway.context_recall import recall_result
 from pilothouse.workflows.shows.played_again import answers_apart
-from pilothouse.workflows.shows.runs import show_run
+from pilothouse.workflows.shows.runs import show_run, show_runs
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 GONE = "order 7 is in <b>Lyon</b>"
@@ -104,3 +104,15 @@ def test_the_page_of_a_run_says_what_a_replay_is_and_leads_to_it(log):
     assert "recorded answers are given back, so nothing outside is touched" in page.sentence.plain
     assert (page.action.label, page.action.href) == ("Replay it here", "#again")
     assert sections(page)["again"].empty.missing == "Whoever operates the agent signs in to replay it here."
+
+
+def test_a_run_whose_gateway_was_killed_says_that_it_may_be_shorter(tmp_path):
+    with Recorder(tmp_path / "runs") as cut:
+        record(cut, conversation(2))
+        assert "may be shorter" not in show_run(cut, "orders", RUN, NOW).sentence.plain
+        cut.append(RUN, RunClosed(state=RunState.CUT))
+        cut.flush()
+        page = show_run(cut, "orders", RUN, NOW)
+        assert "It may be shorter than what happened: its gateway was killed" in page.sentence.plain
+        (row,) = sections(show_runs(cut, "orders", NOW))["runs"].rows
+    assert "Cut" in str(row.cells)
