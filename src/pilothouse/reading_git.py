@@ -86,14 +86,17 @@ def ask_git(folder: Path, *arguments: str, timeout_s: float) -> subprocess.Compl
         )
 
     found = run("rev-parse", "--path-format=absolute", "--show-toplevel", "--git-dir", "--git-common-dir")
-    # Quiet already while it lists: git may look at the file system for any command. `--show-scope` came with git 2.26.
+    # Quiet already while it lists: git may look at the file system for any command. `--path-format` came with git 2.31.
     listed = run("config", "--list", "--show-scope", "-z")
     places = [Path(os.fsdecode(line)) for line in found.stdout.splitlines()]
     if found.returncode != 0 or listed.returncode != 0 or len(places) != len(("top", "own", "common")):
         return subprocess.CompletedProcess(arguments, 128, b"", found.stderr or listed.stderr)
     top, own, common = places
     with tempfile.TemporaryDirectory(prefix="pilothouse-git-") as name:
-        _stand_in(Path(name), own, common, _taken(listed.stdout))
+        try:
+            _stand_in(Path(name), own, common, _taken(listed.stdout))
+        except OSError as error:  # whoever owns the repository may take it away at any moment
+            return subprocess.CompletedProcess(arguments, 128, b"", str(error).encode(errors="replace"))
         environment |= {"GIT_DIR": name, "GIT_WORK_TREE": str(top)}
         environment.pop("GIT_COMMON_DIR", None)
         return run(*arguments)
@@ -109,9 +112,10 @@ def _stand_in(folder: Path, own: Path, common: Path, configuration: str) -> None
         configuration: Text of its configuration.
     """
     for place in dict.fromkeys((own, common)):
-        for entry in islice(os.scandir(place), _ENTRIES_MAX):
-            if entry.name not in _LEFT_OUT and not os.path.lexists(folder / entry.name):
-                (folder / entry.name).symlink_to(entry.path)
+        with os.scandir(place) as entries:
+            for entry in islice(entries, _ENTRIES_MAX):
+                if entry.name not in _LEFT_OUT and not os.path.lexists(folder / entry.name):
+                    (folder / entry.name).symlink_to(entry.path)
     for name in _COPIED:
         if (own / name).is_file():  # no pipe, which would never end
             shutil.copyfile(own / name, folder / name)

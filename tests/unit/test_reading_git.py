@@ -137,6 +137,15 @@ def test_what_is_written_into_the_repository_after_its_settings_were_read_is_not
     assert (sprung / "fresh").exists()  # it was written, and git by itself runs it
 
 
+def test_a_repository_that_goes_away_meanwhile_counts_as_refusing(trap, monkeypatch):
+    def gone(*_):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(reading_git.shutil, "copyfile", gone)
+    assert ask_git(trap[0], "status", timeout_s=20).returncode == 128
+    assert last_commit_at(trap[0] / "charter.yaml") is None
+
+
 def test_a_filter_with_any_name_is_not_run(trap):
     folder, sprung = trap
     git(folder, "config", "filter.a=b.clean", str(sprung.parent / "clean.sh"))
