@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pilothouse.core.action.escalation import plan_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
@@ -39,6 +39,9 @@ __all__ = ["drill_owner_powers", "drill_page", "drill_runbook"]
 
 NEED_SHARE_MAX = 0.8
 """Share of the reviewers' minutes that may be planned: a fifth is for days with more than the mean, and for who is away (OWN-7)."""
+
+INCIDENTS_LOOKED_AT, INCIDENTS_WITHIN = 100, timedelta(days=90)
+"""The last incidents whose answers count for OWN-7, as long as its drill does: their timelines are read one by one."""
 
 
 def drill_page(
@@ -89,11 +92,31 @@ def drill_page(
     team = known(charter.operations.team) or ()
     staffed = bool(team) and (known(charter.operations.minutes_per_day) or 0) > 0
     suffices, need = _review_need(charter)
-    answered = staffed and "1" not in silent and passed
+    in_time, incidents = _answered_incidents(room, agent, done)
+    answered = staffed and passed and in_time
     roster = suffices if answered else False
-    record_drill(room, charter, "roster", done, passed=roster, said=f"{said} {need}")
+    record_drill(room, charter, "roster", done, passed=roster, said=f"{said} {incidents}{need}")
     record_drill(room, charter, "drill.page", done, passed=passed, said=said)
     return DrillResult(name="page", passed=passed, sentence=said, incidents=tuple(numbers))
+
+
+def _answered_incidents(room: ControlRoom, agent: str, now: datetime) -> tuple[bool, str]:
+    """Return whether the median incident was answered within the time of the level that was called, and what was counted.
+
+    It was where at least half were. One that still waits within its time says nothing yet.
+    """
+    found = room.incidents.incidents(agent=agent, limit=INCIDENTS_LOOKED_AT)
+    late = [
+        is_late
+        for one in found
+        if not one.drill and one.opened_at > now - INCIDENTS_WITHIN
+        for is_late in [any(_is_late(event) for event in room.incidents.events(one.number))]
+        if is_late or one.acknowledged_at is not None
+    ]
+    if not late:
+        return True, ""
+    good = late.count(False)
+    return 2 * good >= len(late), f"Of {len(late)} incidents, {good} answered in time; half is asked for. "
 
 
 def _review_need(charter: Charter) -> tuple[bool | None, str]:

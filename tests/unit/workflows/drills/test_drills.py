@@ -7,7 +7,7 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from control_rooms import AGENT, Hands, control_room_at, reach
+from control_rooms import AGENT, Hands, control_room_at, reach, run
 
 from pilothouse.core.action.incident import IncidentState
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
@@ -22,6 +22,7 @@ from pilothouse.workflows.drills.records import DrillResult
 from pilothouse.workflows.drills.rehearsals import drill_drift, drill_game_day, drill_model_upgrade
 from pilothouse.workflows.drills.waiting import Pace
 from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.incidents.incidents import move
 from pilothouse.workflows.verdict.accept import accept_file
 
@@ -231,6 +232,33 @@ def test_the_roster_must_have_the_minutes_that_reviews_need(room, stage, web, mo
     assert [one.status for one in item(room, "OWN-7", "")] == [status]
     (roster,) = room.installation.ledger.evidence(AGENT, kinds=["roster"])
     assert said in roster.detail
+
+
+def test_a_team_that_answers_drills_and_lets_incidents_wait_does_not_suffice(room, stage, web):
+    for person in ("sam", "kim", "dana", "vp", "lee"):
+        reach(room, person, web.url)
+
+    def drilled():
+        take(room, stage, {1: "kim", 2: "dana", 3: "vp"})
+        assert drill_page(room, AGENT, wait_s=15, tell=lambda _text: None, pace=stage.pace).passed
+        return [one.status for one in item(room, "OWN-7", "")]
+
+    slept = raise_alert(room, Firing(agent=AGENT, metric="completion", sentence="It fell."), room.work.now())
+    run(room)
+    stage.clock.move(minutes=20)
+    run(room)
+    move(room, slept.incident.number, IncidentState.ACKNOWLEDGED, person="dana", text="", now=room.work.now())
+    assert drilled() == [Status.BREACHED]
+    assert "Of 1 incidents, 0 answered in time" in (
+        room.installation.ledger.evidence(AGENT, kinds=["roster"])[-1].detail
+    )
+    stage.clock.move(hours=1)
+    taken = raise_alert(
+        room, Firing(agent=AGENT, metric="cost_per_task", sentence="It rose."), room.work.now()
+    )
+    run(room)
+    move(room, taken.incident.number, IncidentState.ACKNOWLEDGED, person="sam", text="", now=room.work.now())
+    assert drilled() == [Status.HOLDS]
 
 
 def test_a_level_that_stays_silent_breaches_the_path(room, stage, web):
