@@ -106,7 +106,11 @@ EVALUATION = (
         terms=_METRIC,
     ),
     make_kind(
-        "eval.anchor", "The anchor", _F, "L", "Whether a sealed first baseline exists for this dataset."
+        "eval.anchor",
+        "The anchor",
+        _F,
+        "L",
+        "Whether a version is on record that later ones are held against on these cases.",
     ),
     make_kind(
         "load.difference",

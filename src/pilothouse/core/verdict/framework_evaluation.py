@@ -147,7 +147,7 @@ EVALUATION = (
     Requirement(
         id="EVAL-5",
         statement="Results are reviewed and baselined",
-        asks="a baseline run of this version above each floor, a sealed anchor, and the signature of its reviewer",
+        asks="a baseline run of this version above each floor, an anchor of these cases, and the signature of its reviewer",
         gates=("1",),
         who=("A:benchmarks",),
         remedy="pilothouse gate --candidate TARGET",
