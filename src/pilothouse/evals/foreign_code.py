@@ -52,7 +52,7 @@ def server_trouble(error: BaseException) -> int | None:
                 status = getattr(said, name, None)
                 if isinstance(status, int) and (status == TOO_MANY or status in SERVER_ERRORS):
                     return status
-        behind = behind.__cause__ or behind.__context__
+        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
     return None
 
 

@@ -256,14 +256,14 @@ def _stood_in(
     if charter is None:
         return {}
     pin, stand_ins = charter.model.pin, stand_ins_of(charter)
-    own = {"baseline": stand_ins, "candidate": stand_ins}
+    of_candidate = stand_ins
     if candidate_model is not None and not is_same_model(pin, candidate_model):
-        own["candidate"] = (stand_ins | {pin.model, *pin.served_as}) - {candidate_model}
-    arms = {one.trace_id: one.arm for one in assigned}
+        of_candidate = (stand_ins | {pin.model, *pin.served_as}) - {candidate_model}
+    others = {one.trace_id: of_candidate if one.arm == "candidate" else stand_ins for one in assigned}
     found = {
-        task.trace_id: own[arms[task.trace_id]].intersection(task.models)
+        task.trace_id: others[task.trace_id].intersection(task.models)
         for task in tasks
-        if task.trace_id in arms
+        if task.trace_id in others
     }
     return {trace: models for trace, models in found.items() if models}
 

@@ -98,6 +98,9 @@ def test_a_server_that_failed_the_function_is_no_fault_of_it_however_it_is_wrapp
         "    try: down(q)\n"
         "    except Told: raise RuntimeError('no answer')\n"
         "def wrong(q): raise Told(status_code=400)\n"
+        "def its_own(q):\n"
+        "    try: down(q)\n"
+        "    except Told: raise Told(status_code=400) from None\n"
         "def circle(q):\n"
         "    one, other = Told(), Told()\n"
         "    one.__cause__, other.__cause__ = other, one\n"
@@ -108,7 +111,7 @@ def test_a_server_that_failed_the_function_is_no_fault_of_it_however_it_is_wrapp
         with pytest.raises(TargetUnreachable) as found:
             ask(open_target(f"python:agents_asking:{name}"), case())
         assert found.value.is_pressure is is_pressure, name
-    for name in ("wrong", "circle"):
+    for name in ("wrong", "its_own", "circle"):
         with pytest.raises(AgentFailed, match="Told"):
             ask(open_target(f"python:agents_asking:{name}"), case())
 
