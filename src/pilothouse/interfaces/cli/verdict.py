@@ -94,12 +94,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             if as_of is None:
                 agent, invalid = _accept(installation, agent, charter, now, hints)
             chosen = _choose(installation, agent)
-            notes = (
-                _verify(installation, chosen, now, hints)
-                if as_of is None
-                else (f"Judged as of {minute(moment)}.",)
-            )
+            notes = _verify(installation, chosen, now, hints) if as_of is None else ()
             found = assess(installation, chosen, moment, notes=notes, freeze=as_of is None)
+        if as_of is not None:
+            hints.print(f"Judged as of {minute(moment)}.", markup=False, highlight=False)
         page = build_verdict_page(found, plan=plan, probes=probes)
         if as_json:
             typer.echo(page_json(page))
