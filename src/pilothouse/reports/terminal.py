@@ -108,18 +108,13 @@ def head(page: Page, console: Console, aside: str) -> Group:
 
 
 def _found(item: ItemRow, *, wide: bool, console: Console) -> Text:
-    if (
-        item.mark.status is Status.NO_EVIDENCE
-    ):  # only the sentence says what is missing, and it names value and bound
-        return _lines(((item.sentence, ""), (item.age, "dim")), console)
-    if item.measured is None:
-        value = item.sentence
-    else:
-        value = f"{item.measured.shown} {item.measured.shown_interval}".strip()
-        value = f"{item.what}\n{value}" if item.what else value
-    behind = " · ".join(part for part in (item.cases, item.age) if part)
+    # Only the sentence says what is missing; most of them name value and cases as well.
+    sentence = item.sentence if item.measured is None or item.mark.status is Status.NO_EVIDENCE else ""
+    value = "" if item.measured is None else f"{item.measured.shown} {item.measured.shown_interval}".strip()
+    value = "" if value in sentence else f"{item.what}\n{value}" if item.what else value
+    behind = " · ".join(part for part in (item.cases, item.age) if part and part not in sentence)
     committed = "" if wide else item.rule
-    return _lines(((value, ""), (behind, "dim"), (committed, "dim")), console)
+    return _lines(((sentence, ""), (value, ""), (behind, "dim"), (committed, "dim")), console)
 
 
 def _requirement(table: Table, row: RequirementRow, console: Console) -> None:

@@ -202,11 +202,10 @@ class Voice:
 
     def _looks_breached(self, found: Assessment) -> bool:
         """Return whether the whole interval that is shown, which is one of a single look, lies beyond the bound."""
-        if self.bound is None:
-            return False
+        bound, low, high = self.bound, found.low, found.high
         if isinstance(self.rule, Ceiling):
-            return found.low is not None and found.low > self.bound
-        return isinstance(self.rule, Floor) and found.high is not None and found.high < self.bound
+            return bound is not None and low is not None and low > bound
+        return isinstance(self.rule, Floor) and bound is not None and high is not None and high < bound
 
     def breached(self, found: Assessment, record: Evidence) -> str:
         """A record proves that the rule does not hold."""
