@@ -259,7 +259,7 @@ MONITORING = (
     Requirement(
         id="MON-10",
         statement="The audit log proves itself",
-        asks="the log verifies without a gap; an anchor under other rights confirms it from phase 2 on, and is a warning before",
+        asks="the log verifies without a gap; an anchor under other rights confirms it from phase 2 on, and its lack is a warning before",
         gates=("1",),
         who=("owner",),
         remedy="pilothouse audit verify",

@@ -300,5 +300,8 @@ def test_only_an_anchor_that_is_on_record_as_outside_lets_the_log_hold_without_a
     assert warned(1) == (1, False)
     anchor_log(room, tmp_path / "beside", outside=False, actor="owner", now=NOW)
     assert warned(2) == (1, False)
+    assert not room.installation.ledger.evidence("triage", kinds=["audit.anchored"])
     anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
     assert warned(3) == (0, True)
+    (confirmed,) = room.installation.ledger.evidence("triage", kinds=["audit.anchored"])
+    assert (confirmed.passed, confirmed.window_to) == (True, NOW + timedelta(hours=3))
