@@ -109,6 +109,8 @@ def test_who_answered_and_why_stands_in_the_record(stub, spare, tmp_path):
         (Plan(ending="reset", after=0), "cut"),
         (Plan(ending="half_close"), "cut"),
         (Plan(status=529), "status_529"),
+        (Plan(status=308, headers={"location": "https://elsewhere.example/v1"}), "redirect"),
+        (Plan(status=503, headers={"x-should-retry": "false"}), "status_503"),
     ],
 )
 def test_what_fails_before_the_first_content_goes_on_to_the_stand_in(plan, reason, site, stub):
@@ -316,7 +318,7 @@ def test_keys_runs_and_routes_that_are_not_the_callers(alone, stub):
     assert ask(alone, CHAT, BODY, {"authorization": f"Bearer {wrong}"}).status == 401
     run = "a" * 32
     assert ask(alone, f"/r/{run}{CHAT}", BODY).headers["x-pilothouse-run"] == run
-    alone.gateway._runs._owners[run] = "another"
+    alone.gateway._runs._owners.put(run, "another")
     assert ask(alone, f"/r/{run}{CHAT}", BODY).error["code"] == "run_not_yours"
     assert ask(alone, "/r/nonsense" + CHAT, BODY).status == 404
     alone.gateway.answers.claim(["resp_9"], "another")

@@ -16,6 +16,8 @@ REFUSED_STATUSES = frozenset({401, 403})
 """A provider that refuses our credential: another attempt there is refused as well."""
 
 RETRYABLE_STATUSES = frozenset({408, 409, 429})
+HOPELESS = frozenset({"breaker_open", "credential", "redirect"})
+"""Reasons that last longer than a call."""
 UNHEARD = frozenset({"cut", "first_byte", "idle"})
 """Reasons after which nobody knows how far the provider came with the request that it had: it may be paid for."""
 
@@ -36,6 +38,7 @@ class Failure:
         detail: What happened when there was no answer.
         retry_after_s: What the provider asked for, or None.
         is_final: Whether another attempt would be as wrong.
+        is_last_here: Whether the provider says that it is not to be asked again.
     """
 
     reason: str
@@ -45,6 +48,7 @@ class Failure:
     detail: str = ""
     retry_after_s: float | None = None
     is_final: bool = False
+    is_last_here: bool = False
 
     @classmethod
     def of_status(
@@ -59,7 +63,7 @@ class Failure:
             now: The moment, aware UTC.
             refused_goes_on: Whether another may answer where the provider refuses our credential.
         """
-        asked = _asked_to_wait(dict(headers), now)
+        said = dict(headers)
         helps = status in RETRYABLE_STATUSES or status >= 500
         helps = helps or (refused_goes_on and status in REFUSED_STATUSES)
         return cls(
@@ -67,8 +71,9 @@ class Failure:
             status=status,
             headers=headers,
             body=body,
-            retry_after_s=asked,
+            retry_after_s=_asked_to_wait(said, now),
             is_final=not helps,
+            is_last_here=said.get(b"x-should-retry") == b"false",
         )
 
 
@@ -93,7 +98,7 @@ def pause_before_next(
         left_s: Time left for the whole call.
         chance: Uniform in [0, 1).
     """
-    if failure.reason in {"breaker_open", "credential"} or failure.status in REFUSED_STATUSES:
+    if failure.is_last_here or failure.reason in HOPELESS or failure.status in REFUSED_STATUSES:
         return None
     if not is_last and tries >= limits.member_attempts:
         return None

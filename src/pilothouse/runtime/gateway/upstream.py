@@ -27,6 +27,9 @@ PLACES_MAX = 1_000
 SECRET_BYTES_MIN = 8
 """A shorter credential is a word that servers without any ask for, and may stand in every error."""
 
+PLACE_CHARACTERS_MAX = 200
+"""Of the address that a redirect names, in the sentence about it."""
+
 HIDDEN = b"[credential]"
 """What stands where an error answer says the credential that it was asked with."""
 
@@ -80,7 +83,7 @@ class UpstreamFailed(Exception):
     """No whole answer came.
 
     Attributes:
-        kind: `connect`, `cut` or `credential`.
+        kind: `connect`, `cut`, `credential` or `redirect`.
         detail: What happened, without the address's credentials.
     """
 
@@ -263,6 +266,10 @@ class Upstream:
             connection.abort()
             self._pool.give_back(place.target, connection)
             raise
+        if HTTPStatus.MULTIPLE_CHOICES <= connection.status < HTTPStatus.BAD_REQUEST:
+            connection.abort()
+            self._pool.give_back(place.target, connection)
+            raise UpstreamFailed("redirect", _redirected(connection))
         return UpstreamAnswer(connection, self._pool, place.target, secret)
 
     async def close(self) -> None:
@@ -329,6 +336,14 @@ def _head(
         lines.append(b"content-length: %d\r\n" % len(body))
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+def _redirected(connection: Connection) -> str:
+    """Say where a provider sends whoever asks: nobody goes there, for clients that did would pass pins, budgets and record."""
+    given = dict(connection.headers).get(b"location", b"").decode("latin-1")
+    place = given.partition("?")[0].rpartition("@")[2][:PLACE_CHARACTERS_MAX]
+    to = f" to {place}" if place and place.isprintable() else ""
+    return f"it sends elsewhere (status {connection.status}{to}), which is not followed; the address of the provider must be the last one"
 
 
 def _told(error: BaseException) -> str:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the official SDKs would do with a provider's answer behind the gateway's back: go elsewhere, ask again, take another model's word."""
+
+from __future__ import annotations
+
+import pytest
+from late_module import LateModule
+from tests.stubs.gateway_site import MODEL, GatewaySite, pinned
+from tests.stubs.provider_stub import Plan, ProviderStub
+
+anthropic = LateModule("anthropic")
+openai = LateModule("openai")
+
+ASKED = [{"role": "user", "content": "Where is my order?"}]
+ERRORS = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def stub():
+    with ProviderStub() as provider:
+        yield provider
+
+
+@pytest.fixture
+def site(stub):
+    with GatewaySite({"acme": stub.origin}, pinned(("acme", MODEL))) as gateway:
+        yield gateway
+    stub._plans.clear()
+
+
+def _chat(origin, key, **options):
+    with openai.OpenAI(base_url=f"{origin}/v1", api_key=key, **options) as client:
+        return client.chat.completions.create(model=MODEL, messages=ASKED)
+
+
+def _message(origin, key, **options):
+    with anthropic.Anthropic(base_url=origin, api_key=key, **options) as client:
+        return client.messages.create(model=MODEL, max_tokens=64, messages=ASKED)
+
+
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize(
+    ("ask", "provider", "path"),
+    [(_chat, "acme", "/v1/chat/completions"), (_message, "anthropic", "/v1/messages")],
+)
+def test_no_client_is_sent_to_a_place_where_nobody_pins_counts_or_records_it(
+    ask, provider, path, status, stub
+):
+    with (
+        ProviderStub() as elsewhere,
+        GatewaySite({provider: stub.origin}, pinned((provider, MODEL))) as site,
+    ):
+        stub.plan(Plan(status=status, headers={"location": f"{elsewhere.origin}{path}?key=s3cret"}))
+        with pytest.raises((openai.InternalServerError, anthropic.InternalServerError)) as caught:
+            ask(site.origin, site.key)
+        assert elsewhere.seen == []
+    assert f"status {status} to {elsewhere.origin}{path})" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    (call,) = site.kept.calls
+    assert [one.failure for one in call.attempts] == ["redirect"]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_provider_that_wants_to_be_asked_no_more_is_asked_as_often_as_without_a_gateway(status, stub, site):
+    asked = []
+    for origin, key in ((stub.origin, "x"), (site.origin, site.key)):
+        stub.seen.clear()
+        stub.plan(*[Plan(status=status, headers={"x-should-retry": "false"})] * 4)
+        with pytest.raises(openai.APIStatusError) as caught:
+            _chat(origin, key, max_retries=2)
+        stub._plans.clear()
+        asked.append((len(stub.seen), type(caught.value), caught.value.body))
+    assert asked[0] == asked[1]
+    assert asked[0][0] == 1
