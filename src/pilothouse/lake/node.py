@@ -212,7 +212,9 @@ class LakeNode(LakeQueries):
             )
         if self._wal is None:
             return _done(Receipt(answer=IntakeAnswer.BUSY, reason="the server is starting"))
-        return self._append(self._wal, checked, body=body, source=source, receipt=receipt)
+        if checked.had_secrets:
+            self.counters.add("secrets_removed")
+        return self._append(self._wal, checked, source=source, receipt=receipt)
 
     def has_room(self, source: str, coming: int) -> bool:
         """Return whether the backlog leaves room for another request of a key.
@@ -350,9 +352,7 @@ class LakeNode(LakeQueries):
             return f"the data folder cannot be looked at ({error.strerror}); look at the disk"
         return "" if has_room else "the disk is at its floor of free space"
 
-    def _append(
-        self, wal: Wal, checked: Checked, *, body: bytes, source: str, receipt: Receipt
-    ) -> Future[Receipt]:
+    def _append(self, wal: Wal, checked: Checked, *, source: str, receipt: Receipt) -> Future[Receipt]:
         request = checked.request
         received_ns = self._clock.now_ns()
 
@@ -366,7 +366,7 @@ class LakeNode(LakeQueries):
                 received_ns=received_ns,
                 items=request.items,
                 rejected=receipt.rejected,
-                body=body,
+                body=checked.body,
             )
 
         self._backlog.add(source, request.size, receipt.items - receipt.rejected)

@@ -10,6 +10,7 @@ from pilothouse.lake import limits
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.otlp_request import ParsedRequest, parse_request
+from pilothouse.lake.secrets_removed import without_secrets
 from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 
 __all__ = ["Checked", "check_request"]
@@ -27,11 +28,15 @@ class Checked:
 
     Attributes:
         request: Its parsed form.
-        is_gzip: Whether its body is compressed.
+        body: What is logged of it: as it came, or without the secrets that were in it.
+        is_gzip: Whether that is compressed.
+        had_secrets: Whether secrets were taken out.
     """
 
     request: ParsedRequest
+    body: bytes
     is_gzip: bool
+    had_secrets: bool = False
 
 
 def check_request(
@@ -63,7 +68,11 @@ def check_request(
         )
     try:
         plain = inflate(body) if packing == "gzip" else body
-        return Checked(parse_request(signal, encoding, plain), packing == "gzip")
+        request = parse_request(signal, encoding, plain)
+        kept = without_secrets(signal, encoding, plain)
+        if kept is not plain:
+            return Checked(parse_request(signal, encoding, kept), kept, is_gzip=False, had_secrets=True)
+        return Checked(request, body, packing == "gzip")
     except LimitExceeded as error:
         return Receipt(answer=IntakeAnswer.TOO_LARGE, reason=error.message)
     except MalformedRecord as error:

@@ -40,7 +40,7 @@ class WalRecord:
         received_ns: When, Unix nanoseconds UTC.
         items: Items in it.
         rejected: Broken ones among them.
-        body: The body as received.
+        body: The body as received, or without the secrets that were in it.
     """
 
     seq: int

@@ -131,6 +131,13 @@ def _counters(health: LakeHealth) -> Iterator[Row]:
         "Requests that nobody could read or that were over a limit: not sent again, so lost. Their exporter's log says why.",
         Status.AT_RISK if health.refused_for_good else None,
     )
+    secrets = health.count("secrets_removed")
+    yield _count(
+        "secrets",
+        secrets,
+        "Requests with a secret in a text, stored without it. Some agent prints a key that it should not hold.",
+        Status.AT_RISK if secrets else None,
+    )
     yield _count("metrics", health.count("metrics_not_stored"), "Metrics that came; they are not stored.")
     yield _count("pending", health.pending, "Acknowledged items that no query sees yet.")
     yield _count("queryable", health.rows, "Rows counted in the tables and in memory.")

@@ -144,6 +144,26 @@ def test_metrics_are_counted_and_answered(opened):
     assert (health.count("metrics_not_stored"), health.count("received")) == (2, 0)
 
 
+@pytest.mark.parametrize("as_text", [lambda m: m.SerializeToString(), to_json], ids=["protobuf", "json"])
+def test_a_secret_that_an_agent_sends_is_neither_in_the_log_nor_in_a_table(opened, tmp_path, as_text):
+    key = "sk-ant-0123456789abcdef0123"
+    spans = run_spans(1)
+    spans[-1]["attributes"] = {**spans[-1]["attributes"], "pilothouse.task.claim": json.dumps({"used": key})}
+    node = opened()
+    content_type = JSON if as_text is to_json else PROTOBUF
+    assert (
+        send(node, (), body=as_text(request(spans)), content_type=content_type).answer
+        is IntakeAnswer.ACCEPTED
+    )
+    written = [path.read_bytes() for path in (tmp_path / "lake" / "wal").rglob("*") if path.is_file()]
+    assert any(b"[redacted]" in content for content in written)
+    assert not any(key.encode() in content for content in written)
+    node.settle()
+    (task,) = node.tasks(ALL).tasks
+    assert json.loads(task.claim) == {"used": "[redacted]"}
+    assert node.health().count("secrets_removed") == 1
+
+
 def test_requests_that_are_lost_are_counted(opened):
     """`doctor` was to say what was refused, and named broken items only."""
     node = opened()

@@ -4,9 +4,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-__all__ = ["REDACTED", "assigned_secret", "forms_in", "redacted", "secret_kind", "without_credentials"]
+__all__ = [
+    "REDACTED",
+    "assigned_secret",
+    "forms_in",
+    "masked",
+    "redacted",
+    "secret_kind",
+    "secrets_replaced",
+    "without_credentials",
+]
 
 REDACTED = "[redacted]"
 """What stands where a secret stood."""
@@ -150,6 +159,45 @@ def secret_kind(text: str) -> str | None:
         ('model provider key', None)
     """
     return next((kind for kind, form in forms_in(text) if form.search(text)), None)
+
+
+_VALUE = re.compile(r"[A-Za-z0-9._~+/=-]{8,}$")
+"""The secret itself at the end of a match that begins with its name."""
+
+
+def secrets_replaced(text: str, named: Callable[[str], str]) -> str:
+    """Return a text with each secret in it replaced; a name and quotes before it stay, so that JSON stays JSON.
+
+    Args:
+        text: Any text.
+        named: Returns what stands in the place of a secret.
+
+    Example:
+        >>> secrets_replaced('{"api_key": "abcdefgh12345678"}', lambda secret: f"<{len(secret)}>")
+        '{"api_key": "<16>"}'
+    """
+
+    def whole(match: re.Match[str]) -> str:
+        return named(match.group())
+
+    def value_only(match: re.Match[str]) -> str:
+        found = match.group()
+        value = _VALUE.search(found)
+        return found[: value.start()] + named(value.group()) if value else named(found)
+
+    for kind, form in forms_in(text):
+        text = form.sub(value_only if kind == "password" else whole, text)
+    return text
+
+
+def masked(text: str) -> str:
+    """Return a text with `REDACTED` in the place of each secret; unlike `redacted`, JSON stays JSON.
+
+    Example:
+        >>> masked('{"password": "correct-horse-1"}')
+        '{"password": "[redacted]"}'
+    """
+    return secrets_replaced(text, lambda _: REDACTED)
 
 
 _IN_ADDRESS = re.compile(r"(?P<scheme>://)[^\s/?#@'\"]{1,500}@|[?][^\s'\"<>)]+|(?P<path>\burl: /)\S+")

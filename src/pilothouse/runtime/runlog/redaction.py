@@ -8,14 +8,10 @@ goes through the same replacement and still matches. A placeholder is left as it
 from __future__ import annotations
 
 import hashlib
-import re
 
-from pilothouse.core.charter.secrets import forms_in
+from pilothouse.core.charter.secrets import forms_in, secrets_replaced
 
 __all__ = ["OF_A_RECORD", "Redaction"]
-
-VALUE = re.compile(r"[A-Za-z0-9._~+/=-]{8,}$")
-"""The secret itself at the end of a match that begins with its name."""
 
 
 class Redaction:
@@ -59,19 +55,9 @@ class Redaction:
             >>> Redaction(b"k" * 32).apply(b"\xff sk-ant-0123456789abcdef0123")[:10]
             b'\xff [secret-'
         """
-        text = changed = content.decode(errors="surrogateescape")
-        for kind, form in forms_in(text):
-            changed = form.sub(self._placeholder_in if kind == "password" else self._placeholder, changed)
+        text = content.decode(errors="surrogateescape")
+        changed = secrets_replaced(text, self._named)
         return content if changed is text or changed == text else changed.encode(errors="surrogateescape")
-
-    def _placeholder(self, match: re.Match[str]) -> str:
-        return self._named(match.group())
-
-    def _placeholder_in(self, match: re.Match[str]) -> str:
-        """Replace the value only: the name and quotes before it belong to the body's syntax."""
-        whole = match.group()
-        value = VALUE.search(whole)
-        return whole[: value.start()] + self._named(value.group()) if value else self._named(whole)
 
     def _named(self, secret: str) -> str:
         return f"[secret-{hashlib.blake2b(secret.encode(), key=self._key, digest_size=6).hexdigest()}]"

@@ -95,6 +95,13 @@ def road_checks(health: dict[str, object] | None) -> Iterator[Check]:
             + ".",
             remedy="The log of the exporter says which and why; limits: docs/reference/telemetry.md.",
         )
+    if counted.get("secrets_removed"):
+        yield Check(
+            name="secrets in telemetry",
+            state="warning",
+            sentence=f"{counted['secrets_removed']:,} requests had a secret in a text; they are stored without it.",
+            remedy="Look for [redacted] in the traces: which agent prints a key, and which key to replace.",
+        )
     if counted.get("metrics_not_stored"):
         yield Check(
             name="metrics",

@@ -139,12 +139,13 @@ def test_an_open_alert_fails_doctor_and_the_page():
 def test_doctor_says_the_counters_of_the_server():
     record = {
         "telemetry": {
-            "counters": [["acked", 10], ["received", 11], ["refused_too_large", 2], ["metrics_not_stored", 3]], "rows": 10, "pending": 0, "gap": 0, "open_traces": 1,
+            "counters": [["acked", 10], ["received", 11], ["refused_too_large", 2], ["metrics_not_stored", 3], ["secrets_removed", 4]], "rows": 10, "pending": 0, "gap": 0, "open_traces": 1,
             "freshness_s": 0.2, "wal_bytes": 0, "busy_reason": "", "last_error": "",
         },
         "gap_alert": False,
     }  # fmt: skip
-    books, refused, metrics, road = road_checks(record)
+    books, refused, secrets, metrics, road = road_checks(record)
+    assert (secrets.state, "4 requests" in secrets.sentence) == ("warning", True)
     assert (refused.state, "2 too large" in refused.sentence, "3 metrics" in metrics.sentence) == (
         "warning",
         True,
