@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import re
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -29,12 +30,21 @@ ROWS_MAX: Final = 10_000
 VALUE_BYTES_MAX: Final = 1_000_000
 """Bytes of one value and of one statement: a query could make a text as large as the memory."""
 
+RESULT_CHARS_MAX: Final = 10_000_000
+"""Characters of all rows of a result, as they are compared: ten thousand values of the largest size are ten gigabytes."""
+
+COLUMNS_MAX: Final = 200
+"""Columns of a result: a row is whole in memory before anybody can count its bytes."""
+
 STEPS_MAX: Final = 50_000_000
 """Steps of SQLite's machine for a query, some seconds: a join without a condition never ends. A number of steps ends the same query on
 every machine."""
 
 STEPS_BETWEEN: Final = 10_000
 """Steps between two looks at their number."""
+
+SECONDS_MAX: Final = 25.0
+"""Seconds for a query: one step may search a large value for another one. Two queries fit into the time of a scorer."""
 
 DATABASE_BYTES_MAX: Final = 100_000_000
 """Bytes of a database: it is a fixture, read once to know which form of it was asked."""
@@ -46,6 +56,9 @@ _READING: Final = frozenset(
 
 _BUILDING_NOT: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
 """What a script that builds the database may not do: it would open files of its own."""
+
+_WAL: Final = b"\x02\x02"
+"""Bytes 18 and 19 of a file whose newest rows stand in another one beside it."""
 
 _FENCE: Final = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 """How models write code."""
@@ -101,7 +114,6 @@ class _Source:
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(":memory:")) as database:
-            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
             try:
                 if self._path.suffix == ".sql":
                     database.set_authorizer(_but_files)
@@ -115,6 +127,8 @@ class _Source:
                     remedy="Give a SQLite file, or a script of statements that builds one, named *.sql.",
                     subject=str(self._path),
                 ) from error
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
+            database.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, COLUMNS_MAX)
             database.set_authorizer(_only_reading)
             yield database
 
@@ -122,19 +136,26 @@ class _Source:
 def _content(path: Path) -> bytes:
     try:
         size = path.stat().st_size
-        if size <= DATABASE_BYTES_MAX:
-            return path.read_bytes()
+        content = path.read_bytes() if size <= DATABASE_BYTES_MAX else None
     except OSError as error:
         raise UsageError(
             f"the database {str(path)!r} cannot be read ({error.strerror}).",
             remedy="Name it from the folder where the command runs.",
             subject=str(path),
         ) from error
-    raise UsageError(
-        f"the database {str(path)!r} has {size:,} bytes, at most {DATABASE_BYTES_MAX:,} are read.",
-        remedy="Keep the rows that the cases are about.",
-        subject=str(path),
-    )
+    if content is None:
+        raise UsageError(
+            f"the database {str(path)!r} has {size:,} bytes, at most {DATABASE_BYTES_MAX:,} are read.",
+            remedy="Keep the rows that the cases are about.",
+            subject=str(path),
+        )
+    if path.suffix != ".sql" and content[18:20] == _WAL:
+        raise UsageError(
+            f"the database {str(path)!r} may have its newest rows in another file (WAL).",
+            remedy="Run `PRAGMA journal_mode = DELETE` in it once, so that the file holds everything.",
+            subject=str(path),
+        )
+    return content
 
 
 def _only_reading(action: int, *_: object) -> int:
@@ -146,17 +167,14 @@ def _but_files(action: int, *_: object) -> int:
 
 
 def _compare(source: _Source, query: str, expected: str | list[Any], ordered: bool) -> Score:
-    with source.opened() as database:
-        try:
-            wanted = (
-                _rows(database, expected) if isinstance(expected, str) else [_row(one) for one in expected]
-            )
-        except (_Failed, TypeError) as error:
-            raise ValueError(f"the expectation is neither a query nor rows: {error}") from error
-        try:
+    try:
+        with source.opened() as database:
+            wanted = _wanted(database, expected)
             found = _rows(database, query)
-        except _Failed as error:
-            return failed(f"the query fails: {error}")
+    except TimeoutError as error:
+        return unscored(Unscored.TIMEOUT, str(error))
+    except _Failed as error:
+        return failed(f"the query fails: {error}")
     if ordered and wanted != found and Counter(wanted) == Counter(found):
         return failed("the rows stand in another order")
     missing, others = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
@@ -167,7 +185,20 @@ def _compare(source: _Source, query: str, expected: str | list[Any], ordered: bo
     )
 
 
+def _wanted(database: sqlite3.Connection, expected: str | list[Any]) -> list[tuple[str, ...]]:
+    try:
+        return _rows(database, expected) if isinstance(expected, str) else [_row(one) for one in expected]
+    except (_Failed, TypeError) as error:
+        raise ValueError(f"the expectation is neither a query nor rows: {error}") from error
+
+
 def _rows(database: sqlite3.Connection, query: str) -> list[tuple[str, ...]]:
+    """Return the rows of a query.
+
+    Raises:
+        _Failed: It returns nothing that could be compared.
+        TimeoutError: It takes too long, on this machine today.
+    """
     fenced = _FENCE.match(query)
     steps = 0
 
@@ -177,14 +208,33 @@ def _rows(database: sqlite3.Connection, query: str) -> list[tuple[str, ...]]:
         return int(steps > STEPS_MAX)
 
     database.set_progress_handler(is_too_long, STEPS_BETWEEN)
+    clock = threading.Timer(SECONDS_MAX, database.interrupt)
+    clock.start()
     try:
-        rows = database.execute(fenced[1] if fenced else query).fetchmany(ROWS_MAX + 1)
+        return _read(database.execute(fenced[1] if fenced else query))
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        too_long = f"no result within {STEPS_MAX:,} steps" if steps > STEPS_MAX else ""
-        raise _Failed(too_long or str(error)) from error
-    if len(rows) > ROWS_MAX:
-        raise _Failed(f"more than {ROWS_MAX:,} rows")
-    return [_row(one) for one in rows]
+        if steps > STEPS_MAX:
+            raise _Failed(f"no result within {STEPS_MAX:,} steps") from error
+        if not clock.is_alive():
+            raise TimeoutError(f"no result within {SECONDS_MAX:g} s") from error
+        raise _Failed(str(error)) from error
+    finally:
+        clock.cancel()
+        clock.join()  # what is interrupted after it was closed would be freed memory
+
+
+def _read(found: sqlite3.Cursor) -> list[tuple[str, ...]]:
+    if found.description is None:  # a comment, or nothing: no rows of it would equal no rows of a query
+        raise _Failed("it is no query")
+    rows, size = [], 0
+    for one in found:
+        rows.append(_row(one))
+        size += sum(map(len, rows[-1]))
+        if len(rows) > ROWS_MAX:
+            raise _Failed(f"more than {ROWS_MAX:,} rows")
+        if size > RESULT_CHARS_MAX:
+            raise _Failed(f"more than {RESULT_CHARS_MAX:,} characters")
+    return rows
 
 
 def _row(values: Sequence[Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,8 @@ class OutcomeScorer:
         version = canonical_digest({"scorer": "outcome", "verifier": verifier.identity})
         self.spec = ScorerSpec(name="outcome", kind=ScorerKind.DETERMINISTIC, version=version)
         self._asker = Asker(verifier.ask, ANSWER_S, name=verifier.use)
-        self._turn = asyncio.Lock()
+        # What is cancelled while it is asked holds its place until the answer came: another one would be given it.
+        self._turn = ThreadPoolExecutor(max_workers=1)
 
     async def score(self, case: Case, result: Result) -> Score:
         """Ask about one result.
@@ -62,8 +64,7 @@ class OutcomeScorer:
         if result.reply is None:
             raise ValueError("only a result that is done can be scored")
         task = _task(case, result.reply)
-        async with self._turn:
-            answer = await asyncio.to_thread(self._asker.ask, task)
+        answer = await asyncio.get_running_loop().run_in_executor(self._turn, self._asker.ask, task)
         if answer.finding is None:
             return unscored(Unscored.SCORER_CRASHED, answer.problem)
         status, found = answer.finding.status, answer.finding.found
@@ -75,6 +76,7 @@ class OutcomeScorer:
 
     async def close(self) -> None:
         """Let the thread of the verifier end."""
+        self._turn.shutdown(wait=False, cancel_futures=True)
         self._asker.__exit__(None, None, None)
 
 

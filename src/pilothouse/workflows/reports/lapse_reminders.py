@@ -128,7 +128,7 @@ class LapseReminders:
         key = f"lapse/{charter.agent}/{reminder.person}/{reminder.days}/{reminder.lapses_on}"
         left = (reminder.lapses_on - now.date()).days
         when = "today" if left <= 0 else "tomorrow" if left == 1 else f"in {left} days"
-        lines = [f"{one.requirement} {one.scope.label}: {_renewal(one)}" for one in items[:LINES_MAX]]
+        lines = [f"{one.requirement} {one.scope.label}: {_renewal(one, told)}" for one in items[:LINES_MAX]]
         if len(items) > LINES_MAX:
             lines.append(f"and {len(items) - LINES_MAX} more: pilothouse verdict {charter.agent} --full")
         document = {
@@ -143,6 +143,6 @@ class LapseReminders:
         return Job(key=key, action=NOTE, subject=key, document=canonical_json(document), run_after=now)
 
 
-def _renewal(item: ItemVerdict) -> str:
-    """Return what to type; whoever signs says who that is."""
-    return f"{item.remedy} --as {item.who[0]}" if item.signer and item.who else item.remedy
+def _renewal(item: ItemVerdict, told: str) -> str:
+    """Return what to type; whoever signs does so under their own name, a substitute too."""
+    return f"{item.remedy} --as {told}" if item.signer else item.remedy

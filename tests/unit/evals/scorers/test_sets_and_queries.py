@@ -5,6 +5,7 @@ import asyncio
 import inspect
 import sqlite3
 from collections import defaultdict
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -178,6 +179,47 @@ def test_a_query_without_an_end_ends(script, monkeypatch):
     assert "no result within" in scored(sql_equal(database=script), [], endless).reason
     rows = endless.replace("sum(i)", "i")
     assert "more than 10,000 rows" in scored(sql_equal(database=script), [], rows).reason
+
+
+@pytest.mark.parametrize("answer", ["", "-- no rows are there", "```sql\n```"])
+def test_what_asks_nothing_is_not_right_where_no_rows_are_expected(script, answer):
+    for expected in ([], "SELECT 1 WHERE 0"):
+        assert (
+            scored(sql_equal(database=script), expected, answer).reason == "the query fails: it is no query"
+        )
+
+
+def test_rows_that_fill_the_memory_end(script, monkeypatch):
+    monkeypatch.setattr(sql, "RESULT_CHARS_MAX", 5_000)
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT hex(zeroblob(1000)) FROM n"
+    assert "more than 5,000 characters" in scored(sql_equal(database=script), [], many).reason
+    wide = f"SELECT {', '.join(['supplier'] * 300)} FROM invoice"
+    assert "too many columns" in scored(sql_equal(database=script), [], wide).reason
+
+
+def test_a_step_that_takes_long_is_no_answer_of_the_agent(script, monkeypatch):
+    monkeypatch.setattr(sql, "SECONDS_MAX", 0.05)
+    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(hex(zeroblob(400000))) FROM n"
+    for expected, answer in (([], slow), (slow, "SELECT 1")):
+        found = scored(sql_equal(database=script), expected, answer)
+        assert (found.why, found.reason) == (Unscored.TIMEOUT, "no result within 0.05 s")
+
+
+def test_a_script_may_be_longer_than_a_statement(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(sql, "VALUE_BYTES_MAX", 100)
+    assert len(SCRIPT) > 100
+    assert scored(sql_equal(database=script), [[4]], "SELECT count(*) FROM invoice").value == 1.0
+
+
+def test_a_database_with_rows_in_another_file_is_not_read_without_them(tmp_path):
+    path = tmp_path / "wal.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE t (a)")
+        with pytest.raises(UsageError, match="newest rows in another file") as refused:
+            sql_equal(database=str(path))
+        database.execute(refused.value.remedy.split("`")[1])
+    assert scored(sql_equal(database=str(path)), [], "SELECT a FROM t").value == 1.0
 
 
 def test_a_wrong_expectation_is_no_failure_of_the_agent(script):

@@ -12,7 +12,7 @@ from pilothouse.evals.score import Unscored
 from pilothouse.evals.scorers.scorer import ScorerKind
 from pilothouse.evals.trial import Reply, Result, TrialStatus
 from pilothouse.workflows.gate.outcome_scorer import outcome
-from pilothouse.workflows.ground.asking import THREAD
+from pilothouse.workflows.ground.asking import THREAD, Answer, parse_finding
 
 VERIFIER = """
 import json
@@ -88,6 +88,36 @@ def test_a_verifier_is_always_asked_from_one_thread_that_ends(asked):
     (own,) = (one for one in asked.seen() if one.name == THREAD)
     own.join(30)
     assert not own.is_alive()
+
+
+def test_who_gives_up_waiting_leaves_no_answer_for_somebody_else(asked):
+    """The next claim was handed to the verifier while the one before was still there, and was given what came of that one."""
+    inside, second, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def ask(task):
+        (second if inside.is_set() else inside).set()
+        go_on.wait(30)
+        return Answer(finding=parse_finding(task.claim == '"right"'))
+
+    asked.scorer._asker.ask = ask
+    case = Case(id="a", task_type="t", input="q")
+
+    def score(claim):
+        result = Result(status=TrialStatus.DONE, reply=Reply(output=claim), latency_s=0.1)
+        return asyncio.create_task(asked.scorer.score(case, result))
+
+    async def go():
+        gone = score("right")
+        await asyncio.to_thread(inside.wait, 30)
+        gone.cancel()
+        left = score("wrong")
+        assert not await asyncio.to_thread(second.wait, 0.2), "two claims at once"
+        go_on.set()
+        found = await left
+        await asked.scorer.close()
+        return found
+
+    assert asyncio.run(go()).value == 0.0
 
 
 def test_it_computes_and_another_form_of_the_verifier_is_another_scorer(asked, tmp_path):

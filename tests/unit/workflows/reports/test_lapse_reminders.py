@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from control_rooms import AGENT, NOW, reach, run
 
+from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.people.directory import check_directory
 from pilothouse.workflows.people.signing import sign
 from pilothouse.workflows.reports.lapse_reminders import LapseReminders, due_reminders
@@ -52,6 +53,19 @@ def test_each_of_the_three_reminders_goes_out_once_and_says_what_to_type(room, w
     body = web.received[0][1]["message"]
     assert "OWN-5 thresholds by vp: pilothouse evidence attest OWN-5 --as vp" in body
     assert sorted(said(room)) == [["vp", days, "2026-12-08"] for days in ("1", "14", "7")]
+
+
+def test_a_substitute_is_told_to_sign_under_the_own_name(room, web, clock, reminders):
+    ledger = room.installation.ledger
+    sign(ledger, AGENT, "OWN-4", person="dana", actor="test", source="test", now=SIGNED_AT)
+    reach(room, "lee", web.url)
+    charter = charter_in_force(ledger, AGENT)
+    check_directory(room.installation, {charter.identity_of("lee").lower(): True}, clock(), actor="test")
+    clock.move(days=7)
+    assert reminders.look(clock()) == 1
+    run(room)
+    body = web.received[0][1]["message"]
+    assert body == "OWN-4 agreed · model by dana: pilothouse evidence attest OWN-4 --as lee"
 
 
 def test_what_was_renewed_meanwhile_is_not_reminded_of(room, web, clock, reminders):
