@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import pytest
 from late_module import LateModule
 from tests.stubs.gateway_site import MODEL, GatewaySite, pinned
@@ -12,7 +15,6 @@ anthropic = LateModule("anthropic")
 openai = LateModule("openai")
 
 ASKED = [{"role": "user", "content": "Where is my order?"}]
-ERRORS = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +74,48 @@ def test_a_provider_that_wants_to_be_asked_no_more_is_asked_as_often_as_without_
         asked.append((len(stub.seen), type(caught.value), caught.value.body))
     assert asked[0] == asked[1]
     assert asked[0][0] == 1
+
+
+def _events(model, instructions):
+    """Return what a provider streams: it says the instructions once more in the first events and in the last."""
+    said = {"id": "resp_1", "object": "response", "model": model, "instructions": instructions, "output": []}
+    usage = {"input_tokens": 10, "output_tokens": 6, "total_tokens": 16}
+    events = [
+        ("created", {"response": {**said, "status": "in_progress"}}),
+        ("in_progress", {"response": {**said, "status": "in_progress"}}),
+        ("output_text.delta", {"item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "hi"}),
+        ("completed", {"response": {**said, "status": "completed", "usage": usage}}),
+    ]
+    return "".join(
+        f"event: response.{kind}\ndata: {json.dumps({'type': f'response.{kind}', **fields})}\n\n"
+        for kind, fields in events
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "instructions"),
+    [
+        ("text/event-stream", "\u00e9" * 500_000),
+        ("Text/Event-Stream", "short"),
+        ("text/plain", "short"),
+        ("application/json", "short"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_model_of_a_stream_is_seen_however_it_begins_and_whatever_it_is_called(
+    kind, instructions, packed, stub, site
+):
+    headers = {"content-type": kind} | ({"content-encoding": "gzip"} if packed else {})
+
+    def ask(model):
+        body = _events(model, instructions)
+        stub.plan(Plan(body=gzip.compress(body) if packed else body, headers=headers))
+        with openai.OpenAI(base_url=f"{site.origin}/v1", api_key=site.key, max_retries=0) as client:
+            events = client.responses.create(model=MODEL, input="hi", instructions=instructions, stream=True)
+            return [event.type for event in events]
+
+    assert ask(MODEL)[-1] == "response.completed"
+    (call,) = site.wait_for(1)
+    assert (call.served_model, call.usage.total, call.answer_id) == (MODEL, 16, "resp_1")
+    with pytest.raises(openai.InternalServerError, match="cheap-1 answered"):
+        ask("cheap-1")

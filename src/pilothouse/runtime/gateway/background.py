@@ -23,9 +23,8 @@ from pilothouse.runtime.gateway.caller import Caller
 from pilothouse.runtime.gateway.meter import Meter, Reserved
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
 from pilothouse.runtime.gateway.refusal import NO_SUCH_RESPONSE, Refusal, RefusalCode, Refused
-from pilothouse.runtime.gateway.routes import RESPONSES, STORED_ID, Operation
-from pilothouse.runtime.gateway.sse import event_data
-from pilothouse.runtime.gateway.wire import Answer, read_answer, read_event
+from pilothouse.runtime.gateway.routes import RESPONSES, STORED_ID
+from pilothouse.runtime.gateway.wire import Answer, read_answer
 from pilothouse.runtime.linkage import Conversation
 
 __all__ = ["BackgroundCalls", "RecordedOf"]
@@ -174,7 +173,7 @@ class BackgroundCalls:
         if not is_gone:
             if fetch.status >= HTTPStatus.BAD_REQUEST:
                 return None
-            said = _read(fetch)
+            said = read_answer(fetch.plain)
             if said.ident != fetch.route.stored_id or said.state is None or said.state in UNDONE:
                 return None
         asked, given = self._recorded(promise.run, promise.call_id)
@@ -247,22 +246,6 @@ def _promise(call: Call, spent: Reserved) -> Promise:
         usd_pico=spent.usd_pico,
         tokens=spent.tokens,
     )
-
-
-def _read(fetch: Call) -> Answer:
-    """Read what a fetched answer says of itself, whole or in events; the last event counts."""
-    plain = fetch.plain
-    if not _is_events(fetch):
-        return read_answer(plain)
-    said = Answer()
-    for data in event_data(plain):
-        if b'"response"' in data:  # the many events of content say nothing of the whole
-            read_event(data, Operation.RESPONSES, said)
-    return said
-
-
-def _is_events(call: Call) -> bool:
-    return any(name == b"content-type" and b"event-stream" in value for name, value in call.response_headers)
 
 
 def _take_answer(call: Call, fetch: Call, said: Answer, *, before: bytes) -> None:

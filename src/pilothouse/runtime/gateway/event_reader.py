@@ -17,13 +17,14 @@ class EventReader:
 
     Args:
         encoding: Content encoding of the answer, or empty.
+        echo: Bytes by which an event may be longer, because it says once more what was asked.
     """
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, echo: int = 0) -> None:
         self._inflater = None
         self._window = inflater_window(encoding)
         self._is_blind = encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}
-        self._cutter = EventCutter()
+        self._cutter = EventCutter(echo)
         if encoding in {"gzip", "x-gzip", "deflate"}:
             self._inflater = zlib.decompressobj(self._window)
 

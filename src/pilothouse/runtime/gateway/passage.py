@@ -22,7 +22,13 @@ from pilothouse.runtime.gateway.wire import Answer, Stage, inflate, read_event
 __all__ = ["Passage"]
 
 HELD_BYTES_MAX = 256 << 10
-"""Most bytes of events before the first content; a stream with more is passed on."""
+"""Most bytes of events before the first content, what was asked not counted; a stream with more is passed on."""
+
+SPELT_BYTES_MAX = 3
+"""Bytes of an answer for a byte of a request that it says once more: providers may write letters by their numbers."""
+
+ECHOES_MAX = 2
+"""Events before the content that say all instructions and tools once more: a response that is created, and in progress."""
 
 CAPTURED_BYTES_MAX = 32 << 20
 """Most bytes of a stream that are kept for the record; more pass and are counted."""
@@ -61,6 +67,7 @@ class Passage:
         self._answer = answer
         self._began = began
         self._idle_s = call.policy.limits.idle_s
+        self._echo = SPELT_BYTES_MAX * len(call.asked)
         self._cutter = self._cutter_of(answer.encoding)
         self._captured: list[bytes] = []
         self._captured_bytes = 0
@@ -70,9 +77,9 @@ class Passage:
         """Return what finds whole events; None for an encoded stream, in which none can be told."""
         is_plain = encoding in {"", "identity"}
         if not self._call.adds_usage:
-            return EventCutter() if is_plain else None
+            return EventCutter(self._echo) if is_plain else None
         self._call.is_usage_left = not is_plain
-        return UsageCutter(self.said) if is_plain else None
+        return UsageCutter(self.said, self._echo) if is_plain else None
 
     async def open(self) -> tuple[bytes, bool]:
         """Read up to the first content.
@@ -84,12 +91,13 @@ class Passage:
             UpstreamFailed: The stream broke off or ended before it began.
         """
         held = self.held
-        reader = EventReader(self._answer.encoding)
+        reader = EventReader(self._answer.encoding, self._echo)
+        most = HELD_BYTES_MAX + ECHOES_MAX * self._echo
         while chunk := await self._answer.read_some():
             ready = self._whole_events(chunk)
             held += ready
             stage = reader.stage(ready, self._call.route.operation, self.said)
-            if stage != Stage.BEFORE or len(held) > HELD_BYTES_MAX:
+            if stage != Stage.BEFORE or len(held) > most:
                 return bytes(held), stage == Stage.ERROR
         held += self._tail()
         if not held:

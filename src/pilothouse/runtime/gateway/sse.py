@@ -21,16 +21,20 @@ class EventCutter:
 
     So a stream that breaks off never leaves half an event in front of the error event.
 
+    Args:
+        echo: Bytes by which an event may be longer, because it says once more what was asked.
+
     Example:
         >>> cutter = EventCutter()
         >>> cutter.feed(b"data: 1\n\ndata: 2"), cutter.feed(b"\n\n"), cutter.rest()
         (b'data: 1\n\n', b'data: 2\n\n', b'')
     """
 
-    __slots__ = ("_tail",)
+    __slots__ = ("_most", "_tail")
 
-    def __init__(self) -> None:
+    def __init__(self, echo: int = 0) -> None:
         self._tail = bytearray()
+        self._most = TAIL_BYTES_MAX + echo
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes in and return those up to the last boundary, perhaps none; what waits is neither copied nor looked at again."""
@@ -40,11 +44,11 @@ class EventCutter:
                 return chunk
             at = _last_end(chunk, 0)
             tail += chunk[at:]
-            return chunk[:at] if len(tail) <= TAIL_BYTES_MAX else chunk[:at] + self.rest()
+            return chunk[:at] if len(tail) <= self._most else chunk[:at] + self.rest()
         seen = max(0, len(tail) - BOUNDARY_BYTES_MAX + 1)
         tail += chunk
         at = _last_end(tail, seen)
-        if len(tail) - at > TAIL_BYTES_MAX:
+        if len(tail) - at > self._most:
             return self.rest()
         whole = bytes(tail[:at])
         del tail[:at]

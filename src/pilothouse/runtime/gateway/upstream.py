@@ -142,7 +142,7 @@ class UpstreamAnswer:
             if name == b"content-encoding":
                 self.encoding = value.decode("latin-1").strip().lower()
             elif name == b"content-type":
-                self.is_events = value.startswith(b"text/event-stream")
+                self.is_events = value.lower().startswith(b"text/event-stream")
             self.headers.append((name, value))
 
     async def read_some(self) -> bytes:

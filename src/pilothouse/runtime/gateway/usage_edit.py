@@ -72,6 +72,7 @@ class UsageCutter(EventCutter):
 
     Args:
         said: Filled with the usage.
+        echo: As for every cutter.
 
     Example:
         >>> cutter = UsageCutter(Answer())
@@ -81,8 +82,8 @@ class UsageCutter(EventCutter):
 
     __slots__ = ("_said", "taken")
 
-    def __init__(self, said: Answer) -> None:
-        super().__init__()
+    def __init__(self, said: Answer, echo: int = 0) -> None:
+        super().__init__(echo)
         self._said = said
         self.taken = 0
         """Bytes that were taken out."""

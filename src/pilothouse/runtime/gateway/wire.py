@@ -18,6 +18,7 @@ import msgspec
 from pilothouse.core.evidence.price import tier_of
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.sse import event_data
 from pilothouse.runtime.gateway.usage import TOKENS_MAX, has_fees, has_sound, read_usage
 
 __all__ = [
@@ -296,16 +297,22 @@ def has_many_parts(body: bytes, values_max: int = VALUES_MAX) -> bool:
 
 
 def read_answer(body: bytes) -> Answer:
-    """Read what a whole answer says about itself.
+    r"""Read what a whole answer says about itself: one document, or events, by whatever type a server calls them.
 
     Args:
         body: Inflated.
+
+    Example:
+        >>> read_answer(b'data: {"model": "m"}\n\n').model, read_answer(b'{"model": "m"}').model
+        ('m', 'm')
     """
     try:
-        found = _ANSWER.decode(body)
+        return _answer(_ANSWER.decode(body))
     except _UNREADABLE:
-        return Answer()
-    return _answer(found)
+        said = Answer()
+    for data in event_data(body):
+        read_event(data, Operation.RESPONSES, said)  # what its stage would be is asked by nobody
+    return said
 
 
 def read_event(data: bytes, operation: Operation, into: Answer) -> str:
