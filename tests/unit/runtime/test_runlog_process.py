@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -227,6 +228,21 @@ def test_a_process_that_hangs_does_not_keep_the_server_from_ending(tmp_path, mon
         time.sleep(0.01)
     log.close()
     assert (process.poll(), notes) == (-signal.SIGKILL, [])
+
+
+def test_one_that_hangs_with_nothing_to_do_is_ended_too(tmp_path, monkeypatch, notes):
+    monkeypatch.setattr(file_process, "END_S", 0.2)
+    log = Recorder(tmp_path / "runs", on_note=notes.append)
+    record(log, conversation(1))
+    log.flush()
+    process = process_of(log)
+    process.send_signal(signal.SIGSTOP)
+    ending = threading.Thread(target=log.close, daemon=True)
+    ending.start()
+    ending.join(30)
+    is_ended = not ending.is_alive()
+    process.kill()  # or a test that fails would hang as the server did
+    assert (is_ended, process.wait(30), notes) == (True, -signal.SIGKILL, [])
 
 
 def test_nothing_is_started_for_a_log_that_is_only_read(log):

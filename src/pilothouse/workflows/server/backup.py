@@ -90,7 +90,7 @@ def back_up(
         copy_runs: Copies the run log; returns how many runs it has.
 
     Raises:
-        Conflict: The target is not empty, or lies in the data folder.
+        Conflict: The target is not empty, or lies in the data folder; or the key of the log was replaced meanwhile.
         StorageUnavailable: Something cannot be read or written.
     """
     if target.exists() and any(target.iterdir()):
@@ -109,12 +109,13 @@ def back_up(
         raise UsageError(f"there is no data folder {settings.home}", remedy="Name it with --home FOLDER.")
     try:
         private_folder(target)
+        before = _keys(settings)
         # The ledger first: an erasure that is carried out in between is then asked for in the copy, and done again at its start.
         ledger = copy_ledger(target)
+        _copy_keys(settings, target, before)
         rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
         # The runs last: a trace of the copy then has its recorded run, as far as that was written.
         runs = copy_runs(settings.runs_folder, target / "runs")
-        _copy_keys(settings, target)
         files = tuple(_described(path, target) for path in _files(target))
         manifest = Manifest(
             program=pilothouse.__version__,
@@ -171,16 +172,39 @@ def check_backup(target: Path) -> Manifest:
     return manifest
 
 
-def _copy_keys(settings: Settings, target: Path) -> None:
-    """Copy the keys of the audit log and of feedback, readable by this user only."""
+def _keys(settings: Settings) -> dict[Path, bytes]:
+    """Return the keys of the audit log and of feedback, by their files."""
     known = [*settings.keys_folder.glob("audit-*"), settings.feedback_key_file]
-    for path in known:
-        if path.is_file():
-            place = target / path.relative_to(settings.home)
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(path.read_bytes())
+    return {path: path.read_bytes() for path in known if path.is_file()}
+
+
+def _copy_keys(settings: Settings, target: Path, before: dict[Path, bytes]) -> None:
+    """Copy the keys, readable by this user only.
+
+    A ledger of before its key was replaced has nobody to sign it when only the new key lies beside it.
+
+    Args:
+        settings: The installation.
+        target: The copy's folder.
+        before: The keys as they were before the ledger was copied.
+
+    Raises:
+        Conflict: One of them is another by now.
+    """
+    keys = _keys(settings)
+    for path, content in before.items():
+        if path in keys and keys[path] != content:
+            raise Conflict(
+                f"the key in {path} was replaced while the ledger was copied",
+                remedy="Make the backup again.",
+                subject=str(path),
+            )
+    for path, content in keys.items():
+        place = target / path.relative_to(settings.home)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
 
 
 def _empty(target: Path) -> None:

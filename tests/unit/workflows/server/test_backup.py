@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from types import SimpleNamespace
 
@@ -10,12 +11,13 @@ import pytest
 
 from pilothouse.app import SystemClock, back_up_installation, feedback_key
 from pilothouse.app.boundary import audit_log
-from pilothouse.errors import DigestMismatch, StorageUnavailable
+from pilothouse.errors import Conflict, DigestMismatch, StorageUnavailable
 from pilothouse.lake.node import open_node
+from pilothouse.ledger.key_rotation import replace_signer
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.settings import load_settings
 from pilothouse.workflows.reports.audit import anchor_log, verify_log
-from pilothouse.workflows.server.backup import MANIFEST, check_backup
+from pilothouse.workflows.server.backup import MANIFEST, back_up, check_backup
 
 
 @pytest.fixture
@@ -49,6 +51,45 @@ def test_the_log_of_a_copy_verifies_against_the_anchor_and_opens_what_belongs_to
     assert len(keys) == 4
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     assert stat.S_IMODE(copy.keys_folder.stat().st_mode) == 0o700
+
+
+def test_a_copy_holds_the_key_that_signs_its_ledger_or_there_is_none(settings, tmp_path):
+    moments = ["after the copy", "before it"]
+
+    def copy_ledger(target):
+        moment = moments.pop() if moments else ""
+        if moment == "before it":
+            replace_key(settings)
+        copied = shutil.copyfile(settings.home / "ledger.sqlite", target / "ledger.sqlite")
+        if moment == "after the copy":
+            replace_key(settings)
+        return copied.name
+
+    def made():
+        return back_up(
+            settings,
+            tmp_path / "copy",
+            SystemClock().now(),
+            copy_ledger=copy_ledger,
+            copy_lake=lambda *_: {},
+            copy_runs=lambda *_: 0,
+        )
+
+    for _ in tuple(moments):
+        with pytest.raises(Conflict, match="was replaced while the ledger was copied"):
+            made()
+        assert list((tmp_path / "copy").iterdir()) == []
+    made()
+    copy = load_settings({}, home=tmp_path / "copy")
+    assert verified(copy).problems == ()
+    with open_ledger(copy.ledger_url) as ledger:
+        audit_log(ledger, copy).sign()
+
+
+def replace_key(settings):
+    with open_ledger(settings.ledger_url) as ledger:
+        log = audit_log(ledger, settings)
+        replace_signer(log, actor="ana", reason="it leaked", now=SystemClock().now())
 
 
 def test_a_copy_is_for_its_owner_alone_wherever_it_is_put(settings, tmp_path):
