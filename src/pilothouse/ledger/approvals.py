@@ -182,6 +182,7 @@ def _document(asked: Approval) -> str:
                     "role": one.role,
                     "origins": list(one.origins),
                     "source": one.source,
+                    "personal": list(one.personal),
                 }
                 for one in asked.arguments
             ],
@@ -305,6 +306,7 @@ def _approval(connection: Connection, row: Row[Any] | None, now: datetime) -> Ap
                 role=one["role"],
                 origins=tuple(one["origins"]),
                 source=one["source"],
+                personal=tuple(one.get("personal", ())),  # none in a document of before
             )
             for one in document["arguments"]
         ),

@@ -52,6 +52,7 @@ class ShownArgument:
         role: Its role.
         origins: Where it comes from.
         source: Untrusted field that it was found in, or None.
+        personal: Kinds of personal data that were found in it, where it may hold none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ShownArgument:
     role: str
     origins: tuple[str, ...]
     source: str | None = None
+    personal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,7 +165,12 @@ def waiting_section(one: Approval, now: datetime, base: str, person: str) -> Sec
             row(
                 shown_text(argument.name),
                 Cell(text=foreign_line(argument.value, chars_max=VALUE_CHARS_MAX), is_code=True),
-                argument.role,
+                argument.role
+                + (
+                    f"; may hold no personal data, and holds: {', '.join(argument.personal)}"
+                    if argument.personal
+                    else ""
+                ),
                 ", ".join(argument.origins),
                 shown_text(argument.source or ""),
             )

@@ -74,8 +74,13 @@ def register(cli: typer.Typer, services: Services) -> None:
         for one in found.arguments:
             mark = "!" if one.name in found.failed else " "
             source = f", seen in {_visible(one.source)}" if one.source else ""
+            held = (
+                f"; it may hold no personal data, and holds: {', '.join(one.personal)}"
+                if one.personal
+                else ""
+            )
             say(
-                f" {mark} {_visible(one.name)} = {_visible(one.value)}\n     {one.role}; from {', '.join(one.origins)}{source}"
+                f" {mark} {_visible(one.name)} = {_visible(one.value)}\n     {one.role}; from {', '.join(one.origins)}{source}{held}"
             )
         if found.tainted:
             typer.echo("  The model had read something untrusted before.")

@@ -42,6 +42,7 @@ class InspectedArguments:
     amounts: Mapping[str, int]
     refs: Mapping[str, bool]
     unknown: tuple[str, ...]
+    personal: Mapping[str, tuple[str, ...]]
 
 
 one_form = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -53,6 +54,7 @@ def inspect_arguments(compiled: CompiledTool, context: TaskContext, call: ToolCa
     origins: dict[str, ValueOrigin] = {}
     amounts: dict[str, int] = {}
     refs: dict[str, bool] = {}
+    personal: dict[str, tuple[str, ...]] = {}
     for name, argument in compiled.arguments.items():
         value = call.args.get(name)
         origin = context.origin_of(argument, value)
@@ -75,14 +77,13 @@ def inspect_arguments(compiled: CompiledTool, context: TaskContext, call: ToolCa
             amounts[name] = _amount(argument, value)
         if argument.role == "payload":
             texts = value if isinstance(value, list | tuple) else (value,)
-            is_bare = argument.pii == "none"
-            refs[name] = any(
-                isinstance(one, str)
-                and (context.names_strangers(one) or (is_bare and bool(personal_kinds(one))))
-                for one in texts
+            if argument.pii == "none" and value is not None:
+                personal[name] = tuple(dict.fromkeys(kind for one in texts for kind in personal_kinds(one)))
+            refs[name] = bool(personal.get(name)) or any(
+                isinstance(one, str) and context.names_strangers(one) for one in texts
             )
     unknown = tuple(name for name in call.args if name not in compiled.arguments)
-    return InspectedArguments(origins, amounts, refs, unknown)
+    return InspectedArguments(origins, amounts, refs, unknown, personal)
 
 
 def facts_of(name: str, inspected: InspectedArguments, used: UsedSoFar) -> ArgumentFacts:
@@ -152,6 +153,7 @@ def shown_arguments(
             role=str(compiled.arguments[name].role) if compiled and name in compiled.arguments else "unknown",
             origins=inspected.origins[name].origins if inspected and name in inspected.origins else nobody,
             source=inspected.origins[name].source if inspected and name in inspected.origins else None,
+            personal=inspected.personal.get(name, ()) if inspected else (),
         )
         for name, value in args.items()
     )

@@ -31,10 +31,10 @@ def remedy_for(tool: CompiledTool, rule: str | None, decision: str) -> str:
     argument = tool.arguments.get(rule)
     if argument is None:
         return f"The tool has no argument {rule}. Leave it out."
+    bare = f" Argument {rule} may hold no personal data." if argument.pii == "none" else ""
     if decision == "ask":
-        return "A person is asked about exactly this call. Make the same call again once they have agreed."
+        return f"A person is asked about exactly this call. Make the same call again once they have agreed.{bare}"
     if argument.role == "payload":
-        bare = " It may hold no personal data." if argument.pii == "none" else ""
         return f"Argument {rule} must be of type {argument.type} within its limits, and name nobody whom the request does not name.{bare}"
     accepted = ", ".join(argument.origins) if isinstance(argument.origins, tuple) else "nobody yet"
     return f"Argument {rule} must be of type {argument.type} within its limits, and come from: {accepted}."

@@ -19,7 +19,14 @@ SHOWN = "ana\\u000a  task type harmless\\u001b[2K\\u202e"
 
 @pytest.fixture
 def type_in():
-    argument = SimpleNamespace(name=HOSTILE, value=HOSTILE, role="data", origins=("quoted",), source=HOSTILE)
+    argument = SimpleNamespace(
+        name=HOSTILE,
+        value=HOSTILE,
+        role="data",
+        origins=("quoted",),
+        source=HOSTILE,
+        personal=("card number",),
+    )
     call = SimpleNamespace(
         id="a" * 64,
         agent="ap-invoice-triage",
@@ -53,3 +60,7 @@ def test_what_an_agent_says_is_one_visible_text(type_in, words, lines, times):
     assert len(said.splitlines()) == lines
     assert said.count(SHOWN) == times
     assert "\x1b" not in said
+
+
+def test_who_is_asked_reads_what_an_argument_may_not_hold(type_in):
+    assert "it may hold no personal data, and holds: card number\n" in type_in("show", "aaaa")
