@@ -23,6 +23,7 @@ from pilothouse.reports.agent_traffic import (
     VersionRow,
     WorstRow,
     change_rows,
+    stood_in_words,
     version_rows,
     worst_rows,
 )
@@ -139,6 +140,7 @@ class AgentPage(Page):
         changes: What was seen first, newest first.
         worst: Contradicted claims, newest first.
         versions: Versions, latest first.
+        stood_in: How many tasks are of none of them because a stand-in answered, in words; empty without one.
         window: The window of chart, changes and worst, in words.
         open_readiness: Link to the proof.
     """
@@ -160,6 +162,7 @@ class AgentPage(Page):
     changes: tuple[ChangeRow, ...]
     worst: tuple[WorstRow, ...]
     versions: tuple[VersionRow, ...]
+    stood_in: str
     window: str
     open_readiness: Link
 
@@ -227,7 +230,8 @@ def build_agent(
         cost=cost_trend(traffic.tasks),
         changes=changes,
         worst=worst_rows(traffic, verdict.agent, now),
-        versions=version_rows(traffic, verdict.version, now),
+        versions=version_rows(traffic, charter, verdict.version, now),
+        stood_in=stood_in_words(traffic, charter),
         window=f"last {plural((traffic.window_to - traffic.window_from).days, 'day')}",
         open_readiness=Link(
             text="All requirements", href=f"/agents/{quote(verdict.agent, safe='')}/readiness"

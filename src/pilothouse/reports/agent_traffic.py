@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import NotEnoughEvidence
@@ -17,8 +19,18 @@ from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
 from pilothouse.reports.view_models import Frozen, Link, Quantity, StatusMark, count_of, outcome_mark
+from pilothouse.reports.words import plural
 
-__all__ = ["AgentTraffic", "ChangeRow", "VersionRow", "WorstRow", "change_rows", "version_rows", "worst_rows"]
+__all__ = [
+    "AgentTraffic",
+    "ChangeRow",
+    "VersionRow",
+    "WorstRow",
+    "change_rows",
+    "stood_in_words",
+    "version_rows",
+    "worst_rows",
+]
 
 CHANGES_MAX = 20
 """Changes listed, newest first."""
@@ -136,16 +148,19 @@ def _rate(good: int, n: int) -> Quantity | None:
     )
 
 
-def version_rows(traffic: AgentTraffic, judged: str | None, now: datetime) -> tuple[VersionRow, ...]:
-    """Return the versions of the window with their agreement, the latest first.
+def version_rows(
+    traffic: AgentTraffic, charter: Charter, judged: str | None, now: datetime
+) -> tuple[VersionRow, ...]:
+    """Return the versions of the window with the agreement of their own work, the latest first.
 
     Args:
         traffic: Tasks and outcomes of the window.
+        charter: The charter that is judged: what its stand-ins answered is no version's.
         judged: Digest of the version that is judged, or None.
         now: The moment, aware UTC.
     """
     groups: dict[str | None, list[Task]] = {}
-    for task in traffic.tasks:
+    for task in own_work(charter, traffic.tasks):
         groups.setdefault(task.version_digest, []).append(task)
     rows = []
     for digest, tasks in groups.items():
@@ -164,3 +179,16 @@ def version_rows(traffic: AgentTraffic, judged: str | None, now: datetime) -> tu
             )
         )
     return tuple(sorted(rows, key=lambda row: row.last.at, reverse=True)[:CHANGES_MAX])
+
+
+def stood_in_words(traffic: AgentTraffic, charter: Charter) -> str:
+    """Return how many tasks of the window a stand-in answered, which are of no version; empty when there is none.
+
+    Args:
+        traffic: Tasks of the window.
+        charter: The charter that is judged.
+    """
+    left_out = len(traffic.tasks) - len(own_work(charter, traffic.tasks))
+    if not left_out:
+        return ""
+    return f"{plural(left_out, 'more task')} of the {len(traffic.tasks):,}: a stand-in of the pinned model answered, so no version did"

@@ -82,6 +82,25 @@ def test_versions_carry_their_own_agreement_and_name_the_judged_one():
     assert all(row.agreement.shown_interval for row in versions)
 
 
+def test_what_a_stand_in_answered_is_of_no_version_and_is_counted_apart():
+    """Right answers of another model stood as the agreement of the pinned version."""
+    tasks = world.make_tasks()
+    known = world.make_outcomes(tasks)
+    stand_in = world.charter().model.fallback[0].model
+    plain = world.make_agent_page(tasks, known)
+    assert (plain.stood_in, sum(row.tasks.value for row in plain.versions)) == ("", len(tasks))
+    swapped = tuple(
+        replace(one, models=(stand_in,)) if one.trace_id in known and number % 3 == 0 else one
+        for number, one in enumerate(tasks)
+    )
+    left_out = sum(one.models == (stand_in,) for one in swapped)
+    page = world.make_agent_page(swapped, known)
+    assert sum(row.tasks.value for row in page.versions) == len(tasks) - left_out
+    assert page.versions[0].agreement.n < plain.versions[0].agreement.n
+    assert page.stood_in.startswith(f"{left_out:,} more tasks of the {len(tasks):,}")
+    assert page.stood_in in str(render_body(page))
+
+
 def test_days_without_an_answer_are_gaps_in_the_line_and_words_in_the_table():
     tasks = world.make_tasks()
     outcomes = list(world.make_outcomes(tasks).values())

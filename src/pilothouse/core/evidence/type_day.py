@@ -12,10 +12,13 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 
-__all__ = ["OVERRIDE", "TypeDay", "fold_type_days"]
+__all__ = ["OVERRIDE", "OWN_OVERRIDE", "TypeDay", "fold_type_days"]
 
 OVERRIDE = "override"
 """Metric of answers that a person replaced: the one of what people say that a verdict rests on."""
+
+OWN_OVERRIDE = "own.override"
+"""The same of the tasks that no stand-in answered: users are watched in all of them, and a version is judged by its own."""
 
 TRACES_KEPT_MAX = 20
 """Examples of each kind of trouble that a day keeps, for the incident that may follow."""
@@ -33,13 +36,14 @@ class TypeDay:
         rates: Cases and good ones by metric.
         bad: Traces of bad cases by metric, at most `TRACES_KEPT_MAX` each.
         tasks: Tasks of the day.
+        own: Those among them that no stand-in answered.
         cost_usd: Cost of each hour, 24 of them.
         priced: Tasks of each hour whose cost is known.
         log_usd: Sum of the natural logarithms of the costs that are known and above 0: their mean is the typical cost.
         paid: Tasks behind it.
         unpriced: Tasks whose cost is not known in full.
         pending: Claims whose outcome is not known yet.
-        version: Version of the last task, or None.
+        version: Version of the last task that no stand-in answered, or None.
         claimed: Sum of the confidence that the agent claimed for answers whose truth is known (metric `confidence`).
         minutes: Minutes of the day in which a task began, and those in which one was served.
         turns: Cases of each metric as they came: whether it was good, and the conversation that it is a turn of.
@@ -48,6 +52,7 @@ class TypeDay:
     rates: dict[str, tuple[int, int]] = field(default_factory=dict)
     bad: dict[str, list[str]] = field(default_factory=dict)
     tasks: int = 0
+    own: int = 0
     cost_usd: list[float] = field(default_factory=lambda: [0.0] * HOURS_OF_DAY)
     priced: list[int] = field(default_factory=lambda: [0] * HOURS_OF_DAY)
     log_usd: float = 0.0
@@ -94,6 +99,7 @@ def fold_type_days(
     ceilings_s: Mapping[str, float],
     said: Mapping[str, Collection[str]],
     is_heard: bool = False,
+    apart: Collection[str] = (),
 ) -> dict[str, TypeDay]:
     """Fold the tasks of one day.
 
@@ -105,6 +111,7 @@ def fold_type_days(
         said: Traces about which people said something, by metric (`override`, `complaint`, `correction`).
         is_heard: Whether what people say arrives at all. Where nothing ever did, an answer counts as not replaced only when the
             system of record shows that it stands: silence of a channel that nobody connected is no zero.
+        apart: Traces that a stand-in of the model pin answered a call of: what they did is no version's.
 
     Returns:
         The day of each task type that had a task.
@@ -121,6 +128,10 @@ def fold_type_days(
         if day is None:
             day = days[task.task_type] = TypeDay()
         _count_task(day, task, day_start_ns, ceilings_s.get(task.task_type))
+        is_own = task.trace_id not in apart
+        if is_own:
+            day.own += 1
+            day.version = task.version_digest
         outcome = standing_outcome(task, outcomes.get(task.trace_id))
         if outcome is not None:
             _count_outcome(day, task, outcome)
@@ -130,13 +141,14 @@ def fold_type_days(
                 is_bad = task.trace_id in traces
                 if is_bad or stands or metric != OVERRIDE:
                     day.count(metric, task, good=not is_bad)
+                    if is_own and metric == OVERRIDE:
+                        day.count(OWN_OVERRIDE, task, good=not is_bad)
     return days
 
 
 def _count_task(day: TypeDay, task: Task, day_start_ns: int, ceiling_s: float | None) -> None:
     escalated, done = task.result is TaskResult.ESCALATED, task.result is TaskResult.COMPLETED
     day.tasks += 1
-    day.version = task.version_digest
     day.count("escalation", task, good=not escalated)
     if not escalated and task.result is not TaskResult.UNKNOWN:
         day.count("completion", task, good=done)

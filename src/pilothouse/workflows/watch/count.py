@@ -11,7 +11,7 @@ from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome_measures import answer_term, quality_is_outcome
 from pilothouse.core.evidence.standing import standing_outcome
-from pilothouse.core.evidence.type_day import TypeDay
+from pilothouse.core.evidence.type_day import OVERRIDE, OWN_OVERRIDE, TypeDay
 from pilothouse.core.statistics.clusters import mean_turns, without_runaways
 from pilothouse.core.statistics.rates import RateReading, RateState, RateWatch
 from pilothouse.core.verdict.numbers import percentage
@@ -104,6 +104,9 @@ class DayCounter:
         before = states.get(watched.metric, RateState())
         states[watched.metric], reading = watched.watch.update(before, day, *counts.counted(watched.counted))
         document = {"n": n, "good": good, **_evidence(reading)}
+        if watched.metric == OVERRIDE:
+            own, well = counts.rates.get(OWN_OVERRIDE, (0, 0))
+            document["own"] = {"n": own, "good": well, "worth": counts.counted(OWN_OVERRIDE)[2]}
         if reading.alarm:
             document["traces"] = counts.bad.get(watched.counted, [])
             document["risen"] = str(states[watched.metric].risen or day)
@@ -267,6 +270,7 @@ def _traffic(counts: TypeDay) -> dict[str, object]:
     """What a day leaves for cost and uptime."""
     return {
         "tasks": counts.tasks,
+        "own": counts.own,
         "usd": [round(value, 9) for value in counts.cost_usd] if any(counts.priced) else [],
         "priced": counts.priced if any(counts.priced) else [],
         "log_usd": round(counts.log_usd, 9),

@@ -14,6 +14,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ReviewSource
 from pilothouse.core.evidence.score import Score
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.standing import answers_in_force
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.type_day import OVERRIDE, TypeDay, fold_type_days
@@ -124,6 +125,8 @@ class DayReader:
             ceilings_s=ceilings,
             said=said,
             is_heard=is_heard,
+            apart={task.trace_id for task in read.tasks}
+            - {task.trace_id for task in own_work(self._charter, read.tasks)},
         )
 
     def judged(self, read: WatchedDay) -> dict[str, dict[str, bool]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Unpack
+from typing import Any, Unpack
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -142,7 +142,7 @@ def _drops(
             for one in traffic
             if one.task_type == row.task_type
             and one.day <= row.counted_to
-            and json.loads(one.document)["tasks"]
+            and _own_tasks(json.loads(one.document))
         ]
         version = days[-1] if days else None
         served = next((i for i, one in enumerate(reversed(days)) if one != version), len(days))
@@ -249,7 +249,7 @@ def _week(
         end = own[-1].day
         version, days = _served_by([one for one in traffic if one.task_type == name and one.day <= end])
         week = [
-            json.loads(one.document)
+            _own_cases(json.loads(one.document))
             for one in own
             if (end - one.day).days < WINDOW.days and (days is None or one.day in days)
         ]
@@ -265,7 +265,7 @@ def _served_by(traffic: Sequence[WatchReading]) -> tuple[str | None, set[date] |
 
     Readings count all tasks of a day and are bound to one version, so the day on which it began is nobody's.
     """
-    told = [(one.day, found["version"]) for one in traffic if (found := json.loads(one.document))["tasks"]]
+    told = [(one.day, found["version"]) for one in traffic if _own_tasks(found := json.loads(one.document))]
     if not told:
         return None, None
     version = told[-1][1]
@@ -274,6 +274,17 @@ def _served_by(traffic: Sequence[WatchReading]) -> tuple[str | None, set[date] |
         return version, None
     own = sorted(day for day, _ in told if day > others[-1])
     return version, set(own[1:])
+
+
+def _own_tasks(traffic: Mapping[str, int]) -> int:
+    """Tasks of a day that no stand-in answered; all of them on days that were counted before these were told apart."""
+    return traffic.get("own", traffic["tasks"])
+
+
+def _own_cases(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a day's detector counted of the tasks that no stand-in answered; all of it on days from before."""
+    found: Mapping[str, Any] = said.get("own", said)
+    return found
 
 
 def _further_costs(write: RecordWriter, further: Sequence[FurtherCost]) -> Iterator[Evidence]:

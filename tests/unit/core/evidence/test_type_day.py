@@ -31,10 +31,16 @@ def outcome(trace, status):
     )  # fmt: skip
 
 
-def fold(tasks, outcomes=(), ceilings=None, said=None, *, is_heard=False):
+def fold(tasks, outcomes=(), ceilings=None, said=None, *, is_heard=False, apart=()):
     found = {one.trace_id: one for one in outcomes}
     return fold_type_days(
-        tasks, found, day_start_ns=0, ceilings_s=ceilings or {}, said=said or {}, is_heard=is_heard
+        tasks,
+        found,
+        day_start_ns=0,
+        ceilings_s=ceilings or {},
+        said=said or {},
+        is_heard=is_heard,
+        apart=apart,
     )
 
 
@@ -47,6 +53,16 @@ def test_turns_of_one_conversation_are_worth_fewer_cases_and_hide_no_others():
     assert fold(tasks[:6])["po"].counted("completion") == (6, 6, 6)
     pairs = [replace(BASE, trace_id=str(n), conversation=f"talk{n // 2}") for n in range(20)]
     assert fold(pairs)["po"].counted("completion") == (20, 20, 10)
+
+
+def test_what_a_stand_in_answered_is_watched_and_is_of_no_version():
+    tasks = [replace(BASE, trace_id=str(n), version_digest="v2" if n == 9 else "v1") for n in range(10)]
+    day = fold(tasks, said={"override": {"8"}, "complaint": ()}, is_heard=True, apart={"8", "9"})["po"]
+    assert (day.tasks, day.own, day.version) == (10, 8, "v1")
+    assert (day.rates["override"], day.rates["own.override"]) == ((10, 9), (8, 8))
+    assert "own.complaint" not in day.rates
+    alone = fold(tasks[:1], apart={"0"})["po"]
+    assert (alone.tasks, alone.own, alone.version) == (1, 0, None)
 
 
 def test_each_result_counts_where_it_belongs():

@@ -11,7 +11,7 @@ import pytest
 
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.ground.check import load_charter
-from pilothouse.workflows.watch.evidence import RecordWriter, _week
+from pilothouse.workflows.watch.evidence import RecordWriter, _served_by, _week
 
 CHARTER = Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -72,6 +72,25 @@ def test_replaced_answers_of_one_conversation_are_worth_fewer_cases():
 def test_replaced_answers_of_one_version_are_none_of_another(versions, record):
     """Six good days of the version before made the first day of a bad one pass; and the other way round."""
     assert overrides(versions) == record
+
+
+def test_days_of_a_stand_in_are_no_days_of_the_version_that_their_spans_name():
+    """Replaced answers of another model stood as those of the pinned version, for the better and for the worse."""
+    own = {"own": {"n": 40, "good": 10, "worth": 30}}
+    record = override_record(["a"] * 9, **own)
+    assert (record.n, record.good, record.counts) == (280, 70, {"worth": 210})
+    assert override_record(["a"] * 9, own={"n": 0, "good": 0, "worth": 0}) is None
+
+
+def test_a_day_that_only_a_stand_in_served_ends_no_version():
+    days = [("a", 100), ("a", 60), (None, 0), ("a", 100)]
+    traffic = [
+        reading(
+            (NOW - timedelta(days=4 - n)).date(), "traffic", {"tasks": 100, "own": own, "version": version}
+        )
+        for n, (version, own) in enumerate(days)
+    ]
+    assert _served_by(traffic) == ("a", None)
 
 
 def uptimes(days_without, *, in_phase):
