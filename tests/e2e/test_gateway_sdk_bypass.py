@@ -11,6 +11,8 @@ from late_module import LateModule
 from tests.stubs.gateway_site import MODEL, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 
+from pilothouse.runtime.gateway.policy import Limits
+
 anthropic = LateModule("anthropic")
 openai = LateModule("openai")
 
@@ -119,3 +121,18 @@ def test_the_model_of_a_stream_is_seen_however_it_begins_and_whatever_it_is_call
     assert (call.served_model, call.usage.total, call.answer_id) == (MODEL, 16, "resp_1")
     with pytest.raises(openai.InternalServerError, match="cheap-1 answered"):
         ask("cheap-1")
+
+
+def test_a_model_that_thinks_before_it_speaks_is_not_asked_and_paid_again(stub):
+    policy = pinned(("anthropic", MODEL), limits=Limits(stream_total_s=60.0, first_byte_s=2.0, idle_s=2.0))
+    with GatewaySite({"anthropic": stub.origin}, policy) as site:
+        stub.seen.clear()
+        stub.plan(Plan(text="Lyon.", pings=6, between_s=0.5))
+        with (
+            anthropic.Anthropic(base_url=site.origin, api_key=site.key, max_retries=0) as client,
+            client.messages.stream(model=MODEL, max_tokens=64, messages=ASKED) as stream,
+        ):
+            assert stream.get_final_text() == "Lyon."
+        (call,) = site.wait_for(1)
+    assert [one.failure for one in call.attempts] == [""]
+    assert call.first_content_s > 2.0

@@ -22,7 +22,8 @@ class Plan:
     """How the next call is answered.
 
     `status` other than 200 answers with an error; `after` chunks a stream ends in `ending`:
-    `whole`, `error_event`, `stall`, `half_close`, `reset`.
+    `whole`, `error_event`, `stall`, `half_close`, `reset`. A message that is thought about first has `pings`
+    before its content, and every event of a stream comes `between_s` after the last.
     """
 
     status: int = 200
@@ -33,6 +34,8 @@ class Plan:
     gzip: bool = False
     text: str = "The order is on its way."
     pause_s: float = 0.0
+    between_s: float = 0.0
+    pings: int = 0
     body: bytes | None = None
     usage: bool = True
     close: bool = False
@@ -187,7 +190,7 @@ class ProviderStub:
                 break
             writer.write(b"%x\r\n%b\r\n" % (len(event), event))
             await writer.drain()
-            await asyncio.sleep(0)
+            await asyncio.sleep(plan.between_s)
             if watch.done():
                 return False
         if plan.ending == "stall":
@@ -346,6 +349,8 @@ class ProviderStub:
                     },
                 },
             )
+            for _ in range(plan.pings):
+                yield event("ping")
             yield event("content_block_start", index=0, content_block={"type": "text", "text": ""})
             for piece in pieces:
                 yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})

@@ -94,6 +94,8 @@ class Passage:
         reader = EventReader(self._answer.encoding, self._echo)
         most = HELD_BYTES_MAX + ECHOES_MAX * self._echo
         while chunk := await self._answer.read_some():
+            if self._call.is_stream:
+                self._dog.hear()  # a model that thinks says now and then that it does; asked again, it would be paid twice
             ready = self._whole_events(chunk)
             held += ready
             stage = reader.stage(ready, self._call.route.operation, self.said)

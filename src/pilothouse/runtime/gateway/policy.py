@@ -56,7 +56,7 @@ class Limits:
     Attributes:
         total_s: Whole call without streaming.
         stream_total_s: Whole call with streaming.
-        first_byte_s: Until a stream says its first content.
+        first_byte_s: How long a stream may say nothing before its first content.
         idle_s: Between two chunks of a stream.
         client_s: How long a client may take nothing.
         attempts: Attempts in all.

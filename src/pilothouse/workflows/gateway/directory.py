@@ -52,6 +52,10 @@ for the same look. So long at most are calls by a key without a version taken fo
 PROOF_EVERY_S = 30.0
 """A release verdict or a threshold is found within half a minute; looking reads all evidence of an agent."""
 
+SILENT_SHARE = 0.5
+"""Of a deadline that the charter says, how long a stream may say nothing: a model that thinks for minutes often does, and the
+other half is left for a stand-in."""
+
 REFRESH_EVERY_S = 1.0
 """A revoked key stops within two seconds; a look that finds the ledger as it was costs one small query."""
 
@@ -137,8 +141,14 @@ def _limits(charter: Charter) -> Limits:
     said = charter.model.limits
     if said is None or said.deadline is None:
         return Limits()
-    seconds = said.deadline.total_seconds()
-    return Limits(total_s=seconds, stream_total_s=seconds)
+    seconds, usual = said.deadline.total_seconds(), Limits()
+    silent_s = seconds * SILENT_SHARE
+    return Limits(
+        total_s=seconds,
+        stream_total_s=seconds,
+        first_byte_s=max(usual.first_byte_s, silent_s),
+        idle_s=max(usual.idle_s, silent_s),
+    )
 
 
 def _budget(charter: Charter) -> Budget:

@@ -267,3 +267,15 @@ def test_whoever_was_launched_as_a_version_is_that_version_whatever_lies_beside_
         proven.of_version("b" * 64), confidence=ConfidenceRule(field="sure", threshold=None)
     ), "its answers are held: the threshold was proven for another version"
     assert directory.policy_of(replace(keys["b" * 64], agent="nobody")).version == "b" * 64
+
+
+@pytest.mark.parametrize(("deadline", "silent"), [("90s", (60.0, 45.0)), ("10m", (300.0, 300.0))])
+def test_a_stream_may_be_silent_for_half_of_a_long_deadline(deadline, silent, tmp_path):
+    charter = shutil.copytree(DEMO, tmp_path / "charter") / "charter.yaml"
+    limits = f"  fallback: []\n  limits: {{deadline: {deadline}}}"
+    charter.write_text(charter.read_text().replace("  fallback: []", limits, 1))
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger:
+        accept_file(ledger, charter, NOW, actor="test")
+        cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+        limits = cache.directory().policies[AGENT].limits
+    assert (limits.first_byte_s, limits.idle_s) == silent
