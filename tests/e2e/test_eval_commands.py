@@ -118,7 +118,7 @@ def test_an_agent_that_learned_its_gate_cases_is_at_risk_when_the_sealed_ones_ar
 
 
 def test_a_load_run_says_what_it_takes_first_and_one_that_does_not_fit_sends_nothing(typed):
-    command = "load python:doubling:new --dataset cases.jsonl --rate 30000 --times 10"
+    command = "load python:doubling:new --dataset cases.jsonl --rate 30000 --times 10 --deadline 600"
     typed(f"{command} --limit-rpm 100000", exits=2)
     found = json.loads(typed(f"{command} --json"))
     held = found["saturation"]["task"]
