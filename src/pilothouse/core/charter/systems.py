@@ -133,7 +133,7 @@ class ResultField(Section):
         values: Values of an `enum`.
         origin: Origin that values of the field carry.
         integrity: Whether instructions in it could be somebody's.
-        pii: Class of personal data, None for `none`.
+        pii: Class of personal data, None for `none`: a note for readers, by which nothing is decided.
     """
 
     type: Answer[Text] | None = None
