@@ -55,7 +55,12 @@ def set_f1(
             return unscored(Unscored.NOT_APPLICABLE, "the case expects no list")
         if not isinstance(found, list):
             return failed("the answer is no list")
-        return _judged(_members(wanted, ignore_case), _members(found, ignore_case), least)
+        expected = _members(wanted, ignore_case)
+        try:
+            answered = _members(found, ignore_case)
+        except (ValueError, RecursionError) as error:
+            return failed(f"a member of the answer cannot be compared: {error}")
+        return _judged(expected, answered, least)
 
     return FunctionScorer("set_f1", rule, {"field": field, "least": least, "ignore_case": ignore_case})
 

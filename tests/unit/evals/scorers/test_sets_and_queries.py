@@ -86,6 +86,11 @@ def test_a_set_is_read_from_a_field_and_from_text_and_names_what_is_lacking():
     assert scored(set_f1(least=0.4), ["x", "y", "z"], ["x", "w"]).value == 1.0
 
 
+@pytest.mark.parametrize("answer", ["[NaN]", '["x", 1e999]', [2**60], "[" * 900 + "]" * 900])
+def test_a_member_that_nothing_equals_fails_and_takes_no_case_out_of_the_count(answer):
+    assert scored(set_f1(), ["x"], answer).value == 0.0
+
+
 def test_what_is_no_list_fails_and_what_expects_none_is_not_asked():
     assert scored(set_f1(), ["x"], "x").value == 0.0
     assert scored(set_f1(field="ids"), {"ids": ["x"]}, {"other": ["x"]}).value == 0.0
