@@ -325,7 +325,14 @@ def _anchors(room: BoundaryRoom) -> dict[Path, bool]:
     beside = {path for folder in {one.parent for one in named} for path in folder.glob(pattern)}
     newest = sorted(beside.difference(named), key=lambda path: path.name)[-ANCHORS_MAX:]
     ours = [path for path in newest if _is_signed(room, path)]
-    return dict.fromkeys(ours, False) | {path: at for path, at in named.items() if path.exists()}
+    return dict.fromkeys(ours, False) | {path: at for path, at in named.items() if _is_there(path)}
+
+
+def _is_there(path: Path) -> bool:
+    """Whether an anchor can be seen: a folder under other rights may be closed to whoever verifies, and then confirms nothing."""
+    with contextlib.suppress(OSError):
+        return path.exists()
+    return False
 
 
 def _is_signed(room: BoundaryRoom, path: Path) -> bool:

@@ -113,7 +113,7 @@ class LapseReminders:
             job
             for reminder, items in due.items()
             for job in [self._job(charter, reminder, items, now)]
-            if job is not None and not self._room.work.jobs(job.subject)
+            if job is not None and job.key not in {one.key for one in self._room.work.jobs(job.subject)}
         ]
         if jobs:
             self._room.work.commit(None, WorkChange(jobs=tuple(jobs)))
@@ -125,7 +125,7 @@ class LapseReminders:
         told = told_for(self._room.installation.ledger, charter, reminder.person)
         if told is None:
             return None  # who left without a substitute is an incident already
-        key = f"lapse/{charter.agent}/{reminder.person}/{reminder.days}/{reminder.lapses_on}"
+        about = f"lapse/{charter.agent}/{reminder.person}"
         left = (reminder.lapses_on - now.date()).days
         when = "today" if left <= 0 else "tomorrow" if left == 1 else f"in {left} days"
         lines = [f"{one.requirement} {one.scope.label}: {_renewal(one, told)}" for one in items[:LINES_MAX]]
@@ -140,7 +140,13 @@ class LapseReminders:
             f"{'lapses' if len(items) == 1 else 'lapse'} on {calendar_day(reminder.lapses_on)}, {when}",
             "body": "\n".join(lines),
         }
-        return Job(key=key, action=NOTE, subject=key, document=canonical_json(document), run_after=now)
+        return Job(
+            key=f"{about}/{reminder.days}/{reminder.lapses_on}",
+            action=NOTE,
+            subject=about,
+            document=canonical_json(document),
+            run_after=now,
+        )
 
 
 def _renewal(item: ItemVerdict, told: str) -> str:

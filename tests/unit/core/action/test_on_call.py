@@ -52,6 +52,7 @@ def test_it_is_the_same_as_counting_minutes(start, minutes, name, zone):
         ("2026-10-23T14:50+00:00", "2026-10-26T08:05+00:00"),  # and back
         ("2026-11-18T10:00+00:00", "2026-11-18T10:15+00:00"),
         ("2026-11-18T02:00+00:00", "2026-11-18T08:15+00:00"),
+        ("2026-11-18T20:00+00:00", "2026-11-19T08:15+00:00"),  # the hours of the day are over
     ],
 )
 def test_a_quarter_of_an_hour_in_berlin(start, due):

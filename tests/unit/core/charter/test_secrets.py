@@ -13,6 +13,7 @@ from pilothouse.core.charter.secrets import (
     forms_in,
     redacted,
     secret_kind,
+    secrets_replaced,
     without_credentials,
 )
 
@@ -157,3 +158,8 @@ def test_many_beginnings_of_addresses_are_looked_through_once(unit):
     began = time.perf_counter()
     without_credentials(unit * (300_000 // len(unit)))
     assert time.perf_counter() - began < 5.0
+
+
+def test_a_secret_without_a_name_is_replaced_whole():
+    text = "before sk-ant-0123456789abcdef0123 after"
+    assert secrets_replaced(text, lambda secret: f"<{len(secret)}>") == "before <27> after"

@@ -259,6 +259,22 @@ def test_an_anchor_that_cannot_be_read_is_a_finding_and_ends_no_verification(roo
     assert verify_log(room, NOW).problems == (f"the checkpoint {path} cannot be read",)
 
 
+def test_a_folder_that_the_verifier_may_not_enter_confirms_nothing_and_ends_no_verification(
+    room, tmp_path, monkeypatch
+):
+    _, path = anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+    stat = Path.stat
+
+    def closed(one, **options):
+        if one == path:
+            raise PermissionError(13, "Permission denied")
+        return stat(one, **options)
+
+    monkeypatch.setattr(Path, "stat", closed)
+    check = verify_log(room, NOW)
+    assert (check.problems, check.outside) == ((), None)
+
+
 def test_a_ledger_that_was_put_back_to_an_older_copy_is_found_by_the_anchors_that_came_after(room, tmp_path):
     anchors = tmp_path / "anchors"
     anchor_log(room, anchors, outside=True, actor="owner", now=NOW)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from control_rooms import AGENT, NOW, reach, run
 
+from pilothouse.ledger.leases import jobs
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.people.directory import check_directory
 from pilothouse.workflows.people.signing import sign
@@ -66,6 +68,17 @@ def test_a_substitute_is_told_to_sign_under_the_own_name(room, web, clock, remin
     run(room)
     body = web.received[0][1]["message"]
     assert body == "OWN-4 agreed · model by dana: pilothouse evidence attest OWN-4 --as lee"
+
+
+def test_the_longest_names_fit_into_a_row_of_the_outbox(room, clock, reminders):
+    """A database that holds columns to their length refused the row, and every other reminder of the agent with it."""
+    charter = charter_in_force(room.installation.ledger, AGENT).model_copy(update={"agent": "a" * 48})
+    clock.move(days=7)
+    verdict = unfrozen(room.installation, AGENT, clock()).verdict
+    ((reminder, items),) = due_reminders(verdict, charter).items()
+    job = reminders._job(charter, replace(reminder, person="p" * 64), items, clock())
+    for name in ("key", "subject"):
+        assert len(getattr(job, name)) <= jobs.c[name].type.length
 
 
 def test_what_was_renewed_meanwhile_is_not_reminded_of(room, web, clock, reminders):
