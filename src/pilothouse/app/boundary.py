@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from pilothouse.app.opening import SystemClock, open_stores
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pilothouse.core.charter.charter import Charter
     from pilothouse.ledger.audit import SqlAuditLog
     from pilothouse.ledger.ledger import SqlLedger
@@ -17,11 +19,12 @@ if TYPE_CHECKING:
     from pilothouse.runtime.permissions.desk import PermissionDesk
     from pilothouse.runtime.permissions.open_tasks import OpenTasks
     from pilothouse.settings import Settings
+    from pilothouse.workflows.ground.background import Tick
     from pilothouse.workflows.ground.boundary_room import BoundaryRoom
     from pilothouse.workflows.ground.installation import Installation
     from pilothouse.workflows.server.checkup import Check
 
-__all__ = ["audit_log", "boundary_room", "log_checks", "open_boundary", "permission_desk"]
+__all__ = ["audit_log", "boundary_room", "log_checks", "log_ticks", "open_boundary", "permission_desk"]
 
 
 def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
@@ -43,6 +46,23 @@ def log_checks(ledger: SqlLedger, settings: Settings) -> Iterator[Check]:
         audit_log(ledger, settings).signing_keys()
     except StorageUnavailable as error:
         yield Check(name="audit key", state="failed", sentence=f"{error.message}.", remedy=error.remedy)
+
+
+def log_ticks(ledger: SqlLedger, settings: Settings) -> tuple[Tick, ...]:
+    """Return what keeps the evidence of the log alive; it may take minutes, so it belongs into a thread of its own."""
+    from pilothouse.connectors.log_verifier import verify_log_apart
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.server.log_watch import LOG_LOOK_EVERY_S, verify_when_due
+
+    def look(now: datetime) -> bool:
+        return verify_when_due(
+            ledger,
+            now,
+            size=lambda: audit_log(ledger, settings).size(),
+            verify=lambda: verify_log_apart(settings.home),
+        )
+
+    return (Tick(name="audit log", every_s=LOG_LOOK_EVERY_S, run=look),)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
+from pilothouse.app.boundary import log_ticks
 from pilothouse.app.control_room import alert_ticks, note_ticks
 from pilothouse.app.people import people_api, people_rooms, review_ticks
 from pilothouse.app.watch import watch_room, watch_ticks
@@ -61,10 +62,10 @@ class Site:
     work: Callable[[], Sequence[TickState]]
 
 
-def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
-    """Return the recurring work, and separately the exchange of gateway spending.
+def recurring_work(parts: Parts, site: Site) -> tuple[Background, ...]:
+    """Return the recurring work, and separately the exchange of gateway spending and the reading of the audit log.
 
-    Spending is exchanged every few seconds, also while another tick takes minutes.
+    Spending is exchanged every few seconds, also while another tick takes minutes; a long log takes such minutes.
     """
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.lake.scrubber import Scrubber
@@ -113,6 +114,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
     return (
         Background(ticks, installation.clock, note_failure),
         Background(parts.gateway.ticks, installation.clock, note_failure),
+        Background(log_ticks(ledger, installation.settings), installation.clock, note_failure),
     )
 
 
