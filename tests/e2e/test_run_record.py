@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -102,21 +103,26 @@ def launch_alone(tmp_path, stub, words, *, charter=None, code=ASKS):
 @pytest.mark.slow
 def test_without_a_server_a_gateway_lives_as_long_as_the_agent_and_keeps_its_calls(tmp_path):
     code = ASKS + "import time; time.sleep(600)"
+    (tmp_path / "home").mkdir()
+    # Of a gateway that was killed, whose number another process has by now.
+    killed = {"url": "http://127.0.0.1:1", "pid": os.getpid(), "host": socket.gethostname()}
+    (tmp_path / "home" / "gateway-of-before.json").write_text(json.dumps(killed))
     with ProviderStub() as stub:
         environment, agent = launch_alone(
             tmp_path, stub, ("--task", "answer", "--agent", "triage"), code=code
         )
         with agent:
-            assert agent.stdout.readline() == "200\n"
+            answered = agent.stdout.readline()
             agent.kill()
             told = agent.stderr.read()
-    address = re.search(r"go through http://127\.0\.0\.1:(\d+)/gw, as run ([0-9a-f]{32})", told)
-    until = time.monotonic() + 60
-    with contextlib.suppress(ConnectionRefusedError):
-        while time.monotonic() < until:
-            socket.create_connection(("127.0.0.1", int(address[1])), timeout=5).close()
-            time.sleep(0.1)
-        pytest.fail("the gateway outlived its agent")
+            assert answered == "200\n", told
+            address = re.search(r"go through http://127\.0\.0\.1:(\d+)/gw, as run ([0-9a-f]{32})", told)
+            until = time.monotonic() + 60
+            with contextlib.suppress(ConnectionRefusedError):
+                while time.monotonic() < until:  # nobody has asked yet how the agent ended
+                    socket.create_connection(("127.0.0.1", int(address[1])), timeout=5).close()
+                    time.sleep(0.1)
+                pytest.fail("the gateway outlived its agent")
     shown = run_command_line("replay", address[2], "--show", env=environment).stdout
     assert "1 model calls, replayable model_side" in shown
     assert not list((tmp_path / "home").glob("launched-*"))

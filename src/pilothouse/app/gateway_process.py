@@ -18,7 +18,13 @@ from pilothouse.app.interpreter import tune_interpreter
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
 from pilothouse.connectors.launched_gateway import note_launched
-from pilothouse.connectors.own_server import forget_gateway, is_running, note_gateway, read_server
+from pilothouse.connectors.own_server import (
+    GATEWAY_PROGRAM,
+    forget_gateway,
+    is_running,
+    note_gateway,
+    read_server,
+)
 from pilothouse.interfaces.cli.services import ServeRequest
 
 if TYPE_CHECKING:
@@ -95,7 +101,7 @@ def serve_gateway(request: ServeRequest) -> None:
                         mounts={"gw": gateway.app},
                         metrics=gateway.metrics,
                         health=lambda: {
-                            "program": "pilothouse-gateway",
+                            "program": GATEWAY_PROGRAM,
                             "version": __version__,
                             "gateway": gateway.counters(),
                         },

@@ -13,6 +13,7 @@ from pathlib import Path
 from pilothouse.durable_file import replace_file
 
 __all__ = [
+    "GATEWAY_PROGRAM",
     "ServerAddress",
     "ask_health",
     "forget_gateway",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 FILE_NAME = "server.json"
+SERVER_PROGRAM, GATEWAY_PROGRAM = "pilothouse", "pilothouse-gateway"
+"""What a server, and a gateway beside one, call themselves in their health."""
+
 HEALTH_TIMEOUT_S = 2.0
 """Loopback answers in milliseconds; two seconds is a server that hangs."""
 
@@ -118,7 +122,7 @@ def _gateways(home: Path) -> Iterator[tuple[Path, str | None]]:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process of this host runs.
+    """Return whether a process of this host runs; one that has ended does not, also where nobody has asked how it ended.
 
     Args:
         pid: Its id.
@@ -129,14 +133,19 @@ def is_running(pid: int) -> bool:
         return True
     except (OSError, OverflowError):
         return False
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:1]
+    except OSError:  # a system without such files
+        return True
+    return state != [b"Z"]
 
 
-def ask_health(url: str) -> dict[str, object] | None:
+def ask_health(url: str, *, program: str = SERVER_PROGRAM) -> dict[str, object] | None:
     """Return the health of a server, or None when no Pilothouse answers in time.
 
     Args:
         url: Base address on loopback.
+        program: What it must call itself.
     """
     import urllib.error  # noqa: PLC0415 - every command loads this module, few ask
     import urllib.request  # noqa: PLC0415 - same reason
@@ -149,4 +158,4 @@ def ask_health(url: str) -> dict[str, object] | None:
         return None
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) and told.get("program") == "pilothouse" else None
+    return told if isinstance(told, dict) and told.get("program") == program else None

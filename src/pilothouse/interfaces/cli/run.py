@@ -204,7 +204,12 @@ def register(cli: typer.Typer, services: Services) -> None:
 def _other_gateway(services: Services, settings: Settings, charter: Path | None) -> str | None:
     """Return a gateway where no server answers: one that runs, else one for the life of this launch; None where it would know no provider."""
     from pilothouse.connectors.launched_gateway import start_gateway
-    from pilothouse.connectors.own_server import gateway_addresses, read_server
+    from pilothouse.connectors.own_server import (
+        GATEWAY_PROGRAM,
+        ask_health,
+        gateway_addresses,
+        read_server,
+    )
 
     if not settings.home.is_dir():
         return None  # nothing was ever set up here
@@ -213,7 +218,8 @@ def _other_gateway(services: Services, settings: Settings, charter: Path | None)
             return None
     silent = read_server(settings.home)
     running = (url for url in gateway_addresses(settings.home) if silent is None or url != silent.url)
-    found = next(running, None)
+    # It is asked: after a restart of the machine another process has the number of a gateway that was killed.
+    found = next((url for url in running if ask_health(url, program=GATEWAY_PROGRAM) is not None), None)
     if found is None:
         hint_console().print("no Pilothouse server runs, so a gateway is started that ends with the agent")
         found = start_gateway(settings.home, charter)
