@@ -284,6 +284,8 @@ def test_a_look_at_a_few_cases_runs_only_these(typed, tmp_path):
     assert any("only the 17 cases that did not succeed with" in note for note in again["notes"])
     assert run("new", "--only-failed")["cost"]["calls"] == 0, "the same command asks nobody twice"
     run("old", "--only-failed", exits=2)
+    # An agent that is right in 55 of 100 was released by it: failed cases were asked until they passed.
+    run("new", "--only-failed --fresh", exits=2)
 
 
 def test_repeats_that_were_paid_for_are_shown(typed, tmp_path):

@@ -116,6 +116,7 @@ def open_gate(
             dataset=dataset,
             book=book,
             deadline_s=request.deadline_s,
+            is_fresh=request.fresh,
         )
         narrowed = (note,)
     baseline, notes = resolve_baseline(
