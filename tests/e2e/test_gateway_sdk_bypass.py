@@ -11,7 +11,7 @@ from late_module import LateModule
 from tests.stubs.gateway_site import MODEL, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 
-from pilothouse.runtime.gateway.policy import Limits
+from pilothouse.runtime.gateway.policy import Budget, Limits
 
 anthropic = LateModule("anthropic")
 openai = LateModule("openai")
@@ -136,3 +136,35 @@ def test_a_model_that_thinks_before_it_speaks_is_not_asked_and_paid_again(stub):
         (call,) = site.wait_for(1)
     assert [one.failure for one in call.attempts] == [""]
     assert call.first_content_s > 2.0
+
+
+@pytest.mark.parametrize("absurd", [-5, 1 << 40, 1 << 31])
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_count_that_cannot_be_is_counted_and_breaks_no_budget(absurd, is_stream, stub):
+    usage = {"prompt_tokens": 10, "completion_tokens": absurd, "total_tokens": 16}
+    said = {"id": "chatcmpl-1", "created": 1, "model": MODEL}
+    if is_stream:
+        first = {"index": 0, "delta": {"role": "assistant", "content": "hi"}, "finish_reason": None}
+        early = {"choices": [first], "usage": {"prompt_tokens": 10, "completion_tokens": 1}}
+        events = [{**said, **early}, {**said, "choices": [], "usage": usage}]
+        body = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+    else:
+        body = json.dumps({**said, "object": "chat.completion", "choices": [], "usage": usage}).encode()
+    kind = "text/event-stream" if is_stream else "application/json"
+    policy = pinned(("acme", MODEL), budget=Budget(tokens_per_day=20_000))
+    with (
+        GatewaySite({"acme": stub.origin}, policy, cost_of=lambda *asked: asked[2].total) as site,
+        openai.OpenAI(base_url=f"{site.origin}/v1", api_key=site.key, max_retries=0) as client,
+    ):
+        stub.plan(Plan(body=body, headers={"content-type": kind}))
+        got = client.chat.completions.create(model=MODEL, messages=ASKED, stream=is_stream)
+        last = list(got)[-1] if is_stream else got
+        assert last.usage.completion_tokens == absurd, "its client reads what the provider said"
+        site.wait_for(1)
+        client.chat.completions.create(model=MODEL, messages=ASKED)
+        first, second = site.wait_for(2)
+        (spent,) = site.gateway.meter.take_unsaved().values()
+    assert (first.usage, first.is_absurd, second.usage.total) == (None, True, 16)
+    assert site.gateway.counters["usage_absurd"] == 1
+    assert (spent.calls, spent.estimated) == (2, 1)
+    assert 16 < spent.tokens < 200

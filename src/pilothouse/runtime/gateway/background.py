@@ -255,6 +255,7 @@ def _take_answer(call: Call, fetch: Call, said: Answer, *, before: bytes) -> Non
     call.response_headers = [pair for pair in fetch.response_headers if pair[0] != b"content-encoding"]
     call.status, call.answer_state = fetch.status, said.state
     call.served_model, call.fingerprint = said.model or call.served_model, said.fingerprint
-    call.usage, call.has_fees, call.tier = said.usage, said.has_fees, said.tier or ""
+    call.has_fees, call.is_absurd, call.tier = said.has_fees, said.is_absurd, said.tier or ""
+    call.usage = None if said.is_absurd else said.usage
     if said.state in FAILED:
         call.ending, call.stopped = Ending.FAILED, str(said.state)

@@ -117,6 +117,7 @@ class Call:
         usage: Tokens, or None when the provider did not report them.
         begun: Tokens that a stream counted before its content, or None.
         has_fees: Whether the answer cost something besides its tokens, as its provider says.
+        is_absurd: Whether its provider counted what cannot be; the usage is unknown then.
         tier: Service tier with a price of its own that answered, or that was asked for where no answer says; empty for the standard one.
         cost_pico: Cost in pico-dollars, or None when unknown.
         response: Body as sent on.
@@ -180,6 +181,7 @@ class Call:
     usage: TokenCount | None = None
     begun: TokenCount | None = None
     has_fees: bool = False
+    is_absurd: bool = False
     tier: str = ""
     cost_pico: int | None = None
     response: bytes = b""

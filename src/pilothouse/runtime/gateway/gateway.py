@@ -466,6 +466,8 @@ class Gateway:
         self.counters["attempts"] += len(call.attempts)
         if call.mismatch:
             self.counters["model_mismatch"] += 1
+        if call.is_absurd:
+            self.counters["usage_absurd"] += 1
         if call.fallback != "none":
             self.counters["fallbacks"] += 1
         if call.said is not None and call.status < HTTPStatus.BAD_REQUEST and call.route.operation in GUARDED:

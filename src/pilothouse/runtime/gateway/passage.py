@@ -140,7 +140,9 @@ class Passage:
                 read_event(data, call.route.operation, said)
         self.has_failed = plain is not None and _ends_in_error(plain, call.route.operation)
         call.usage, call.begun = said.usage or call.usage, said.begun
-        call.has_fees = said.has_fees
+        call.has_fees, call.is_absurd = said.has_fees, said.is_absurd
+        if call.is_absurd:
+            call.usage = None  # what was counted earlier is not the whole
         call.tier = call.tier if said.tier is None else said.tier
         call.answer_id, call.answer_state = call.answer_id or said.ident, said.state
 

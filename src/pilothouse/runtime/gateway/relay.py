@@ -230,7 +230,8 @@ class Relay:
         call.served_model = said.model
         call.fingerprint = said.fingerprint
         call.answer_id, call.answer_state = said.ident, said.state
-        call.usage, call.begun, call.has_fees = said.usage, said.begun, said.has_fees
+        call.begun, call.has_fees, call.is_absurd = said.begun, said.has_fees, said.is_absurd
+        call.usage = None if said.is_absurd else said.usage
         call.tier = call.tier if said.tier is None else said.tier
 
     def _check_model(self, member: Member) -> None:

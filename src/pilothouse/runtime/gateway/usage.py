@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from pilothouse.core.evidence.task import TokenCount
+from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX
 
-__all__ = ["TOKENS_MAX", "has_fees", "has_sound", "read_usage"]
+__all__ = ["TOKENS_MAX", "has_fees", "has_sound", "is_absurd", "read_usage"]
 
-TOKENS_MAX = 1 << 32
-"""Tokens beyond this are no count of anything."""
+TOKENS_MAX = BODY_BYTES_MAX
+"""Tokens beyond this are no count of anything: one is a byte at least, and no request has more of them."""
 
 ITERATIONS_MAX = 1_000
 """Steps on the way to one answer; more of them are counted by nobody here."""
@@ -108,6 +109,23 @@ def has_sound(usage: Any) -> bool:
         (True, False)
     """
     return isinstance(usage, dict) and any(map(_is_heard, usage.values()))
+
+
+def is_absurd(usage: Any) -> bool:
+    """Return whether a usage counts what cannot be: less than nothing, more than any request has, or no number.
+
+    Args:
+        usage: Of an answer, decoded. One that leaves its input out is missing, and one of sound or of another model has no price.
+
+    Example:
+        >>> is_absurd({"input_tokens": -1, "output_tokens": 4}), is_absurd({"output_tokens": 4}), is_absurd(None)
+        (True, False, False)
+    """
+    if not isinstance(usage, dict) or (
+        usage.get("prompt_tokens") is None and usage.get("input_tokens") is None
+    ):
+        return False
+    return not has_sound(usage) and _compactions(usage) is not None and read_usage(usage) is None
 
 
 def has_fees(usage: Any, tool_usage: Any = None) -> bool:

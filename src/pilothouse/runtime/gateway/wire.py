@@ -19,7 +19,7 @@ from pilothouse.core.evidence.price import tier_of
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import event_data
-from pilothouse.runtime.gateway.usage import TOKENS_MAX, has_fees, has_sound, read_usage
+from pilothouse.runtime.gateway.usage import TOKENS_MAX, has_fees, has_sound, is_absurd, read_usage
 
 __all__ = [
     "EMBEDDED_MAX",
@@ -181,6 +181,7 @@ class Answer:
         begun: Tokens that a stream counted before its content: what was read, and hardly anything that is written.
         state: How far a response says that it is, or None.
         has_fees: Whether it cost something besides its tokens: searches of the provider, pictures, another model's advice.
+        is_absurd: Whether its usage counts what cannot be.
         tier: Service tier in which it was made, empty for the standard one, or None where nothing says so.
     """
 
@@ -191,6 +192,7 @@ class Answer:
     begun: TokenCount | None = None
     state: str | None = None
     has_fees: bool = False
+    is_absurd: bool = False
     tier: str | None = None
 
 
@@ -389,6 +391,7 @@ def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:
             has_fees(said.usage, said.tool_usage if isinstance(said, _Answer) else None)
             or (used is None and has_sound(said.usage))
         ),
+        is_absurd=used is None and is_absurd(said.usage),
         tier=_tier(said),
     )
 
@@ -406,6 +409,7 @@ def _merge(said: Answer, into: Answer, *, is_begun: bool) -> None:
     into.fingerprint = into.fingerprint or said.fingerprint
     into.state = said.state or into.state
     into.has_fees = into.has_fees or said.has_fees
+    into.is_absurd = into.is_absurd or said.is_absurd
     into.tier = into.tier if said.tier is None else said.tier
     if said.usage is None:
         return

@@ -29,7 +29,7 @@ from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.integrations.sources import look_at_sources
 from pilothouse.workflows.server.checkup import Check, Checkup
-from pilothouse.workflows.server.doctor_server import road_checks, server_checks
+from pilothouse.workflows.server.doctor_server import road_checks, server_checks, usage_checks
 from pilothouse.workflows.traces.reconcile import gap_alerts
 from pilothouse.workflows.traces.retention import RETENTION_KIND, retention_rules
 
@@ -65,7 +65,8 @@ def examine(
         *server_checks(settings, told),
         _LIMITS,
     ]
-    checks += road_checks(None if told is None else told[1])
+    health = None if told is None else told[1]
+    checks += [*road_checks(health), *usage_checks(health)]
     try:
         with open_installation(settings) as installation:
             checks += _ledger_checks(installation.ledger)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the running server says of itself to `pilothouse doctor`: its jobs, and its road of telemetry."""
+"""What the running server says of itself to `pilothouse doctor`: its jobs, its road of telemetry, what providers count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pilothouse.ports.intake import REFUSED_FOR_GOOD
 from pilothouse.settings import Settings
 from pilothouse.workflows.server.checkup import Check
 
-__all__ = ["road_checks", "server_checks"]
+__all__ = ["road_checks", "server_checks", "usage_checks"]
 
 ROAD_KEYS = frozenset(
     {"busy_reason", "freshness_s", "gap", "last_error", "open_traces", "pending", "rows", "wal_bytes"}
@@ -52,6 +52,19 @@ def server_checks(settings: Settings, told: tuple[str, dict[str, object] | None]
             state="warning",
             sentence=str(tick["last_error"]),
             remedy="It is tried again by itself; its trace stands in the terminal of `pilothouse up`.",
+        )
+
+
+def usage_checks(health: dict[str, object] | None) -> Iterator[Check]:
+    """Say how often a provider counted what cannot be, so that a budget and a cost are estimates."""
+    told = health.get("gateway") if health else None
+    absurd = told.get("usage_absurd") if isinstance(told, dict) else None
+    if absurd:
+        yield Check(
+            name="usage of models",
+            state="warning",
+            sentence=f"{absurd:,} calls came back with a count of tokens that cannot be; they are settled by estimate.",
+            remedy="Tell the provider; such a call has no usage in `pilothouse traces`, and its answer is on record.",
         )
 
 

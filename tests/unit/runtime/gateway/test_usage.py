@@ -9,8 +9,9 @@ import pytest
 from late_module import LateModule
 
 from pilothouse.core.evidence.task import TokenCount
+from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX
 from pilothouse.runtime.gateway.routes import Operation
-from pilothouse.runtime.gateway.usage import ITERATIONS_MAX, has_fees, read_usage
+from pilothouse.runtime.gateway.usage import ITERATIONS_MAX, has_fees, is_absurd, read_usage
 from pilothouse.runtime.gateway.wire import Answer, read_answer, read_event
 
 completions = LateModule("openai.types.completion_usage")
@@ -53,10 +54,30 @@ def test_no_token_is_counted_twice(written, input_tokens, creation):
     assert used == TokenCount(input=input_tokens, cache_read=60, cache_creation=creation, output=7)
 
 
-@pytest.mark.parametrize("absurd", [-1, "30", 2**40, True])
-def test_an_absurd_count_leaves_the_usage_unknown(absurd):
+@pytest.mark.parametrize("absurd", [-1, "30", 2**40, BODY_BYTES_MAX, 1.5, 1e30, True])
+def test_an_absurd_count_leaves_the_usage_unknown_and_is_said(absurd):
     details = {"cached_tokens": 0, "cache_write_tokens": absurd}
-    assert read_usage({"input_tokens": 100, "output_tokens": 7, "input_tokens_details": details}) is None
+    for usage in (
+        {"input_tokens": 100, "output_tokens": 7, "input_tokens_details": details},
+        {"input_tokens": absurd, "output_tokens": 7},
+        {"prompt_tokens": 100, "completion_tokens": absurd},
+    ):
+        assert (read_usage(usage), is_absurd(usage)) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"input_tokens": None, "output_tokens": 7},
+        {"input_tokens": 100, "output_tokens": 7},
+        {"prompt_tokens": 9, "completion_tokens": 4, "completion_tokens_details": {"audio_tokens": 3}},
+        {**MESSAGE, "iterations": [{"type": "advisor_message", "input_tokens": 1, "output_tokens": 1}]},
+    ],
+)
+def test_a_usage_that_is_missing_or_has_no_price_is_not_absurd(usage):
+    assert not is_absurd(usage)
 
 
 def test_what_shortened_a_conversation_is_no_part_of_the_count_and_is_added():

@@ -15,7 +15,7 @@ from pilothouse.ports.work import TickState
 from pilothouse.reports.health import build_health
 from pilothouse.testing import EXAMPLE_NOW, MemoryLedger
 from pilothouse.workflows.server.doctor import _gap_checks
-from pilothouse.workflows.server.doctor_server import road_checks
+from pilothouse.workflows.server.doctor_server import road_checks, usage_checks
 from pilothouse.workflows.traces.agent_names import NamesWatch
 from pilothouse.workflows.traces.reconcile import (
     GAP_KIND,
@@ -156,6 +156,12 @@ def test_doctor_says_the_counters_of_the_server():
     record["gap_alert"] = True
     assert next(iter(road_checks(record))).state == "failed"
     assert not list(road_checks(None))
+
+
+def test_a_provider_that_counts_what_cannot_be_is_told():
+    (told,) = usage_checks({"gateway": {"usage_absurd": 3}})
+    assert (told.state, told.sentence[:7]) == ("warning", "3 calls")
+    assert not [*usage_checks(None), *usage_checks({"gateway": {"usage_absurd": 0}}), *usage_checks({})]
 
 
 def test_the_page_names_failing_work_and_a_full_disk():
