@@ -109,7 +109,7 @@ EVALUATION = (
         asks="a release verdict for the version in force, and no task served by a version without one",
         gates=("1",),
         who=("A:prompt_changes",),
-        remedy="pilothouse gate --candidate TARGET --candidate-version {version}",
+        remedy="pilothouse gate --candidate TARGET",
         parts=(
             Part(
                 name="gate",
@@ -260,7 +260,7 @@ EVALUATION = (
         asks="not worse than the anchor for each task type, and golden trajectories kept",
         gates=("R",),
         who=("A:benchmarks",),
-        remedy="pilothouse gate --candidate TARGET --candidate-version {version}",
+        remedy="pilothouse gate --candidate TARGET",
         parts=(
             Part(
                 name="anchor",

@@ -69,7 +69,6 @@ class _Case:
         datasets = self.bench.charter.datasets
         filled = {
             "agent": self.bench.charter.agent,
-            "version": self.bench.in_force.version or "VERSION",
             "labelled": known(datasets.labelled.path) or "DATASET",
             "adversarial": known(datasets.adversarial.path) or "DATASET",
             **self.slot.names,

@@ -49,6 +49,7 @@ EFFORTS: Final[Mapping[str, Effort]] = {
     "EVAL-7": Effort(1.0, 1.0),
     "EVAL-8": Effort(1.0, 7.0),
     "EVAL-9": Effort(2.0, 7.0),
+    "EVAL-10": Effort(0.5),
     "EVAL-11": Effort(1.0),
     "MON-1": Effort(1.0, 7.0),
     "MON-2": Effort(1.0, 7.0),

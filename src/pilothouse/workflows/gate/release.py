@@ -202,6 +202,7 @@ def open_gate(
                 dataset=dataset.digest,
             ),
             *_undeclared(candidate.target.spec.version_is_declared, request.candidate),
+            *_typed_over(request, charter),
             *(
                 f"outputs: {arm.target.spec.about}"
                 for arm in (candidate, baseline)
@@ -433,4 +434,15 @@ def _undeclared(is_declared: bool, address: str) -> list[str]:
     seen = "its command and the files it names" if address.startswith("exec:") else "its address"
     return [
         f"the candidate's version is computed from {seen} alone: a change behind it is not seen; give --candidate-version"
+    ]
+
+
+def _typed_over(request: GateRequest, charter: Charter | None) -> list[str]:
+    """Say that the version typed is not that of the charter's folder: from there it would pass for what did not run."""
+    typed = request.candidate_version
+    own = None if typed is None else _version(replace(request, candidate_version=None), charter)
+    if typed is None or own is None or typed == own:
+        return []
+    return [
+        f"the result is on record for version {typed[:12]}, as typed; the folder of the charter is version {own[:12]}, which this says nothing of"
     ]

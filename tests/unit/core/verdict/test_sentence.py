@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from evidence_made import CHARTER as EXAMPLE
 from evidence_made import LABELLED, V1, everything_holds, load_charter, replaced
 
 from pilothouse.core.dates import day
@@ -151,12 +152,24 @@ def test_what_has_no_end_says_none():
     )
 
 
-def test_a_remedy_without_a_name_to_fill_in_keeps_it_in_capitals():
-    kinds = {"release.verdict"}
-    left = [one for one in HELD if one.kind not in kinds]
-    found = decide(CHARTER, left, NOW, version=None)
-    gate = next(one for one in found.requirements if one.requirement == "EVAL-3")
-    assert gate.items[0].remedy == "pilothouse gate --candidate TARGET --candidate-version VERSION"
+def test_a_remedy_without_a_name_to_fill_in_keeps_it_in_capitals(tmp_path):
+    path = tmp_path / "charter.yaml"
+    named = "labelled:    {path: datasets/labelled"
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert named in text
+    path.write_text(text.replace(named, 'labelled:    {path: "?"'), encoding="utf-8")
+    found = decide(load_charter(path), (), NOW, version=None)
+    cases = next(one for one in found.requirements if one.requirement == "EVAL-1")
+    assert {one.remedy for one in cases.items if one.scope.part == "cases"} == {
+        "pilothouse dataset add DATASET FILE"
+    }
+
+
+def test_no_remedy_of_a_release_gives_what_runs_here_the_version_of_what_serves():
+    left = [one for one in HELD if one.kind not in {"release.verdict", "release.difference"}]
+    found = decide(CHARTER, left, NOW, version=V1)
+    gates = [one for one in found.requirements if one.requirement in {"EVAL-3", "EVAL-10"}]
+    assert {one.deciding.remedy for one in gates} == {"pilothouse gate --candidate TARGET"}
 
 
 def test_a_lapse_far_off_is_said_in_days():

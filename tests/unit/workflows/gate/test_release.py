@@ -777,3 +777,5 @@ def test_answers_of_a_stand_in_release_no_version_of_the_pin_and_its_own_version
     assert world_failed.status is status
     said = "say nothing of it: 75 times acme-medium-2026-02-01 answered, a stand-in of the pinned model"
     assert any(said in note for note in verdict.notes) is (typed is None)
+    over = "for version cccccccccccc, as typed; the folder of the charter is version "
+    assert any(over in note for note in verdict.notes) is (typed is not None)
