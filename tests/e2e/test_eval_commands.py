@@ -208,6 +208,7 @@ def test_a_bad_first_anchor_gives_way_to_a_proved_better_version_and_to_a_signat
     _, last = json.loads(typed("eval anchor --agent doubler --dataset cases.jsonl --json"))
     assert last["version"] == wrong
     assert last["why"].endswith(" by sam: retired")
+    assert (anchor["scored_by"], last["scored_by"]) == ("exact", "exact")
 
 
 def test_an_anchor_is_signed_by_who_answers_for_baselines_on_the_cases_of_the_charter(
@@ -224,9 +225,9 @@ def test_an_anchor_is_signed_by_who_answers_for_baselines_on_the_cases_of_the_ch
     typed(f"eval anchor {version} --as dana --reason mine", exits=2)
     write_lines(repository / "easy.jsonl", [labelled(n) for n in range(3)])
     typed(f"eval anchor {version} --as sam --reason easy --dataset easy.jsonl", exits=2)
-    assert f"{version[:12]} is the anchor of labelled 1.0.0 by sam" in typed(
-        f"eval anchor {version} --as sam --reason accepted"
-    )
+    typed(f"eval anchor {version} --as sam --reason unsaid", exits=2)  # the charter's metric is no scorer
+    said = typed(f"eval anchor {version} --as sam --reason accepted --scorer exact")
+    assert f"{version[:12]} is the anchor of labelled 1.0.0 by sam: accepted, scored by exact" in said
     write_lines(repository / "more.jsonl", [labelled(n) for n in range(90, 120)])
     typed("dataset add datasets/labelled more.jsonl")
     typed(f"eval anchor {version} --as sam --reason again", exits=2)

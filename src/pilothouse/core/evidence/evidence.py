@@ -150,7 +150,7 @@ class Evidence(_Frozen):
         value: The measured value in the unit of its kind, or None for a pure fact.
         low: Lower end of the 95 % interval, or None.
         high: Upper end, or None.
-        method: How the interval was made.
+        method: How the interval was made; of an anchor, the scorers that it is measured by.
         passed: For facts: whether it passed; None otherwise, and for one of which that is not known.
         detail: One short sentence with names and numbers, no payload.
         items: Ids of up to `ITEMS_MAX` cases behind it, worst first.

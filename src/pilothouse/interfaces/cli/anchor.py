@@ -40,6 +40,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
             str | None, typer.Option("--as", metavar="PERSON", help="Person id of the charter who signs.")
         ] = None,
         reason: Annotated[str, typer.Option(help="Why, one sentence.")] = "",
+        scorer: options.ScorerText = None,
+        pass_at: Annotated[float, typer.Option(help="Least value of a success.", min=0.5, max=1.0)] = 0.5,
         dataset: options.DatasetPath = None,
         charter: options.CharterFile = None,
         agent: options.AgentName = None,
@@ -51,7 +53,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         """Show the anchor, which `gate` holds every version against, or set it.
 
         It moves up by itself when a version is proved better in every task type. Down, or to a version that can still run, it
-        moves only when who answers for results and baselines signs, with a reason.
+        moves only when who answers for results and baselines signs, with a reason. It compares with runs by the same scorers only.
         """
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.journal import Journal
@@ -79,6 +81,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
                     owner,
                     need_stored(trials, version, deadline_s=deadline),
                     dataset=load_dataset(folder),
+                    scorer=scorer,
+                    pass_at=pass_at,
                     journal=trials,
                     person=person,
                     reason=reason,
@@ -92,12 +96,17 @@ def _show(agent: str, anchors: Sequence[Evidence], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
-                {"version": one.binds.version, "at": one.recorded_at.isoformat(), "why": one.detail}
+                {
+                    "version": one.binds.version,
+                    "at": one.recorded_at.isoformat(),
+                    "why": one.detail,
+                    "scored_by": one.method,
+                }
                 for one in anchors
             ]
         )
         return
     for one in anchors:
-        say(f"{day(one.recorded_at)}  {one.detail}")
+        say(f"{day(one.recorded_at)}  {one.detail}" + (f", scored by {one.method}" if one.method else ""))
     if not anchors:
         say(f"{agent} has no anchor yet: the first gate on its cases makes one")

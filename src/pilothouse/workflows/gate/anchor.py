@@ -20,11 +20,14 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Denied, UsageError
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case, Split
+from pilothouse.evals.checks import PASS_AT
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.journal import Journal
+from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.selection import select_cases
 from pilothouse.evals.trial import asked_of, trial_key
 from pilothouse.ports.ledger import Ledger
+from pilothouse.workflows.gate.default_scorer import metrics_of, scorers_of_gate
 from pilothouse.workflows.gate.judging import KEPT_SHARE_MIN
 from pilothouse.workflows.gate.named_sets import named_sets
 from pilothouse.workflows.gate.run import GateRun
@@ -61,12 +64,14 @@ def anchor_after(run: GateRun, verdict: ReleaseVerdict) -> AnchorStep:
 
     A version that passes and is proved better than the anchor in every task type takes its place, so that what was gained is
     not lost unseen. Nothing else moves it: neither a better mean nor a worse version. Each run that was held against the
-    anchor says so anew, for the cases of this run.
+    anchor says so anew, for the cases of this run. A run by other scorers than the anchor's says nothing of it.
 
     Args:
         run: The run, measured.
         verdict: Its verdict.
     """
+    if run.anchor_elsewhere is not None:
+        return AnchorStep(version=None)
     differences = against_anchor(verdict)
     types = [one.rules.task_type for one in run.judges]
     is_passed = verdict.status in {Status.HOLDS, Status.AT_RISK}
@@ -104,6 +109,7 @@ def anchor_record(
     *,
     agent: str,
     dataset: str,
+    scored_by: str,
     n: int,
     at: datetime,
     command: str,
@@ -116,6 +122,7 @@ def anchor_record(
         words: Why it is.
         agent: Agent id.
         dataset: Digest of the cases.
+        scored_by: The scorers that it is measured by, named by `default_scorer.scored_by`: others do not compare with it.
         n: Cases behind it.
         at: The moment, aware UTC.
         command: What found it.
@@ -130,6 +137,7 @@ def anchor_record(
         binds=Binding(version=version, dataset=dataset),
         n=max(n, 1),
         passed=True,
+        method=scored_by,
         detail=words,
     )
 
@@ -138,9 +146,13 @@ def anchors_of(ledger: Ledger, agent: str) -> Sequence[Evidence]:
     """Return each anchor of an agent with the first record that says why, oldest first; a run that says it again is left out."""
     found: list[Evidence] = []
     for one in ledger.evidence(agent, kinds=("eval.anchor",)):
-        if not found or (one.binds.version, one.detail) != (found[-1].binds.version, found[-1].detail):
+        if not found or _said(one) != _said(found[-1]):
             found.append(one)
     return tuple(found)
+
+
+def _said(one: Evidence) -> tuple[str | None, str, str]:
+    return one.binds.version, one.method, one.detail
 
 
 def set_anchor(
@@ -154,6 +166,8 @@ def set_anchor(
     reason: str,
     actor: str,
     now: datetime,
+    scorer: str | None = None,
+    pass_at: float = PASS_AT,
 ) -> Evidence:
     """Make a version the anchor because a person says so: the only way down, and the way out where the old one cannot run.
 
@@ -167,12 +181,15 @@ def set_anchor(
         reason: Why, one sentence.
         actor: Who acts, as the decision names it.
         now: The moment, aware UTC.
+        scorer: What later versions are to be scored by, as `gate` is told it; None for what it takes by itself.
+        pass_at: Least value of a success in them.
 
     Returns:
         The record.
 
     Raises:
-        UsageError: There is no reason, or the version has not answered the cases.
+        UsageError: There is no reason, the version has not answered the cases, or the charter names another scorer.
+        UnknownName: The charter names a metric that is no scorer, and nothing says how it is computed.
         Denied: The person does not answer for results and baselines.
     """
     if not 0 < len(reason.strip()) <= REASON_CHARS_MAX:
@@ -205,12 +222,15 @@ def set_anchor(
             remedy="Let it answer all: `pilothouse eval run TARGET`.",
             subject=arm.version,
         )
+    judged = [case for found in cases.values() for case in found]
+    scored = scorers_of_gate(scorer, pass_at, metrics_of(charter), judged, ScorerRegistry())
     words = f"{arm.version[:12]} is the anchor of {_named(dataset)} by {person}: {reason.strip()}"
     record = anchor_record(
         arm.version,
         words,
         agent=agent,
         dataset=dataset.digest,
+        scored_by=scored,
         n=sum(map(len, cases.values())),
         at=now,
         command=f"pilothouse eval anchor {arm.version[:12]}",
@@ -224,6 +244,7 @@ def set_anchor(
             {
                 "version": arm.version,
                 "dataset_digest": dataset.digest,
+                "scored_by": scored,
                 "signer": person,
                 "reason": reason.strip(),
             }

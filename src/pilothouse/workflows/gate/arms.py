@@ -20,6 +20,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.gate.request import GateRequest
 
 __all__ = [
+    "anchor_elsewhere",
     "anchor_version",
     "candidate_arm",
     "current_version",
@@ -62,6 +63,7 @@ def resolve_baseline(
     ledger: Ledger | None,
     agent: str | None,
     dataset: str,
+    scored_by: str,
     lake: Lake | None,
 ) -> tuple[Arm | None, tuple[str, ...]]:
     """Find the other side, and say what could not be found.
@@ -73,6 +75,7 @@ def resolve_baseline(
         ledger: Decisions, or None without an installation.
         agent: Agent id, or None.
         dataset: Digest of the dataset.
+        scored_by: The scorers of this run.
         lake: Telemetry, or None.
 
     Returns:
@@ -89,13 +92,14 @@ def resolve_baseline(
     if wanted in {"current", "anchor"}:
         records = gate_records(ledger, agent)
         version = (
-            anchor_version(records, dataset=dataset)
+            anchor_version(records, dataset=dataset, scored_by=scored_by)
             if wanted == "anchor"
             else current_version(records, candidate=candidate.version)
             or _last_holding(journal, dataset=dataset, candidate=candidate.version)
         )
         if version is None:
-            return None, (_nothing_yet(wanted, agent),)
+            is_elsewhere = wanted == "anchor" and anchor_elsewhere(records, scored_by=scored_by) is not None
+            return None, () if is_elsewhere else (_nothing_yet(wanted, agent),)
     if version is not None:
         return (
             need_stored(journal, version, deadline_s=request.deadline_s, repeats=request.baseline_repeats),
@@ -186,17 +190,29 @@ def current_version(records: Sequence[Evidence], *, candidate: str) -> str | Non
     )
 
 
-def anchor_version(records: Sequence[Evidence], *, dataset: str) -> str | None:
+def anchor_version(records: Sequence[Evidence], *, dataset: str, scored_by: str) -> str | None:
     """Return the version whose quality was accepted as anchor on a dataset, or None.
 
     Args:
         records: Evidence of the agent, oldest first.
         dataset: Digest of the dataset; an anchor of an older version of it counts as well, case by case.
+        scored_by: The scorers of this run: what others measured does not compare. Records from before they were named do.
     """
-    anchors = [one for one in records if one.kind == "eval.anchor"]
+    anchors = [one for one in records if one.kind == "eval.anchor" and one.method in {"", scored_by}]
     exact = [one for one in anchors if one.binds.dataset == dataset]
     chosen = (exact or anchors)[-1:] if anchors else []
     return chosen[0].binds.version if chosen else None
+
+
+def anchor_elsewhere(records: Sequence[Evidence], *, scored_by: str) -> Evidence | None:
+    """Return the newest anchor where other scorers than those of this run measured all there are, else None.
+
+    Args:
+        records: Evidence of the agent, oldest first.
+        scored_by: The scorers of this run.
+    """
+    anchors = [one for one in records if one.kind == "eval.anchor"]
+    return anchors[-1] if anchors and not any(one.method in {"", scored_by} for one in anchors) else None
 
 
 def gate_records(ledger: Ledger | None, agent: str | None) -> Sequence[Evidence]:

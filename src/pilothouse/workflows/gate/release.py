@@ -13,6 +13,7 @@ from typing import Final
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_digest
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.stand_in import stand_ins_of
 from pilothouse.errors import UsageError
 from pilothouse.evals.arms import Arm
@@ -27,6 +28,7 @@ from pilothouse.evals.selection import Selection, select_cases
 from pilothouse.ports.lake import Lake
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.gate.arms import (
+    anchor_elsewhere,
     anchor_version,
     candidate_arm,
     current_version,
@@ -35,7 +37,7 @@ from pilothouse.workflows.gate.arms import (
     stored_arm,
 )
 from pilothouse.workflows.gate.datasets import read_shown_texts, shown_paths
-from pilothouse.workflows.gate.default_scorer import check_typed, scorer_named
+from pilothouse.workflows.gate.default_scorer import check_typed, scored_by, scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
 from pilothouse.workflows.gate.named_sets import is_at
 from pilothouse.workflows.gate.narrowing import of_types, that_failed
@@ -97,11 +99,9 @@ def open_gate(
     computed = (
         check_typed(request.scorer, policy.metrics, selection.cases, registry) if request.decides else ()
     )
-    book = CheckBook(
-        registry,
-        default=registry.make(*scorer_named(request.scorer, policy.metrics, selection.cases, registry)),
-        pass_at=request.pass_at,
-    )
+    scorer = scorer_named(request.scorer, policy.metrics, selection.cases, registry)
+    book = CheckBook(registry, default=registry.make(*scorer), pass_at=request.pass_at)
+    scorers = scored_by(*scorer, request.pass_at)
     for case in selection.cases:
         book.of(case)
     candidate = candidate_arm(
@@ -126,6 +126,7 @@ def open_gate(
         ledger=ledger,
         agent=policy.agent,
         dataset=dataset.digest,
+        scored_by=scorers,
         lake=lake,
     )
     records = gate_records(ledger, policy.agent)
@@ -135,7 +136,8 @@ def open_gate(
             *notes,
             f"not held against {current[:12]}, the version that passed last: `--baseline current`",
         )
-    anchored = anchor_version(records, dataset=dataset.digest)
+    anchored = anchor_version(records, dataset=dataset.digest, scored_by=scorers)
+    elsewhere = anchor_elsewhere(records, scored_by=scorers)
     others = {candidate.version, baseline.version if baseline is not None else None}
     anchor = (
         stored_arm(journal, anchored, deadline_s=request.deadline_s, repeats=request.baseline_repeats)
@@ -145,6 +147,8 @@ def open_gate(
     if anchor is None and anchored is not None and anchored not in others:
         lost = f"the anchor {anchored[:12]} has no trial in this journal, so nothing is held against it: let it answer again, or see `pilothouse eval anchor`"
         notes = (*notes, lost)
+    if elsewhere is not None and request.decides:
+        notes = (*notes, _measured_otherwise(elsewhere, scorers))
     if baseline is not None and baseline.is_stored:
         selection, left_out = _within_stored(selection, baseline, journal)
         notes += left_out
@@ -178,6 +182,8 @@ def open_gate(
         baseline=baseline,
         anchor=anchor,
         anchor_version=anchored,
+        scored_by=scorers,
+        anchor_elsewhere=elsewhere,
         book=book,
         journal=journal,
         run_id=run_id,
@@ -408,6 +414,14 @@ def _notes(
     if request.fresh:
         notes.append("stored trials were left aside (--fresh)")
     return notes
+
+
+def _measured_otherwise(anchor: Evidence, scorers: str) -> str:
+    version = (anchor.binds.version or "")[:12]
+    return (
+        f"the anchor {version} was measured by {anchor.method}, and this run by {scorers}: nothing is held against it and no "
+        f"difference goes on record; who answers for baselines may sign one for these scorers: `pilothouse eval anchor {version} --scorer NAME`"
+    )
 
 
 def _within_stored(

@@ -70,7 +70,7 @@ def release_evidence(
                 ),
             )
     step = anchor_after(run, verdict)
-    differences = against_anchor(verdict)
+    differences = () if run.anchor_elsewhere is not None else against_anchor(verdict)
     for item in differences:
         write.difference(item)
     if step.version == verdict.candidate and not differences:
@@ -102,6 +102,7 @@ def release_evidence(
                 step.words,
                 agent=agent,
                 dataset=verdict.dataset_digest,
+                scored_by=run.scored_by,
                 n=verdict.cost.cases,
                 at=run.now,
                 command=write.command,

@@ -14,6 +14,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.release import GateRules
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.checks import PASS_AT
+from pilothouse.workflows.gate.default_scorer import metrics_of
 
 __all__ = ["GatePolicy", "GateRequest", "settle_policy"]
 
@@ -182,11 +183,7 @@ def settle_policy(request: GateRequest, charter: Charter | None, task_types: Seq
             if is_open(families)
             else {name: float(limit) for name, limit in families.items() if not is_open(limit)}
         ),
-        metrics={
-            name: metric
-            for name, terms in charter.task_types.items()
-            if (metric := known(terms.metric)) is not None
-        },
+        metrics=metrics_of(charter),
         max_cases=request.max_cases or (int(max_cases) if max_cases is not None else None),
         max_age=known(charter.release.verdict_max_age) or VERDICT_MAX_AGE,
         notes=tuple(notes),

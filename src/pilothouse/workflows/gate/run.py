@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.release_behaviour import judge_behaviour
 from pilothouse.core.verdict.release_never import MustNotFinding, judge_family, judge_must_not
 from pilothouse.core.verdict.release_trust import judge_infrastructure
@@ -62,6 +63,9 @@ class GateRun:
         baseline: The side it is compared with, or None.
         anchor: The anchored version, when it is another one than the baseline.
         anchor_version: Version on record as anchor, or None.
+        scored_by: The scorers of this run, as the record of an anchor names them.
+        anchor_elsewhere: The anchor that is on record when other scorers than these measured it: nothing compares with it, and this
+            run makes none.
         book: Checks of each case.
         journal: Stored trials.
         run_id: Made from everything above: the same command is the same run.
@@ -84,6 +88,8 @@ class GateRun:
     baseline: Arm | None
     anchor: Arm | None
     anchor_version: str | None
+    scored_by: str
+    anchor_elsewhere: Evidence | None
     book: CheckBook
     journal: Journal
     run_id: str
@@ -120,7 +126,8 @@ class GateRun:
     def is_first(self) -> bool:
         """Whether a side of this run becomes the anchor: later versions are held against its trials, so all cases are run."""
         is_stored = self.baseline is not None and self.baseline.is_stored
-        is_unanchored = self.anchor_version is None and self.policy.agent is not None
+        has_anchor = self.anchor_version is not None or self.anchor_elsewhere is not None
+        is_unanchored = not has_anchor and self.policy.agent is not None
         return is_unanchored and self.is_chartered and not is_stored
 
     def _trust_in_type(self, name: str) -> JudgeTrust | None:

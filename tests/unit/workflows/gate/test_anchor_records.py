@@ -12,10 +12,11 @@ import pytest
 
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.evals.journal import Journal
-from pilothouse.evals.score import passed
+from pilothouse.evals.score import failed, passed
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.testing import MemoryLedger
+from pilothouse.workflows.gate.arms import anchor_elsewhere, anchor_version
 from pilothouse.workflows.gate.release import open_gate
 from pilothouse.workflows.gate.release_evidence import release_evidence
 from pilothouse.workflows.gate.request import GateRequest
@@ -33,6 +34,15 @@ class Judge:
 
     def score(self, case, result):
         return passed()
+
+
+class Backwards:
+    """A computed scorer that finds right what is wrong."""
+
+    spec = ScorerSpec(name="backwards", kind=ScorerKind.DETERMINISTIC, version="b1")
+
+    def score(self, case, result):
+        return failed("right") if result.reply.output == case.expected else passed()
 
 
 @pytest.fixture
@@ -125,6 +135,37 @@ def test_a_version_proved_better_takes_the_anchors_place(gate):
     slipped, _ = gate("slipped", lambda n: 2 * n if n % 3 else -1, floor=0.3, complete=True)
     assert slipped.anchor == good.candidate
     assert item(slipped, "not_eroded").status is not Status.HOLDS, "against the bad one it would have passed"
+
+
+def test_another_scorer_moves_no_anchor_and_holds_nothing_against_it(gate):
+    """An odd scorer "proved" a bad version better, and later ones were held against that one."""
+    odd = {"registry": ScorerRegistry({"backwards": Backwards}), "scorer": "backwards"}
+    good, records = gate("good", right, floor=0.3)
+    (first,) = of_kind(records, "eval.anchor")
+    assert first.method == "exact"
+    for baseline in (good.candidate, "anchor"):
+        bad, records = gate("bad", half, baseline=baseline, complete=True, **odd)
+        assert (bad.anchor, of_kind(records, "eval.anchor"), of_kind(records, "release.difference")) == (
+            None,
+            [],
+            [],
+        )
+        assert any("was measured by exact, and this run by backwards" in note for note in bad.notes)
+    _, records = gate("good", right, floor=0.3, pass_at=0.9)
+    assert of_kind(records, "release.difference") == []
+    again, records = gate("bad", half, floor=0.3, complete=True)
+    assert again.anchor == good.candidate
+    assert item(again, "not_eroded").status is Status.BREACHED
+
+
+def test_an_anchor_from_before_its_scorers_were_named_is_held_against_by_any(gate):
+    good, records = gate("good", right, floor=0.3)
+    (named,) = of_kind(records, "eval.anchor")
+    unnamed = named.model_copy(update={"method": ""})
+    assert anchor_version([unnamed], dataset=named.binds.dataset, scored_by="contains") == good.candidate
+    assert anchor_version([named], dataset=named.binds.dataset, scored_by="contains") is None
+    assert anchor_elsewhere([unnamed], scored_by="contains") is None
+    assert anchor_elsewhere([named], scored_by="contains") == named
 
 
 def test_the_anchor_itself_has_not_eroded(gate):

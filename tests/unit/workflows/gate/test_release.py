@@ -569,7 +569,13 @@ def test_an_anchor_with_a_part_of_the_cases_says_how_it_gets_the_rest(world, tmp
     assert first.cost.cases < N
     assert "eval.anchor" not in {one.kind for one in release_evidence(run, first, agent="a")}
     ledger = MemoryLedger()
-    stopped_early = {"dataset": first.dataset_digest, "n": first.cost.cases, "at": NOW, "command": "gate"}
+    stopped_early = {
+        "dataset": first.dataset_digest,
+        "scored_by": run.scored_by,
+        "n": first.cost.cases,
+        "at": NOW,
+        "command": "gate",
+    }
     ledger.add_evidence([anchor_record(first.candidate, "the anchor", agent="a", **stopped_early)])
     request = GateRequest(
         candidate=outputs(tmp_path / "second.jsonl", lambda n: {"output": 2 * n, "claim": 2}),
