@@ -112,9 +112,11 @@ def _stand_in(folder: Path, own: Path, common: Path, configuration: str) -> None
         configuration: Text of its configuration.
     """
     for place in dict.fromkeys((own, common)):
+        # The branches are in the folder that worktrees share; newer versions of git give each an empty one of its own.
+        left_out = _LEFT_OUT if place == common else {*_LEFT_OUT, "refs"}
         with os.scandir(place) as entries:
             for entry in islice(entries, _ENTRIES_MAX):
-                if entry.name not in _LEFT_OUT and not os.path.lexists(folder / entry.name):
+                if entry.name not in left_out and not os.path.lexists(folder / entry.name):
                     (folder / entry.name).symlink_to(entry.path)
     for name in _COPIED:
         if (own / name).is_file():  # no pipe, which would never end

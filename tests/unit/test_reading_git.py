@@ -162,6 +162,8 @@ def test_a_second_worktree_and_how_a_repository_keeps_its_lines_are_read_as_git_
         one.unlink()
     side = tmp_path / "side"
     (side / "agent.py").write_text("print(2)\n", encoding="utf-8")
+    git(side, "update-ref", "refs/worktree/mark", "HEAD")  # newer versions of git begin a worktree with such a folder
+    assert (folder / ".git" / "worktrees" / "side" / "refs").is_dir()
     assert files_changed_since(side, "HEAD", ["charter.yaml", "agent.py"]) == ("agent.py",)
     assert ask_git(side, "rev-parse", "--abbrev-ref", "HEAD", timeout_s=20).stdout == b"side\n"
     git(folder, "config", "core.autocrlf", "true")
