@@ -120,7 +120,8 @@ def _stand_in(folder: Path, own: Path, common: Path, configuration: str) -> None
                     (folder / entry.name).symlink_to(entry.path)
     for name in _COPIED:
         if (own / name).is_file():  # no pipe, which would never end
-            shutil.copyfile(own / name, folder / name)
+            # With its time: git compares whole seconds, and looks into a file only where its index is not younger.
+            shutil.copy2(own / name, folder / name)
     (folder / "config").write_text(configuration, encoding="utf-8")
 
 

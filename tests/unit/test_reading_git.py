@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from pilothouse import reading_git
+from pilothouse.connectors import git_history
 from pilothouse.connectors.git_history import files_changed_since, last_commit_at, text_at_revision
 from pilothouse.reading_git import ask_git
 from pilothouse.runtime.version import code_revision
@@ -141,7 +142,7 @@ def test_a_repository_that_goes_away_meanwhile_counts_as_refusing(trap, monkeypa
     def gone(*_):
         raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr(reading_git.shutil, "copyfile", gone)
+    monkeypatch.setattr(reading_git.shutil, "copy2", gone)
     assert ask_git(trap[0], "status", timeout_s=20).returncode == 128
     assert last_commit_at(trap[0] / "charter.yaml") is None
 
@@ -162,7 +163,7 @@ def test_a_second_worktree_and_how_a_repository_keeps_its_lines_are_read_as_git_
         one.unlink()
     side = tmp_path / "side"
     (side / "agent.py").write_text("print(2)\n", encoding="utf-8")
-    git(side, "update-ref", "refs/worktree/mark", "HEAD")  # newer versions of git begin a worktree with such a folder
+    git(side, "update-ref", "refs/worktree/mark", "HEAD")  # newer versions of git begin with such a folder
     assert (folder / ".git" / "worktrees" / "side" / "refs").is_dir()
     assert files_changed_since(side, "HEAD", ["charter.yaml", "agent.py"]) == ("agent.py",)
     assert ask_git(side, "rev-parse", "--abbrev-ref", "HEAD", timeout_s=20).stdout == b"side\n"
@@ -171,6 +172,39 @@ def test_a_second_worktree_and_how_a_repository_keeps_its_lines_are_read_as_git_
     assert files_changed_since(folder, "HEAD", ["charter.yaml"]) == ()
     assert ask_git(tmp_path, "rev-parse", "HEAD", timeout_s=20).returncode == 128
     assert [one.name for one in sprung.iterdir()] == []
+
+
+def test_a_file_that_was_changed_in_the_second_of_its_commit_is_changed(tmp_path):
+    """Git compares whole seconds, and looks into a file that is as young as its list of files."""
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "core.trustctime", "false")
+    charter, second = tmp_path / "charter.yaml", (1_700_000_000, 1_700_000_000)
+    charter.write_text("agent: a\n", encoding="utf-8")
+    os.utime(charter, second)
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    charter.write_text("agent: b\n", encoding="utf-8")
+    for path in (charter, tmp_path / ".git" / "index"):
+        os.utime(path, second)
+    assert git(tmp_path, "--no-optional-locks", "status", "--porcelain") == b" M charter.yaml\n"
+    assert last_commit_at(charter) is None
+    assert files_changed_since(tmp_path, "HEAD", ["charter.yaml"]) == ("charter.yaml",)
+
+
+def test_what_git_cannot_compare_counts_as_changed(tmp_path, monkeypatch):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "charter.yaml").write_text("agent: a\n", encoding="utf-8")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+
+    def refused(folder, *words, timeout_s):
+        if words[0] in {"status", "diff"}:
+            return subprocess.CompletedProcess(words, 128, b"", b"fatal: it is gone")
+        return ask_git(folder, *words, timeout_s=timeout_s)
+
+    monkeypatch.setattr(git_history, "ask_git", refused)
+    assert last_commit_at(tmp_path / "charter.yaml") is None
+    assert files_changed_since(tmp_path, "HEAD", ["charter.yaml"]) == ("charter.yaml",)
 
 
 def test_the_users_own_filters_stay(trap, tmp_path, monkeypatch):

@@ -58,7 +58,7 @@ def files_changed_since(folder: Path, revision: str, names: Iterable[str]) -> tu
         names: Paths of files inside the folder.
 
     Returns:
-        Names whose content differs, sorted; a file that came or went counts.
+        Names whose content differs, sorted; a file that came or went counts, and so does one that git cannot compare.
     """
     wanted = sorted(names)
     if not wanted:
@@ -77,6 +77,8 @@ def files_changed_since(folder: Path, revision: str, names: Iterable[str]) -> tu
         "--",
         *wanted,
     )
+    if diff.returncode != 0:
+        return tuple(wanted)  # what cannot be compared is not known to be the same
     changed = set(diff.stdout.decode("utf-8", errors="replace").split("\0"))
     return tuple(name for name in wanted if name in changed)
 
@@ -88,11 +90,12 @@ def last_commit_at(path: Path) -> datetime | None:
         path: A path that exists.
 
     Returns:
-        None where git does not know it, or where it differs from what was committed.
+        None where git does not know it, or where it differs from what was committed as far as git can tell.
     """
     if shutil.which("git") is None:
         return None
-    if _git(path.parent, "status", "--porcelain", "--", path.name).stdout.strip():
+    status = _git(path.parent, "status", "--porcelain", "--", path.name)
+    if status.returncode != 0 or status.stdout.strip():
         return None
     found = _git(path.parent, "log", "-1", "--format=%ct", "--", path.name)
     seconds = found.stdout.strip() if found.returncode == 0 else b""
