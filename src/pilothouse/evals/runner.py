@@ -265,8 +265,7 @@ class Runner:
     async def _call(self, key: str, request: TrialRequest) -> Result:
         """Call the target; infrastructure failures are retried with the same idempotency key."""
         self._fresh_keys.add(key)
-        if not self._reuse:
-            self._journal.forget_scores(key)
+        self._journal.forget_scores(key)  # of an answer that is left aside, or that another model gave
         result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=None)
         attempts = ATTEMPTS_MAX if request.target.spec.makes_calls else 1
         for attempt in range(1, attempts + 1):

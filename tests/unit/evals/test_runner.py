@@ -492,3 +492,31 @@ def test_what_a_stand_in_answered_is_no_trial_is_asked_again_and_never_taken_fro
     assert [found[f"c{n}"].reused for n in range(5)] == [True, False, False, False, False]
     assert found["c4"].success is None
     assert found["c4"].error == "b-1 answered, a stand-in of the pinned model"
+
+
+def test_what_is_asked_again_is_not_given_the_score_of_the_answer_before(tmp_path):
+    """The scorer was down when the pinned model answered, and the score of the stand-in's answer stood in its place."""
+    (case,) = cases(1)
+    answers = iter([Reply(output="good", model="b-1"), Reply(output="bad", model="m-1")])
+    agent, is_down = Agent(lambda *_: next(answers)), False
+
+    def rule(_case, result):
+        if is_down:
+            raise OSError("no connection")
+        return passed() if result.reply.output == "good" else failed("bad")
+
+    def scored(stand_ins):
+        arm = Arm(version="v", address="test", config="cfg", target=agent, stand_ins=frozenset(stand_ins))
+
+        async def go():
+            with Journal(tmp_path / "j.db") as journal:
+                book = CheckBook(ScorerRegistry(), default=Rule(rule))
+                return await Runner(journal, book, run_id="r").run(list(requests_of([case], [arm])))
+
+        return asyncio.run(go())[0].success
+
+    assert scored(()).value == 1.0
+    is_down = True
+    assert scored({"b-1"}).why is Unscored.SCORER_CRASHED
+    is_down = False
+    assert scored({"b-1"}).value == 0.0
