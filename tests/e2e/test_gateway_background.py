@@ -23,6 +23,7 @@ from tests.stubs.raw_http import ask
 from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import StorageUnavailable
+from pilothouse.interfaces.http.replay import ReplayServer
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.promises import SqlPromises
@@ -32,6 +33,9 @@ from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import Budget, Guard
+from pilothouse.runtime.replay.exchange import exchanges
+from pilothouse.runtime.replay.mode import ReplayMode
+from pilothouse.runtime.replay.session import ReplaySession
 from pilothouse.runtime.runlog.call_sink import recorded_call
 from pilothouse.runtime.runlog.recorder import open_recorder
 from pilothouse.workflows.replay.run import ReplayRequest, replay_run
@@ -191,6 +195,39 @@ def test_the_official_client_polls_and_its_run_is_replayed_by_its_answer(site, s
     log.flush()
     (report,) = replay_run(log.read(call.run), log.redaction, ReplayRequest(), None)
     assert (report.is_equal, report.recorded.text) == (True, "It rained.")
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_what_an_agent_does_with_an_answer_that_is_kept_for_it_is_replayed_too(is_stream, site, stub, log):
+    def work(base_url, key):
+        with openai.OpenAI(base_url=base_url, api_key=key, max_retries=0) as client:
+            asked = client.responses.create(
+                model=MODEL, input="Write a long report.", background=not is_stream, stream=is_stream
+            )
+            said = [event.response for event in asked if hasattr(event, "response")] if is_stream else [asked]
+            ident = said[-1].id
+            while (found := client.responses.retrieve(ident)).status in {"queued", "in_progress"}:
+                pass
+            found = client.responses.retrieve(ident)
+            client.responses.cancel(ident)
+            client.responses.delete(ident)
+            return found.output_text
+
+    done, gone = response("completed", USAGE), Plan(body=b'{"id": "resp_1", "deleted": true}')
+    first = Plan(text="It rained.") if is_stream else response("queued")
+    stub.plan(first, *[done] * 3, gone)
+    run = "ab" * 16
+    assert work(f"{site.origin}/r/{run}/v1", site.key) == "It rained."
+    of_models(site, 1)
+    log.flush()
+    session = ReplaySession(exchanges(log.read(run)), ReplayMode.STRICT, log.redaction)
+    with ReplayServer({run: session}) as server:
+        assert work(f"{server.origin}/gw/r/{run}/v1", "x") == "It rained."
+        with openai.OpenAI(base_url=f"{server.origin}/v1", api_key="x", max_retries=0) as client:
+            assert session.first_divergence() is None
+            for ask in (client.responses.retrieve, client.responses.input_items.list):
+                with pytest.raises(openai.UnprocessableEntityError, match="extra"):
+                    ask("resp_2" if ask == client.responses.retrieve else "resp_1")
 
 
 def test_a_run_whose_answer_nobody_fetched_is_replayed_up_to_the_promise(site, stub, log, monkeypatch):

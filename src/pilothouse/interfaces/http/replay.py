@@ -121,6 +121,12 @@ class ReplayServer:
         if scope["method"] == "GET" and route.startswith(PLACE):
             await _recalled(send, session, route, scope["query_string"])
             return
+        kept = (
+            session.kept_answer(scope["method"], route) if b"stream=" not in scope["query_string"] else None
+        )
+        if kept is not None:
+            await _whole(send, 200, {"content-type": "application/json"}, kept)
+            return
         decision = await asyncio.to_thread(session.take, route, body)
         if isinstance(decision, Serve):
             shadow = self._shadow(decision, route)

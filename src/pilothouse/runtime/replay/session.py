@@ -23,6 +23,7 @@ from pilothouse.runtime.context.edits import recall
 from pilothouse.runtime.context.ledger import ID
 from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, nearest
 from pilothouse.runtime.replay.exchange import Exchange, is_answering, request_key
+from pilothouse.runtime.replay.kept_answers import kept_answer
 from pilothouse.runtime.replay.masks import NO_MASKS, Covered, MaskSet
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution
@@ -198,6 +199,11 @@ class ReplaySession:
             if stands_for is not None:
                 self._waiting[stands_for.key].remove(stands_for)
             return self._noted(Live(asked, stands_for, route), route)
+
+    def kept_answer(self, method: str, route: str) -> bytes | None:
+        """Return the answer to a request about a response that this replay has served, or None; see `kept_answers`."""
+        with self._lock:
+            return kept_answer(self._served, method, route)
 
     def recall(self, ident: str, *, start: int = 0, end: int | None = None) -> str | None:
         """Return what the agent asks for by the id of a note, as the gateway did; None where nothing is recorded.
