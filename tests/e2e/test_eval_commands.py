@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import zipfile
 from types import SimpleNamespace
@@ -55,13 +56,36 @@ def typed(tmp_path, monkeypatch):
     write_lines(tmp_path / "cases.jsonl", [{"input": n, "expected": 2 * n} for n in range(1, CASES + 1)])
 
     def run(line, exits=0):
-        done = CliRunner().invoke(command_tree(), line.split())
+        done = CliRunner().invoke(command_tree(), line.split() if isinstance(line, str) else line)
         error = done.exception
         code = int(error.exit_status) if isinstance(error, PilothouseError) else done.exit_code
         assert exits is None or code == exits, done.output
         return done.stdout
 
     return run
+
+
+KILLED = """
+import json, os, pathlib, signal, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    mark = pathlib.Path(f"killed-{asked['input']}")
+    if asked["input"] % int(sys.argv[1]) == 0 and not (mark.exists() and sys.argv[2] == "once"):
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(json.dumps({"id": asked["id"], "output": 2 * asked["input"]}), flush=True)
+"""
+
+
+def test_an_agent_whose_workers_the_system_kills_is_asked_again_and_never_found_bad(typed, tmp_path):
+    """Eight workers without memory were "77.8 % good, must not be released"."""
+    (tmp_path / "killed.py").write_text(KILLED, encoding="utf-8")
+    write_lines(tmp_path / "few.jsonl", [{"input": n, "expected": 2 * n} for n in range(1, 41)])
+    gate = ["gate", "--dataset", "few.jsonl", "--floor", "0.5", "--candidate"]
+    typed([*gate, f"exec:{sys.executable} killed.py 8 once"])
+    said = typed([*gate, f"exec:{sys.executable} killed.py 8 always"], exits=4)
+    assert "failed for reasons outside the agent" in said
+    assert "Must not" not in said
 
 
 def test_the_plan_says_power_cases_money_and_time_and_runs_nothing(typed, tmp_path):

@@ -12,7 +12,7 @@ import shutil
 import signal
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
@@ -26,6 +26,10 @@ STDERR_BYTES_MAX = 64 * 1024
 
 DEATHS_MAX = 5
 """Workers that may die in a row without one answer, before the program itself is called broken."""
+
+KILLED: Final = frozenset({-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGTERM})
+"""Statuses of a worker that was ended from outside (no memory is left, the machine goes down), and of a shell whose child was.
+All others are the agent's: it crashed, or it left."""
 
 LINE_BYTES_MAX = OUTPUT_BYTES_MAX + 64 * 1024
 STOP_WAIT_S = 2.0
@@ -141,7 +145,12 @@ class _Worker:
         return self._process.returncode is not None
 
     async def ask(self, line: bytes, key: str) -> dict[str, Any]:
-        """Write one line and read one, which carries the same id."""
+        """Write one line and read one, which carries the same id.
+
+        Raises:
+            AgentFailed: The agent crashed, left or wrote something else.
+            TargetUnreachable: The system killed it.
+        """
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise TargetUnreachable("worker has no pipes")
@@ -156,9 +165,13 @@ class _Worker:
         if not answer:
             await self._process.wait()
             tail = b"".join(self._stderr).decode("utf-8", "replace").strip().splitlines()
-            raise AgentFailed(
-                f"worker ended with status {self._process.returncode}: {tail[-1] if tail else 'nothing on stderr'}"
-            )
+            status, last = self._process.returncode, tail[-1] if tail else "nothing on stderr"
+            if status in KILLED:
+                # Fewer at once leave each more memory.
+                raise TargetUnreachable(
+                    f"worker was killed from outside, status {status}: {last}", is_pressure=True
+                )
+            raise AgentFailed(f"worker ended with status {status}: {last}")
         try:
             told = json.loads(answer)
         except ValueError as error:

@@ -429,6 +429,8 @@ def _remedy(error: str) -> str:
         )
     if error.endswith(STOOD_IN):
         return "Run the same command once the pinned model answers: what another one says is no trial of this version."
+    if error.startswith("worker was killed"):
+        return "Give its workers more memory, or run fewer at once: --concurrency 1."
     return "Start it, then run the same command."
 
 

@@ -221,7 +221,7 @@ def test_an_endpoint_that_is_not_there_is_unreachable():
 
 
 WORKER = """
-import json, sys
+import json, os, signal, sys
 count = 0
 for line in sys.stdin:
     asked = json.loads(line)
@@ -229,6 +229,8 @@ for line in sys.stdin:
     if asked["input"] == "die":
         print("out of memory", file=sys.stderr)
         sys.exit(3)
+    if asked["input"] in ("SIGKILL", "SIGTERM", "SIGSEGV"):
+        os.kill(os.getpid(), getattr(signal, asked["input"]))
     if asked["input"] == "prose":
         print("hello", flush=True)
     elif asked["input"] == "other":
@@ -267,6 +269,27 @@ def test_a_worker_that_dies_or_talks_nonsense_fails_its_case_and_the_next_one_is
             await target.close()
 
     assert asyncio.run(go()).output >= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "raises", "message"),
+    [
+        ("SIGKILL", TargetUnreachable, "killed from outside, status -9"),
+        ("SIGTERM", TargetUnreachable, "killed from outside, status -15"),
+        ("SIGSEGV", AgentFailed, "status -11"),
+        ("die", AgentFailed, "status 3"),
+    ],
+)
+def test_a_worker_that_the_system_kills_says_nothing_of_the_agent(worker, value, raises, message):
+    with pytest.raises(raises, match=message) as found:
+        ask(open_target(worker), case(value))
+    assert getattr(found.value, "is_pressure", True)
+
+
+def test_a_shell_whose_agent_is_killed_is_a_killed_worker(worker):
+    words = f"exec:sh -c '{worker.removeprefix('exec:')}; exit $?'"
+    with pytest.raises(TargetUnreachable, match="status 137"):
+        ask(open_target(words), case("SIGKILL"))
 
 
 @pytest.mark.parametrize(("value", "message"), [("prose", "no JSON"), ("other", "id of its case")])
