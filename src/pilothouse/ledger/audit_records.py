@@ -179,9 +179,9 @@ def read_records(
 def stored_texts(connection: Connection, *, start: int = 0) -> Iterable[tuple[int, str]]:
     """Yield position and text of every record from a position on, in order."""
     query = select(audit_records.c.position, audit_records.c.record).where(audit_records.c.position >= start)
-    for row in connection.execution_options(yield_per=5_000).execute(
-        query.order_by(audit_records.c.position)
-    ):
+    # Of this statement alone: options of a connection stay, and a server refuses to give in parts what an UPDATE behind it changes.
+    in_parts = {"yield_per": 5_000}
+    for row in connection.execute(query.order_by(audit_records.c.position), execution_options=in_parts):
         yield int(row.position), row.record
 
 

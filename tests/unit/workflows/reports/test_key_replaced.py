@@ -9,12 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from postgres_server import fresh_postgres_url, postgres_server
 from sqlalchemy import insert
 
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded, StorageUnavailable
 from pilothouse.ledger import audit_keys, key_rotation
 from pilothouse.ledger.audit import SqlAuditLog, audit_checkpoints
 from pilothouse.ledger.audit_keys import load_keys
+from pilothouse.ledger.audit_records import stored_texts
 from pilothouse.ledger.checkpoint import Checkpoint, sign_checkpoint, verifier_key_of
 from pilothouse.ledger.key_history import KEY_REPLACED, KeyHistory, open_replacement, sign_replacement
 from pilothouse.ledger.key_rotation import replace_signer
@@ -24,6 +26,8 @@ from pilothouse.workflows.reports.log_proofs import prove_growth, prove_record
 from pilothouse_verify.bundle import check_bundle
 from pilothouse_verify.keys import REPLACED_SINCE, parse_replaced, parse_ring
 from pilothouse_verify.proof import check_proof
+
+__all__ = ["postgres_server"]
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 
@@ -207,6 +211,26 @@ def test_notes_that_are_no_change_are_none_for_both_programs(leaked):
     assert KeyHistory.read(twice, leaked.verifier)[1] == {
         1: "the key was replaced by one that was not in force"
     }
+
+
+@pytest.mark.slow
+def test_it_is_replaced_in_the_ledger_of_a_server_too(request, tmp_path):
+    with open_ledger(fresh_postgres_url(request)) as ledger:
+        served = opened(ledger, tmp_path / "keys")
+        served.log.append("call.decided", "ap", {})
+        served.log.sign()
+        for number in (1, 2):
+            assert rotate(served) == number
+        assert verify_log(served, NOW).problems == ()
+        assert [one.name for one in served.log.keys.folder.glob("audit-signer*")] == ["audit-signer.key"]
+
+
+def test_who_reads_the_records_in_a_transaction_may_write_in_it_afterwards(room):
+    with room.log.database.write() as connection:
+        before = dict(connection.get_execution_options())
+        assert len(list(stored_texts(connection))) == 5
+        # A server would be asked to give what an UPDATE changes in parts, and refuses.
+        assert dict(connection.get_execution_options()) == before
 
 
 def test_a_server_that_runs_signs_with_the_new_key_from_then_on(leaked, room):
