@@ -147,7 +147,7 @@ OWNERSHIP = (
     Requirement(
         id="OWN-7",
         statement="Operations exist and suffice",
-        asks="a team that answers drills, and half of its incidents, in time, and reviews at their accepted limits within 80 % of the reviewers' minutes",
+        asks="a team that answers its drill, and half of all incidents and drills, in time, and reviews at their accepted limits within 80 % of the reviewers' minutes",
         gates=("1",),
         who=("A:incident_response",),
         remedy="pilothouse drill page",

@@ -40,8 +40,10 @@ __all__ = ["drill_owner_powers", "drill_page", "drill_runbook"]
 NEED_SHARE_MAX = 0.8
 """Share of the reviewers' minutes that may be planned: a fifth is for days with more than the mean, and for who is away (OWN-7)."""
 
+_PAGE = "page"
+
 INCIDENTS_LOOKED_AT, INCIDENTS_WITHIN = 100, timedelta(days=90)
-"""The last incidents whose answers count for OWN-7, as long as its drill does: their timelines are read one by one."""
+"""The last incidents and calls of drills whose answers count for OWN-7, as long as its drill does: their timelines are read one by one."""
 
 
 def drill_page(
@@ -63,7 +65,7 @@ def drill_page(
     numbers, silent = [], []
     for level in levels:
         firing = Firing(
-            agent=agent, metric="page", sentence=f"Test of level {level}.", drill="page", level=level
+            agent=agent, metric="page", sentence=f"Test of level {level}.", drill=_PAGE, level=level
         )
         plan = plan_level(charter, level)
         with rehearsed(room, firing, room.work.now()) as answer:
@@ -101,22 +103,22 @@ def drill_page(
 
 
 def _answered_incidents(room: ControlRoom, agent: str, now: datetime) -> tuple[bool, str]:
-    """Return whether the median incident was answered within the time of the level that was called, and what was counted.
+    """Return whether the median call was answered within the time of the level that was called, and what was counted.
 
-    It was where at least half were. One that still waits within its time says nothing yet.
+    It was where at least half were, of incidents and of page drills: a team whose one incident waited has a way to show that the
+    next will not. One that still waits within its time says nothing yet.
     """
     found = room.incidents.incidents(agent=agent, limit=INCIDENTS_LOOKED_AT)
     late = [
         is_late
         for one in found
-        if not one.drill and one.opened_at > now - INCIDENTS_WITHIN
+        if one.drill in {"", _PAGE} and one.opened_at > now - INCIDENTS_WITHIN
         for is_late in [any(_is_late(event) for event in room.incidents.events(one.number))]
         if is_late or one.acknowledged_at is not None
     ]
-    if not late:
-        return True, ""
     good = late.count(False)
-    return 2 * good >= len(late), f"Of {len(late)} incidents, {good} answered in time; half is asked for. "
+    said = f"Of {len(late)} incidents and calls of drills in {INCIDENTS_WITHIN.days} days, {good} answered in time; half is asked for. "
+    return 2 * good >= len(late), said
 
 
 def _review_need(charter: Charter) -> tuple[bool | None, str]:
