@@ -47,6 +47,7 @@ from pilothouse.workflows.gate.run_labels import read_labels
 from pilothouse.workflows.gate.sealed_split import count_opening, sealed_marks
 from pilothouse.workflows.gateway.launch import summarize_charter
 from pilothouse.workflows.ground.check import load_charter
+from pilothouse.workflows.ground.in_force import charter_if_any
 
 __all__ = ["open_gate"]
 
@@ -104,8 +105,14 @@ def open_gate(
     scorers = scored_by(*scorer, request.pass_at)
     for case in selection.cases:
         book.of(case)
+    in_force = (
+        charter_if_any(ledger, policy.agent) if ledger is not None and policy.agent is not None else None
+    )
     candidate = candidate_arm(
-        request, version=_version(request, charter), lake=lake, stand_ins=_stand_ins(request, charter)
+        request,
+        version=_version(request, charter),
+        lake=lake,
+        stand_ins=_stand_ins(request, charter, in_force),
     )
     narrowed: tuple[str, ...] = ()
     if request.only_failed:
@@ -374,12 +381,16 @@ def _version(request: GateRequest, charter: Charter | None) -> str | None:
     return summarize_charter(Path(request.charter).absolute()).version
 
 
-def _stand_ins(request: GateRequest, charter: Charter | None) -> frozenset[str]:
-    """The stand-ins of the candidate's pin; none for a version that is not the charter's own, whose pin nobody knows."""
+def _stand_ins(request: GateRequest, charter: Charter | None, in_force: Charter | None) -> frozenset[str]:
+    """The stand-ins of the candidate's pin; none for a version that is not the charter's own, whose pin nobody knows.
+
+    Without the charter's file nobody can tell which version is its own. Then each is taken for it: a stand-in is gated with the file,
+    since nothing good goes on record without.
+    """
+    if charter is None:
+        return frozenset() if in_force is None else stand_ins_of(in_force)
     own = _version(replace(request, candidate_version=None), charter)
-    if charter is None or request.candidate_version not in {None, own}:
-        return frozenset()
-    return stand_ins_of(charter)
+    return stand_ins_of(charter) if request.candidate_version in {None, own} else frozenset()
 
 
 def _notes(

@@ -428,7 +428,10 @@ def _remedy(error: str) -> str:
             "A name under which the charter says that the pin is served goes beside it: &served_as=NAME."
         )
     if error.endswith(STOOD_IN):
-        return "Run the same command once the pinned model answers: what another one says is no trial of this version."
+        return (
+            "Run the same command once the pinned model answers: what another one says is no trial of this version. "
+            "The version with that model is gated by its name: --charter FILE --candidate-version VERSION."
+        )
     if error.startswith("worker was killed"):
         return "Give its workers more memory, or run fewer at once: --concurrency 1."
     return "Start it, then run the same command."

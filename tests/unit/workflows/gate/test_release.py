@@ -35,6 +35,7 @@ from pilothouse.workflows.gate.release import open_gate
 from pilothouse.workflows.gate.release_evidence import release_evidence
 from pilothouse.workflows.gate.release_outputs import MARKER, render_junit, render_markdown
 from pilothouse.workflows.gate.request import GateRequest
+from pilothouse.workflows.verdict.accept import accept_file
 
 pytestmark = pytest.mark.slow
 
@@ -753,6 +754,34 @@ def test_outputs_escape_what_users_wrote_and_missing_evidence_is_an_error(world)
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert "U+001B" in text
+
+
+@pytest.mark.parametrize("typed", [None, "c" * 64])
+def test_without_the_file_the_charter_in_force_says_who_is_a_stand_in(typed, world, tmp_path):
+    """`gate --agent` in a folder without a charter released the pinned version by what its stand-in answered."""
+    world.cases(task_type="po_invoice")
+    ledger = MemoryLedger()
+    accept_file(ledger, CHARTERS / "ap-invoice-triage.yaml", NOW, actor="test")
+    request = GateRequest(
+        candidate=outputs(
+            tmp_path / "one.jsonl",
+            lambda n: {"output": 2 * n, "model": "acme-medium-2026-02-01" if n % 4 == 0 else None},
+        ),
+        candidate_version=typed,
+        agent="ap-invoice-triage",
+        floor=0.5,
+        dataset=tmp_path / "cases.jsonl",
+        journal=tmp_path / "j.db",
+        complete=True,
+    )
+
+    async def go():
+        with Journal(request.journal) as journal:
+            return await open_gate(request, journal=journal, now=NOW, ledger=ledger).measure()
+
+    verdict = asyncio.run(go())
+    assert item(verdict, "infrastructure").status is Status.NO_EVIDENCE
+    assert any("a stand-in of the pinned model" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize(("typed", "status"), [(None, Status.NO_EVIDENCE), ("c" * 64, Status.HOLDS)])
