@@ -168,3 +168,41 @@ def test_a_count_that_cannot_be_is_counted_and_breaks_no_budget(absurd, is_strea
     assert site.gateway.counters["usage_absurd"] == 1
     assert (spent.calls, spent.estimated) == (2, 1)
     assert 16 < spent.tokens < 200
+
+
+def test_a_stream_that_is_gone_on_with_has_the_time_of_a_stream(stub):
+    policy = pinned(("acme", MODEL), limits=Limits(total_s=1.0, stream_total_s=60.0))
+    with (
+        GatewaySite({"acme": stub.origin}, policy) as site,
+        openai.OpenAI(base_url=f"{site.origin}/v1", api_key=site.key, max_retries=0) as client,
+    ):
+        stub.plan(Plan(between_s=0.2))
+        got = [event.type for event in client.responses.retrieve("resp_1", stream=True, starting_after=0)]
+    assert got[-1] == "response.completed"
+
+
+@pytest.mark.parametrize(
+    ("behind", "used"),
+    [
+        ([], 16),
+        ([{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": None}], 16),
+        ([{"choices": [], "x_groq": {"usage": {"queue_time": 0.1}}}], 16),
+        ([{"choices": [], "metadata": {"usage": "low"}}] * 3, 16),
+        ([{"choices": [], "usage": None}] * 8, None),
+    ],
+)
+def test_a_usage_counts_although_its_stream_names_another_behind_it(behind, used, stub, site):
+    first = {"index": 0, "delta": {"role": "assistant", "content": "hi"}, "finish_reason": None}
+    usage = {"prompt_tokens": 10, "completion_tokens": 6, "total_tokens": 16}
+    events = [{"choices": [first], "usage": None}, {"choices": [], "usage": usage}, *behind]
+    body = b"".join(
+        b"data: %b\n\n" % json.dumps({"id": "chatcmpl-1", "created": 1, "model": MODEL, **event}).encode()
+        for event in events
+    )
+    stub.plan(Plan(body=body, headers={"content-type": "text/event-stream"}))
+    with openai.OpenAI(base_url=f"{site.origin}/v1", api_key=site.key, max_retries=0) as client:
+        assert len(list(client.chat.completions.create(model=MODEL, messages=ASKED, stream=True))) == len(
+            events
+        )
+    (call,) = site.wait_for(1)
+    assert (call.usage and call.usage.total) == used

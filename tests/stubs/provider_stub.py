@@ -162,7 +162,7 @@ class ProviderStub:
             await writer.drain()
             return not plan.close
         asked = json.loads(seen.body) if seen.body else {}
-        if not asked.get("stream"):
+        if not (asked.get("stream") or "stream=true" in seen.path):
             body = json.dumps(self._whole(seen, asked, plan)).encode()
             headers = {"content-type": "application/json", "x-request-id": "req_1", **plan.headers}
             if plan.gzip:

@@ -244,6 +244,9 @@ class Gateway:
         self._check_reach(call, headers)
         if call.route.stored_id is not None:
             await self.answers.check((call.route.stored_id,), call.key.agent)
+            call.is_stream = (
+                b"stream=true" in caller.query
+            )  # of an answer that is still made: it has the time of a stream
         if call.route.names_model:
             _check_readable(call)
             asked = read_request(call.request, call.route.operation)

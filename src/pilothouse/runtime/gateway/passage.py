@@ -33,6 +33,9 @@ ECHOES_MAX = 2
 CAPTURED_BYTES_MAX = 32 << 20
 """Most bytes of a stream that are kept for the record; more pass and are counted."""
 
+LOOKS_MAX = 4
+"""Events from the end on in which a usage is looked for: behind the one that counts some servers say `null`, or a part of it of their own."""
+
 CHUNKS_MAX = 65_536
 """Pieces of a stream whose sizes and times are kept, 10 MB of them: twenty minutes at fifty a second. What comes later counts to
 the last one, so that the sizes still add up to the body."""
@@ -133,11 +136,8 @@ class Passage:
         if isinstance(self._cutter, UsageCutter):
             call.chunks = _without_last(call.chunks, self._cutter.taken)
         plain = inflate(call.response, self._answer.encoding)
-        at = -1 if plain is None else plain.rfind(b'"usage"')
-        if plain is not None and at >= 0:
-            begin = max(plain.rfind(b"\n\n", 0, at), plain.rfind(b"\r\n\r\n", 0, at), 0)
-            for data in event_data(plain[begin:]):
-                read_event(data, call.route.operation, said)
+        if plain is not None:
+            _read_end(plain, call.route.operation, said)
         self.has_failed = plain is not None and _ends_in_error(plain, call.route.operation)
         call.usage, call.begun = said.usage or call.usage, said.begun
         call.has_fees, call.is_absurd = said.has_fees, said.is_absurd
@@ -191,6 +191,23 @@ def _without_last(chunks: list[tuple[int, int]], taken: int) -> list[tuple[int, 
             kept.append((size - taken, at_us))
         taken -= size
     return kept
+
+
+def _read_end(events: bytes, operation: Operation, said: Answer) -> None:
+    """Note what the events from the last `"usage"` on say, and the usage of an earlier one where it stands there without a count."""
+    look, end = said, len(events)
+    for _ in range(LOOKS_MAX):
+        at = events.rfind(b'"usage"', 0, end)
+        if at < 0:
+            return
+        begin = max(events.rfind(b"\n\n", 0, at), events.rfind(b"\r\n\r\n", 0, at), 0)
+        for data in event_data(events[begin:end]):
+            read_event(data, operation, look)
+        if look.usage is not None or look.is_absurd:
+            break
+        look, end = Answer(begun=said.begun), begin
+    said.usage, said.is_absurd = look.usage, look.is_absurd
+    said.has_fees = said.has_fees or look.has_fees
 
 
 def _ends_in_error(events: bytes, operation: Operation) -> bool:
