@@ -12,6 +12,7 @@ from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.releases import RELEASE_VERDICT, standing_releases
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.arms import SECOND_SIDE_OFFSET, Arm, config_digest
+from pilothouse.evals.checks import PASS_AT
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.targets.address import open_target
 from pilothouse.evals.targets.recorded import StoredTrials
@@ -92,13 +93,15 @@ def resolve_baseline(
     if wanted in {"current", "anchor"}:
         records = gate_records(ledger, agent)
         version = (
-            anchor_version(records, dataset=dataset, scored_by=scored_by)
+            anchor_version(records, request, dataset=dataset, scored_by=scored_by)
             if wanted == "anchor"
             else current_version(records, candidate=candidate.version)
             or _last_holding(journal, dataset=dataset, candidate=candidate.version)
         )
         if version is None:
-            is_elsewhere = wanted == "anchor" and anchor_elsewhere(records, scored_by=scored_by) is not None
+            is_elsewhere = (
+                wanted == "anchor" and anchor_elsewhere(records, request, scored_by=scored_by) is not None
+            )
             return None, () if is_elsewhere else (_nothing_yet(wanted, agent),)
     if version is not None:
         return (
@@ -190,29 +193,44 @@ def current_version(records: Sequence[Evidence], *, candidate: str) -> str | Non
     )
 
 
-def anchor_version(records: Sequence[Evidence], *, dataset: str, scored_by: str) -> str | None:
+def anchor_version(
+    records: Sequence[Evidence], request: GateRequest, *, dataset: str, scored_by: str
+) -> str | None:
     """Return the version whose quality was accepted as anchor on a dataset, or None.
 
     Args:
         records: Evidence of the agent, oldest first.
+        request: What was asked.
         dataset: Digest of the dataset; an anchor of an older version of it counts as well, case by case.
-        scored_by: The scorers of this run: what others measured does not compare. Records from before they were named do.
+        scored_by: The scorers of this run: what others measured does not compare.
     """
-    anchors = [one for one in records if one.kind == "eval.anchor" and one.method in {"", scored_by}]
+    anchors = _comparable(records, request, scored_by)
     exact = [one for one in anchors if one.binds.dataset == dataset]
     chosen = (exact or anchors)[-1:] if anchors else []
     return chosen[0].binds.version if chosen else None
 
 
-def anchor_elsewhere(records: Sequence[Evidence], *, scored_by: str) -> Evidence | None:
+def anchor_elsewhere(records: Sequence[Evidence], request: GateRequest, *, scored_by: str) -> Evidence | None:
     """Return the newest anchor where other scorers than those of this run measured all there are, else None.
 
     Args:
         records: Evidence of the agent, oldest first.
+        request: What was asked.
         scored_by: The scorers of this run.
     """
     anchors = [one for one in records if one.kind == "eval.anchor"]
-    return anchors[-1] if anchors and not any(one.method in {"", scored_by} for one in anchors) else None
+    return anchors[-1] if anchors and not _comparable(records, request, scored_by) else None
+
+
+def _comparable(records: Sequence[Evidence], request: GateRequest, scored_by: str) -> list[Evidence]:
+    """Return the anchors that these scorers measured.
+
+    Records from before they named scorers compare with the usual ones, and with typed ones until a run says by which.
+    """
+    anchors = [one for one in records if one.kind == "eval.anchor"]
+    is_usual = request.scorer is None and request.pass_at == PASS_AT
+    takes_unnamed = is_usual or not any(one.method for one in anchors)
+    return [one for one in anchors if one.method == scored_by or (not one.method and takes_unnamed)]
 
 
 def gate_records(ledger: Ledger | None, agent: str | None) -> Sequence[Evidence]:

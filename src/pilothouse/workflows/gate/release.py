@@ -143,8 +143,8 @@ def open_gate(
             *notes,
             f"not held against {current[:12]}, the version that passed last: `--baseline current`",
         )
-    anchored = anchor_version(records, dataset=dataset.digest, scored_by=scorers)
-    elsewhere = anchor_elsewhere(records, scored_by=scorers)
+    anchored = anchor_version(records, request, dataset=dataset.digest, scored_by=scorers)
+    elsewhere = anchor_elsewhere(records, request, scored_by=scorers)
     others = {candidate.version, baseline.version if baseline is not None else None}
     anchor = (
         stored_arm(journal, anchored, deadline_s=request.deadline_s, repeats=request.baseline_repeats)

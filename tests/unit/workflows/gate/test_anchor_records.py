@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -158,14 +159,24 @@ def test_another_scorer_moves_no_anchor_and_holds_nothing_against_it(gate):
     assert item(again, "not_eroded").status is Status.BREACHED
 
 
-def test_an_anchor_from_before_its_scorers_were_named_is_held_against_by_any(gate):
+def test_an_anchor_from_before_its_scorers_were_named_is_that_of_the_usual_ones_and_of_the_first_that_are_typed(
+    gate,
+):
+    """Every scorer compared with it for good, so that an odd one proved that nothing had eroded."""
     good, records = gate("good", right, floor=0.3)
     (named,) = of_kind(records, "eval.anchor")
-    unnamed = named.model_copy(update={"method": ""})
-    assert anchor_version([unnamed], dataset=named.binds.dataset, scored_by="contains") == good.candidate
-    assert anchor_version([named], dataset=named.binds.dataset, scored_by="contains") is None
-    assert anchor_elsewhere([unnamed], scored_by="contains") is None
-    assert anchor_elsewhere([named], scored_by="contains") == named
+    unnamed, usual = named.model_copy(update={"method": ""}), GateRequest(candidate="python:a:b")
+    for asked in (usual, replace(usual, scorer="contains"), replace(usual, pass_at=0.9)):
+
+        def found(*anchors, asked=asked):
+            said = {"request": asked, "scored_by": "contains"}
+            version = anchor_version(anchors, dataset=named.binds.dataset, **said)
+            assert (version is None) == (anchor_elsewhere(anchors, **said) is anchors[-1])
+            return version
+
+        assert found(unnamed) == good.candidate
+        assert found(named) is None
+        assert found(unnamed, named) == (good.candidate if asked is usual else None)
 
 
 def test_the_anchor_itself_has_not_eroded(gate):
