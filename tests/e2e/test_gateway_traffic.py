@@ -335,7 +335,8 @@ def test_usage_and_money_add_up(world):
     meter = world.site.gateway.meter
     (spent,) = meter.take_unsaved().values()
     assert meter._reserved == {}
-    days, runs = list(meter._days.values()), list(meter._runs.values())
+    table = meter._runs
+    days, runs = list(meter._days.values()), [*table._old.values(), *table._young.values()]
     assert {(one.reserved_pico, one.reserved_tokens) for one in (*days, *runs)} == {(0, 0)}
     assert sum(one.usd_pico for one in runs) == sum(one.usd_pico for one in days) == spent.usd_pico
     assert sum(one.tokens for one in runs) == sum(one.tokens for one in days) == spent.tokens
