@@ -25,10 +25,12 @@ _QUIET = {
     "core.hooksPath": os.devnull,
     "log.showSignature": "false",
     **dict.fromkeys(("gpg.program", "gpg.openpgp.program", "gpg.x509.program", "gpg.ssh.program"), "false"),
-    "diff.ignoreSubmodules": "all",
     "submodule.recurse": "false",
 }
 """Of each, what the repository says does not count."""
+
+_ALONE = {command: ("--ignore-submodules=dirty",) for command in ("status", "diff")}
+"""Of a repository within the repository only its commit is compared: to look at its files runs the programs that it names. A setting would not do, `.gitmodules` counts for more."""
 
 _FOREIGN_SCOPES = frozenset({"local", "worktree"})
 _TAKEN = re.compile(
@@ -60,7 +62,7 @@ def ask_git(folder: Path, *arguments: str, timeout_s: float) -> subprocess.Compl
 
     Args:
         folder: Where it runs.
-        *arguments: Command and words.
+        *arguments: Command and words; of a repository within this one only its commit is compared.
         timeout_s: How long it may take.
 
     Returns:
@@ -99,7 +101,7 @@ def ask_git(folder: Path, *arguments: str, timeout_s: float) -> subprocess.Compl
             return subprocess.CompletedProcess(arguments, 128, b"", str(error).encode(errors="replace"))
         environment |= {"GIT_DIR": name, "GIT_WORK_TREE": str(top)}
         environment.pop("GIT_COMMON_DIR", None)
-        return run(*arguments)
+        return run(arguments[0], *_ALONE.get(arguments[0], ()), *arguments[1:])
 
 
 def _stand_in(folder: Path, own: Path, common: Path, configuration: str) -> None:

@@ -207,6 +207,31 @@ def test_what_git_cannot_compare_counts_as_changed(tmp_path, monkeypatch):
     assert files_changed_since(tmp_path, "HEAD", ["charter.yaml"]) == ("charter.yaml",)
 
 
+def test_no_program_of_a_repository_within_the_repository_is_run(trap, tmp_path):
+    folder, sprung = trap
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    git(outer, "init", "-q")
+    folder.rename(outer / "inner")
+    # Of the outer one's files this one counts for more than what is set for all its inner ones.
+    (outer / ".gitmodules").write_text(
+        '[submodule "inner"]\n\tpath = inner\n\turl = ./inner\n\tignore = none\n', encoding="utf-8"
+    )
+    git(outer, "add", ".gitmodules", "inner")
+    git(outer, "commit", "-qm", "first")
+    for one in sprung.iterdir():
+        one.unlink()
+    os.utime(outer / "inner" / "charter.yaml", (2, 2))
+    assert last_commit_at(outer / "inner") is not None
+    assert files_changed_since(outer, "HEAD", ["inner"]) == ()
+    assert [one.name for one in sprung.iterdir()] == []
+    git(outer, "status", "--porcelain")
+    assert {one.name for one in sprung.iterdir()} >= {"clean"}, "git by itself runs it"
+    git(outer / "inner", "commit", "-q", "--allow-empty", "-m", "another")
+    assert files_changed_since(outer, "HEAD", ["inner"]) == ("inner",)
+    assert last_commit_at(outer / "inner") is None
+
+
 def test_the_users_own_filters_stay(trap, tmp_path, monkeypatch):
     folder, sprung = trap
     own = tmp_path / "own.sh"
