@@ -29,8 +29,9 @@ _QUIET = {
 }
 """Of each, what the repository says does not count."""
 
-_ALONE = {command: ("--ignore-submodules=dirty",) for command in ("status", "diff")}
-"""Of a repository within the repository only its commit is compared: to look at its files runs the programs that it names. A setting would not do, `.gitmodules` counts for more."""
+_ALONE = dict.fromkeys(("status", "diff"), "--ignore-submodules=dirty")
+"""Of a repository within the repository only its commit is compared: to look at its files runs the programs that it names. A setting
+would not do, `.gitmodules` counts for more."""
 
 _FOREIGN_SCOPES = frozenset({"local", "worktree"})
 _TAKEN = re.compile(
@@ -101,7 +102,8 @@ def ask_git(folder: Path, *arguments: str, timeout_s: float) -> subprocess.Compl
             return subprocess.CompletedProcess(arguments, 128, b"", str(error).encode(errors="replace"))
         environment |= {"GIT_DIR": name, "GIT_WORK_TREE": str(top)}
         environment.pop("GIT_COMMON_DIR", None)
-        return run(arguments[0], *_ALONE.get(arguments[0], ()), *arguments[1:])
+        alone = (_ALONE[arguments[0]],) if arguments[0] in _ALONE else ()
+        return run(arguments[0], *alone, *arguments[1:])
 
 
 def _stand_in(folder: Path, own: Path, common: Path, configuration: str) -> None:
