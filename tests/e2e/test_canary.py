@@ -67,6 +67,24 @@ def test_a_candidate_as_good_as_the_rest_is_proved_not_worse(pilothouse, tmp_pat
     assert found["candidate_version"] == NEW
 
 
+def test_each_look_begins_where_the_first_did_and_is_judged_by_its_rules(pilothouse, tmp_path):
+    """A window that slid began another test with each day, and so did another margin."""
+    serve(pilothouse, tmp_path, is_good=lambda arm, number: number % 3 != 0)
+    look = ("canary", "exp-1", "--agent", AGENT, "--json")
+    assert json.loads(pilothouse("canary", "exp-2", "--agent", AGENT, "--json").stdout)["tasks"] == 0
+    first = json.loads(pilothouse(*look, "--margin", "10", "--days", "20").stdout)
+    for more in ((), ("--days", "1"), ("--margin", "10")):
+        again = json.loads(pilothouse(*look, *more).stdout)
+        assert (again["since"], again["tasks"]) == (first["since"], UNITS)
+        assert again["reading"] == first["reading"]
+    other = pilothouse(*look, "--margin", "5")
+    assert other.returncode == 2
+    assert "judged by margin 10 points since its first look, not by 5 points" in other.stdout
+    with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
+        (began,) = ledger.decisions(AGENT, kind="canary.began")
+    assert json.loads(began.document)["experiment"] == "exp-1"
+
+
 def test_harm_ends_the_canary_and_takes_the_release_verdict_back(pilothouse, tmp_path):
     serve(pilothouse, tmp_path, is_good=lambda arm, number: arm == "baseline" or number % 3 != 0)
     done = pilothouse("canary", "exp-1", "--agent", AGENT)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from pilothouse.core.dates import day
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
@@ -26,41 +27,70 @@ def register(cli: typer.Typer, services: Services) -> None:
         *,
         experiment: Annotated[str, typer.Argument(help="Id given to `experiment.assign`.")],
         agent: Annotated[str, typer.Option(help="Agent.")],
-        margin: Annotated[float, typer.Option(help="Largest accepted loss, points.")] = 5.0,
-        tolerance: Annotated[float, typer.Option(help="Loss that is no harm yet, points.")] = 2.0,
-        alpha: Annotated[float, typer.Option(help="Error of each decision, all looks together.")] = 0.05,
+        margin: Annotated[
+            float | None,
+            typer.Option(help="Largest accepted loss, points; 5 when the first look says nothing."),
+        ] = None,
+        tolerance: Annotated[
+            float | None,
+            typer.Option(help="Loss that is no harm yet, points; 2 when the first look says nothing."),
+        ] = None,
+        alpha: Annotated[
+            float | None,
+            typer.Option(
+                help="Error of each decision, all looks together; 0.05 when the first look says nothing."
+            ),
+        ] = None,
         share: Annotated[
             float | None, typer.Option(help="Share the candidate had all the time: the split is checked.")
         ] = None,
         candidate_model: Annotated[
             str | None, typer.Option(help="Model of the candidate, where it is another than the pinned one.")
         ] = None,
-        days: Annotated[int, typer.Option(help="Days back.", min=1, max=400)] = 28,
+        days: Annotated[
+            int,
+            typer.Option(
+                help="Days back where the first look begins, and with it every later one.", min=1, max=100
+            ),
+        ] = 28,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
         """Compare the arms by verified outcomes; look as often as you like, the error holds over all looks.
 
+        Each look begins where the first one did and is judged by its rules. After 180 days an experiment ends, decided or not.
+
         Exit status: 0 not worse, 1 harmful, 3 not decided or assignment broken.
         """
-        from pilothouse.core.statistics.canary import CanaryTest
         from pilothouse.workflows.gate.canary import canary_evidence, read_canary
+        from pilothouse.workflows.gate.experiment import experiment_of, keep_experiment
         from pilothouse.workflows.ground.in_force import charter_if_any
 
-        test = CanaryTest(margin / 100, alpha=alpha, tolerance=tolerance / 100)
         with services.open_installation(load_settings(home=home)) as installation:
             now = installation.clock.now()
             charter = charter_if_any(installation.ledger, agent)
+            begun = experiment_of(
+                installation.ledger,
+                agent,
+                experiment,
+                first=now - timedelta(days=days),
+                margin=None if margin is None else margin / 100,
+                tolerance=None if tolerance is None else tolerance / 100,
+                alpha=alpha,
+            )
             report = read_canary(
                 installation,
                 agent,
                 experiment,
-                test,
-                since=now - timedelta(days=days),
+                begun.test,
+                since=begun.since,
+                until=begun.until,
                 share=share,
                 charter=charter,
                 candidate_model=candidate_model,
             )
+            if report.tasks:
+                keep_experiment(installation.ledger, agent, begun, at=now)
             records = canary_evidence(report, at=now, charter=charter)
             installation.ledger.add_evidence(records)
             document = json.dumps(report.as_record(), default=str)
@@ -69,7 +99,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             print_json(report.as_record())
         else:
             console = result_console()
-            console.print(escape(f"{experiment}: {report.sentence}"))
+            console.print(escape(f"{experiment}, since {day(report.since)}: {report.sentence}"))
             console.print(
                 escape(
                     f"  {report.candidate_units} candidate and {report.baseline_units} baseline units with an outcome, "

@@ -64,6 +64,8 @@ class CanaryReport:
     Attributes:
         experiment: Its id.
         agent: Agent.
+        since: Where it begins, the same at each look.
+        tasks: Tasks in both arms.
         candidate_units: Units of the candidate with an outcome.
         baseline_units: Units of the baseline with an outcome.
         pending: Tasks that wait for their outcome.
@@ -80,6 +82,8 @@ class CanaryReport:
 
     experiment: str
     agent: str
+    since: datetime
+    tasks: int
     candidate_units: int
     baseline_units: int
     pending: int
@@ -95,7 +99,7 @@ class CanaryReport:
 
     def as_record(self) -> dict[str, object]:
         """Return the fields as plain data for JSON."""
-        return {**asdict(self), "exit_status": int(self.exit_status)}
+        return {**asdict(self), "since": self.since.isoformat(), "exit_status": int(self.exit_status)}
 
 
 def units_of(
@@ -191,6 +195,7 @@ def read_canary(
     test: CanaryTest,
     *,
     since: datetime,
+    until: datetime | None = None,
     share: float | None = None,
     charter: Charter | None = None,
     candidate_model: str | None = None,
@@ -202,12 +207,15 @@ def read_canary(
         agent: Agent.
         experiment: Its id.
         test: Margin, tolerance and error.
-        since: Start of the window, aware UTC.
+        since: Start of the window, the same at each look, aware UTC.
+        until: Where the experiment ends, decided or not, aware UTC; None for never.
         share: Share that the candidate had all the time, to check the split; None leaves it unchecked.
         charter: The charter in force, or None.
         candidate_model: Model of the candidate; None for the pinned one.
     """
-    from_ns, to_ns = unix_ns(since), unix_ns(installation.clock.now())
+    now = installation.clock.now()
+    is_over = until is not None and now >= until
+    from_ns, to_ns = unix_ns(since), unix_ns(now if until is None else min(now, until))
     assigned = installation.lake.assigned(experiment, from_ns=from_ns, to_ns=to_ns)
     tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=from_ns, to_ns=to_ns))
     outcomes = {
@@ -225,6 +233,8 @@ def read_canary(
     report = CanaryReport(
         experiment=experiment,
         agent=agent,
+        since=since,
+        tasks=len(assigned),
         candidate_units=sum(one.arm == "candidate" for one in units),
         baseline_units=sum(one.arm == "baseline" for one in units),
         pending=pending,
@@ -238,7 +248,7 @@ def read_canary(
         exit_status=ExitStatus.NOT_ENOUGH_EVIDENCE,
         sentence="",
     )
-    status, sentence = _verdict(report, test, is_broken=is_broken)
+    status, sentence = _verdict(report, test, is_broken=is_broken, is_over=is_over)
     if blur is not None:
         status, sentence = ExitStatus.NOT_ENOUGH_EVIDENCE, f"{blur}; nothing can be concluded"
     elif status is ExitStatus.HOLDS and _survived(report.stood_in, assigned):
@@ -315,7 +325,9 @@ def canary_evidence(report: CanaryReport, *, at: datetime, charter: Charter | No
     )
 
 
-def _verdict(report: CanaryReport, test: CanaryTest, *, is_broken: bool) -> tuple[ExitStatus, str]:
+def _verdict(
+    report: CanaryReport, test: CanaryTest, *, is_broken: bool, is_over: bool
+) -> tuple[ExitStatus, str]:
     reading = report.reading
     if is_broken:
         return ExitStatus.NOT_ENOUGH_EVIDENCE, (
@@ -331,6 +343,6 @@ def _verdict(report: CanaryReport, test: CanaryTest, *, is_broken: bool) -> tupl
     if reading.decision is CanaryDecision.NOT_WORSE:
         return ExitStatus.HOLDS, f"proved not worse by more than {100 * test.margin:g} points{ends}"
     return ExitStatus.NOT_ENOUGH_EVIDENCE, (
-        f"not decided yet: evidence {reading.e_fine:.2g} that it is not worse, {reading.e_harm:.2g} that it is, "
+        f"{'ended undecided, begin another experiment' if is_over else 'not decided yet'}: evidence {reading.e_fine:.2g} that it is not worse, {reading.e_harm:.2g} that it is, "
         f"{reading.threshold:g} decides{ends}"
     )

@@ -15,9 +15,12 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.stand_in import stand_ins_of
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.statistics.canary import CanaryTest
+from pilothouse.errors import UsageError
 from pilothouse.ports.lake import Assigned
 from pilothouse.runtime.experiment import assign
+from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.gate.canary import DAY_NS, Unit, canary_evidence, differences, read_canary
+from pilothouse.workflows.gate.experiment import LENGTH_MAX, experiment_of, keep_experiment
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 BEGAN_NS = int(BEGAN.timestamp()) * 10**9
@@ -68,13 +71,19 @@ class Traffic:
                 found="", critical=None, verifier="v", status=status, verified_at=BEGAN,
             )  # fmt: skip
 
-    def look(self, day, **options):
+    def look(self, day, *, asked=None, **options):
         end = BEGAN_NS + day * 86_400 * 10**9
         seen = [one for one in self.tasks if one.start_ns < end]
         known = {one.trace_id for one in seen}
+
+        def assigned(experiment, from_ns, to_ns):
+            if asked is not None:
+                asked.append((from_ns, to_ns))
+            return [one for one in self.marks if one.trace_id in known]
+
         lake = SimpleNamespace(
             window=lambda wanted: seen,
-            assigned=lambda experiment, from_ns, to_ns: [one for one in self.marks if one.trace_id in known],
+            assigned=assigned,
         )
         kept = [one for trace, one in self.outcomes_by_trace.items() if trace in known]
         ledger = SimpleNamespace(
@@ -94,6 +103,39 @@ def ends(failing, seeds):
         reports = [traffic.look(day) for day in range(1, DAYS + 1)]
         found.append(next((one for one in reports if int(one.exit_status) != 3), reports[-1]))
     return found
+
+
+def test_an_experiment_ends_undecided_where_its_length_ends():
+    traffic = Traffic(seed=3, failing={"candidate": 0.06, "baseline": 0.06})
+    until = BEGAN + timedelta(days=2)
+    on_time, late = (traffic.look(day, until=until) for day in (1, 2))
+    assert on_time.sentence.startswith("not decided yet")
+    assert (int(late.exit_status), late.since) == (3, BEGAN)
+    assert late.sentence.startswith("ended undecided, begin another experiment")
+
+
+def test_no_look_reads_past_the_end_of_an_experiment():
+    asked = []
+    traffic = Traffic(seed=3, failing={"candidate": 0.0, "baseline": 0.0})
+    until = BEGAN + timedelta(days=3)
+    traffic.look(DAYS, until=until, asked=asked)
+    assert asked == [(BEGAN_NS, BEGAN_NS + 3 * DAY_NS)]
+
+
+def test_of_two_first_looks_at_once_the_earlier_one_counts():
+    ledger = MemoryLedger()
+    first, second = (
+        experiment_of(ledger, "a", "exp", first=BEGAN + timedelta(days=days), margin=0.1) for days in (0, 1)
+    )
+    for one in (first, second):
+        keep_experiment(ledger, "a", one, at=BEGAN)
+    kept = experiment_of(ledger, "a", "exp", first=BEGAN + timedelta(days=9))
+    assert (kept.since, kept.until - kept.since, kept.test) == (BEGAN, LENGTH_MAX, first.test)
+    keep_experiment(ledger, "a", kept, at=BEGAN)
+    assert len(ledger.decisions("a", kind="canary.began")) == 2
+    assert experiment_of(ledger, "a", "other", first=BEGAN).test.margin == 0.05
+    with pytest.raises(UsageError, match=r"judged by alpha 0\.05 since its first look"):
+        experiment_of(ledger, "a", "exp", first=BEGAN, alpha=0.2)
 
 
 def test_equal_arms_that_both_err_are_not_called_harmful_and_mostly_proved_not_worse():
