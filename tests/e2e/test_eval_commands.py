@@ -311,6 +311,12 @@ def test_a_look_at_a_few_cases_runs_only_these(typed, tmp_path):
     run("old", "--only-failed", exits=2)
     # An agent that is right in 55 of 100 was released by it: failed cases were asked until they passed.
     run("new", "--only-failed --fresh", exits=2)
+    gated = "gate --candidate python:doubling:new --dataset kinds.jsonl --floor 0.5"
+    assert "one more chance" not in typed(gated, exits=None)
+    run("new", "--task-type t1 --fresh")
+    assert "or was asked anew (--fresh); each is one more chance" in " ".join(
+        typed(f"{gated} --complete", exits=None).split()
+    )
 
 
 def test_repeats_that_were_paid_for_are_shown(typed, tmp_path):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -410,11 +410,12 @@ def _notes(
     earlier = [
         run
         for run in journal.runs_on(dataset)
-        if run.candidate == candidate and run.run_id != run_id and json.loads(run.document).get("decides")
+        if run.candidate == candidate and run.run_id != run_id and _gave_a_chance(json.loads(run.document))
     ]
     if earlier and request.decides:
         notes.append(
-            f"this version went through {len(earlier)} other gate runs on these cases; each is one more chance to pass"
+            f"this version went through {len(earlier)} other gate runs on these cases, or was asked anew (--fresh); each is one more chance "
+            "to pass"
         )
     interrupted = journal.interrupted()
     if interrupted:
@@ -425,6 +426,11 @@ def _notes(
     if request.fresh:
         notes.append("stored trials were left aside (--fresh)")
     return notes
+
+
+def _gave_a_chance(plan: Mapping[str, object]) -> bool:
+    """Whether an earlier run could have passed, or replaced answers that did not by others."""
+    return bool(plan.get("decides") or plan.get("fresh"))
 
 
 def _measured_otherwise(anchor: Evidence, scorers: str) -> str:

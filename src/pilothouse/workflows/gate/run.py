@@ -201,6 +201,7 @@ class GateRun:
             "candidate": self.candidate.address,
             "cases": len(self.selection.cases),
             "decides": self.request.decides,
+            "fresh": self.request.fresh,
         }
         self.journal.put_run(
             RunRow(
