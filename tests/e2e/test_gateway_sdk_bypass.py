@@ -206,3 +206,13 @@ def test_a_usage_counts_although_its_stream_names_another_behind_it(behind, used
         )
     (call,) = site.wait_for(1)
     assert (call.usage and call.usage.total) == used
+
+
+@pytest.mark.parametrize(("ask", "provider"), [(_chat, "acme"), (_message, "anthropic")])
+def test_an_error_of_ours_names_the_call_that_it_is_about(ask, provider, stub):
+    policy = pinned((provider, MODEL), budget=Budget(tokens_per_day=1))
+    with GatewaySite({provider: stub.origin}, policy) as site:
+        with pytest.raises((openai.PermissionDeniedError, anthropic.PermissionDeniedError)) as caught:
+            ask(site.origin, site.key)
+        (call,) = site.wait_for(1)
+    assert caught.value.request_id == call.call_id

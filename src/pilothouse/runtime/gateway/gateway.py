@@ -73,6 +73,10 @@ GUARDED = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
 """What gives answers that an output schema speaks about."""
 
 
+REQUEST_ID = {WireProtocol.OPENAI: b"x-request-id", WireProtocol.ANTHROPIC: b"request-id"}
+"""Where the official client of each protocol finds the id that its error names."""
+
+
 KEPT_BY_PROVIDERS = frozenset({Operation.RESPONSES, Operation.COMPACT})
 """Whose answers can be asked for again by their ids, by the agent that they were given to."""
 
@@ -400,7 +404,7 @@ class Gateway:
             call.status, call.refusal, call.response = refusal.code.status, refusal.code, body
             call.told, call.response_headers = refusal.message, headers[:1]
             call.ending = Ending.FAILED if call.attempts else Ending.REFUSED
-            headers += call.own_headers()
+            headers += [*call.own_headers(), (REQUEST_ID[protocol], call.call_id.encode())]
         if refusal.code is RefusalCode.BODY_TOO_LARGE:
             headers.append((b"connection", b"close"))
         try:
