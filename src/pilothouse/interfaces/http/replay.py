@@ -9,7 +9,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -109,7 +109,8 @@ class ReplayServer:
         route = scope["path"][prefix.end() :] if prefix else scope["path"]
         session = self._sessions.get((prefix["run"] if prefix else "") or "", self._only)
         if scope["method"] == "GET" and route == "/v1/models":
-            await _whole(send, 200, {"content-type": "application/json"}, b'{"object": "list", "data": []}')
+            named = () if session is None else session.models()
+            await _whole(send, 200, {"content-type": "application/json"}, _listing(named))
             return
         body = await _body(receive)
         if session is None:
@@ -169,6 +170,20 @@ class ReplayServer:
     def _tell(self, decision: Serve | Live, status: int, body: bytes) -> None:
         if self._on_live is not None:
             self._on_live(decision, status, body)
+
+
+def _listing(models: Sequence[str]) -> bytes:
+    """Return a list of models as either protocol reads it: those that the run asked, for the record has no list."""
+    fixed = {
+        "object": "model",
+        "type": "model",
+        "created": 0,
+        "created_at": "1970-01-01T00:00:00Z",
+        "owned_by": "record",
+    }
+    data = [{"id": name, "display_name": name, **fixed} for name in models]
+    ends = {"has_more": False, "first_id": None, "last_id": None}
+    return json.dumps({"object": "list", "data": data, **ends}).encode()
 
 
 async def _recalled(send: Send, session: ReplaySession, route: str, query: bytes) -> None:

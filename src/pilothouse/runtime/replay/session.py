@@ -200,6 +200,11 @@ class ReplaySession:
                 self._waiting[stands_for.key].remove(stands_for)
             return self._noted(Live(asked, stands_for, route), route)
 
+    def models(self) -> list[str]:
+        """Return the models that the run asked, by name."""
+        named = ((call.document or {}).get("model") for call in self._recorded)
+        return sorted({name for name in named if isinstance(name, str)})
+
     def kept_answer(self, method: str, route: str) -> bytes | None:
         """Return the answer to a request about a response that this replay has served, or None; see `kept_answers`."""
         with self._lock:
