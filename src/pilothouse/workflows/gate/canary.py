@@ -342,7 +342,8 @@ def _verdict(
         return ExitStatus.BREACHED, f"proved worse by more than {100 * test.tolerance:g} points{ends}"
     if reading.decision is CanaryDecision.NOT_WORSE:
         return ExitStatus.HOLDS, f"proved not worse by more than {100 * test.margin:g} points{ends}"
+    stands = "ended undecided, begin another experiment" if is_over else "not decided yet"
     return ExitStatus.NOT_ENOUGH_EVIDENCE, (
-        f"{'ended undecided, begin another experiment' if is_over else 'not decided yet'}: evidence {reading.e_fine:.2g} that it is not worse, {reading.e_harm:.2g} that it is, "
+        f"{stands}: evidence {reading.e_fine:.2g} that it is not worse, {reading.e_harm:.2g} that it is, "
         f"{reading.threshold:g} decides{ends}"
     )

@@ -22,12 +22,13 @@ from pilothouse.workflows.gate.arms import resolve_baseline
 def test_without_an_agent_no_run_is_said_to_become_its_current_version(wanted, agent, said):
     nothing = SimpleNamespace(runs_on=lambda _dataset: (), evidence=lambda *_a, **_k: ())
     arm, (note,) = resolve_baseline(
-        SimpleNamespace(baseline=wanted),
+        SimpleNamespace(baseline=wanted, scorer=None, pass_at=0.5),
         SimpleNamespace(version="a" * 64),
         journal=nothing,
         ledger=nothing,
         agent=agent,
         dataset="d",
+        scored_by="exact",
         lake=None,
     )
     assert arm is None
