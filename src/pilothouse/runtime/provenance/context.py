@@ -20,7 +20,7 @@ from pilothouse.core.charter.policy_types import NUMERIC, type_name, type_parame
 from pilothouse.core.charter.systems import Argument, Origin, ResultField
 from pilothouse.ports.permissions import TaskOpening
 from pilothouse.runtime.provenance.hiding import HiddenFields, tells_little
-from pilothouse.runtime.provenance.values import EDGE, PIECE_MAX, clean, value_type
+from pilothouse.runtime.provenance.values import EDGE, PIECE_MAX, clean, is_looked_through, value_type
 
 __all__ = ["LEAVES_MAX", "TaskContext", "ValueOrigin"]
 
@@ -144,7 +144,7 @@ class TaskContext:
     def names_strangers(self, text: str) -> bool:
         """Whether a payload names an address, account or link from an untrusted origin."""
         shown = clean(text)
-        if len(shown) > PIECE_MAX:  # what is not looked through may name anybody
+        if not is_looked_through(shown):  # behind what is looked at may be anybody
             return True
         for match in LINK.finditer(shown):
             # A link whose host is a number or has no dot is none of the type, so only its like in the request proves it.

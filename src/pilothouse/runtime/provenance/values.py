@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from itertools import islice
 from string import ascii_uppercase
 from typing import Any
 
@@ -29,6 +30,7 @@ __all__ = [
     "PIECE_MAX",
     "ValueType",
     "clean",
+    "is_looked_through",
     "pattern_problem",
     "quoted_texts",
     "read_number",
@@ -97,6 +99,21 @@ def clean(text: str) -> str:
         return text
     folded = unicodedata.normalize("NFKC", text)
     return "".join(sign for sign in folded if unicodedata.category(sign) not in _UNSEEN)
+
+
+def is_looked_through(text: str) -> bool:
+    """Return whether a search for addresses, accounts and links in a text comes to its end.
+
+    Args:
+        text: A text as `clean` returns it.
+
+    Example:
+        >>> is_looked_through("to ana@corp.example"), is_looked_through("ana@corp.example " * (VALUES_MAX + 1))
+        (True, False)
+    """
+    return len(text) <= PIECE_MAX and not any(
+        next(islice(pattern.finditer(text), VALUES_MAX, None), None) for pattern in (EMAIL, IBAN, URL)
+    )
 
 
 _UNSEEN = ("Cf", "Co", "Cn")

@@ -415,3 +415,15 @@ def test_a_tool_is_given_no_more_than_was_compared(written, value):
 @pytest.mark.parametrize("value", ["1_000", "1__0.5", "\u0661\u0662", "12\u066b5"])
 def test_a_number_that_two_readers_read_otherwise_is_none(value):
     assert value_type("amount(EUR)").parse(value) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "strange"), [("ana@corp.example", "eve@evil.example"), ("corp.example/a", "evil.example/b")]
+)
+def test_nobody_stands_unseen_behind_more_names_than_are_looked_at(known, strange):
+    task = context(f"tell {known}")
+    assert not task.names_strangers(f"{known}, " * 5_000)
+    assert task.names_strangers(strange)
+    text = f"{known}, " * 10_000 + strange
+    assert len(text) < 200_000
+    assert task.names_strangers(text)
