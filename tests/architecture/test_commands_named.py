@@ -121,9 +121,8 @@ def missing_or_much(command, words):
 
 @pytest.mark.parametrize("requirement", FRAMEWORK, ids=lambda one: one.id)
 def test_the_next_step_of_a_requirement_can_be_typed_as_it_stands(requirement):
-    named = {requirement.remedy, *(text for one in requirement.parts for text in (one.remedy, one.cure))} - {
-        ""
-    }
+    parts = (text for one in requirement.parts for text in (one.remedy, one.cure, one.again, one.ease))
+    named = {requirement.remedy, *parts} - {""}
     for text in named:
         command, path, words = found(shlex.split(re.sub(r"\{\w+\}", HOLE, text))[1:])
         assert command is not None

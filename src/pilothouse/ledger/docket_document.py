@@ -55,6 +55,8 @@ class _Ruling(msgspec.Struct, forbid_unknown_fields=True):
     share_lost: float
     higher_is_better: bool | None
     lapsed: str
+    again: str
+    is_early: bool
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,7 +102,9 @@ def docket_text(kept: KeptDocket) -> str:
         },
         level=docket.level,
         rulings=[
-            _Ruling(_item(one.item), one.share_lost, one.higher_is_better, one.lapsed)
+            _Ruling(
+                _item(one.item), one.share_lost, one.higher_is_better, one.lapsed, one.again, one.is_early
+            )
             for one in docket.rulings
         ],
         keys=docket.keys,
@@ -164,6 +168,8 @@ def _ruling(read: _Ruling) -> Ruling:
         share_lost=read.share_lost,
         higher_is_better=read.higher_is_better,
         lapsed=read.lapsed,
+        again=read.again,
+        is_early=read.is_early,
     )
 
 

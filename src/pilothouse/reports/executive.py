@@ -13,6 +13,7 @@ from pilothouse.core.dates import calendar_day, day, minute
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.numbers import percentage, short_digest, significant
 from pilothouse.core.verdict.remediation import Plan, Step
+from pilothouse.core.verdict.schedule import RENEWAL_DAYS
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.stall import Stall, StallLevel
@@ -287,10 +288,12 @@ def _domains(verdict: AgentVerdict, currency: str) -> list[DomainShown]:
 
 def _step(step: Step, names: dict[str, str], currency: str) -> StepShown:
     statement = requirement_named(step.items[0].split(" ", 1)[0]).statement
-    parts = [f"{max(1, round(step.work_days))} d work"]
+    parts = [f"{max(1, round(step.work_days))} d work"] if step.work_days > RENEWAL_DAYS else []
+    if 0 < step.work_days <= RENEWAL_DAYS:
+        parts = ["1 h work"]
     if step.wait_days >= 1:
         parts.append(f"{step.wait_days:.0f} d wait")
-    if step.cost is not None:
+    if step.cost is not None and step.work_days:
         parts.append(f"{currency} {significant(step.cost[0])}–{significant(step.cost[1])}")
     return StepShown(
         command=step.command,

@@ -98,7 +98,7 @@ _BADGE = Requirement(
     asks="more than half of the target volume over 28 days, quality monitored, incident response proven",
     gates=("X",),
     who=("owner",),
-    remedy="pilothouse phase status",
+    remedy="pilothouse traces --agent {agent}",
     parts=(
         Part(
             name="volume",

@@ -155,7 +155,7 @@ DATA = (
         asks="the stability clock at its target",
         gates=("X",),
         who=("owner",),
-        remedy="pilothouse phase status",
+        remedy="pilothouse phase status {agent}",
         parts=(Part(kind="stability.clock", rule=Count(bound=Committed("stability.days")), fresh=_WEEK),),
     ),
 )

@@ -47,6 +47,7 @@ EVALUATION = (
                 kind="dataset.labelled",
                 rule=Count(bound=Committed("datasets.labelled.min")),
                 fresh=_QUARTER,
+                again="pilothouse dataset show {labelled} --record {agent}",
             ),
             Part(
                 name="cases",
@@ -54,6 +55,7 @@ EVALUATION = (
                 rule=Count(bound=Committed("datasets.labelled.per_type_min")),
                 per=Per.TASK_TYPE,
                 fresh=_QUARTER,
+                again="pilothouse dataset show {labelled} --record {agent}",
             ),
             Part(
                 name="from production",
@@ -91,8 +93,16 @@ EVALUATION = (
                 kind="dataset.adversarial",
                 rule=Count(bound=Committed("datasets.adversarial.min")),
                 fresh=_QUARTER,
+                again="pilothouse dataset show {adversarial} --record {agent}",
             ),
-            Part(name="domain terms", kind="dataset.glossary", rule=Fact(), fresh=_QUARTER),
+            Part(
+                name="domain terms",
+                kind="dataset.glossary",
+                rule=Fact(),
+                fresh=_QUARTER,
+                remedy="pilothouse dataset show {adversarial} --record {agent} --glossary FILE",
+                cure="pilothouse dataset add {adversarial} FILE",
+            ),
             Part(
                 name="failures",
                 kind="adversarial.family",

@@ -128,7 +128,7 @@ MONITORING = (
                 kind="cost.monitor",
                 rule=Fact(),
                 fresh=_WEEK,
-                remedy="pilothouse watch status {agent}",
+                remedy="pilothouse watch tick",
             ),
             Part(
                 name="drill",
@@ -238,13 +238,27 @@ MONITORING = (
     Requirement(
         id="MON-8",
         statement="Alerts come first",
-        asks="each alert fires within its time, and in nine of ten incidents before the first complaint",
+        asks="each alert fires within its time, and in nine of ten incidents before the first complaint, or in a drill while there is none",
         gates=("1",),
         who=("A:incident_response",),
         remedy="pilothouse drill quality-drop",
         parts=(
-            Part(name="delay", kind="alert.delay", rule=Fact(), per=Per.ALERT, fresh=_QUARTER),
-            Part(name="lead", kind="alert.lead", rule=Fact(), fresh=_QUARTER),
+            Part(
+                name="delay",
+                kind="alert.delay",
+                rule=Fact(),
+                per=Per.ALERT,
+                fresh=_QUARTER,
+                remedy="pilothouse watch tick",
+                cure="pilothouse watch status {agent}",
+            ),
+            Part(
+                name="lead",
+                kind="alert.lead",
+                rule=Fact(),
+                fresh=_QUARTER,
+                cure="pilothouse incident list",
+            ),
         ),
     ),
     Requirement(
@@ -253,8 +267,8 @@ MONITORING = (
         asks="the weekly tests ran, and an alarm led to labels",
         gates=("2",),
         who=("A:quality_metrics",),
-        remedy="pilothouse review",
-        parts=(Part(kind="drift.looked", rule=Fact(), fresh=_WEEK),),
+        remedy="pilothouse watch tick",
+        parts=(Part(kind="drift.looked", rule=Fact(), fresh=_WEEK, ease="pilothouse review"),),
     ),
     Requirement(
         id="MON-10",
@@ -306,7 +320,8 @@ MONITORING = (
                 kind="uptime",
                 rule=Census(bound=Committed("phases.1.exit.uptime", otherwise=_UPTIME_MIN)),
                 fresh=_WEEK,
-                remedy="pilothouse phase status",
+                remedy="pilothouse watch tick",
+                cure="pilothouse watch status {agent}",
             ),
             Part(
                 name="latency",

@@ -36,7 +36,7 @@ OWNERSHIP = (
                 rule=Fact(),
                 fresh=_QUARTER,
                 answered=("owner.person", "owner.term_ends"),
-                remedy="pilothouse doctor",
+                remedy="pilothouse people check --directory FILE",
                 signers=("owner",),
             ),
             Part(

@@ -66,17 +66,10 @@ class _Case:
     def item(
         self, status: Status, sentence: str, reason: Reason | None = None, **measured: Any
     ) -> ItemVerdict:
-        datasets = self.bench.charter.datasets
-        filled = {
-            "agent": self.bench.charter.agent,
-            "labelled": known(datasets.labelled.path) or "DATASET",
-            "adversarial": known(datasets.adversarial.path) or "DATASET",
-            **self.slot.names,
-        }
-        cure = self.part.cure if status is Status.BREACHED else ""
-        command = cure or self.part.remedy or self.requirement.remedy
+        again = self.part.again if reason is Reason.STALE else ""
+        other = self.part.cure if status is Status.BREACHED else again
         signer = (self.slot.person,) if self.kind.form is Form.SIGNATURE and self.slot.person else ()
-        remedy = "pilothouse check" if self.slot.question else command.format(**filled)
+        remedy = "pilothouse check" if self.slot.question else self.command(other)
         return ItemVerdict(
             requirement=self.requirement.id,
             scope=_item_scope(self.part, self.slot),
@@ -90,6 +83,16 @@ class _Case:
             remedy=measured.pop("remedy", "") or remedy,
             who=signer or self.bench.people(self.requirement, self.slot.names),
             **measured,
+        )
+
+    def command(self, other: str) -> str:
+        """Return a command with the names of this item in it; the usual one where there is no other."""
+        datasets = self.bench.charter.datasets
+        return (other or self.part.remedy or self.requirement.remedy).format(
+            agent=self.bench.charter.agent,
+            labelled=known(datasets.labelled.path) or "DATASET",
+            adversarial=known(datasets.adversarial.path) or "DATASET",
+            **self.slot.names,
         )
 
     def without(self, sentence: str, reason: Reason = Reason.MISSING) -> Ruling:
@@ -251,7 +254,9 @@ def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> 
     found, newest = deciding[0]
     lapses_at = case.lapses_at(newest)
     lapsed = "" if lapses_at is None else voice.stale_age(lapses_at)
-    return replace(_judge_newest(case, found, newest, lapses_at), lapsed=lapsed, is_early=case.part.early)
+    again = case.command(case.part.again) if case.part.again else ""
+    ruling = _judge_newest(case, found, newest, lapses_at)
+    return replace(ruling, lapsed=lapsed, again=again, is_early=case.part.early)
 
 
 def _misdated(matching: Sequence[Evidence]) -> frozenset[int]:

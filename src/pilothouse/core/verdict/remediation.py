@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import NUMBERED_PHASES
-from pilothouse.core.verdict.schedule import AFTER, EFFORTS, JOBS_MAX, Effort, Job, days_saved, schedule_jobs
+from pilothouse.core.verdict.schedule import (
+    AFTER,
+    EFFORTS,
+    JOBS_MAX,
+    MEASURED_BY_COMMAND,
+    RENEWAL_DAYS,
+    Effort,
+    Job,
+    days_saved,
+    schedule_jobs,
+)
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, RequirementVerdict, Status
 
 __all__ = ["STEPS_MAX", "Plan", "Step", "plan_steps"]
@@ -32,6 +43,12 @@ WAIT_MAX_DAYS = 365.0
 """Longer than a year says that the way is wrong, not that one should wait."""
 
 _UNKNOWN_EFFORT = Effort(1.0)
+
+_ONLY_SHOWS = ("pilothouse traces ", "pilothouse phase status", "pilothouse run ")
+"""Commands beside which an agent goes on working: where cases are few, its own traffic brings the rest of them."""
+
+_COUNTS = "pilothouse watch tick"
+"""Counts the days that are over, as a running server does by itself: there is nothing to do but to let days pass."""
 
 _ITEMS_PER_DOMAIN = 5
 """A domain's share is spread over its five items."""
@@ -146,15 +163,19 @@ def plan_steps(verdict: AgentVerdict, charter: Charter) -> Plan:
     for requirement, item in found:
         merged.setdefault((item.remedy, item.who), []).append((requirement, item))
     groups = {f"{number:03}": settled for number, settled in enumerate(merged.values())}
-    needed = {
-        name: settled
-        for name, settled in groups.items()
-        if any(gates & set(requirement.gates) for requirement, _ in settled)
-    }
-    jobs = _jobs(needed)
+    # What one command settles beside that for a later gate keeps the next one not waiting.
+    asked = {name: [one for one in settled if gates & set(one[0].gates)] for name, settled in groups.items()}
+    needed = {name: settled for name, settled in asked.items() if settled}
+    jobs = _jobs(needed, verdict.as_of)
     saved = days_saved(jobs)
     steps = {
-        name: _step(settled, charter, for_next_gate=name in needed, days=saved.get(name, 0.0))
+        name: _step(
+            settled,
+            charter,
+            _effort(asked[name] or settled, verdict.as_of),
+            for_next_gate=name in needed,
+            days=saved.get(name, 0.0),
+        )
         for name, settled in groups.items()
     }
     urgent = sorted(groups, key=lambda name: (*_urgency(steps[name], groups[name]), name))
@@ -181,12 +202,12 @@ def _urgency(
 def _step(
     settled: Sequence[tuple[RequirementVerdict, ItemVerdict]],
     charter: Charter,
+    effort: Effort,
     *,
     for_next_gate: bool,
     days: float,
 ) -> Step:
     _, worst = settled[0]
-    effort = _effort(settled)
     return Step(
         command=worst.remedy,
         who=worst.who,
@@ -201,7 +222,7 @@ def _step(
     )
 
 
-def _jobs(needed: Mapping[str, Sequence[tuple[RequirementVerdict, ItemVerdict]]]) -> list[Job]:
+def _jobs(needed: Mapping[str, Sequence[tuple[RequirementVerdict, ItemVerdict]]], now: datetime) -> list[Job]:
     """Turn steps into jobs; the most that can be scheduled, in the order of their weight."""
     chosen = dict(list(needed.items())[:JOBS_MAX])
     settles = {
@@ -212,15 +233,34 @@ def _jobs(needed: Mapping[str, Sequence[tuple[RequirementVerdict, ItemVerdict]]]
         wanted = {before for mine in settles[name] for before in AFTER.get(mine, ())} - settles[name]
         after = tuple(other for other, theirs in settles.items() if other != name and theirs & wanted)
         who = settled[0][1].who
-        jobs.append(Job(name=name, worker=who[0] if who else "", effort=_effort(settled), after=after))
+        jobs.append(Job(name=name, worker=who[0] if who else "", effort=_effort(settled, now), after=after))
     return jobs
 
 
-def _effort(settled: Sequence[tuple[RequirementVerdict, ItemVerdict]]) -> Effort:
+def _effort(settled: Sequence[tuple[RequirementVerdict, ItemVerdict]], now: datetime) -> Effort:
     """Return the effort of one command: the largest of its items."""
-    efforts = [EFFORTS.get(requirement.requirement, _UNKNOWN_EFFORT) for requirement, _ in settled]
-    waits = [_wait(item, effort) for (_, item), effort in zip(settled, efforts, strict=True)]
-    return Effort(max(effort.work_days for effort in efforts), max(waits))
+    efforts = [_effort_of(item, now) for _, item in settled]
+    return Effort(max(one.work_days for one in efforts), max(one.wait_days for one in efforts))
+
+
+def _effort_of(item: ItemVerdict, now: datetime) -> Effort:
+    """Return the effort of one item: nothing where cases come by themselves, an hour where a command shows it once more."""
+    usual = EFFORTS.get(item.requirement, _UNKNOWN_EFFORT)
+    lacks = (item.n_needed or 0) > item.n
+    if item.remedy == _COUNTS or (lacks and item.remedy.startswith(_ONLY_SHOWS)):
+        return Effort(0.0, _wait(item, usual))
+    if not lacks and item.requirement in MEASURED_BY_COMMAND and _is_lapsing(item, now):
+        return Effort(min(usual.work_days, RENEWAL_DAYS))
+    return Effort(usual.work_days, _wait(item, usual))
+
+
+def _is_lapsing(item: ItemVerdict, now: datetime) -> bool:
+    """Whether an item's evidence is in the last quarter of its life or lapsed, and shows no breach."""
+    if item.lapses_at is None or item.window_to is None:
+        return False
+    return (
+        item.status is not Status.BREACHED and now >= item.lapses_at - (item.lapses_at - item.window_to) / 4
+    )
 
 
 def _wait(item: ItemVerdict, effort: Effort) -> float:

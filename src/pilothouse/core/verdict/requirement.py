@@ -205,6 +205,7 @@ class Part:
         early: Whether the last quarter of its life warns in full, also where that is longer than a week.
         remedy: Command that produces it; the requirement's when empty.
         cure: Command that ends a breach, where it differs from the remedy.
+        again: Command that measures anew what lapses or is of something else, where it differs from the remedy.
         ease: Command that ends what its record warns of, where it differs from the remedy.
         sections: Charter sections that are signed, for signatures.
         signers: Roles that sign, for signatures.
@@ -223,6 +224,7 @@ class Part:
     early: bool = False
     remedy: str = ""
     cure: str = ""
+    again: str = ""
     ease: str = ""
     sections: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()

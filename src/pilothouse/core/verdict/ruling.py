@@ -60,6 +60,7 @@ class Ruling:
         share_lost: Share of the committed margin that is used up.
         higher_is_better: Which way its value improves; None when it has no direction.
         lapsed: What is said once its record counts no more; empty where that changes nothing: a breach does not lapse.
+        again: Command that is the remedy once its record counts no more or soon, where that is another one; empty otherwise.
         is_early: Whether the last quarter of its life warns in full.
     """
 
@@ -67,6 +68,7 @@ class Ruling:
     share_lost: float
     higher_is_better: bool | None
     lapsed: str = ""
+    again: str = ""
     is_early: bool = False
 
     def at(self, now: datetime) -> Judged:
@@ -82,6 +84,7 @@ class Ruling:
                     "status": Status.NO_EVIDENCE,
                     "reason": Reason.STALE,
                     "sentence": self.lapsed,
+                    "remedy": self.again or item.remedy,
                 }
                 lost = 1.0
             elif item.status is Status.HOLDS and left <= (
@@ -90,6 +93,7 @@ class Ruling:
                 changed |= {
                     "status": Status.AT_RISK,
                     "sentence": at_risk_sentence(item.sentence, left),
+                    "remedy": self.again or item.remedy,
                 }
         return Judged(
             item=item.altered(changed),

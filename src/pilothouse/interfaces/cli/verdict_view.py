@@ -157,10 +157,14 @@ def _step_row(step: Step, names: dict[str, str], currency: str) -> StepRow:
 
 def _effort(step: Step, currency: str) -> str:
     """Return what a step takes and saves; the work is a guess, and says so."""
-    work = f"about {_days(step.work_days)} of work"
     parts = [f"saves {_days(step.days_saved)}"] if step.days_saved >= HALF_DAY else []
-    parts.append(f"{work}, then {_days(step.wait_days)} of waiting" if step.wait_days >= HALF_DAY else work)
-    if step.cost is not None:
+    waits = step.wait_days >= HALF_DAY
+    if step.work_days:
+        work = f"about {_days(step.work_days)} of work"
+        parts.append(f"{work}, then {_days(step.wait_days)} of waiting" if waits else work)
+    else:
+        parts.append("only waiting" + (f", about {_days(step.wait_days)}" if waits else ""))
+    if step.cost is not None and step.work_days:
         low, high = step.cost
         parts.append(f"{currency} {low:,.0f}–{high:,.0f}")
     return " · ".join(parts)
@@ -168,7 +172,8 @@ def _effort(step: Step, currency: str) -> str:
 
 def _days(days: float) -> str:
     if days < 1:
-        return f"{days * 24 / 3:.0f} working hours" if days < HALF_DAY else "half a day"
+        hours = max(1, round(days * 8))
+        return f"{hours} working hour{'' if hours == 1 else 's'}" if days < HALF_DAY else "half a day"
     return f"{days:.0f} day{'' if round(days) == 1 else 's'}"
 
 

@@ -23,6 +23,7 @@ from pilothouse.workflows.drills.waiting import REAL_TIME, Pace, rehearsed, wait
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.incidents.alerts import METRIC_OF_KIND, Firing, breaches
+from pilothouse.workflows.incidents.incidents import record_lead_in_drill
 from pilothouse.workflows.incidents.paging import CUT_OFF
 from pilothouse.workflows.watch.status import watch_status
 
@@ -167,6 +168,8 @@ def raise_drill_alert(rehearsal: Rehearsal, noticed: Firing | None, now: datetim
         found, reached, people = _people(rehearsal, incident)
     _record_delay(room, rehearsal.charter, answer.rule, alert_s, now)
     said = f"alert {answer.rule.id} after {alert_s:.1f} s; {people}"
+    if reached and (waits := record_lead_in_drill(room, rehearsal.charter, f"drill {name}: {said}", now)):
+        rehearsal.tell(waits)
     return DrillResult(name=name, passed=reached, sentence=said, incidents=(found.number,))
 
 

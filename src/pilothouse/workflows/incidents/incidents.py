@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.action.escalation import plan_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, Named, check_step
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import incident_handlers
 from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.verdict.sentence import person_names
@@ -30,6 +31,7 @@ __all__ = [
     "incident_named",
     "move",
     "names_by_agent",
+    "record_lead_in_drill",
     "review",
     "view",
     "with_active",
@@ -324,13 +326,51 @@ def _complaint_at(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
-    """Count, over three months of reviewed incidents, how often the alert came before the first complaint."""
-    reviewed = [
+def record_lead_in_drill(room: ControlRoom, charter: Charter, said: str, now: datetime) -> str:
+    """Put on record that the alert of a drill reached somebody, where no incident of three months can speak of its lead.
+
+    Args:
+        room: Opened parts.
+        charter: The charter in force.
+        said: What the alert of the drill did, in words.
+        now: The moment, aware UTC.
+
+    Returns:
+        Empty, or in one sentence which incident speaks instead as soon as it is reviewed.
+    """
+    since = _lately(room, charter.agent, now)
+    if since:
+        waits = next((one for one in since if one.state is not IncidentState.REVIEWED), None)
+        return (
+            f"MON-8 asks for the review of {waits.name}: `pilothouse incident review {waits.number}`."
+            if waits
+            else ""
+        )
+    lead = recorded(
+        "alert.lead",
+        charter,
+        now,
+        command="pilothouse drill",
+        n=1,
+        passed=True,
+        detail=f"no incident in {LEAD_WINDOW.days} days; {said}",
+    )
+    room.installation.ledger.add_evidence([lead])
+    return ""
+
+
+def _lately(room: ControlRoom, agent: str, now: datetime) -> list[Incident]:
+    """Return the incidents of three months, drills left out."""
+    return [
         one
         for one in room.incidents.incidents(agent=agent, limit=1_000)
-        if one.state is IncidentState.REVIEWED and not one.drill and one.opened_at >= now - LEAD_WINDOW
+        if not one.drill and one.opened_at >= now - LEAD_WINDOW
     ]
+
+
+def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
+    """Count, over three months of reviewed incidents, how often the alert came before the first complaint."""
+    reviewed = [one for one in _lately(room, agent, now) if one.state is IncidentState.REVIEWED]
     first = 0
     for one in reviewed:
         complaint = _complaint_at(dict(one.review)["complaint"])

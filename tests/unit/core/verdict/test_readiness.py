@@ -860,3 +860,62 @@ def test_the_wait_is_that_of_the_cases_still_needed_at_their_rate():
     item = next(item for item in by_id(verdict(few))["MON-1"].items if item.n == 20)
     days = (item.window_to - item.window_from).days
     assert step.wait_days == pytest.approx((item.n_needed - 20) * days / 20)
+
+
+def test_where_cases_come_by_themselves_a_step_is_nothing_but_waiting():
+    few = replaced(HELD, "completion", task_type="po_invoice", n=20, good=20)
+    step = plan_steps(verdict(few), CHARTER).steps[0]
+    assert (step.work_days, step.wait_days > 0, step.cost) == (0.0, True, (0.0, 0.0))
+    short = replaced(HELD, "stability.clock", n=30)
+    steps = plan_steps(verdict(short), CHARTER).steps
+    (clock,) = [one for one in steps if one.items == ("DATA-11 all",)]
+    assert (clock.command, clock.work_days) == ("pilothouse phase status ap-invoice-triage", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("age", "work"), [(timedelta(hours=12), None), (timedelta(hours=20), 0.125), (timedelta(hours=30), 0.125)]
+)
+def test_what_held_and_lapses_is_renewed_in_an_hour(age, work):
+    seen = replaced(HELD, "regions_observed", window_from=NOW - age, window_to=NOW - age)
+    steps = [one for one in plan_steps(verdict(seen), CHARTER).steps if "INT-9 regions" in one.items]
+    assert [one.work_days for one in steps] == ([] if work is None else [work])
+
+
+def test_what_is_missing_breached_or_rehearsed_by_people_is_no_hour_of_work():
+    old = NOW - timedelta(hours=30)
+    breached = replaced(HELD, "regions_observed", window_from=old, window_to=old, n=10, good=1)
+    missing = without(HELD, "regions_observed")
+    for seen in (breached, missing):
+        (step,) = [one for one in plan_steps(verdict(seen), CHARTER).steps if "INT-9 regions" in one.items]
+        assert step.work_days == 2.0
+    late = NOW - timedelta(days=88)
+    drill = replaced(HELD, "drill.page", window_from=late, window_to=late)
+    (step,) = plan_steps(verdict(drill), CHARTER).steps
+    assert step.work_days == 0.5
+
+
+def test_cases_that_stand_unread_are_read_and_too_few_are_added():
+    def commands(records):
+        found = by_id(verdict(records))["EVAL-1"]
+        return {one.remedy for one in found.items if one.scope.part == "cases" and one.status != "holds"}
+
+    add, show = (
+        "pilothouse dataset add datasets/labelled FILE",
+        "pilothouse dataset show datasets/labelled --record ap-invoice-triage",
+    )
+    late, old = NOW - timedelta(days=88), NOW - timedelta(days=91)
+    assert commands(replaced(HELD, "dataset.labelled", n=1)) == {add}
+    assert commands(without(HELD, "dataset.labelled")) == {add}
+    for then in (late, old):
+        assert commands(replaced(HELD, "dataset.labelled", window_from=then, window_to=then)) == {show}
+
+
+def test_the_next_gate_waits_for_nothing_that_only_a_later_one_asks_for():
+    """One command counts days for alerts at gate 1 and uptime for gate 2, which takes four weeks."""
+    missing = without(HELD, "uptime", "alert.delay")
+    early = plan_steps(decide(CHARTER, missing, NOW, phase="pilot", version=V1), CHARTER)
+    (step,) = [one for one in early.steps if one.command == "pilothouse watch tick"]
+    assert (step.work_days, step.wait_days, early.gate) == (0.0, 0.0, "1")
+    later = plan_steps(verdict(without(HELD, "uptime")), CHARTER)
+    (step,) = [one for one in later.steps if one.command == "pilothouse watch tick"]
+    assert (step.work_days, step.wait_days) == (0.0, 28.0)

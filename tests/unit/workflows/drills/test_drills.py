@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from control_rooms import AGENT, Hands, control_room_at, reach, run
@@ -22,6 +23,7 @@ from pilothouse.workflows.drills.records import DrillResult
 from pilothouse.workflows.drills.rehearsals import drill_drift, drill_game_day, drill_model_upgrade
 from pilothouse.workflows.drills.waiting import Pace
 from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.incidents import incidents
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.incidents.incidents import move
 from pilothouse.workflows.verdict.accept import accept_file
@@ -51,14 +53,14 @@ def room(tmp_path, stage):
         yield opened
 
 
-def plant(room, stage, name, wait_s=8.0, **more):
+def plant(room, stage, name, wait_s=8.0, told=None, **more):
     return drill_fault(
         room,
         AGENT,
         name,
         wait_s=wait_s,
         now=room.work.now(),
-        tell=lambda _text: None,
+        tell=[].append if told is None else told.append,
         pace=stage.pace,
         **more,
     )
@@ -175,6 +177,29 @@ def test_an_alert_that_comes_later_than_promised_breaches_and_one_without_a_prom
     stage.pace = Pace(monotonic=lambda: next(slow), sleep=stage.sleep)
     plant(room, stage, "completion-drop", wait_s=0.5)
     assert Status.BREACHED in {one.status for one in item(room, "MON-8", "delay")}
+
+
+def test_a_drill_shows_the_lead_of_the_alerts_while_no_incident_can(room, stage, web, monkeypatch):
+    """An agent without an incident had no way to MON-8 but a waiver, and the step it was given moved nothing."""
+    plant(room, stage, "quality-drop", wait_s=0.5)
+    assert [one.status for one in item(room, "MON-8", "lead")] == [Status.NO_EVIDENCE], "nobody was reached"
+    reach(room, "sam", web.url)
+    lately = [
+        SimpleNamespace(state=IncidentState.REVIEWED),
+        SimpleNamespace(state=IncidentState.RESOLVED, number=7, name="INC-7"),
+    ]
+    told = []
+    for known in (lately, lately[:1]):
+        monkeypatch.setattr(incidents, "_lately", lambda *_, _known=known: _known)
+        plant(room, stage, "quality-drop", wait_s=0.5, told=told)
+    assert [one.status for one in item(room, "MON-8", "lead")] == [Status.NO_EVIDENCE], "incidents say it"
+    assert [one for one in told if "MON-8" in one] == [
+        "MON-8 asks for the review of INC-7: `pilothouse incident review 7`."
+    ]
+    monkeypatch.undo()
+    plant(room, stage, "quality-drop", wait_s=0.5)
+    (lead,) = item(room, "MON-8", "lead")
+    assert (lead.status, "no incident in 90 days" in lead.sentence) == (Status.HOLDS, True)
 
 
 def test_a_drill_that_reaches_nobody_fails_and_the_verdict_says_so(room, stage):

@@ -161,6 +161,10 @@ def test_a_docket_comes_back_equal_and_one_of_another_program_is_none(place):
     text = docket_text(kept)
     again = parse_docket(text, form=kept.form, at=kept.at, arrived=kept.arrived)
     assert again == kept
+    assert any(
+        one.is_early for one in again.docket.rulings
+    )  # the sponsor's review warns early after a restart too
+    assert any(one.again for one in again.docket.rulings)
     assert {one.item.status for one in again.docket.rulings} <= set(type(again.docket.rulings[0].item.status))
     assert parse_docket(text.replace('"lapsed"', '"lapsing"'), form="", at=NOW, arrived=0) is None
     place.dockets.keep_docket(record.agent, replace(kept, form="another"))
