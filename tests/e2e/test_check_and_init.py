@@ -140,6 +140,22 @@ def test_open_questions_are_listed_by_who_must_answer(agent, pilothouse):
     assert "valid, 2 open questions" in text
 
 
+def test_of_many_questions_those_come_first_on_which_the_first_verdict_rests(tmp_path, pilothouse):
+    (tmp_path / "agent.py").write_text("import openai\n", encoding="utf-8")
+    assert pilothouse("init", ".", cwd=tmp_path)[0] == 0
+    _, out, _ = pilothouse("check", cwd=tmp_path)
+    _, every, _ = pilothouse("check", "--all", cwd=tmp_path)
+    shown, listed = (
+        [line for line in text.splitlines() if line.startswith("    charter.yaml:")] for text in (out, every)
+    )
+    assert len(shown) <= 12 < len(listed)
+    assert {" ".join(line.split()[1:2]) for line in shown} >= {"owner", "people", "tools", "model.pin.model"}
+    assert f"and {len(listed) - len(shown)} more: pilothouse check charter.yaml --all" in " ".join(
+        out.split()
+    )
+    assert f"valid, {len(listed)} open questions" in " ".join(out.split())
+
+
 def test_line_numbers_never_turn_into_pictures(agent, pilothouse):
     padded = "\n" * 49 + edited(("cost_of_review: 6", 'cost_of_review: "?"'))
     (agent / "charter.yaml").write_text(padded)

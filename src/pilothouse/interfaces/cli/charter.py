@@ -27,6 +27,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @cli.command("check")
     def check(
         path: Annotated[Path, typer.Argument(help="The charter.", metavar="PATH")] = Path("charter.yaml"),
+        *,
         as_json: AsJson = False,
         revision: Annotated[
             str | None,
@@ -36,6 +37,12 @@ def register(cli: typer.Typer, services: Services) -> None:
             bool, typer.Option("--schema", help="Print the JSON Schema for editors, and nothing else.")
         ] = False,
         strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when only warnings stand.")] = False,
+        every: Annotated[
+            bool,
+            typer.Option(
+                "--all", help="Print every open question; of many those that come first are printed."
+            ),
+        ] = False,
     ) -> None:
         """Check a charter: exit 0 clean, 2 invalid, 3 open questions."""
         from pilothouse.interfaces.cli import charter_text
@@ -56,7 +63,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             record = charter_text.as_record(result, file=str(file), diff=difference)
             print_json(record)
         else:
-            charter_text.print_check(result, file=str(file))
+            charter_text.print_check(result, file=str(file), every=every)
             if difference is not None:
                 charter_text.print_diff(difference, revision=str(revision))
             elif revision is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,20 @@ NEXT_STEP = (
 )
 """Said once, below the questions, to somebody who has just met eighty of them."""
 
+FIRST = (
+    "owner",
+    "sponsor",
+    "people",
+    "purpose",
+    "function",
+    "task_types",
+    "integrations",
+    "tools",
+    "model.pin",
+    "target_volume",
+)
+"""What the first verdict rests on: who answers for the agent, what it is for, what it touches, and which model answers."""
+
 PLACES_SHOWN = 3
 
 SHOWN_MAX = 12
@@ -81,8 +96,14 @@ def as_record(check: CharterCheck, *, file: str, diff: CharterDiff | None) -> di
     }
 
 
-def print_check(check: CharterCheck, *, file: str) -> None:
-    """Print findings by kind; the result on stdout, one line of what to do next on stderr."""
+def print_check(check: CharterCheck, *, file: str, every: bool = False) -> None:
+    """Print findings by kind; the result on stdout, one line of what to do next on stderr.
+
+    Args:
+        check: The check.
+        file: The file.
+        every: Whether to print every open question; else of many those that come first, and how many more there are.
+    """
     out = result_console()
     for kind in FindingKind:
         findings = check.of_kind(kind)
@@ -91,7 +112,10 @@ def print_check(check: CharterCheck, *, file: str) -> None:
         mark, colour, title = TITLES[kind]
         out.print(f"[bold {colour}]{mark}[/] [bold]{title}[/bold] ({len(findings)})")
         if kind is FindingKind.QUESTION:
-            _print_questions(out, findings)
+            first = findings if every else _first(findings)
+            _print_questions(out, first)
+            if rest := len(findings) - len(first):
+                out.print(f"  and {rest} more: pilothouse check {escape(shlex.quote(file))} --all")
         else:
             for finding in findings:
                 out.print(
@@ -104,6 +128,14 @@ def print_check(check: CharterCheck, *, file: str) -> None:
     out.print(_summary(check, file))
     if check.charter is not None and check.of_kind(FindingKind.QUESTION):
         hint_console().print(NEXT_STEP)
+
+
+def _first(questions: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return what is answered first of many questions; all of them where they are few, or none is of the first."""
+    if len(questions) <= SHOWN_MAX:
+        return questions
+    first = [one for one in questions if f"{one.path}.".startswith(tuple(f"{name}." for name in FIRST))]
+    return tuple(first or questions)[:SHOWN_MAX]
 
 
 def _print_questions(out: Console, findings: tuple[Finding, ...]) -> None:
