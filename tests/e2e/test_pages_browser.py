@@ -342,8 +342,9 @@ def test_single_keys_can_be_switched_off(open_page):
     assert page.locator(".row.at").count() == 0
     page.keyboard.press("?")
     page.get_by_role("button", name="Switch single keys on").click()
+    page.locator("dialog[open]").wait_for(state="detached")
     page.keyboard.press("j")
-    assert page.locator(".row.at").count() == 1
+    page.locator(".row.at").wait_for()
 
 
 def test_the_palette_goes_anywhere_by_name_and_axe_likes_it(open_page, address):
