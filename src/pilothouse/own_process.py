@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a module of ours as a process of its own that hears from its server over one connection and gets no credential."""
+"""Our own code as a process of its own: a module that hears from its server over one connection and gets no credential, and the command line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,46 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection, Pipe
 
-__all__ = ["start_module"]
+__all__ = ["last_words", "own_command", "start_module"]
 
 PASSED_ON = frozenset(
     {"PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"}
 )
 """Variables that the process gets beside those of the interpreter: no credential is one of them."""
+
+WORDS_MAX = 400
+"""Of what a command said, the last: an error of ours is one sentence and what to type."""
+
+
+def own_command(*words: str) -> list[str]:
+    """Return what runs `pilothouse` with some words, by this interpreter.
+
+    Args:
+        words: As they are typed behind `pilothouse`.
+
+    Example:
+        >>> own_command("audit", "verify")[1:]
+        ['-P', '-m', 'pilothouse', 'audit', 'verify']
+    """
+    return _interpreted("pilothouse", *words)
+
+
+def last_words(said: bytes) -> str:
+    r"""Return the end of what a command said, on one line.
+
+    Args:
+        said: Its output.
+
+    Example:
+        >>> last_words(b"no ledger\n  Name one.\n")
+        'no ledger Name one.'
+    """
+    return " ".join(said.decode("utf-8", errors="replace").split())[-WORDS_MAX:]
+
+
+def _interpreted(module: str, *words: str) -> list[str]:
+    # -P: a file in the folder that this was started in is none of our modules.
+    return [sys.executable, "-P", "-m", module, *words]
 
 
 def start_module(module: str, *words: str) -> tuple[subprocess.Popen[bytes], Connection]:
@@ -40,9 +74,8 @@ def start_module(module: str, *words: str) -> tuple[subprocess.Popen[bytes], Con
     ours, theirs = Pipe()
     with theirs:
         try:
-            # -P: a file in the folder that the server was started in is none of our modules.
             process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-m", module, str(theirs.fileno()), *words],
+                _interpreted(module, str(theirs.fileno()), *words),
                 pass_fds=(theirs.fileno(),),
                 env=_environment(),
                 stdin=subprocess.DEVNULL,

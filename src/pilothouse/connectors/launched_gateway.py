@@ -7,13 +7,13 @@ import json
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from pilothouse.durable_file import replace_file
 from pilothouse.errors import StorageUnavailable
+from pilothouse.own_process import last_words, own_command
 
 __all__ = ["note_launched", "start_gateway"]
 
@@ -21,8 +21,6 @@ START_S_MAX = 60.0
 """Until it answers: two seconds on an idle machine, and a ledger that is brought up to date may take longer."""
 
 LOOK_EVERY_S = 0.05
-WORDS_MAX = 400
-"""Of what it said before it ended, the last: an error of ours is one sentence and what to type."""
 
 
 def note_launched(home: Path, process: int, url: str) -> None:
@@ -61,7 +59,7 @@ def start_gateway(home: Path, charter: Path | None) -> str:
                 return str(json.loads(note.read_text(encoding="utf-8"))["url"])
             if select.select([ended], [], [], LOOK_EVERY_S)[0]:
                 break
-        told = " ".join(said.read_text(encoding="utf-8", errors="replace").split())[-WORDS_MAX:]
+        told = last_words(said.read_bytes())
     finally:
         os.close(ended)
         note.unlink(missing_ok=True)
@@ -83,9 +81,8 @@ def _start_apart(words: Sequence[str], said: Path) -> int:
     between = os.fork()
     if between == 0:
         try:
-            # -P: a file in the folder of the agent is none of our modules.
             subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-P", "-m", "pilothouse", *words],
+                own_command(*words),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said.open("wb"),

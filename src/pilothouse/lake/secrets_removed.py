@@ -28,6 +28,9 @@ __all__ = ["has_mark", "without_secrets"]
 _BETWEEN = r"(?:[\s\x0b\x1c-\x1f\\'\"]|\\[fnrt]|\\u00[01][0-9a-f])"
 """White space, quotes and what JSON writes for them."""
 
+_HEADERS = r"\.header\.(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key)"
+"""Ends of the names of attributes whose value is a secret whatever it looks like, of `http.request.header.authorization` and its like."""
+
 _MARKS: Final = "|".join((
     "-----BEGIN ",
     r"sk-[A-Za-z0-9_-]{8}",
@@ -43,7 +46,7 @@ _MARKS: Final = "|".join((
     rf"[Bb]earer{_BETWEEN}",
     r":\\?/\\?/[^/\s:@]+:[^/\s:@]+@",
     rf"(?i:key|secret|passw(?:or)?d|token){_BETWEEN}*[:=]{_BETWEEN}*[A-Za-z0-9._~+/-]{{8}}",
-    r"\.header\.(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key)",
+    _HEADERS,
 ))  # fmt: skip
 """What `SECRET_FORMS` cannot do without, and names of headers, in a form that is quick to compile: RE2 does so anew for each request."""
 
@@ -51,8 +54,7 @@ _SMALL: Final = re.compile(_MARKS.encode())
 SMALL_BYTES_MAX: Final = 2_048
 """Up to here Python's engine, which has the pattern compiled, is quicker than compiling it for RE2, which reads each byte once."""
 
-_HEADER: Final = re.compile(r"\.header\.(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key)\Z")
-"""Attributes whose value is a secret whatever it looks like, of `http.request.header.authorization` and its like."""
+_HEADER: Final = re.compile(rf"{_HEADERS}\Z")
 
 _REQUESTS: Final[dict[Signal, Any]] = {
     Signal.TRACES: ExportTraceServiceRequest,

@@ -10,6 +10,7 @@ import pytest
 from pilothouse.core.evidence.run_log import ModelRequest, RunOpened, Tap
 from pilothouse.runtime.runlog import turns
 from pilothouse.runtime.runlog.coding import values_of
+from pilothouse.runtime.runlog.cut_runs import CutRuns
 from pilothouse.runtime.runlog.file_process_main import _do
 from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, Pending
 from pilothouse.runtime.runlog.redaction import Redaction
@@ -55,7 +56,7 @@ def test_a_full_group_says_that_the_log_is_behind(tmp_path):
     work = Turns()
     row = (f"{1:032x}", values_of(RunOpened(agent="triage")), "", "gateway", 1, 1, 0)
     for size, expected in ((GROUP_EVENTS_MAX, True), (GROUP_EVENTS_MAX - 1, False)):
-        assert _do(file, work, "write", ([row] * size, {})) == ""
+        assert _do(file, CutRuns(), work, "write", ([row] * size, {})) == ""
         assert work.is_hurried is expected
     file.close()
     vault.close()

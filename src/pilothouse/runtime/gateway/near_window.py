@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.untold import Untold
+from pilothouse.runtime.recent import Recent
 
 __all__ = ["REFUSED_LEVEL", "NearCall", "NearWindow"]
 
@@ -16,7 +17,7 @@ REFUSED_LEVEL = 100
 """Level, in percent, of a call that does not fit and is refused."""
 
 TOLD_MAX = 10_000
-"""Models of agents whose highest level of the day is remembered, as many as there may be keys; then all are told anew, and the ledger knows them."""
+"""Models of agents whose highest level of the day is remembered, as many as there may be keys; one that is forgotten is told anew, and the ledger knows it."""
 
 _NS_PER_DAY = 86_400 * 10**9
 
@@ -51,7 +52,7 @@ class NearWindow:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        self._told = Recent[tuple[str, str], tuple[int, int]](TOLD_MAX)
         self.untold = Untold[NearCall]()
 
     def note(self, near: NearCall, at_ns: int) -> None:
@@ -62,9 +63,7 @@ class NearWindow:
             at_ns: When it came in, Unix nanoseconds.
         """
         whose, told = (near.agent, near.model), (at_ns // _NS_PER_DAY, near.level)
-        if self._told.get(whose, (0, 0)) >= told or not self.untold.has_room:
+        if (self._told.get(whose) or (0, 0)) >= told or not self.untold.has_room:
             return
-        if len(self._told) >= TOLD_MAX:
-            self._told.clear()
-        self._told[whose] = told
+        self._told.put(whose, told)
         self.untold.add(near)

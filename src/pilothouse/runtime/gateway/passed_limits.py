@@ -12,11 +12,12 @@ from datetime import date
 from pilothouse.ports.gateway import Spent
 from pilothouse.runtime.gateway.policy import Budget
 from pilothouse.runtime.gateway.untold import Untold
+from pilothouse.runtime.recent import Recent
 
 __all__ = ["PassedLimit", "PassedLimits"]
 
 TOLD_MAX = 20_000
-"""Runs and days that are remembered as told, as many as runs whose spending is known; then they are told anew, and the ledger knows them."""
+"""Runs and days that are remembered as told, as many as runs whose spending is known; one that is forgotten is told anew, and the ledger knows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class PassedLimits:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._told: set[tuple[str, str, str, int, bool]] = set()
+        self._told = Recent[tuple[str, str, str, int, bool], bool](TOLD_MAX)
         self.untold = Untold[PassedLimit]()
 
     def note(
@@ -80,10 +81,8 @@ class PassedLimits:
             is_reached = spent >= most
             of_what = of if is_reached else on
             told = (agent, limit, of_what, most, is_reached)
-            if told not in self._told and self.untold.has_room:
-                if len(self._told) >= TOLD_MAX:
-                    self._told.clear()
-                self._told.add(told)
+            if not self._told.get(told) and self.untold.has_room:
+                self._told.put(told, True)
                 self.untold.add(
                     PassedLimit(
                         agent=agent, limit=limit, of=of_what, spent=spent if is_reached else None, most=most

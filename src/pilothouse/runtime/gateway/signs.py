@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.untold import Untold
+from pilothouse.runtime.recent import Recent
 
 __all__ = ["FINGERPRINT_CHARACTERS_MAX", "ProviderSigns", "Refusing", "SeenBackend"]
 
@@ -22,7 +23,7 @@ REFUSING_MAX = 1_000
 """Agents at providers that are remembered as refused; the one that began first is forgotten."""
 
 BACKENDS_MAX = 5_000
-"""Fingerprints that are remembered as told, 300 bytes each; then they are told anew, and the ledger knows them."""
+"""Fingerprints that are remembered as told, 300 bytes each; one that is forgotten is told anew, and the ledger knows it."""
 
 FINGERPRINT_CHARACTERS_MAX = 128
 
@@ -77,12 +78,12 @@ class ProviderSigns:
     def __init__(self) -> None:
         """Begin with nothing seen."""
         self._refusing: OrderedDict[tuple[str, str], Refusing] = OrderedDict()
-        self._seen: set[tuple[str, str, str | None, str | None, str]] = set()
+        self._seen = Recent[tuple[str, str, str | None, str | None, str], bool](BACKENDS_MAX)
         self.untold = Untold[SeenBackend]()
 
     def note(self, call: Call) -> None:
         """Look at a call that is over."""
-        if call.fingerprint is not None and _told(call, call.fingerprint) not in self._seen:
+        if call.fingerprint is not None:
             self._note_backend(call, call.fingerprint[:FINGERPRINT_CHARACTERS_MAX])
         if call.ending is Ending.DONE and len(call.attempts) == 1:
             if self._refusing:
@@ -114,11 +115,9 @@ class ProviderSigns:
 
     def _note_backend(self, call: Call, fingerprint: str) -> None:
         seen = _told(call, fingerprint)
-        if seen in self._seen or not self.untold.has_room:
+        if self._seen.get(seen) or not self.untold.has_room:
             return
-        if len(self._seen) >= BACKENDS_MAX:
-            self._seen.clear()
-        self._seen.add(seen)
+        self._seen.put(seen, True)
         asked = call.attempts[-1].model
         pin = next(
             (one for one in call.policy.chain if (one.provider, one.model) == (call.served_by, asked)), None

@@ -46,9 +46,7 @@ def serve(connection: Connection, folder: Path) -> None:
             break
         name, given = pickle.loads(asked)  # noqa: S301 - from the process that started this one
         is_asked = name == "end"
-        failure = "" if is_asked else _do(file, turns, name, given)
-        if not failure and name.startswith("write"):
-            cut.note([Pending(*row) for row in given[0]], time.monotonic())
+        failure = "" if is_asked else _do(file, cut, turns, name, given)
         try:
             connection.send_bytes(failure.encode("utf-8", "replace"))
         except OSError:
@@ -60,7 +58,7 @@ def serve(connection: Connection, folder: Path) -> None:
     vault.close()
 
 
-def _do(file: RunFile, turns: Turns, name: str, given: tuple[Any, ...]) -> str:
+def _do(file: RunFile, cut: CutRuns, turns: Turns, name: str, given: tuple[Any, ...]) -> str:
     """Do what is asked, and return why it failed, or empty."""
     try:
         if name == "forget":
@@ -70,6 +68,7 @@ def _do(file: RunFile, turns: Turns, name: str, given: tuple[Any, ...]) -> str:
         turns.is_hurried = len(group) >= GROUP_EVENTS_MAX
         if name == "write" or not file.has(group):
             file.write(group, given[1])
+        cut.note(group, time.monotonic())
     except sqlite3.Error as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the next group may be written

@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.untold import Untold
+from pilothouse.runtime.recent import Recent
 
 __all__ = ["LostRecord", "LostRecords"]
 
 TOLD_MAX = 10_000
-"""Agents of which it is remembered on which day it was told, as many as there may be keys; then all are told anew, and the ledger knows them."""
+"""Agents of which it is remembered on which day it was told, as many as there may be keys; one that is forgotten is told anew, and the ledger knows it."""
 
 _NS_PER_DAY = 86_400 * 10**9
 
@@ -41,7 +42,7 @@ class LostRecords:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._told: dict[str, int] = {}
+        self._told = Recent[str, int](TOLD_MAX)
         self.untold = Untold[LostRecord]()
 
     def note(self, lost: LostRecord) -> None:
@@ -49,7 +50,5 @@ class LostRecords:
         day = lost.at_ns // _NS_PER_DAY
         if self._told.get(lost.agent) == day or not self.untold.has_room:
             return
-        if len(self._told) >= TOLD_MAX:
-            self._told.clear()
-        self._told[lost.agent] = day
+        self._told.put(lost.agent, day)
         self.untold.add(lost)

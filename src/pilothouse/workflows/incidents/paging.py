@@ -31,6 +31,7 @@ __all__ = [
     "call_level",
     "calls_a_level",
     "incident_key",
+    "note_job",
     "page_key",
     "page_person",
     "working_zone",
@@ -41,6 +42,9 @@ CUT_OFF = "dead-pager"
 
 NOTE = "note"
 """Action of a job that tells one person something and waits for no answer."""
+
+_NOTE_VIA = ("mail", "chat")
+"""Tried first: a note waits for no answer. Whoever has neither is told by whatever there is."""
 
 LOUD = "loud"
 """Kind of a line that must not be missed, even if nobody can be paged."""
@@ -160,6 +164,31 @@ def page_person(
         ),
         run_after=now,
     )
+
+
+def note_job(
+    key: str, agent: str, person: str, *, title: str, body: str, now: datetime, subject: str | None = None
+) -> Job:
+    """Return the job that tells one person something and waits for no answer.
+
+    Args:
+        key: Its key; a second job with it is not sent.
+        agent: Agent id.
+        person: Who is told.
+        title: Of the message.
+        body: Of the message, lines.
+        now: The moment, aware UTC.
+        subject: Under which it is found again; its key when nothing is said.
+    """
+    document = {
+        "agent": agent,
+        "person": person,
+        "drill": "",
+        "via": list(_NOTE_VIA),
+        "title": title,
+        "body": body,
+    }
+    return Job(key=key, action=NOTE, subject=subject or key, document=canonical_json(document), run_after=now)
 
 
 def working_zone(room: ControlRoom, charter: Charter, plan: LevelPlan) -> tzinfo:

@@ -118,15 +118,18 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
     # Before the records: what is signed while they are read covers more of them than were read, and nothing is missing.
     stored = room.log.checkpoints()
     anchors = _anchors(room)
+    history = (
+        room.log.key_history()
+    )  # after what it is held against: a key that was replaced meanwhile is in it
     texts = room.log.texts()
     records = _readable(texts, problems)
     tree = Tree(leaf_hash(text.encode()) for _, text in texts)
     _check_replaced(room, records, tree, problems)
     for one in stored:
-        problems.extend(held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
-    anchored, outside = _anchored(room, anchors, tree, problems)
+        problems.extend(held_against(history, tree, one.note, f"checkpoint of {one.size:,} records"))
+    anchored, outside = _anchored(history, anchors, tree, problems)
     for path in against:
-        found = held_against(room, tree, read_note(path), str(path))
+        found = held_against(history, tree, read_note(path), str(path))
         problems.extend(found)
         if not found:  # where it was kept nobody has put on record, so it is none under other rights
             anchored = max(anchored or 0, open_note(read_note(path), None).size)
@@ -288,20 +291,20 @@ def read_note(path: Path) -> str:
         ) from error
 
 
-def held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[str]:
+def held_against(history: KeyHistory, tree: Tree, note: str, name: str) -> list[str]:
     """Return what is wrong between the records and one checkpoint.
 
     Args:
-        room: Installation with its audit log.
+        history: Keys of the log.
         tree: The whole log.
         note: Text of the checkpoint.
         name: What it is called in words.
     """
     try:
-        checkpoint = room.log.key_history().open(note)
+        checkpoint = history.open(note)
     except (MalformedRecord, DigestMismatch) as error:
         return [f"{name}: {error.message}"]
-    if checkpoint.origin != room.log.keys.origin:
+    if checkpoint.origin != history.present.name:
         return [f"{name}: it is of another log, {checkpoint.origin}"]
     if checkpoint.size > len(tree):
         return [f"{name}: it covers {checkpoint.size:,} records and {len(tree):,} are here: some are missing"]
@@ -324,7 +327,8 @@ def _anchors(room: BoundaryRoom) -> dict[Path, bool]:
     pattern = f"{glob.escape(_anchor_prefix(room))}*.checkpoint"
     beside = {path for folder in {one.parent for one in named} for path in folder.glob(pattern)}
     newest = sorted(beside.difference(named), key=lambda path: path.name)[-ANCHORS_MAX:]
-    ours = [path for path in newest if _is_signed(room, path)]
+    history = room.log.key_history()
+    ours = [path for path in newest if _is_signed(history, path)]
     return dict.fromkeys(ours, False) | {path: at for path, at in named.items() if _is_there(path)}
 
 
@@ -335,15 +339,15 @@ def _is_there(path: Path) -> bool:
     return False
 
 
-def _is_signed(room: BoundaryRoom, path: Path) -> bool:
+def _is_signed(history: KeyHistory, path: Path) -> bool:
     with contextlib.suppress(UsageError, MalformedRecord, DigestMismatch):
-        room.log.key_history().open(read_note(path))
+        history.open(read_note(path))
         return True
     return False
 
 
 def _anchored(
-    room: BoundaryRoom, anchors: Mapping[Path, bool], tree: Tree, problems: list[str]
+    history: KeyHistory, anchors: Mapping[Path, bool], tree: Tree, problems: list[str]
 ) -> tuple[int | None, int | None]:
     """The largest sizes that any anchor and one outside confirm; one that disagrees is a problem, one gone is none."""
     largest: int | None = None
@@ -354,7 +358,7 @@ def _anchored(
         except UsageError as error:  # who may write there must not be able to end the verification
             problems.append(error.message)
             continue
-        found = held_against(room, tree, note, f"anchor {path}")
+        found = held_against(history, tree, note, f"anchor {path}")
         problems.extend(found)
         if not found:
             size = open_note(note, None).size

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
@@ -19,7 +18,7 @@ from pilothouse.reports.words import plural
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.every_agent import for_every_agent
 from pilothouse.workflows.ground.in_force import charter_of
-from pilothouse.workflows.incidents.paging import NOTE
+from pilothouse.workflows.incidents.paging import note_job
 from pilothouse.workflows.people.directory import told_for
 from pilothouse.workflows.verdict.assess import Assessment
 
@@ -34,7 +33,6 @@ REMINDERS_EVERY_S = 3_600.0
 LINES_MAX = 20
 """Pieces of evidence named in one reminder; the verdict has all."""
 
-_VIA = ("mail", "chat")
 _STANDING = {Status.HOLDS, Status.AT_RISK}
 
 
@@ -131,21 +129,15 @@ class LapseReminders:
         lines = [f"{one.requirement} {one.scope.label}: {_renewal(one, told)}" for one in items[:LINES_MAX]]
         if len(items) > LINES_MAX:
             lines.append(f"and {len(items) - LINES_MAX} more: pilothouse verdict {charter.agent} --full")
-        document = {
-            "agent": charter.agent,
-            "person": told,
-            "drill": "",
-            "via": list(_VIA),
-            "title": f"{charter.agent}: {plural(len(items), 'piece')} of evidence "
+        return note_job(
+            f"{about}/{reminder.days}/{reminder.lapses_on}",
+            charter.agent,
+            told,
+            title=f"{charter.agent}: {plural(len(items), 'piece')} of evidence "
             f"{'lapses' if len(items) == 1 else 'lapse'} on {calendar_day(reminder.lapses_on)}, {when}",
-            "body": "\n".join(lines),
-        }
-        return Job(
-            key=f"{about}/{reminder.days}/{reminder.lapses_on}",
-            action=NOTE,
+            body="\n".join(lines),
             subject=about,
-            document=canonical_json(document),
-            run_after=now,
+            now=now,
         )
 
 

@@ -74,14 +74,15 @@ def prove_growth(room: BoundaryRoom, earlier: Path) -> str:
 
 def _standing(room: BoundaryRoom, tree: Tree, path: Path, note: str) -> Checkpoint:
     """Return an earlier checkpoint that the log still begins with."""
-    checkpoint = room.log.key_history().open(note)
+    history = room.log.key_history()
+    checkpoint = history.open(note)
     if not checkpoint.size:
         raise UsageError(
             f"{path} is of an empty log, which every log extends",
             remedy="Name a later one: `pilothouse audit anchor FOLDER` writes it.",
             subject=str(path),
         )
-    if held_against(room, tree, note, str(path)):
+    if held_against(history, tree, note, str(path)):
         raise DigestMismatch(
             f"the log does not begin with the {checkpoint.size:,} records of {path}",
             remedy=f"See what is wrong: `pilothouse audit verify --against {path}`.",

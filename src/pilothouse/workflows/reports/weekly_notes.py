@@ -7,13 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.ledger import CharterInForce
-from pilothouse.ports.work import Job, WorkChange
+from pilothouse.ports.work import WorkChange
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.every_agent import for_every_agent
 from pilothouse.workflows.ground.in_force import charter_of
-from pilothouse.workflows.incidents.paging import NOTE
+from pilothouse.workflows.incidents.paging import note_job
 from pilothouse.workflows.people.directory import told_for
 from pilothouse.workflows.reports.report import show_weekly
 from pilothouse.workflows.verdict.assess import Assessment
@@ -26,9 +25,6 @@ NOTES_EVERY_S = 900.0
 HOUR_UTC = 7
 """Hour of a Monday from which on the note of the week before is due. The week ends there however late its note goes out, so
 that no correction is told in two notes and none in neither."""
-
-_VIA = ("mail", "chat")
-"""Tried first: a note waits for no answer. Whoever has neither is told by whatever there is."""
 
 
 class WeeklyNotes:
@@ -81,14 +77,6 @@ class WeeklyNotes:
             corrections=self._corrections(record.agent, monday),
             until=monday,
         )
-        document = {
-            "agent": record.agent,
-            "person": told,
-            "drill": "",
-            "via": list(_VIA),
-            "title": note.title,
-            "body": note.text,
-        }
-        job = Job(key=key, action=NOTE, subject=key, document=canonical_json(document), run_after=now)
+        job = note_job(key, record.agent, told, title=note.title, body=note.text, now=now)
         self._room.work.commit(None, WorkChange(jobs=(job,)))
         return True

@@ -45,6 +45,10 @@ def spend(meter, alert, *, run="r", tokens=10, by="acme"):
 
 @pytest.fixture
 def meter():
+    return priced()
+
+
+def priced():
     """A dollar a token at `acme`; nobody has said what others cost."""
     return Meter(lambda provider, _model, tokens, _at: tokens.total * PICO if provider == "acme" else None)
 
@@ -76,9 +80,10 @@ def test_a_limit_in_money_without_a_price_is_said_to_be_blind_once_a_day(meter):
     assert spend(meter, alert, run="s", by="other") == []
 
 
-def test_who_says_no_lower_limit_is_told_nothing_and_what_is_remembered_is_bounded(meter, monkeypatch):
-    assert spend(meter, None, tokens=10**9) == []
+def test_who_says_no_lower_limit_is_told_nothing_and_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(passed_limits, "TOLD_MAX", 1)
+    meter = priced()
+    assert spend(meter, None, tokens=10**9) == []
     alert = Budget(tokens_per_run=1)
     assert [spend(meter, alert, run=run)[0][1][0] for run in "abca"] == list("abca"), "forgotten, told anew"
 

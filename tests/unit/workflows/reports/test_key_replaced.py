@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from log_room import NOW, opened
 from postgres_server import fresh_postgres_url, postgres_server
 from sqlalchemy import insert
 
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded, StorageUnavailable
 from pilothouse.ledger import audit_keys, key_rotation
-from pilothouse.ledger.audit import SqlAuditLog, audit_checkpoints
-from pilothouse.ledger.audit_keys import load_keys
+from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import stored_texts
 from pilothouse.ledger.checkpoint import Checkpoint, sign_checkpoint, verifier_key_of
 from pilothouse.ledger.key_history import KEY_REPLACED, KeyHistory, open_replacement, sign_replacement
@@ -28,18 +26,6 @@ from pilothouse_verify.keys import REPLACED_SINCE, parse_replaced, parse_ring
 from pilothouse_verify.proof import check_proof
 
 __all__ = ["postgres_server"]
-
-NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
-
-
-class Clock:
-    def now(self):
-        return NOW
-
-
-def opened(ledger, folder):
-    log = SqlAuditLog(ledger.database, load_keys(folder), Clock())
-    return SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
 
 
 @pytest.fixture

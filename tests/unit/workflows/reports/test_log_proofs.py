@@ -4,32 +4,17 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
+from log_room import NOW, opened
 
 from pilothouse.errors import DigestMismatch, UnknownName, UsageError
-from pilothouse.ledger.audit import SqlAuditLog
-from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.workflows.reports.audit import anchor_log
 from pilothouse.workflows.reports.log_proofs import prove_growth, prove_record, proven_sizes
 from pilothouse_verify.command import main
 from pilothouse_verify.note import parse_note
 from pilothouse_verify.proof import check_proof, is_proof
-
-NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
-
-
-class Clock:
-    def now(self):
-        return NOW
-
-
-def opened(ledger, folder):
-    log = SqlAuditLog(ledger.database, load_keys(folder), Clock())
-    return SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
 
 
 @pytest.fixture
