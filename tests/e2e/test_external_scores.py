@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluator sends `gen_ai.evaluation.result` to /v1/logs; a breach it shows is a breach in the verdict."""
+"""An evaluator sends `gen_ai.evaluation.result` to /v1/logs, or writes on the span; a breach it shows is a breach in the verdict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import evidence_made
 import pytest
 from fresh_ledger import ledger_url
+from openinference.semconv.trace import AnnotationAttributes, EvaluationAttributes, SpanAttributes
 from otlp_bodies import JSON
 
 from pilothouse.app import SystemClock
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.slow
 CHARTER = evidence_made.load_charter()
 TYPE = next(iter(CHARTER.task_types))
 TASKS = 200
+EVALUATIONS, ANNOTATIONS = SpanAttributes.EVALUATIONS, SpanAttributes.ANNOTATIONS
 
 
 def pairs(**values):
@@ -90,7 +92,22 @@ def test_an_event_without_a_trace_is_about_the_task_that_has_its_response(tmp_pa
     ]
 
 
-def quality_after(tmp_path, bad_of_ten: int):
+def on_span(span, number, word):
+    """Write an evaluation on a span as OpenInference does, and one of its session, which speaks of no single task."""
+    scope = ("", "trace.")[number % 2]
+    kind, part = (EVALUATIONS, EvaluationAttributes) if number % 3 else (ANNOTATIONS, AnnotationAttributes)
+    of_part = {name.rpartition("_")[2]: value for name, value in vars(part).items() if name.isupper()}
+    for where, said in ((scope + kind, word), (SpanAttributes.SESSION_EVALUATIONS, "fail")):
+        span["attributes"] += pairs(**{
+            f"{where}.0.{of_part['NAME']}": CHARTER.task_types[TYPE].metric,
+            f"{where}.0.{of_part['LABEL']}": said,
+            f"{where}.0.{of_part['SCORE']}": {"doubleValue": 0.9},
+            f"{where}.0.{of_part['METADATA']}": "{}",
+        })  # fmt: skip
+    return span
+
+
+def quality_after(tmp_path, bad_of_ten: int, *, is_on_spans: bool = False):
     """Quality of the task type in the verdict after an evaluator has scored every task, and sent it twice."""
     now = datetime.now(UTC)
     start_ns = int((now - timedelta(hours=2)).timestamp()) * 10**9
@@ -98,13 +115,14 @@ def quality_after(tmp_path, bad_of_ten: int):
     node = open_node(settings.lake_folder, SystemClock(), wal_file_bytes=1 << 20)
     try:
         spans = [run(number, start_ns + number * 10**9) for number in range(1, TASKS + 1)]
-        post(node, Signal.TRACES, {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
-        records = [
-            evaluation(number, start_ns + 10**12, "fail" if number % 10 < bad_of_ten else "pass")
-            for number in range(1, TASKS + 1)
-        ]
+        words = ["fail" if number % 10 < bad_of_ten else "pass" for number in range(1, TASKS + 1)]
+        if is_on_spans:
+            spans = [on_span(span, *said) for span, said in zip(spans, enumerate(words), strict=True)]
+        records = [evaluation(number, start_ns + 10**12, word) for number, word in enumerate(words, 1)]
         for _ in range(2):
-            post(node, Signal.LOGS, {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
+            post(node, Signal.TRACES, {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+            if not is_on_spans:
+                post(node, Signal.LOGS, {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
         node.settle()
         assert len(node.scores(from_ns=start_ns, to_ns=start_ns + 10**13)) == TASKS
         with open_ledger(ledger_url(tmp_path)) as ledger:
@@ -122,8 +140,9 @@ def quality_after(tmp_path, bad_of_ten: int):
     ]
 
 
-def test_an_evaluators_breach_reaches_the_verdict(tmp_path):
-    (item,) = quality_after(tmp_path, bad_of_ten=4)
+@pytest.mark.parametrize("is_on_spans", [False, True])
+def test_an_evaluators_breach_reaches_the_verdict(tmp_path, is_on_spans):
+    (item,) = quality_after(tmp_path, bad_of_ten=4, is_on_spans=is_on_spans)
     assert item.status is Status.BREACHED
 
 

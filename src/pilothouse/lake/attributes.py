@@ -8,6 +8,7 @@ repeat costs no memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,8 @@ from pilothouse.lake.semconv import (
 )
 
 __all__ = [
+    "EVALUATED",
+    "EVALUATION",
     "FLATTENED",
     "LATEST",
     "LOST",
@@ -86,6 +89,14 @@ RAW_SLOTS = frozenset(
 
 LATEST, OLDER, SHARED, OPENINFERENCE = 1, 2, 4, 8
 """Bits: which set of names a name belongs to."""
+
+EVALUATED = 16
+"""Bit of a part of an evaluation that stands on the span that it judges, or on one of the trace."""
+
+EVALUATION = re.compile(
+    r"(trace\.|)((?:evaluations|annotations)\.\d+)\.(?:evaluation|annotation)\.(name|score|label|explanation)"
+)
+"""Name of such a part: whether it is of the trace, which evaluation, which part. Those of a session speak of no single task."""
 
 PLAIN, PAYLOAD, FLATTENED, LOST = -1, -2, -3, -4
 """Kinds of attributes that fill no column of their own; the last is left out and counted."""
@@ -267,7 +278,7 @@ def _without_column(key: str) -> Name:
     prefix = flattened_prefix(key)
     if prefix is not None:
         return Name(key, FLATTENED, len(prefix), OLDER if prefix[0] == "g" else OPENINFERENCE)
-    return _name(key, PLAIN)
+    return _name(key, PLAIN, bits=EVALUATED if EVALUATION.fullmatch(key) else 0)
 
 
 @lru_cache(maxsize=KNOWN_KEYS_MAX)

@@ -14,6 +14,8 @@ from typing import Any
 
 from pilothouse.lake import limits
 from pilothouse.lake.attributes import (
+    EVALUATED,
+    EVALUATION,
     FLATTENED,
     LATEST,
     LOST,
@@ -64,6 +66,7 @@ class Layout:
         shared: Attributes → those that repeat from span to span.
         texts: Where the others stand that are in the column `attributes`.
         convention: Which set of names was found.
+        evaluations: Where the parts of each evaluation stand, by `trace.` or nothing and its own beginning.
         lost: Attributes left out: without a name or with a name too long.
         is_sound: Whether every name stands there once and there are not too many.
 
@@ -71,7 +74,17 @@ class Layout:
         names: In order.
     """
 
-    __slots__ = ("_flat", "_payload", "convention", "is_sound", "lost", "own", "shared", "texts")
+    __slots__ = (
+        "_flat",
+        "_payload",
+        "convention",
+        "evaluations",
+        "is_sound",
+        "lost",
+        "own",
+        "shared",
+        "texts",
+    )
 
     def __init__(self, names: Sequence[Name]) -> None:
         self.is_sound = len({name.key for name in names}) == len(names) <= limits.ATTRIBUTES_MAX
@@ -97,7 +110,8 @@ class Layout:
         self.texts = tuple(
             place for place, name in enumerate(names) if not name.repeats and name.slot not in unlisted
         )
-        self.convention = _CONVENTIONS[bits]
+        self.convention = _CONVENTIONS[bits & ~EVALUATED]
+        self.evaluations = _evaluations(names) if bits & EVALUATED else {}
 
     def find(self, keys: tuple[str, ...]) -> int | str | None:
         """Return the position of the first payload that is present, or its prefix for a flattened list.
@@ -154,6 +168,15 @@ def _getter(places: list[int]) -> _Getter:
         (place,) = places
         return lambda attributes: (attributes[place],)
     return lambda _attributes: ()
+
+
+def _evaluations(names: Sequence[Name]) -> dict[tuple[str, str], dict[str, int]]:
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for place, name in enumerate(names):
+        part = EVALUATION.fullmatch(name.key) if name.bits & EVALUATED else None
+        if part is not None:
+            found.setdefault((part[1], part[2]), {})[part[3]] = place
+    return found
 
 
 class _LayoutCache:

@@ -8,13 +8,15 @@ columns: only their core parts stand in the order of the request again, for the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 
 from pilothouse.lake import limits
 from pilothouse.lake.attributes import Attribute
 from pilothouse.lake.columns import CoreSpan
 from pilothouse.lake.layout import Layout, lay_out
 from pilothouse.lake.otlp_dialect import DIALECTS, Dialect
+from pilothouse.lake.otlp_evaluations import EVALUATIONS_MAX, evaluations_of
 from pilothouse.lake.otlp_logs import log_row
 from pilothouse.lake.otlp_request import ParsedRequest, SpanHead
 from pilothouse.lake.otlp_sender import Sender, read_sender, scope_text
@@ -26,12 +28,14 @@ from pilothouse.ports.intake import Signal
 
 __all__ = ["DecodedRows", "decode_rows"]
 
+_LogRow: TypeAlias = tuple[CoreSpan, tuple[Any, ...]]
+
 
 class DecodedRows(NamedTuple):
     """The good items of a request, flattened.
 
     Attributes:
-        cores: Core part of each, in the order of the request.
+        cores: Core part of each, in the order of the request; evaluations that stood on spans come after the spans.
         blocks: All columns, those together that are alike; their places count in `cores`.
     """
 
@@ -59,11 +63,26 @@ def decode_rows(request: ParsedRequest, arrival: Arrival, prices: PriceSource) -
     if bad:
         heads = [head for place, head in enumerate(heads) if place not in bad]
     may_be_long = request.size > limits.VALUE_CHARS_MAX
-    blocks = [
-        group.block(heads, dialect, arrival, prices, may_be_long=may_be_long)
-        for group in _groups(request, dialect)
-    ]
-    return DecodedRows(_in_order(blocks, heads), blocks)
+    groups = _groups(request, dialect)
+    blocks = [group.block(heads, dialect, arrival, prices, may_be_long=may_be_long) for group in groups]
+    cores = _in_order(blocks, heads)
+    judged = [group for group in groups if group.layout.evaluations]
+    if judged:
+        rows = _evaluation_rows(judged, dialect, arrival)
+        blocks += _blocks(rows, len(cores))
+        cores += [core for core, _ in rows]
+    return DecodedRows(cores, blocks)
+
+
+def _evaluation_rows(groups: Sequence[SpanGroup], dialect: Dialect, arrival: Arrival) -> list[_LogRow]:
+    """Return the evaluations that stand on spans, as log records."""
+    found = (
+        log_row(said, said.attributes, group.sender, group.scope, dialect, arrival)
+        for group in groups
+        for span, attributes in zip(group.spans, group.attributes, strict=True)
+        for said in evaluations_of(span, group.layout.evaluations, attributes)
+    )
+    return list(islice(found, EVALUATIONS_MAX))
 
 
 def _in_order(blocks: Sequence[SpanBlock], heads: Sequence[SpanHead]) -> list[CoreSpan]:
@@ -107,7 +126,7 @@ def _groups(request: ParsedRequest, dialect: Dialect) -> list[SpanGroup]:
 
 def _log_rows(request: ParsedRequest, dialect: Dialect, arrival: Arrival) -> DecodedRows:
     item = 0
-    cores, rests = [], []
+    rows: list[_LogRow] = []
     for resource_logs in request.message.resource_logs:
         sender: Sender = read_sender(resource_logs.resource, dialect)
         for scope_logs in resource_logs.scope_logs:
@@ -115,9 +134,15 @@ def _log_rows(request: ParsedRequest, dialect: Dialect, arrival: Arrival) -> Dec
             for log in scope_logs.log_records:
                 if item not in request.bad:
                     said: Sequence[Attribute] = request.attributes[item]
-                    core, rest = log_row(log, said, sender, scope, dialect, arrival)
-                    cores.append(core)
-                    rests.append(rest)
+                    rows.append(log_row(log, said, sender, scope, dialect, arrival))
                 item += 1
+    return DecodedRows([core for core, _ in rows], _blocks(rows, 0))
+
+
+def _blocks(rows: Sequence[_LogRow], first: int) -> list[SpanBlock]:
+    """Return log records by column, if there are any, the first of them at a place of the request."""
+    if not rows:
+        return []
+    cores, rests = zip(*rows, strict=True)
     columns = (*zip(*cores, strict=True), *zip(*rests, strict=True))
-    return DecodedRows(cores, [SpanBlock(columns, range(len(cores)))] if cores else [])
+    return [SpanBlock(columns, range(first, first + len(rows)))]

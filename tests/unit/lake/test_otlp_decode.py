@@ -6,7 +6,7 @@ import pytest
 from otlp_bodies import START_NS, run_spans
 from otlp_rows import RECEIVED_NS, decode, decode_spans
 
-from pilothouse.lake import limits
+from pilothouse.lake import limits, otlp_decode
 from pilothouse.lake.columns import (
     COST_OTHERWISE,
     COST_PRICED,
@@ -21,6 +21,7 @@ from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.payload import json_text
 from pilothouse.lake.prices import Price
 from pilothouse.lake.records import _joined
+from pilothouse.lake.scores import EVALUATION_EVENT, read_score
 from pilothouse.lake.usage import EXCLUSIVE_SCOPES
 from pilothouse.ports.intake import Signal
 
@@ -380,3 +381,40 @@ def test_a_message_of_a_thousand_brackets_is_stored_as_the_text_it_is():
     row = one(events=[("gen_ai.choice", {"message": said})])
     assert json.loads(row["output"]) == [{"role": "assistant", "content": said}]
     assert _joined([said, '["b"]']) == json_text([said, "b"])
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_evaluations_on_a_span_are_records_of_their_own(as_json):
+    said = {
+        "evaluations.0.evaluation.name": "tone",
+        "evaluations.0.evaluation.score": 0.5,
+        "evaluations.0.evaluation.metadata": "{}",
+        "annotations.10.annotation.name": "truth",
+        "annotations.10.annotation.score": float("nan"),
+        "annotations.10.annotation.label": "wrong",
+        "trace.evaluations.0.evaluation.name": "tone",
+        "trace.evaluations.0.evaluation.score": 1,
+        "trace.evaluations.0.evaluation.explanation": "because",
+        "session.evaluations.0.evaluation.name": "of no single task",
+        "evaluations.1.evaluation.label": "of nothing",
+    }
+    span, *rows = decode_spans([{"attributes": said}, {"attributes": {}}], as_json=as_json)
+    assert span["record"] == rows.pop(0)["record"] == "span"
+    assert "evaluations.0.evaluation.name" in span["attributes"]
+    scores = [read_score(row) for row in rows]
+    assert [(one.name, one.value, one.label, one.explanation) for one in scores] == [
+        ("tone", 0.5, "", ""),
+        ("truth", None, "wrong", ""),
+        ("tone", 1.0, "", "because"),
+    ]
+    assert {one.trace_id for one in scores} == {span["trace_id"]}
+    assert [one.span_id for one in scores] == [span["span_id"], span["span_id"], ""]
+    assert {one.at_ns for one in scores} == {span["end_ns"]}
+    assert {row["event_name"] for row in rows} == {EVALUATION_EVENT}
+    assert len({row["record_id"] for row in rows}) == 3
+
+
+def test_no_more_evaluations_of_a_request_than_records_become_records(monkeypatch):
+    monkeypatch.setattr(otlp_decode, "EVALUATIONS_MAX", 2)
+    said = {f"evaluations.{number}.evaluation.name": "tone" for number in range(3)}
+    assert len(decode_spans([{"attributes": said}])) == 3
