@@ -88,9 +88,17 @@ def conversation(calls: int = 2, order: str = "7") -> list[tuple[dict, bytes]]:
     return pairs
 
 
-def record(log, pairs=None, run: str = RUN, agent: str = "orders", model: str | None = None) -> None:
+def record(
+    log,
+    pairs=None,
+    run: str = RUN,
+    agent: str = "orders",
+    *,
+    model: str | None = None,
+    version: str | None = None,
+) -> None:
     """Write a conversation into a run log."""
-    log.append(run, RunOpened(agent=agent))
+    log.append(run, RunOpened(agent=agent, version=version))
     for number, (asked, answered) in enumerate(pairs or conversation()):
         log.append(run, ModelRequest(route=ROUTE, body=json.dumps(asked).encode()), call=str(number))
         headers = {"content-type": "application/json"}

@@ -77,6 +77,11 @@ def replay_since(
         charter = desk.directory.charters().get(agent)
         if charter is not None:
             labels = {one.record.item.trace_id: one for one in trusted_labels(desk.queue, charter, now)}
+    versions = Versions()
+    with services.open_installation(settings) as installation:
+        in_force = installation.ledger.charter(agent)
+    if charter is not None and in_force is not None:
+        versions = versions_of_change(Path(in_force.path), charter, request.substitution)
     console = hint_console()
     models = () if request.substitution.model is None else (request.substitution.model,)
     with live_key(services, settings, agent, request.live, models) as key:
@@ -88,6 +93,7 @@ def replay_since(
             agent=agent,
             since=now - span,
             until=now,
+            version=versions.baseline,
             stand_ins=frozenset() if charter is None else stand_ins_of(charter),
             on_progress=lambda done, of: (
                 console.print(f"{done} of {of} runs") if done and done % 100 == 0 else None
@@ -98,11 +104,6 @@ def replay_since(
     else:
         say(_text(report))
     if to is not None:
-        versions = Versions()
-        with services.open_installation(settings) as installation:
-            in_force = installation.ledger.charter(agent)
-        if charter is not None and in_force is not None:
-            versions = versions_of_change(Path(in_force.path), charter, request.substitution)
         command = write_pairs(report, to, versions, judged=len(labels))
         console.print(f"{len(report.pairs)} judged runs are pairs in {to}. Decide: {command}", soft_wrap=True)
         for line in _what_it_decides(report, charter):
@@ -146,11 +147,5 @@ def _text(report: WindowReport) -> str:
         f"  {report.skipped} more cannot be replayed; people have judged {len(report.pairs)} of those replayed",
     )
     trouble = (f"  {report.failed} live calls failed, first: {report.trouble}",) if report.failed else ()
-    others = (
-        (
-            f"  {report.stood_in} more were judged, and a stand-in of the pinned model answered them: they are no pairs",
-        )
-        if report.stood_in
-        else ()
-    )
+    others = (f"  {count} more were judged and are no pairs: {why}" for why, count in report.no_pairs.items())
     return "\n".join((*lines, *others, *trouble))

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -91,7 +92,7 @@ class WindowReport:
         changed: Runs that end otherwise.
         unjudgeable: Runs without an outcome that can be judged.
         pairs: Judged runs among all replayed.
-        stood_in: Judged runs that a stand-in of the pinned model answered: they are no pairs, since no version did what they end with.
+        no_pairs: Judged runs that are no pairs, by the reason: what they end with is not what the version in force did.
     """
 
     agent: str
@@ -110,7 +111,7 @@ class WindowReport:
     changed: int
     unjudgeable: int
     pairs: tuple[Pair, ...]
-    stood_in: int = 0
+    no_pairs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def shares(self) -> str:
@@ -138,6 +139,7 @@ def replay_window(
     agent: str,
     since: datetime,
     until: datetime,
+    version: str | None = None,
     stand_ins: frozenset[str] = frozenset(),
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> WindowReport:
@@ -150,6 +152,7 @@ def replay_window(
         agent: Agent.
         since: Start of the time, aware UTC.
         until: End of it.
+        version: Version digest in force, or None where there is none: the gate holds the candidate against it.
         stand_ins: Models that answer in place of the pinned one.
         on_progress: Told how many of how many are done.
 
@@ -188,11 +191,12 @@ def replay_window(
             subject=agent,
         )
     judged = [_outcome(report) for report in reports]
-    own = [report.run in labels and stand_ins.isdisjoint(report.models) for report in reports]
+    others = {one.run for one in summaries if version is not None and one.version not in (None, version)}
+    foreign = [_not_its_own(report, stand_ins, is_of_other=report.run in others) for report in reports]
     pairs = [
         Pair(case=case_of_label(labels[report.run]), before=_output(report.recorded), after=after)
-        for report, after, is_own in zip(reports, judged, own, strict=True)
-        if is_own
+        for report, after, why in zip(reports, judged, foreign, strict=True)
+        if report.run in labels and not why
     ]
     same = sum(
         report.final == report.recorded
@@ -217,7 +221,9 @@ def replay_window(
         changed=sum(after is not None for after in judged) - same,
         unjudgeable=sum(after is None for after in judged),
         pairs=tuple(pairs),
-        stood_in=sum(report.run in labels for report in reports) - len(pairs),
+        no_pairs=Counter(
+            why for report, why in zip(reports, foreign, strict=True) if report.run in labels and why
+        ),
     )
 
 
@@ -256,8 +262,15 @@ def write_pairs(report: WindowReport, folder: Path, versions: Versions, *, judge
         judged: Tasks of the agent that people have judged, whether a run of theirs was recorded or not.
 
     Raises:
-        UsageError: Nobody has judged any of the runs.
+        UsageError: Nobody has judged any of the runs, or what those end with is not the version's own.
     """
+    if report.no_pairs and not report.pairs:
+        whys = ", ".join(f"{count:,} because {why}" for why, count in report.no_pairs.items())
+        raise UsageError(
+            f"none of the judged runs is a pair: {whys}",
+            remedy="Take a time in which the version in force has served, or let it serve and judge: `pilothouse review`",
+            subject=report.agent,
+        )
     if judged and not report.pairs:
         raise UsageError(
             f"people have judged {judged:,} tasks of {report.agent}, and none of them is one of the {report.runs} replayed runs",
@@ -285,10 +298,24 @@ def write_pairs(report: WindowReport, folder: Path, versions: Versions, *, judge
     )
 
 
+def _not_its_own(report: ReplayReport, stand_ins: frozenset[str], *, is_of_other: bool) -> str:
+    """Return why what a run ended with is not what the version in force did, or empty."""
+    if is_of_other:
+        return "another version served them"
+    if not stand_ins.isdisjoint(report.models):
+        return "a stand-in of the pinned model answered them"
+    return "their end may not be on record, since a gateway was killed meanwhile" if report.is_cut else ""
+
+
 def _outcome(report: ReplayReport) -> Any | None:
     """Return what the run would have ended with, or None where that cannot be judged."""
     final = report.final
-    if final is None or report.counterfactual == "partial" or final.status >= HTTPStatus.BAD_REQUEST:
+    if (
+        final is None
+        or report.is_cut
+        or report.counterfactual == "partial"
+        or final.status >= HTTPStatus.BAD_REQUEST
+    ):
         return None
     if final.tools and not report.recorded.tools:
         return None

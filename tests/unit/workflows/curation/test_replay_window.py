@@ -11,6 +11,7 @@ from recorded_runs import conversation, record
 from tests.stubs.provider_stub import ProviderStub
 
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewItem, ReviewSource
+from pilothouse.core.evidence.run_log import RunClosed, RunState
 from pilothouse.errors import UsageError
 from pilothouse.ports.review import ItemRecord
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -56,8 +57,34 @@ def test_a_run_that_a_stand_in_answered_is_no_pair_of_the_version_in_force(tmp_p
         )
         labels = {run: accepted(run) for run in (own, other)}
         found = played(log, request, labels, stand_ins=frozenset({"s-2026-02-02"}))
-    assert (found.runs, found.stood_in) == (2, 1)
+    assert (found.runs, found.no_pairs) == (2, {"a stand-in of the pinned model answered them": 1})
     assert [pair.case.trace_id for pair in found.pairs] == [own]
+
+
+def test_what_another_version_did_or_a_killed_gateway_left_out_is_not_what_the_version_in_force_is_held_to(
+    tmp_path,
+):
+    """After a release in mid-week a candidate was held against the version before, in the name of the one in force."""
+    own, before, cut, unknown = (two * 16 for two in ("7d", "8e", "9f", "a0"))
+    with Recorder(tmp_path) as log, ProviderStub() as stub:
+        record(log, conversation(1), run=own, version="b" * 64)
+        record(log, conversation(1), run=before, version="a" * 64)
+        record(log, conversation(1), run=cut, version="b" * 64)
+        log.append(cut, RunClosed(state=RunState.CUT))
+        record(log, conversation(1), run=unknown)
+        log.flush()
+        request = ReplayRequest(
+            mode=ReplayMode.FORK, substitution=Substitution(model="m-2026-02-02"), live=stub.origin
+        )
+        labels = {run: accepted(run) for run in (own, before, cut, unknown)}
+        found = played(log, request, labels, version="b" * 64)
+        old = played(log, request, {before: accepted(before)}, version="b" * 64)
+    assert {pair.case.trace_id for pair in found.pairs} == {own, unknown}
+    assert (found.runs, sum(found.no_pairs.values()), found.unjudgeable) == (4, 2, 1)
+    with pytest.raises(
+        UsageError, match="none of the judged runs is a pair: 1 because another version served them"
+    ):
+        write_pairs(old, tmp_path / "pairs", Versions(), judged=1)
 
 
 @pytest.mark.parametrize("mode", [ReplayMode.STRICT, ReplayMode.COMPARE])
