@@ -112,10 +112,14 @@ def response(state, usage=None, ident="resp_1", text="It rained."):
     return Plan(body=json.dumps(body).encode())
 
 
+STATES = ("queued", "in_progress", "completed", "failed", "incomplete", "cancelled")
+
+
 def events(*states, usage=None):
     said = [
         {
             "type": f"response.{state}",
+            "sequence_number": STATES.index(state),
             "response": json.loads(response(state, usage if state == "completed" else None).body),
         }
         for state in states
@@ -387,6 +391,28 @@ def test_a_stream_that_its_client_has_left_is_gone_on_with_and_settled(site, stu
     assert (call.usage, call.answer_state) == (USED, "completed")
     assert call.response.count(b'"type": "response.queued"') == 1
     assert call.response.count(b'"type": "response.completed"') == 1
+
+
+def test_a_stream_that_is_read_again_from_where_its_client_stopped_is_on_record_once_and_replayed(
+    site, stub, log
+):
+    """More had been sent than the client read: what came twice stood twice in the record."""
+    kinds = ("queued", "in_progress", "completed")
+    stub.plan(events(*kinds[:2]), events(*kinds[1:], usage=USAGE))
+    ask(site, RESPONSES, {**BODY, "stream": True})
+    begun(site)
+    resumed = fetch(site, "/resp_1?stream=true&starting_after=0")[1]
+    (call,) = of_models(site, 1)
+    assert [call.response.count(f'"type": "response.{kind}"'.encode()) for kind in kinds] == [1, 1, 1]
+    log.flush()
+    session = ReplaySession(exchanges(log.read(call.run)), ReplayMode.STRICT, log.redaction)
+    served = session.take("/v1/responses", call.request)
+    assert served.exchange.response.body == call.response
+    kept = partial(session.kept_answer, "GET", "/v1/responses/resp_1")
+    assert kept(b"stream=true&starting_after=0") == ("text/event-stream", resumed)
+    assert kept(b"stream=true") == ("text/event-stream", call.response)
+    assert kept(b"stream=true&starting_after=9") == ("text/event-stream", b"")
+    assert kept(b"")[0] == "application/json"
 
 
 def test_a_background_stream_that_comes_to_its_end_waits_for_nothing(site, stub):

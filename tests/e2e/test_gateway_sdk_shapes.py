@@ -246,3 +246,38 @@ def test_an_sdk_gets_the_same_direct_through_the_gateway_and_from_its_record(sha
         assert session.first_divergence() is None
     assert {call.served_model for call in calls} == {MODEL}
     assert all((call.usage is None) == (ask is _chat) for call in calls)
+
+
+def _batch(client):
+    asked = [{"custom_id": "a", "params": {"model": MODEL, "max_tokens": 64, "messages": ASKED}}]
+    with pytest.raises(anthropic.NotFoundError) as refused:
+        client.messages.batches.create(requests=asked)
+    return str(refused.value), client.messages.create(model=MODEL, max_tokens=64, messages=ASKED).to_dict()
+
+
+def _moderation(client):
+    with pytest.raises(openai.NotFoundError) as refused:
+        client.moderations.create(input="Where is my order?")
+    return str(refused.value), client.responses.create(model=MODEL, input="hi").to_dict()
+
+
+@pytest.mark.parametrize("ask", [_batch, _moderation])
+def test_what_the_gateway_has_no_route_for_has_none_in_a_replay(ask, stub, tmp_path):
+    """An agent that goes on without it was said to have made a further call."""
+    is_openai = ask is _moderation
+    kind, path = (openai.OpenAI, "/v1") if is_openai else (anthropic.Anthropic, "")
+    stub.plan(_whole(_response() if is_openai else _message(TEXT)))
+
+    def asked(origin, key):
+        with kind(base_url=f"{origin}/r/{RUN}{path}", api_key=key, max_retries=0) as client:
+            return ask(client)
+
+    with open_recorder(tmp_path / "runlog") as log:
+        with GatewaySite({"acme" if is_openai else "anthropic": stub.origin}, log=log) as site:
+            recorded = asked(site.origin, site.key)
+            site.wait_for(1)
+        log.flush()
+        session = ReplaySession(exchanges(log.read(RUN)), ReplayMode.STRICT, log.redaction)
+        with ReplayServer({RUN: session}) as server:
+            assert asked(f"{server.origin}/gw", "x") == recorded
+    assert session.first_divergence() is None

@@ -18,6 +18,9 @@ import uvicorn
 from pilothouse.core.evidence.run_log import ModelResponse
 from pilothouse.interfaces.http.recall import PLACE, recall_range
 from pilothouse.interfaces.http.server import KEEP_ALIVE_S
+from pilothouse.runtime.gateway.refusal import error_body, no_route
+from pilothouse.runtime.gateway.routes import PREFIX as GATEWAY
+from pilothouse.runtime.gateway.routes import find_place
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.live import LiveAnswer, LiveModel
 from pilothouse.runtime.replay.session import Diverge, Live, ReplaySession, Serve
@@ -122,11 +125,17 @@ class ReplayServer:
         if scope["method"] == "GET" and route.startswith(PLACE):
             await _recalled(send, session, route, scope["query_string"])
             return
-        kept = (
-            session.kept_answer(scope["method"], route) if b"stream=" not in scope["query_string"] else None
-        )
+        place = find_place(scope["method"], GATEWAY + route, says_anthropic=_says_anthropic(scope))
+        if place.route is None:
+            # The gateway has no such route and does not record who asks for it: it answers the same again.
+            refusal = no_route(place.problem)
+            headers = {name.decode(): value.decode() for name, value in refusal.headers()}
+            headers["content-type"] = "application/json"
+            await _whole(send, refusal.code.status, headers, error_body(place.protocol, refusal))
+            return
+        kept = session.kept_answer(scope["method"], route, scope["query_string"])
         if kept is not None:
-            await _whole(send, 200, {"content-type": "application/json"}, kept)
+            await _whole(send, 200, {"content-type": kept[0]}, kept[1])
             return
         decision = await asyncio.to_thread(session.take, route, body)
         if isinstance(decision, Serve):
@@ -170,6 +179,10 @@ class ReplayServer:
     def _tell(self, decision: Serve | Live, status: int, body: bytes) -> None:
         if self._on_live is not None:
             self._on_live(decision, status, body)
+
+
+def _says_anthropic(scope: Scope) -> bool:
+    return any(name == b"anthropic-version" for name, _ in scope["headers"])
 
 
 def _listing(models: Sequence[str]) -> bytes:

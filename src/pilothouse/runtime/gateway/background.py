@@ -24,6 +24,7 @@ from pilothouse.runtime.gateway.meter import Meter, Reserved
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
 from pilothouse.runtime.gateway.refusal import NO_SUCH_RESPONSE, Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import RESPONSES, STORED_ID
+from pilothouse.runtime.gateway.sse import cut_after, goes_on_after
 from pilothouse.runtime.gateway.wire import Answer, read_answer
 from pilothouse.runtime.linkage import Conversation
 
@@ -179,8 +180,9 @@ class BackgroundCalls:
         asked, given = self._recorded(promise.run, promise.call_id)
         call = self._call(promise, self._directory().keys.get(promise.key, fetch.key), asked)
         if not is_gone:  # else nobody will ever know what it used
-            goes_on = promise.is_stream and b"starting_after=" in caller.query
-            _take_answer(call, fetch, said, before=given if goes_on else b"")
+            after = goes_on_after(caller.query) if promise.is_stream else None
+            # What was sent and not read comes again.
+            _take_answer(call, fetch, said, before=b"" if after is None else cut_after(given, after)[0])
         return call
 
     def _call(self, promise: Promise, key: VirtualKey, asked: bytes) -> Call:

@@ -34,7 +34,7 @@ from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.named_things import items_given, items_named, may_name_things
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import Directory
-from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
+from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body, no_route
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.signs import ProviderSigns
@@ -196,7 +196,7 @@ class Gateway:
         if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
             raise Refused(_NO_WEBSOCKET)
         if place.route is None:
-            raise Refused(Refusal(RefusalCode.ROUTE_UNKNOWN, place.problem, _ROUTES_REMEDY))
+            raise Refused(no_route(place.problem))
         if self.in_flight > IN_FLIGHT_MAX:
             raise Refused(
                 Refusal(
@@ -485,10 +485,6 @@ class Gateway:
             sink.keep(call)
 
 
-_ROUTES_REMEDY = (
-    "OpenAI clients: base URL ends in /gw/v1; Anthropic clients: in /gw. Answered are chat/completions, responses, "
-    "embeddings, messages, messages/count_tokens and models."
-)
 _NO_WEBSOCKET = Refusal(
     RefusalCode.TRANSPORT_REFUSED,
     "WebSocket and realtime transports are not taken: they would pass pins, budgets and record",

@@ -14,7 +14,7 @@ from enum import Enum
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.runtime.gateway.routes import Operation
 
-__all__ = ["NO_SUCH_RESPONSE", "Refusal", "RefusalCode", "Refused", "error_body", "error_event"]
+__all__ = ["NO_SUCH_RESPONSE", "Refusal", "RefusalCode", "Refused", "error_body", "error_event", "no_route"]
 
 
 class RefusalCode(Enum):
@@ -101,6 +101,20 @@ class Refusal:
 
 NO_SUCH_RESPONSE = Refusal(RefusalCode.ROUTE_UNKNOWN, "no such response", "Use an id that you were given.")
 """What is said of one that another agent was given."""
+
+
+def no_route(problem: str) -> Refusal:
+    """Return what is said where no route of the gateway answers.
+
+    Args:
+        problem: What is wrong with the path.
+    """
+    return Refusal(
+        RefusalCode.ROUTE_UNKNOWN,
+        problem,
+        "OpenAI clients: base URL ends in /gw/v1; Anthropic clients: in /gw. Answered are chat/completions, responses, "
+        "embeddings, messages, messages/count_tokens and models.",
+    )
 
 
 class Refused(Exception):

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
-__all__ = ["BOUNDARY", "TAIL_BYTES_MAX", "EventCutter", "event_data"]
+from pilothouse.runtime.loose_json import object_or_empty
+
+__all__ = ["BOUNDARY", "TAIL_BYTES_MAX", "EventCutter", "cut_after", "event_data", "goes_on_after"]
 
 TAIL_BYTES_MAX = 256 << 10
 """An event longer than this is passed on in parts, and not read."""
 
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 BOUNDARY_BYTES_MAX = 4
+DIGITS_MAX = 10
+"""Of a sequence number: no answer has as many events."""
 BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
@@ -85,3 +90,36 @@ def event_data(events: bytes) -> Iterator[bytes]:
         lines = [line[5:].lstrip(b" ") for line in event.splitlines() if line.startswith(b"data:")]
         if lines:
             yield b"\n".join(lines) if len(lines) > 1 else lines[0]
+
+
+def cut_after(events: bytes, number: int) -> tuple[bytes, bytes]:
+    r"""Return the events up to a sequence number, and those behind it: what a client has that goes on from there, and what it asks for.
+
+    Args:
+        events: Whole events of a response.
+        number: Sequence number of the last event that the client has read.
+
+    Example:
+        >>> cut_after(b'data: {"sequence_number": 0}\n\ndata: {"sequence_number": 1}\n\n', 0)[1]
+        b'data: {"sequence_number": 1}\n\n'
+    """
+    begin = 0
+    for end in BOUNDARY.finditer(events):
+        said = (
+            object_or_empty(data).get("sequence_number") for data in event_data(events[begin : end.end()])
+        )
+        if any(type(one) is int and one > number for one in said):
+            return events[:begin], events[begin:]
+        begin = end.end()
+    return events, b""
+
+
+def goes_on_after(query: bytes) -> int | None:
+    """Return the sequence number behind which a client wants a stream to go on, or None where it wants it whole.
+
+    Example:
+        >>> goes_on_after(b"stream=true&starting_after=7"), goes_on_after(b"stream=true")
+        (7, None)
+    """
+    said = parse_qs(query.decode("latin-1")).get("starting_after", [""])[0]
+    return int(said) if said.isascii() and said.isdigit() and len(said) < DIGITS_MAX else None

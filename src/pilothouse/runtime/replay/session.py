@@ -205,10 +205,10 @@ class ReplaySession:
         named = ((call.document or {}).get("model") for call in self._recorded)
         return sorted({name for name in named if isinstance(name, str)})
 
-    def kept_answer(self, method: str, route: str) -> bytes | None:
-        """Return the answer to a request about a response that this replay has served, or None; see `kept_answers`."""
+    def kept_answer(self, method: str, route: str, query: bytes) -> tuple[str, bytes] | None:
+        """Return type and body of the answer to a request about a response that this replay has served, or None; see `kept_answers`."""
         with self._lock:
-            return kept_answer(self._served, method, route)
+            return kept_answer(self._served, method, route, query)
 
     def recall(self, ident: str, *, start: int = 0, end: int | None = None) -> str | None:
         """Return what the agent asks for by the id of a note, as the gateway did; None where nothing is recorded.

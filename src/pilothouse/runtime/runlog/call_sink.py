@@ -47,7 +47,7 @@ REQUEST_HEADERS = frozenset({b"anthropic-version", b"anthropic-beta", b"openai-b
 """Headers that change the answer."""
 
 RESPONSE_HEADERS = frozenset(
-    {b"content-type", b"request-id", b"x-request-id", b"retry-after", b"x-should-retry"}
+    {b"content-type", b"request-id", b"x-request-id", b"retry-after", b"retry-after-ms", b"x-should-retry"}
 )
 """Headers that a client reads."""
 
