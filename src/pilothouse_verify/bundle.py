@@ -192,7 +192,8 @@ def _check_records(
             if problem is not None:
                 result.problems.append(f"record {growing.size}: {problem}")
         elif record["kind"] == KEY_ENTRY:
-            change = parse_replaced(str(record["document"]["note"]))
+            said = record["document"]
+            change = parse_replaced(str(said.get("note"))) if isinstance(said, dict) else None
             if change is None or (change.size, change.root) != (growing.size, growing.root()):
                 result.problems.append(f"record {growing.size}: {NOT_BOTH}")
             else:

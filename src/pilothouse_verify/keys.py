@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
 
@@ -90,19 +89,41 @@ class KeyRing:
         Args:
             changes: In any order; those that are known may be among them.
         """
-        chain = tuple(sorted({*self.replaced, *changes}, key=lambda one: one.size))
-        keys = [one.old for one in chain[:1]] + [one.new for one in chain]
-        if any(before.new != after.old for before, after in pairwise(chain)):
-            return self, ["the changes of its key do not follow from each other"], []
-        if chain and self.believed not in keys:
-            return self, [f"none of the keys of this log is the one that was given for {self.name}"], []
+        known = sorted({*self.replaced, *changes}, key=lambda one: one.size)
+        before = _led_to(known, self.believed)
+        since = _led_on(known[known.index(before[-1]) + 1 :] if before else known, self.believed)
+        problems = [
+            f"record {one.size}: the key was replaced by one that was not in force; that change counts for nothing"
+            for one in known
+            if one not in before + since
+        ]
         missing = []
-        if chain and self.believed != keys[-1]:
+        if since:
             missing.append(
-                f"the key was replaced at record {chain[keys.index(self.believed)].size:,}, which whoever had the old one could do: "
+                f"the key was replaced at record {since[0].size:,}, which whoever had the old one could do: "
                 "give the present key with --key, from another way than this file"
             )
-        return KeyRing(self.believed, chain), [], missing
+        return KeyRing(self.believed, before + since), problems, missing
+
+
+def _led_to(changes: list[Replaced], key: PublicKey) -> tuple[Replaced, ...]:
+    """Return the changes at whose end a key stood, oldest first: only who had each of the keys could sign them."""
+    found: list[Replaced] = []
+    for one in reversed(changes):
+        if one.new == key:
+            found.insert(0, one)
+            key = one.old
+    return tuple(found)
+
+
+def _led_on(changes: list[Replaced], key: PublicKey) -> tuple[Replaced, ...]:
+    """Return the changes that began with a key, oldest first."""
+    found: list[Replaced] = []
+    for one in changes:
+        if one.old == key:
+            found.append(one)
+            key = one.new
+    return tuple(found)
 
 
 def parse_ring(text: str) -> KeyRing | None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import BigInteger, Column, Connection, Integer, Table, Text, func, insert, select
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.ledger.audit_keys import WRONG_KEY_REMEDY, AuditKeys, keys_in_force
+from pilothouse.ledger.audit_keys import SIGNER_FILE, WRONG_KEY_REMEDY, AuditKeys, put_in_force
 from pilothouse.ledger.audit_records import (
     append_records,
     audit_records,
@@ -34,7 +34,7 @@ from pilothouse.ledger.audit_subjects import (
     subject_key,
     unseal_payloads,
 )
-from pilothouse.ledger.checkpoint import Checkpoint, VerifierKey, sign_checkpoint
+from pilothouse.ledger.checkpoint import Checkpoint, sign_checkpoint
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.group_commit import GroupCommit
 from pilothouse.ledger.key_history import KEY_REPLACED, KeyHistory
@@ -210,13 +210,8 @@ class SqlAuditLog:
 
     def key_history_in(self, connection: Connection) -> KeyHistory:
         """Return the same as a transaction sees it."""
-        records = read_records(connection, agent="", kind=KEY_REPLACED)
-        return KeyHistory.read(_replaced_in(records), self.keys.verifier)[0]
-
-    def public_key(self) -> VerifierKey:
-        """Return the key that auditors are given: ours, or the one that replaced it, and never one that a foreign record names."""
-        own, history = self.keys.verifier, self.key_history()
-        return history.present if any(one.old == own for one in history.replaced) else own
+        texts = stored_texts(connection, kind=KEY_REPLACED)
+        return KeyHistory.read(_replaced_in(texts), self.keys.verifier)[0]
 
     def signing_keys(self) -> AuditKeys:
         """Return the keys, with the one that signs this log now.
@@ -225,7 +220,16 @@ class SqlAuditLog:
             StorageUnavailable: The file of the key holds another one.
         """
         history = self.key_history()
-        self.keys = keys_in_force(self.keys, history.present)
+        if history.present != self.keys.verifier:  # another process replaced it: the file has the last word
+            self.keys = put_in_force(self.keys, history.present)
+            history, found = self.key_history(), self.keys.verifier
+            if history.present != found:
+                raise StorageUnavailable(
+                    f"the key in {self.keys.folder / SIGNER_FILE} does not sign this log: "
+                    f"{history.present.key_id.hex()} does, and the file holds {found.key_id.hex()}",
+                    remedy=WRONG_KEY_REMEDY,
+                    subject=str(self.keys.folder),
+                )
         signed = self.checkpoints()
         if signed and not any(history.opens(one.note) for one in reversed(signed)):
             raise StorageUnavailable(
@@ -335,8 +339,11 @@ def stored_tree(connection: Connection) -> Tree:
     return Tree(leaf_hash(text.encode()) for _, text in stored_texts(connection))
 
 
-def _replaced_in(records: Iterable[AuditRecord]) -> Iterator[tuple[int, str]]:
-    """Yield position and note of records of kind `KEY_REPLACED`."""
-    for record in records:
-        document = json.loads(record.text).get("document")
-        yield record.position, str(document.get("note")) if isinstance(document, dict) else ""
+def _replaced_in(texts: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Yield position and note of records of kind `KEY_REPLACED`; one that cannot be read, which we did not write, has none."""
+    for position, text in texts:
+        try:
+            note = json.loads(text)["document"]["note"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            note = ""
+        yield position, str(note)

@@ -16,10 +16,10 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.checkpoint import VerifierKey, verifier_key_of
 
 __all__ = [
+    "SIGNER_FILE",
     "WRONG_KEY_REMEDY",
     "AuditKeys",
     "StagedSigner",
-    "keys_in_force",
     "load_keys",
     "put_in_force",
     "stage_signer",
@@ -121,7 +121,7 @@ def stage_signer(keys: AuditKeys) -> StagedSigner:
 
 
 def put_in_force(keys: AuditKeys, present: VerifierKey) -> AuditKeys:
-    """Put the file of a new key, which the log names already, in the place of the old one, and return the keys.
+    """Put the file of a new key, which the log names already, in the place of the old one, and return the keys as they lie there.
 
     Args:
         keys: Keys of the log.
@@ -144,29 +144,6 @@ def put_in_force(keys: AuditKeys, present: VerifierKey) -> AuditKeys:
             subject=str(keys.folder),
         ) from error
     return load_keys(keys.folder)
-
-
-def keys_in_force(keys: AuditKeys, present: VerifierKey) -> AuditKeys:
-    """Return the keys of the log with the one that signs now; read again where another process replaced it.
-
-    Args:
-        keys: Keys of the log, as they were read before.
-        present: The key that signs now, as the log says.
-
-    Raises:
-        StorageUnavailable: The file holds another key.
-    """
-    if keys.verifier == present:
-        return keys
-    found = put_in_force(keys, present)
-    if found.verifier != present:
-        raise StorageUnavailable(
-            f"the key in {keys.folder / SIGNER_FILE} does not sign this log: "
-            f"{present.key_id.hex()} does, and the file holds {found.verifier.key_id.hex()}",
-            remedy=WRONG_KEY_REMEDY,
-            subject=str(keys.folder),
-        )
-    return found
 
 
 def _staged_path(folder: Path, key: VerifierKey) -> Path:

@@ -176,9 +176,13 @@ def read_records(
     return tuple(_record(row) for row in rows)
 
 
-def stored_texts(connection: Connection, *, start: int = 0) -> Iterable[tuple[int, str]]:
-    """Yield position and text of every record from a position on, in order."""
+def stored_texts(
+    connection: Connection, *, start: int = 0, kind: str | None = None
+) -> Iterable[tuple[int, str]]:
+    """Yield position and text of every record from a position on, in order; of one kind, those that are about no agent."""
     query = select(audit_records.c.position, audit_records.c.record).where(audit_records.c.position >= start)
+    if kind is not None:
+        query = query.where(audit_records.c.agent == "", audit_records.c.kind == kind)
     # Of this statement alone: options of a connection stay, and a server refuses to give in parts what an UPDATE behind it changes.
     in_parts = {"yield_per": 5_000}
     for row in connection.execute(query.order_by(audit_records.c.position), execution_options=in_parts):

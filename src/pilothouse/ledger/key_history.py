@@ -101,9 +101,10 @@ class KeyHistory:
 
         Args:
             entries: Position and note of each record of kind `KEY_REPLACED`, in order.
-            own: The key of a log that never replaced its own.
+            own: A key of this log, present or past: only changes that lead to it or on from it are of this log. Whoever may write
+                records may add a change between keys of theirs, and must neither give auditors a key nor keep us from signing.
         """
-        found: list[Replacement] = []
+        signed: dict[int, Replacement] = {}
         problems = {}
         for position, note in entries:
             one = open_replacement(note)
@@ -111,11 +112,12 @@ class KeyHistory:
                 problems[position] = "the key was replaced without the signatures of the old and the new one"
             elif one.checkpoint.size != position or one.checkpoint.origin != own.name:
                 problems[position] = "the key was replaced by a note that belongs elsewhere"
-            elif found and one.old != found[-1].new:
-                problems[position] = "the key was replaced by one that was not in force"
             else:
-                found.append(one)
-        return cls(replaced=tuple(found), present=found[-1].new if found else own), problems
+                signed[position] = one
+        found = _chain(tuple(signed.values()), own)
+        foreign = "the key was replaced by one that was not in force; that change counts for nothing"
+        problems |= {at: foreign for at, one in signed.items() if one not in found}
+        return cls(replaced=found, present=found[-1].new if found else own), problems
 
     def open(self, note: str) -> Checkpoint:
         """Return the checkpoint of a note that a key signed which may sign this size.
@@ -148,3 +150,19 @@ class KeyHistory:
     def __str__(self) -> str:
         """The text for auditors: the present key, and under it each note that replaced one."""
         return "\n".join((str(self.present) + "\n", *(one.note for one in self.replaced))).rstrip("\n")
+
+
+def _chain(changes: tuple[Replacement, ...], own: VerifierKey) -> tuple[Replacement, ...]:
+    """Return the changes that lead to a key and on from it, oldest first."""
+    found: list[Replacement] = []
+    first = present = own
+    for one in reversed(changes):
+        if one.new == first:
+            found.insert(0, one)
+            first = one.old
+    since = found[-1].checkpoint.size if found else -1
+    for one in changes:
+        if one.old == present and one.checkpoint.size > since:
+            found.append(one)
+            present = one.new
+    return tuple(found)

@@ -99,7 +99,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     def key(*, home: Home = None) -> None:
         """Print the public key of the log, and how it replaced each one before it; give it to auditors by another way than the log itself."""
         with services.open_boundary(load_settings(home=home)) as room:
-            room.log.signing_keys()  # or an auditor would be given a key that somebody else's record names
+            room.log.signing_keys()  # an auditor is given no key that a wrong file holds
             say(str(room.log.key_history()))
 
     @group.command("rotate-key")

@@ -244,7 +244,7 @@ def export_bundle(room: BoundaryRoom, target: Path, *, actor: str, now: datetime
         "version": BUNDLE_VERSION,
         "origin": room.log.keys.origin,
         "size": checkpoint.size,
-        "key": str(room.log.public_key()),
+        "key": str(room.log.key_history().present),
     }
     try:
         with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as bundle:

@@ -125,7 +125,7 @@ def export_evidence(
             "verdict": verdict_digest(found.verdict),
             "framework": FRAMEWORK_VERSION,
             "origin": room.log.keys.origin,
-            "key": str(room.log.public_key()),
+            "key": str(room.log.key_history().present),
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         }
     )

@@ -38,7 +38,7 @@ def show_audit(room: BoundaryRoom, now: datetime, wanted: RecordsWanted) -> Sect
         checkpoints=tuple((one.size, one.at) for one in room.log.checkpoints()),
         anchors=tuple(anchors),
         verified=_verified(room),
-        key=str(room.log.public_key()),
+        key=str(room.log.key_history().present),
         records=found[:RECORDS_SHOWN],
         wanted=wanted,
         has_older=len(found) > RECORDS_SHOWN,

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from log_room import NOW, opened
 from postgres_server import fresh_postgres_url, postgres_server
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded, StorageUnavailable
 from pilothouse.ledger import audit_keys, key_rotation
 from pilothouse.ledger.audit import audit_checkpoints
-from pilothouse.ledger.audit_records import stored_texts
+from pilothouse.ledger.audit_records import audit_records, stored_texts
 from pilothouse.ledger.checkpoint import Checkpoint, sign_checkpoint, verifier_key_of
 from pilothouse.ledger.key_history import KEY_REPLACED, KeyHistory, open_replacement, sign_replacement
 from pilothouse.ledger.key_rotation import replace_signer
@@ -155,17 +156,86 @@ def test_a_note_of_both_keys_proves_no_other_place_and_no_other_records(leaked, 
     assert any("record 5: " in one or "record 4: " in one for one in problems)
 
 
-def test_a_record_by_which_a_thief_replaces_a_key_of_theirs_gives_nobody_that_key(leaked, room, tmp_path):
-    old, new = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+def foreign_change(room):
+    """A change between two keys of whoever may write the ledger, over the very records that are there."""
     tree = room.log.tree()
-    note = sign_replacement(Checkpoint(origin=leaked.origin, size=len(tree), root=tree.root()), old, new)
+    before = Checkpoint(origin=room.log.keys.origin, size=len(tree), root=tree.root())
+    return sign_replacement(before, Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate())
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_foreign_change_of_the_key_is_tampering_and_everything_is_signed_on(room, tmp_path, rotated):
+    if rotated:
+        rotate(room)
+    position = room.log.append(KEY_REPLACED, "", {"note": foreign_change(room), "reason": "none"})
+    room.log.append("call.decided", "ap", {})
+    signed = room.log.sign()
+    assert room.log.key_history().open(signed.note).size == position + 2
+    problem = f"record {position}: the key was replaced by one that was not in force; that change counts for nothing"
+    assert verify_log(room, NOW).problems == (problem,)
+    rotate(room)
+    kept, bundle = room.log.key_history(), exported(room, tmp_path / "log.zip")
+    assert len(kept.replaced) == 1 + rotated
+    assert kept.present == room.log.keys.verifier
+    assert verify_log(opened(room.installation.ledger, room.log.keys.folder), NOW).problems == (problem,)
+    for key in (key_of(room), str(room.log.keys.verifier)):
+        assert check_bundle(bundle, key=key, anchors=()).problems == [problem]
+
+
+def test_a_change_that_a_replaced_key_signs_once_more_counts_for_nothing(leaked, room, tmp_path):
+    server = opened(room.installation.ledger, leaked.folder)
+    rotate(room)
+    tree = room.log.tree()
+    before = Checkpoint(origin=leaked.origin, size=len(tree), root=tree.root())
+    note = sign_replacement(before, leaked.signer, Ed25519PrivateKey.generate())
     room.log.append(KEY_REPLACED, "", {"note": note, "reason": "none"})
-    assert room.log.public_key() == leaked.verifier
-    with pytest.raises(StorageUnavailable, match="does not sign this log"):
-        room.log.signing_keys()
-    with pytest.raises(StorageUnavailable, match="does not sign this log"):
-        exported(room, tmp_path / "log.zip")
-    assert "does not sign this log" in verify_log(room, NOW).problems[0]
+    for log in (room.log, server.log):
+        assert log.key_history().open(log.sign().note).size == 7
+        assert log.keys.verifier == room.log.keys.verifier
+    (problem,) = verify_log(room, NOW).problems
+    assert check_bundle(exported(room, tmp_path / "log.zip"), key=key_of(room), anchors=()).problems == [
+        problem
+    ]
+
+
+def test_a_server_that_still_holds_the_old_key_is_misled_by_no_earlier_change(leaked, room):
+    rotate(room)
+    note = sign_replacement(
+        Checkpoint(origin=leaked.origin, size=2, root=room.log.tree().root(2)),
+        leaked.signer,
+        Ed25519PrivateKey.generate(),
+    )
+    server = opened(room.installation.ledger, leaked.folder)
+    server.log.keys = leaked
+    with room.log.database.write() as connection:
+        text = json.dumps({"document": {"note": note}})
+        found = update(audit_records).where(audit_records.c.position == 2)
+        connection.execute(found.values(kind=KEY_REPLACED, agent="", record=text))
+    server.log.sign()
+    assert server.log.keys.verifier == room.log.keys.verifier
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"document": []}', '{"document": {}}', "[" * 100_000])
+def test_a_record_that_cannot_be_read_keeps_nobody_from_signing(room, text):
+    with room.log.database.write() as connection:
+        found = update(audit_records).where(audit_records.c.position == 2)
+        connection.execute(found.values(kind=KEY_REPLACED, agent="", record=text))
+    assert room.log.key_history().open(room.log.sign().note).size == 5
+    assert verify_log(room, NOW).problems
+
+
+@pytest.mark.parametrize("document", [{}, {"note": 7}, []])
+def test_the_auditors_program_names_a_change_without_a_note(room, tmp_path, document):
+    bundle = exported(room, tmp_path / "log.zip")
+    with zipfile.ZipFile(bundle) as read:
+        files = {name: read.read(name) for name in read.namelist()}
+    lines = files["records.jsonl"].split(b"\n")
+    lines[2] = json.dumps(json.loads(lines[2]) | {"kind": KEY_REPLACED, "document": document}).encode()
+    with zipfile.ZipFile(bundle, "w") as written:
+        for name, raw in (files | {"records.jsonl": b"\n".join(lines)}).items():
+            written.writestr(name, raw)
+    found = check_bundle(bundle, key=key_of(room), anchors=())
+    assert found.problems[0].startswith("record 2: the key was replaced without the signatures")
 
 
 def test_notes_that_are_no_change_are_none_for_both_programs(leaked):
@@ -193,9 +263,8 @@ def test_notes_that_are_no_change_are_none_for_both_programs(leaked):
     assert parse_ring(f"{key}\n\n{note}") is not None
     for text in ("", "nothing", f"{key}\n\nbody", f"{key}\n\n{foreign}", f"{key}\n\nbody\n\nsignature\n"):
         assert parse_ring(text) is None
-    twice = [(1, note), (1, note)]
-    assert KeyHistory.read(twice, leaked.verifier)[1] == {
-        1: "the key was replaced by one that was not in force"
+    assert KeyHistory.read([(1, note)], verifier_key_of(leaked.origin, Ed25519PrivateKey.generate()))[1] == {
+        1: "the key was replaced by one that was not in force; that change counts for nothing"
     }
 
 
@@ -208,6 +277,9 @@ def test_it_is_replaced_in_the_ledger_of_a_server_too(request, tmp_path):
         for number in (1, 2):
             assert rotate(served) == number
         assert verify_log(served, NOW).problems == ()
+        served.log.append(KEY_REPLACED, "", {"note": foreign_change(served), "reason": "none"})
+        assert served.log.key_history().open(served.log.sign().note).size == 4
+        assert "counts for nothing" in verify_log(served, NOW).problems[0]
         assert [one.name for one in served.log.keys.folder.glob("audit-signer*")] == ["audit-signer.key"]
 
 
