@@ -174,6 +174,23 @@ def test_sentences_in_tables_are_not_squeezed_to_a_word_a_line_on_a_telephone(vi
     assert visit(name)["squeezed"] == []
 
 
+SPACED = "* {line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important}"
+SPACE = "(text) => { const own = new CSSStyleSheet(); own.replaceSync(text); document.adoptedStyleSheets = [own]; }"
+
+
+@pytest.mark.parametrize("name", ["agent", "rollout", "run", "readiness"])
+def test_in_the_narrowest_window_a_page_is_whole_however_its_letters_are_spaced(open_page, name):
+    """WCAG 1.4.10 and 1.4.12: 320 pixels, and the spacing that a reader may set."""
+    page = open_page(name, width=320)
+    for style in ("", SPACED):
+        page.evaluate(SPACE, style)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        agent = page.locator(".top .of")
+        assert agent.evaluate("(one) => one.scrollWidth <= one.clientWidth"), (
+            "the name of the agent is not cut"
+        )
+
+
 def test_paper_says_when_and_not_how_long_ago(open_page):
     page = open_page("incidents")
     shown = page.locator("main time").first
@@ -314,6 +331,7 @@ def test_commands_can_be_copied(browser, address):
     wanted = page.locator(".do .cmd code").inner_text()
     page.locator(".do .copy").click()
     assert page.evaluate("navigator.clipboard.readText()") == wanted
+    page.get_by_role("button", name=f"Copied {wanted}").wait_for()
     context.close()
 
 
@@ -321,7 +339,9 @@ def test_the_keyboard_goes_to_pages_rows_and_help_and_is_silent_in_fields(open_p
     page = open_page("tasks")
     page.keyboard.press("j")
     page.keyboard.press("j")
-    assert page.locator(".row.at").count() == 1
+    assert page.locator(".row").nth(1).locator("a:focus").count() == 1, (
+        "seen without colours, heard without a screen"
+    )
     page.keyboard.press("/")
     page.keyboard.type("gr?")
     assert page.locator("input[name=text]").input_value() == "gr?"
@@ -339,12 +359,14 @@ def test_single_keys_can_be_switched_off(open_page):
     page.keyboard.press("?")
     page.get_by_role("button", name="Switch single keys off").click()
     page.keyboard.press("j")
-    assert page.locator(".row.at").count() == 0
+    assert page.locator(".row :focus").count() == 0
     page.keyboard.press("?")
     page.get_by_role("button", name="Switch single keys on").click()
     page.locator("dialog[open]").wait_for(state="detached")
     page.keyboard.press("j")
-    page.locator(".row.at").wait_for()
+    page.locator(".row :focus").wait_for()
+    page.keyboard.press("o")
+    page.wait_for_url("**/tasks/*")
 
 
 def test_the_palette_goes_anywhere_by_name_and_axe_likes_it(open_page, address):

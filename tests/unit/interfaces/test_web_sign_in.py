@@ -203,6 +203,43 @@ def test_a_form_without_the_sessions_token_is_refused_and_what_was_typed_comes_b
     assert "an hour of &lt;b&gt;work&lt;/b&gt;" in answer.text
 
 
+def hidden_fields(page):
+    return dict(
+        re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.rpartition("<form")[2])
+    )
+
+
+def test_a_form_of_a_session_that_ended_is_sent_again_by_whoever_has_signed_in_since(client, site):
+    enter(client, site)
+    of_then = token_of(client)
+    client.cookies.clear()
+    refused = send(client, text="an hour of work", token=of_then)
+    assert hidden_fields(refused.text) == {"text": "an hour of work", "form_token": of_then}
+    enter(client, site, "kim")
+    shown = client.post(TRY, data=hidden_fields(refused.text), headers=SAME)
+    assert shown.status_code == 403, "another person than the one who wrote it says so first"
+    assert "Send it again as K. Adeyemi" in shown.text
+    assert client.post(TRY, data=hidden_fields(shown.text), headers=SAME).text == "kim an hour of work"
+
+
+def test_no_form_is_offered_again_to_whoever_may_not_send_it_or_for_another_site(client, site):
+    enter(client, site, "lee")
+    assert "Send it again" not in send(client).text
+    assert "Send it again" not in send(client, token="", headers={"sec-fetch-site": "cross-site"}).text
+
+
+def test_an_error_keeps_the_visitor_and_the_menu_of_the_agent(client, site):
+    address = f"/agents/{world.AGENT}/tasks/nothing"
+    for name, offered in (("", "Sign in"), ("sam", "Sign out")):
+        if name:
+            enter(client, site, name)
+        page = client.get(address).text
+        assert offered in page
+        assert "Did you mean" not in page, "the agent is not what is unknown"
+        assert f'href="/agents/{world.AGENT}/readiness"' in page
+    assert "Sign out" in client.get("/nowhere").text
+
+
 def test_another_sessions_token_is_worth_nothing(site):
     first, second = client_of(site), client_of(site)
     enter(first, site)

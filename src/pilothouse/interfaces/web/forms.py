@@ -80,8 +80,7 @@ def refuse_without_token(form: Mapping[str, str], expected: str | None) -> None:
     if expected is None or not hmac.compare_digest(given.encode(), expected.encode()):
         raise Denied(
             "your session ended while this form was open; what you wrote is kept on this page",
-            remedy="Sign in again in another window, with a link from `pilothouse sign-in PERSON`, and send it again "
-            "here or from the page that it was for.",
+            remedy="Sign in again in another window, with a link from `pilothouse sign-in PERSON`, then send it again here.",
         )
 
 

@@ -22,11 +22,12 @@ from pilothouse.interfaces.web.wanted import address_of
 from pilothouse.reports.foreign import visible
 from pilothouse.reports.html import render_body
 from pilothouse.reports.pdf import render_pdf
-from pilothouse.reports.view_models import Page, page_json
+from pilothouse.reports.view_models import Link, Page, page_json
 
 __all__ = [
     "CONTENT_POLICY",
     "HEADERS",
+    "Around",
     "Frame",
     "Viewer",
     "error_body",
@@ -57,6 +58,23 @@ class Viewer:
 
     name: str
     token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What stands around an error: who sees it, and the pages of the agent that it was about.
+
+    Attributes:
+        viewer: Who looks at it, or None.
+        agent: The agent, where there is one of this name that the visitor may know of.
+        governed: Whether it has a charter, and so all pages.
+        links: Where there is none of this name: agents near it.
+    """
+
+    viewer: Viewer | None = None
+    agent: str | None = None
+    governed: bool = False
+    links: tuple[Link, ...] = ()
 
 
 _LIVE = frozenset({"incidents", "incident", "controls", "review"})
@@ -178,17 +196,13 @@ class Frame:
         )
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
-    def error(self, status: int, body: Markup, title: str) -> Response:
-        """Return an error page."""
-        return self.plain(body, title, None, status=status)
-
-    def plain(self, body: Markup, title: str, viewer: Viewer | None, *, status: int = 200) -> Response:
-        """Return an uncached page without a view model.
+    def plain(self, body: Markup, title: str, around: Around, *, status: int = 200) -> Response:
+        """Return an uncached page without a view model: an error, or a step of signing in.
 
         Args:
             body: From `rendered`.
             title: Title of the window.
-            viewer: Who looks at it, or None.
+            around: Who looks at it, and the agent whose pages the menu lists.
             status: HTTP status.
         """
         text = self._text(
@@ -196,14 +210,14 @@ class Frame:
             is_live=False,
             has_review=False,
             name="error",
-            agent=None,
-            menu=(),
+            agent=around.agent,
+            menu=agent_menu(around.agent, self._served, governed=around.governed),
             tour_of="",
             body=body,
             as_of=None,
             digest="",
             files=(),
-            viewer=viewer,
+            viewer=around.viewer,
         )
         headers = {**HEADERS, "cache-control": "no-store"}
         return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=headers)

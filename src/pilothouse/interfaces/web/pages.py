@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pilothouse.errors import PilothouseError, UnknownName, UsageError, nearest_name
-from pilothouse.interfaces.web.frame import Frame
+from pilothouse.interfaces.web.frame import Around, Frame
 from pilothouse.interfaces.web.live import LiveStreams
 from pilothouse.interfaces.web.reading import ReadingRoom
 from pilothouse.interfaces.web.routing import Door, Room
@@ -51,10 +52,7 @@ def web_app(
     """
     frame = Frame(signs_in=sign_in is not None)
 
-    def nearby(request: Request) -> Sequence[Link]:
-        return _nearby(shows, request.path_params.get("agent", ""))
-
-    door = Door(frame, sign_in, nearby, LiveStreams(state))
+    door = Door(frame, sign_in, partial(_nearby, shows), LiveStreams(state))
     entrance = () if sign_in is None else (SignInRoom(sign_in),)
     declared = [one for room in (*entrance, *rooms, ReadingRoom(shows)) for one in room.routes(frame)]
     frame.offer(one.path for one in declared)
@@ -80,12 +78,18 @@ def web_app(
     )
 
 
-def _nearby(shows: Shows, asked: str) -> tuple[Link, ...]:
-    """Return links to agents, the one whose name looks most like what was typed first."""
+def _nearby(shows: Shows, asked: str) -> Around:
+    """Return an agent by its name, or links to agents, the one whose name looks most like what was typed first."""
     try:
         names = shows.known_agents()
+        if asked in names:
+            return Around(agent=asked, governed=shows.is_governed(asked))
+        return Around(links=_links(shows, asked, names))
     except PilothouseError:
-        return ()
+        return Around()
+
+
+def _links(shows: Shows, asked: str, names: Sequence[str]) -> tuple[Link, ...]:
     near = nearest_name(asked, names)
     ordered = [name for name in (near,) if name] + [name for name in names if name != near]
     return tuple(

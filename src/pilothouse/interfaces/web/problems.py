@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,14 +20,17 @@ from pilothouse.errors import (
     UnknownName,
     UsageError,
 )
-from pilothouse.interfaces.web.frame import HEADERS, Frame, error_body
+from pilothouse.interfaces.web.forms import TOKEN_FIELD
+from pilothouse.interfaces.web.frame import HEADERS, Around, Frame, error_body
 from pilothouse.reports.foreign import foreign_line
-from pilothouse.reports.view_models import Link
 
 __all__ = ["bug", "problem", "status_of"]
 
 KEPT_CHARS_MAX = 65_536
 """Characters of what somebody typed that are shown again, so that nothing typed is lost."""
+
+_TYPED = ("correction", "forbid", "model", "note", "param", "prompt", "reason", "text")
+"""Fields in which people write; the others are ours."""
 
 _ADDRESS = re.compile(r"((?<![^ ])/(?!/)[A-Za-z0-9/_%-]*)")
 """An address of ours in a remedy: what it leads to is a page of this server, whoever wrote it."""
@@ -69,9 +72,9 @@ def problem(
     request: Request,
     error: PilothouseError,
     *,
+    around: Around,
     status: int | None = None,
-    links: Sequence[Link] = (),
-    typed: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
 ) -> Response:
     """Return one of our errors as a page, or as JSON where JSON was asked for.
 
@@ -79,9 +82,10 @@ def problem(
         frame: Puts pages into their frame.
         request: The request.
         error: What is wrong.
+        around: Who sees the page, and what stands around it.
         status: HTTP status; None takes that of the error.
-        links: Agents near the one that was asked for.
-        typed: What somebody sent with a form, shown again so that it is not lost.
+        form: Fields that were sent: what somebody wrote in them is shown again. A form of an ended session can be sent
+            once more, now with the token of the present one.
     """
     status = status or status_of(error)
     if request.url.path.endswith(".json"):
@@ -92,15 +96,27 @@ def problem(
             "heading": _HEADINGS.get(status, "This did not work"),
             "message": message if message.endswith((".", "?", "!")) else f"{message}.",
             "remedy": _parts(foreign_line(error.remedy, chars_max=600)),
-            "links": tuple(links),
-            "links_title": "Agents",
-            "typed": [text[:KEPT_CHARS_MAX] for text in (typed or {}).values() if text],
+            "links": around.links,
+            "typed": [
+                text[:KEPT_CHARS_MAX] for name, text in (form or {}).items() if name in _TYPED and text
+            ],
+            "again": _again(error, form or {}, around),
+            "viewer": around.viewer,
+            "href": request.url.path,
         }
     )
-    return frame.error(status, body, _HEADINGS.get(status, "Error"))
+    return frame.plain(body, _HEADINGS.get(status, "Error"), around, status=status)
 
 
-def bug(frame: Frame, request: Request, error: Exception) -> Response:
+def _again(error: PilothouseError, form: Mapping[str, str], around: Around) -> Mapping[str, str]:
+    """Return what a form of another session than the present one sends once more; empty for any other refusal."""
+    token = around.viewer.token if around.viewer else ""
+    if not isinstance(error, Denied) or form.get(TOKEN_FIELD, token) == token:
+        return {}
+    return {**form, TOKEN_FIELD: token or form[TOKEN_FIELD]}
+
+
+def bug(frame: Frame, request: Request, error: Exception, around: Around) -> Response:
     """Convert an unexpected exception to an error of ours, and log it under the id that is shown."""
     ident = secrets.token_hex(4)
     log.error("event=page_failed id=%s path=%s", ident, foreign_line(request.url.path), exc_info=error)
@@ -115,11 +131,11 @@ def bug(frame: Frame, request: Request, error: Exception) -> Response:
                 "Look for the id in the server's log and report it; telemetry is taken in as before."
             ),
             "links": (),
-            "links_title": "",
             "typed": [],
+            "again": {},
         }
     )
-    return frame.error(500, body, "Error")
+    return frame.plain(body, "Error", around, status=500)
 
 
 def _parts(remedy: str) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 from urllib.parse import quote
@@ -17,11 +17,10 @@ from starlette.routing import Route
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import Denied, PilothouseError
 from pilothouse.interfaces.web.forms import read_form, refuse_foreign, refuse_without_token
-from pilothouse.interfaces.web.frame import HEADERS, Frame, Viewer
+from pilothouse.interfaces.web.frame import HEADERS, Around, Frame, Viewer
 from pilothouse.interfaces.web.live import LiveStreams, asks_for_events
 from pilothouse.interfaces.web.problems import bug, problem, status_of
 from pilothouse.interfaces.web.wanted import address_of, is_ours, remember_wanted
-from pilothouse.reports.view_models import Link
 from pilothouse.workflows.people.people import Visitor
 from pilothouse.workflows.people.sign_in import SignIn, form_token
 
@@ -140,7 +139,7 @@ class Door:
     Args:
         frame: Puts pages into their frame.
         sign_in: Who people are; None where nobody can sign in, and pages can only be read.
-        nearby: Finds agents near a name that does not exist.
+        nearby: Finds an agent by the name in an address, or agents near a name that does not exist.
         streams: Tells open pages that they changed.
     """
 
@@ -148,7 +147,7 @@ class Door:
         self,
         frame: Frame,
         sign_in: SignIn | None,
-        nearby: Callable[[Request], Sequence[Link]] = lambda _request: (),
+        nearby: Callable[[str], Around] = lambda _name: Around(),
         streams: LiveStreams | None = None,
     ) -> None:
         self._frame = frame
@@ -175,7 +174,8 @@ class Door:
             except PilothouseError as error:
                 return await run_in_threadpool(self.turn_away, request, error, form=form)
             except Exception as error:  # noqa: BLE001 - logged with an id that the page shows
-                return bug(self._frame, request, error)
+                around = Around(viewer=await run_in_threadpool(self._viewer, request))
+                return bug(self._frame, request, error, around)
 
         return endpoint
 
@@ -196,17 +196,15 @@ class Door:
             if visitor is None:
                 raise self._sign_in.nobody(*self._vouched(request))
             self._sign_in.need(visitor, agent, declared.action, path=request.url.path)
-        viewer = Viewer(name=visitor.name, token=token) if visitor else None
+        viewer = _viewer(visitor, token)
         return declared.answer(Visit(request=request, visitor=visitor, token=token, form=form, viewer=viewer))
 
-    def _may_see_names(self, request: Request) -> bool:
-        """Whether whoever asks may be told which agents there are."""
-        if self._sign_in is None or self._sign_in.open_reading:
-            return True
+    def _viewer(self, request: Request) -> Viewer | None:
+        """Return who sees an error; nobody, where what fails is asking for that."""
         try:
-            return self._who(request)[0] is not None
-        except PilothouseError:
-            return False
+            return _viewer(*self._who(request))
+        except Exception:  # noqa: BLE001 - the page is about an error already
+            return None
 
     def _may_read_openly(self, declared: PageRoute) -> bool:
         reads = declared.action is Action.READ and not declared.writes
@@ -244,17 +242,21 @@ class Door:
         status: int | None = None,
     ) -> Response:
         """Return an error as an answer; what was typed into a form is shown again."""
-        typed = {name: text for name, text in (form or {}).items() if name in _TYPED}
+        viewer, agent = self._viewer(request), request.path_params.get("agent", "")
+        around = Around()
         is_unknown = (status or status_of(error)) == 404
-        links = self._nearby(request) if is_unknown and self._may_see_names(request) else ()
-        answer = problem(self._frame, request, error, status=status, links=links, typed=typed)
+        # Only who may read is told which agents there are.
+        if (agent or is_unknown) and (viewer or self._sign_in is None or self._sign_in.open_reading):
+            around = self._nearby(agent)
+        around = replace(around, viewer=viewer, links=around.links if is_unknown else ())
+        answer = problem(self._frame, request, error, around=around, status=status, form=form)
         if isinstance(error, Denied) and request.method == "GET":
             remember_wanted(answer, address_of(request))
         return answer
 
 
-_TYPED = ("correction", "note", "prompt", "reason", "text")
-"""Fields in which people write; the others are ours."""
+def _viewer(visitor: Visitor | None, token: str) -> Viewer | None:
+    return Viewer(name=visitor.name, token=token) if visitor else None
 
 
 def session_of(request: Request, *, is_secure: bool) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from pilothouse.errors import UnknownName
-from pilothouse.interfaces.web.frame import Frame, rendered
+from pilothouse.interfaces.web.frame import Around, Frame, rendered
 from pilothouse.interfaces.web.routing import (
     COOKIE,
     SECURE_COOKIE,
@@ -34,7 +34,7 @@ class SignInRoom:
 
         def explain(visit: Visit) -> Response:
             body = rendered("sign_in.html", expected=None, link="", wanted="")
-            page = frame.plain(body, "Sign in", visit.viewer)
+            page = frame.plain(body, "Sign in", Around(viewer=visit.viewer))
             remember_wanted(page, visit.request.query_params.get("next", ""))
             return page
 
@@ -48,7 +48,7 @@ class SignInRoom:
                 )
             wanted = visit.request.query_params.get("next", "") or read_wanted(visit.request)
             body = rendered("sign_in.html", expected=expected.name, link=link, wanted=wanted)
-            return frame.plain(body, "Sign in", visit.viewer)
+            return frame.plain(body, "Sign in", Around(viewer=visit.viewer))
 
         return (
             PageRoute(path="/sign-in", answer=explain, action=None),

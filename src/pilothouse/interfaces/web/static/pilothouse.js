@@ -6,15 +6,13 @@
   const copyable = (root) => {
     for (const cmd of root.querySelectorAll(".cmd")) {
       if (!navigator.clipboard) break;
-      const button = document.createElement("button");
-      button.className = "copy";
-      button.type = "button";
-      button.textContent = "Copy";
-      button.setAttribute("aria-label", "Copy " + cmd.textContent);
+      const text = cmd.textContent;
+      const button = Object.assign(document.createElement("button"), { className: "copy", type: "button" });
+      const say = (word) => { button.textContent = word; button.ariaLabel = word + " " + text; };
+      say("Copy");
       button.addEventListener("click", async () => {
-        try { await navigator.clipboard.writeText(cmd.querySelector("code").textContent); button.textContent = "Copied"; }
-        catch { button.textContent = "Not allowed"; }
-        setTimeout(() => { button.textContent = "Copy"; }, 1500);
+        try { await navigator.clipboard.writeText(text); say("Copied"); } catch { say("Not allowed"); }
+        setTimeout(say, 1500, "Copy");
       });
       cmd.append(button);
     }
@@ -55,15 +53,14 @@
       line.list.replaceChildren(...words.map((word) => new Option("", head + word)));
     });
   }
-  let at = -1;
-  const rows = () => [...document.querySelectorAll(".row, .spans > li")];
+  // The focus goes from row to row: any colours show it, a screen reader says it, Enter opens it.
+  const row = ".row, .spans > li", opener = "th a, td a, h3 a, summary, a";
   const move = (step) => {
-    const all = rows();
-    if (!all.length) return;
-    if (all[at]) all[at].classList.remove("at");
-    at = Math.min(Math.max(at + step, 0), all.length - 1);
-    all[at].classList.add("at");
-    all[at].scrollIntoView({ block: "nearest" });
+    const all = [...document.querySelectorAll(row)];
+    const at = all.findIndex((one) => one.contains(document.activeElement));
+    const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+    if (next) next.tabIndex = -1;
+    (next?.querySelector(opener) || next)?.focus();
   };
   const more = (name) => part("more", name);
   let going = 0;
@@ -81,10 +78,8 @@
     if (event.key === "g") going = Date.now();
     else if (event.key === "j") move(1);
     else if (event.key === "k") move(-1);
-    else if (event.key === "o" && at >= 0) {
-      const open = rows()[at].querySelector("th a, td a, h3 a, summary, a");
-      if (open) open.click();
-    } else if (event.key === "/") {
+    else if (event.key === "o") document.activeElement.closest(row)?.querySelector(opener)?.click();
+    else if (event.key === "/") {
       const field = document.querySelector('[data-key="/"]');
       if (field) { event.preventDefault(); field.focus(); }
     }
