@@ -130,9 +130,9 @@ class SqlIncidents:
         return None if row is None else _incident(row)
 
     def incidents(
-        self, *, agent: str | None = None, active: bool = False, limit: int = 100
+        self, *, agent: str | None = None, active: bool = False, below: int | None = None, limit: int = 100
     ) -> Sequence[Incident]:
-        """Return incidents, newest first, at most `limit` (1..1,000)."""
+        """Return incidents, newest first, at most `limit` (1..1,000), of those with a number below `below` where one is given."""
         if not 1 <= limit <= INCIDENTS_MAX:
             raise LimitExceeded(
                 f"{limit:,} incidents asked for at once, 1 to {INCIDENTS_MAX:,} are given",
@@ -144,6 +144,8 @@ class SqlIncidents:
             query = query.where(incidents.c.agent == agent)
         if active:
             query = query.where(incidents.c.state.not_in(_DONE))
+        if below is not None:
+            query = query.where(incidents.c.number < below)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return tuple(_incident(row) for row in rows)

@@ -65,9 +65,9 @@ class IncidentStore(Protocol):
         ...
 
     def incidents(
-        self, *, agent: str | None = None, active: bool = False, limit: int = 100
+        self, *, agent: str | None = None, active: bool = False, below: int | None = None, limit: int = 100
     ) -> Sequence[Incident]:
-        """Return incidents, newest first, at most `limit` (1..1,000)."""
+        """Return incidents, newest first, at most `limit` (1..1,000), of those with a number below `below` where one is given."""
         ...
 
     def events(self, number: int) -> Sequence[IncidentEvent]:

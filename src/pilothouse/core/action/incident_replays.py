@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from pilothouse.core.action.incident import Incident
 from pilothouse.core.evidence.evidence import INCIDENT, UNKNOWN, Basis, Evidence
@@ -58,7 +59,7 @@ def fold_replays(
 
     Args:
         agent: Agent id.
-        incidents: Its incidents, in any order; drills among them are none.
+        incidents: Its incidents, newest first, read as far as they are asked about; drills among them are none.
         stored: Records of `REPLAYED_RUN` of any age; of each run the newest counts, and what was imported proves nothing.
         now: The moment, aware UTC.
     """
@@ -67,18 +68,16 @@ def fold_replays(
         key=lambda one: (one.window_to, one.recorded_at),
     )
     newest = {subject: one for one in known for subject in one.items[:1]}
-    asked = sorted(
-        (
-            one
-            for one in incidents
-            if one.traces and not one.drill and now - REPLAYED_WITHIN < one.opened_at <= now
-        ),
-        key=lambda one: one.number,
-    )[-INCIDENTS_ASKED:]
+    with_task = (
+        one
+        for one in incidents
+        if one.traces and not one.drill and now - REPLAYED_WITHIN < one.opened_at <= now
+    )
+    asked = list(islice(with_task, INCIDENTS_ASKED))
     if not asked:
         drills = [one for one in known if one.passed is not None]
         return drills[-1].model_copy(update={"kind": INCIDENTS_REPLAYED}) if drills else None
-    answers = [_answer(one, newest) for one in reversed(asked)]
+    answers = [_answer(one, newest) for one in asked]
     failed = [one for one in answers if one.passed is False]
     unknown = [one for one in answers if one.passed is None]
     return _record(agent, failed or unknown or answers, len(answers), now)

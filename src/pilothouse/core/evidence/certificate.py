@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import day
 from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import WARNINGS, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 
-__all__ = ["PROBES", "Certificate", "FaultRow", "ToolMatrix", "certificate_evidence"]
+__all__ = ["CERTIFICATE", "PROBES", "Certificate", "FaultRow", "ToolMatrix", "certificate_evidence"]
 
 PROBES = {
     "credential": "integration.sign_in",
@@ -21,6 +23,13 @@ PROBES = {
     "freshness": "integration.freshness",
 }
 """Probes of a whole integration and the kind of evidence each becomes."""
+
+
+CERTIFICATE = "integration.certificate"
+"""The kind that says of an integration that all of it was looked at."""
+
+STABLE = timedelta(days=7)
+"""So long an integration stands alone before its certificate is without a warning: as long as an agent stands still after a change of one."""
 
 
 class _Frozen(BaseModel):
@@ -95,16 +104,19 @@ class Certificate(_Frozen):
         return not self.findings
 
 
-def certificate_evidence(charter: Charter, certificate: Certificate, *, source: Source) -> Iterator[Evidence]:
+def certificate_evidence(
+    charter: Charter, certificate: Certificate, *, source: Source, earlier: Iterable[Evidence] = ()
+) -> Iterator[Evidence]:
     """Yield the evidence of a verification.
 
     Args:
         charter: The charter in force; records are bound to the contracts it pins.
         certificate: What was found.
         source: Command that found it.
+        earlier: Certificates of before, of any integration and in any order.
     """
 
-    def record(kind: str, scope: Scope, *, passed: bool, n: int, detail: str) -> Evidence:
+    def record(kind: str, scope: Scope, *, passed: bool, n: int, detail: str, **more: Any) -> Evidence:
         return Evidence(
             kind=kind,
             agent=charter.agent,
@@ -117,6 +129,7 @@ def certificate_evidence(charter: Charter, certificate: Certificate, *, source: 
             detail=detail[:2_000],
             source=source,
             recorded_at=certificate.issued_at,
+            **more,
         )
 
     whole = Scope(integration=certificate.integration)
@@ -133,10 +146,29 @@ def certificate_evidence(charter: Charter, certificate: Certificate, *, source: 
         yield record(PROBES[row.fault], whole, passed=row.passed, n=1, detail=row.seen)
     rows = sum(len(matrix.rows) for matrix in certificate.matrices) + len(certificate.probes)
     if certificate.whole and rows:
-        yield record(
-            "integration.certificate",
-            whole,
-            passed=certificate.passed,
-            n=rows,
-            detail="; ".join(certificate.findings) or f"{rows} checks, against {certificate.backend}",
-        )
+        found = "; ".join(certificate.findings) or f"{rows} checks, against {certificate.backend}"
+        last = record(CERTIFICATE, whole, passed=certificate.passed, n=rows, detail=found)
+        since = _stands_since(last, earlier)
+        if certificate.passed and last.window_to - since < STABLE:
+            young = (
+                f"it has stood for {(last.window_to - since).days} of {STABLE.days} days;"
+                f" verify it again from {day(since + STABLE)} on"
+            )
+            last = last.model_copy(update={"detail": f"{young}; {found}"[:2_000], "counts": {WARNINGS: 1}})
+        yield last
+
+
+def _stands_since(last: Evidence, earlier: Iterable[Evidence]) -> datetime:
+    """Return the moment of the first of the certificates that passed one after the other, up to the last one, under the same contracts."""
+    own = (
+        one
+        for one in earlier
+        if (one.kind, one.scope, one.binds, one.basis) == (last.kind, last.scope, last.binds, last.basis)
+        and one.window_to <= last.window_to
+    )
+    since = last.window_to
+    for one in sorted(own, key=lambda one: one.window_to, reverse=True):
+        if not one.passed:
+            break
+        since = one.window_to
+    return since

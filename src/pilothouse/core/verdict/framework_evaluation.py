@@ -100,8 +100,9 @@ EVALUATION = (
                 kind="dataset.glossary",
                 rule=Fact(),
                 fresh=_QUARTER,
-                remedy="pilothouse dataset show {adversarial} --record {agent} --glossary FILE",
+                remedy="pilothouse dataset show {adversarial} --record {agent}",
                 cure="pilothouse dataset add {adversarial} FILE",
+                answered=("glossary",),
             ),
             Part(
                 name="failures",

@@ -45,7 +45,8 @@ INTEGRATION = (
     Requirement(
         id="INT-2",
         statement="Each integration stands alone against production",
-        asks="a certificate for each integration of the phase, made against its contracts in force",
+        asks="a certificate for each integration of the phase, made against its contracts in force; until one seven days later "
+        "confirms it, a warning",
         gates=("1",),
         who=("integration",),
         remedy="pilothouse integration verify {integration}",

@@ -64,9 +64,6 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="Prompt or few-shot file or folder the model sees: tested for leaks. With --record those of the charter are looked through too.",
             ),
         ] = None,
-        glossary: Annotated[
-            Path | None, typer.Option(help="Domain terms, one a line: each needs an adversarial case.")
-        ] = None,
         record: Annotated[
             str | None, typer.Option(help="Agent: put what was measured on record for `verdict`.")
         ] = None,
@@ -75,7 +72,6 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Show what a dataset holds, what is wrong with it, and which margins it can decide."""
         from pilothouse.evals.dataset import load_dataset
-        from pilothouse.evals.glossary import read_terms
         from pilothouse.interfaces.cli.dataset_text import print_summary
         from pilothouse.workflows.curation.likeness import likeness_evidence, measure_likeness
         from pilothouse.workflows.gate.datasets import dataset_evidence, read_shown_texts, summarize_dataset
@@ -83,7 +79,6 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         dataset = load_dataset(path)
         texts = read_shown_texts(shown or [])
-        terms = read_terms(glossary) if glossary is not None else ()
         summary = summarize_dataset(dataset, margin_points=margin, shown=texts)
         if as_json:
             print_json(asdict(summary))
@@ -103,7 +98,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                             at=now,
                             shown=read_shown_texts(paths),
                             is_shown_complete=are_all,
-                            terms=terms,
+                            terms=named.terms,
                             charter=named.charter,
                         ),
                         *likeness_evidence(likeness, dataset, agent=record, now=now, charter=named.charter),

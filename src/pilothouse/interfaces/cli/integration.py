@@ -17,7 +17,10 @@ from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pilothouse.core.evidence.certificate import Certificate
+    from pilothouse.core.evidence.evidence import Evidence
     from pilothouse.core.evidence.inventory import Inventory
     from pilothouse.workflows.ground.installation import Installation
     from pilothouse.workflows.integrations.verify_integration import VerifyRequest
@@ -137,16 +140,16 @@ def register(cli: typer.Typer, services: Services) -> None:
             chosen = choose_agent(installation, agent)
             for one in [name] if name else _verified_before(installation, chosen):
                 request = _request(installation, chosen, one, given=given, only=only, record=record)
-                certificate, _ = verify_integration(
-                    installation, request, command=f"pilothouse integration verify {one}"
+                found.append(
+                    verify_integration(installation, request, command=f"pilothouse integration verify {one}")
                 )
-                found.append(certificate)
         if as_json:
-            print_json([one.model_dump(mode="json") for one in found])
+            print_json([one.model_dump(mode="json") for one, _ in found])
         else:
-            for certificate in found:
-                _show_certificate(certificate)
-        raise typer.Exit(int(ExitStatus.HOLDS if all(one.passed for one in found) else ExitStatus.BREACHED))
+            for certificate, records in found:
+                _show_certificate(certificate, records)
+        sound = all(one.passed for one, _ in found)
+        raise typer.Exit(int(ExitStatus.HOLDS if sound else ExitStatus.BREACHED))
 
     register_draft(group)
     cli.add_typer(group, name="integration")
@@ -300,7 +303,9 @@ def _show_freeze(state: FreezeState) -> None:
         console.print(f"The {word} {free}.", markup=False)
 
 
-def _show_certificate(certificate: Certificate) -> None:
+def _show_certificate(certificate: Certificate, records: Sequence[Evidence]) -> None:
+    from pilothouse.core.evidence.evidence import WARNINGS
+
     console = result_console(wrap=True)
     verdict = "sound" if certificate.passed else f"{len(certificate.findings)} findings"
     console.print(f"{certificate.integration} against {certificate.backend}: {verdict}", markup=False)
@@ -315,3 +320,6 @@ def _show_certificate(certificate: Certificate) -> None:
             "No certificate: that needs every part against the real system (no --only, no --standin).",
             markup=False,
         )
+    for record in records:
+        if record.counts.get(WARNINGS):
+            hint_console().print(f"{record.detail[0].upper()}{record.detail[1:]}.", markup=False)

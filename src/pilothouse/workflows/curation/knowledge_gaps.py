@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pilothouse.connectors.charter_file import read_charter_file
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.dates import day
@@ -22,13 +20,14 @@ from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.errors import PilothouseError, UnknownName
+from pilothouse.errors import PilothouseError, UnknownName, UsageError
 from pilothouse.evals.dataset_checks import comparable_text
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.feedback import FeedbackStore
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.reports.foreign import foreign_text
 from pilothouse.workflows.curation.few_shot_library import tested_cases
+from pilothouse.workflows.gate.datasets import glossary_terms
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import newest_tasks
 from pilothouse.workflows.people.directory import people_gone
@@ -225,17 +224,11 @@ def _reviewed_wrong(records: Sequence[ItemRecord]) -> set[str]:
 
 
 def _glossary(installation: Installation, charter: Charter) -> tuple[str, ...]:
-    """Return the terms of the charter's glossary: the keys of a mapping, or the entries of a list."""
-    path = known(charter.glossary)
-    if path is None:
-        return ()
     record = installation.ledger.charter(charter.agent)
-    folder = Path(record.path).parent if record is not None else Path()
     try:
-        value = read_charter_file(folder / path).value
-    except PilothouseError:
+        return glossary_terms(charter, Path(record.path).parent if record is not None else Path())
+    except UsageError:
         return ()
-    return tuple(str(one) for one in value) if isinstance(value, dict | list | tuple) else ()
 
 
 def _cases(installation: Installation, charter: Charter) -> tuple[str, ...]:

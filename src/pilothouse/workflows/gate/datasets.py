@@ -29,13 +29,14 @@ from pilothouse.evals.dataset import (
     write_dataset,
 )
 from pilothouse.evals.dataset_checks import Finding, FindingKind, check_cases
-from pilothouse.evals.glossary import untouched_terms
+from pilothouse.evals.glossary import read_terms, untouched_terms
 
 __all__ = [
     "DatasetSummary",
     "Decidable",
     "add_cases",
     "dataset_evidence",
+    "glossary_terms",
     "labelled_cases",
     "read_shown_texts",
     "remove_cases",
@@ -343,6 +344,20 @@ def dataset_evidence(
             + (f", first {missing[0]!r}" if missing else ""),
         )
     return tuple(records)
+
+
+def glossary_terms(charter: Charter, folder: Path) -> tuple[str, ...]:
+    """Return the domain terms of the charter's glossary; none when it names none, or the file is not there.
+
+    Args:
+        charter: The charter.
+        folder: Where it lies.
+
+    Raises:
+        UsageError: It is there and cannot be read.
+    """
+    named = known(charter.glossary)
+    return read_terms(folder / named) if named is not None and (folder / named).is_file() else ()
 
 
 def shown_paths(charter: Charter, folder: Path) -> tuple[tuple[Path, ...], bool]:

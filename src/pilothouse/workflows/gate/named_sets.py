@@ -12,7 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.evals.dataset import Dataset, load_dataset
 from pilothouse.ports.ledger import Ledger
-from pilothouse.workflows.gate.datasets import shown_paths
+from pilothouse.workflows.gate.datasets import glossary_terms, shown_paths
 from pilothouse.workflows.ground.in_force import charter_of
 
 __all__ = ["NamedSets", "is_at", "named_sets"]
@@ -60,6 +60,11 @@ class NamedSets:
         return tuple(paths.values()), are_all or bool(typed)
 
     @property
+    def terms(self) -> tuple[str, ...]:
+        """Domain terms of the charter's glossary, each of which needs an adversarial case."""
+        return glossary_terms(self.charter, self.folder) if self.charter is not None else ()
+
+    @property
     def sentence(self) -> str:
         """What is left out or does not count, in words; empty where nothing is."""
         if self.charter is None:
@@ -72,11 +77,14 @@ class NamedSets:
             for name, said in (("labelled", self.is_labelled), ("adversarial", self.is_adversarial))
             if not said
         ]
-        return (
-            ""
-            if not left
-            else f"It is not the {' and not the '.join(left)} set that the charter names, so nothing is said of that."
+        said = (
+            f"It is not the {' and not the '.join(left)} set that the charter names, so nothing is said of that."
+            if left
+            else ""
         )
+        if self.is_adversarial and not self.terms:
+            said = f"{said} No domain term stands in the `glossary` of the charter, so nothing is said of those.".strip()
+        return said
 
 
 def named_sets(ledger: Ledger, agent: str, dataset: Dataset) -> NamedSets:

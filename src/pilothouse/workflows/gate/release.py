@@ -20,7 +20,6 @@ from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.dataset import Dataset, load_dataset
-from pilothouse.evals.glossary import read_terms
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import Scorer
@@ -36,7 +35,7 @@ from pilothouse.workflows.gate.arms import (
     resolve_baseline,
     stored_arm,
 )
-from pilothouse.workflows.gate.datasets import read_shown_texts, shown_paths
+from pilothouse.workflows.gate.datasets import glossary_terms, read_shown_texts, shown_paths
 from pilothouse.workflows.gate.default_scorer import check_typed, scored_by, scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
 from pilothouse.workflows.gate.named_sets import is_at
@@ -366,12 +365,9 @@ def _shown(request: GateRequest, charter: Charter | None) -> tuple[tuple[str, st
 
 
 def _terms(request: GateRequest, charter: Charter | None) -> tuple[str, ...]:
-    """Return the domain terms of the charter's glossary; none when it names none, or the file is not there."""
-    named = known(charter.glossary) if charter is not None else None
-    if named is None or request.charter is None:
+    if charter is None or request.charter is None:
         return ()
-    path = Path(request.charter).parent / named
-    return read_terms(path) if path.is_file() else ()
+    return glossary_terms(charter, Path(request.charter).parent)
 
 
 def _version(request: GateRequest, charter: Charter | None) -> str | None:

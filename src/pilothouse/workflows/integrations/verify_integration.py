@@ -17,7 +17,13 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.contract import ToolContract
 from pilothouse.core.charter.systems import Effect, Integration
-from pilothouse.core.evidence.certificate import Certificate, FaultRow, ToolMatrix, certificate_evidence
+from pilothouse.core.evidence.certificate import (
+    CERTIFICATE,
+    Certificate,
+    FaultRow,
+    ToolMatrix,
+    certificate_evidence,
+)
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.runtime.tools.fault_server import (
@@ -111,7 +117,9 @@ def verify_integration(
         certificate = _Verification(charter, request, subjects=subjects, backend=backend, server=server).run(
             installation.clock.now()
         )
-    evidence = tuple(certificate_evidence(charter, certificate, source=Source(command=command)))
+    earlier = installation.ledger.evidence(charter.agent, kinds=[CERTIFICATE])
+    source = Source(command=command)
+    evidence = tuple(certificate_evidence(charter, certificate, source=source, earlier=earlier))
     installation.ledger.add_evidence(evidence)
     installation.ledger.record(
         kind="integration.verified",

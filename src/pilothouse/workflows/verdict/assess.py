@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from pilothouse.core.action.incident_replays import REPLAYED_RUN, fold_replays
+from pilothouse.core.action.incident import Incident
+from pilothouse.core.action.incident_replays import REPLAYED_RUN, REPLAYED_WITHIN, fold_replays
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import day, minute
@@ -36,7 +37,6 @@ from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, RequirementVerdict
 from pilothouse.errors import LimitExceeded, UsageError
-from pilothouse.ports.incidents import INCIDENTS_MAX
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.controls.policy_change import widening_note
@@ -72,6 +72,9 @@ FURTHER_COSTS = "cost.further"
 
 PRESENT = timedelta(minutes=2)
 """A moment that is not longer ago is the present: pages judge at the full minute."""
+
+INCIDENTS_READ = 20
+"""Incidents read at once: the last five that name a task are nearly always among them."""
 
 HALVINGS_MAX = 12
 """A week halved so often is two and a half minutes: whoever has a million tasks in these needs another lake."""
@@ -208,9 +211,18 @@ def assess(
 
 def _replays(installation: Installation, agent: str, now: datetime) -> Evidence | None:
     """Return the record about replaying the last incidents; it is folded anew, so that the next incident is asked about at once."""
-    store = installation.incidents
-    incidents = store.incidents(agent=agent, limit=INCIDENTS_MAX) if store else ()
-    return fold_replays(agent, incidents, installation.ledger.evidence(agent, kinds=[REPLAYED_RUN]), now)
+    known = installation.ledger.evidence(agent, kinds=[REPLAYED_RUN])
+    return fold_replays(agent, _incidents(installation, agent, now - REPLAYED_WITHIN), known, now)
+
+
+def _incidents(installation: Installation, agent: str, since: datetime) -> Iterator[Incident]:
+    """Yield the incidents of an agent since a moment, newest first, reading on only while they are asked for."""
+    store, below = installation.incidents, None
+    while page := store.incidents(agent=agent, below=below, limit=INCIDENTS_READ) if store else ():
+        yield from page
+        below = page[-1].number
+        if page[-1].opened_at <= since:
+            return
 
 
 def _apart_note(one: AdditionVerdict) -> str:

@@ -46,7 +46,8 @@ def replayed(subject, passed=True, days=1, **fields):
 
 
 def folded(incidents, *records, now=NOW):
-    return fold_replays(AGENT, incidents, records, now)
+    newest_first = sorted(incidents, key=lambda one: one.number, reverse=True)
+    return fold_replays(AGENT, newest_first, records, now)
 
 
 def test_a_replay_of_any_run_says_nothing_of_an_incident():

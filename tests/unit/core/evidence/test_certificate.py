@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,14 @@ import pytest
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.contract import ToolContract, parse_contract
-from pilothouse.core.evidence.certificate import Certificate, FaultRow, ToolMatrix, certificate_evidence
-from pilothouse.core.evidence.evidence import Source
+from pilothouse.core.evidence.certificate import (
+    CERTIFICATE,
+    Certificate,
+    FaultRow,
+    ToolMatrix,
+    certificate_evidence,
+)
+from pilothouse.core.evidence.evidence import WARNINGS, Basis, Binding, Scope, Source
 from pilothouse.core.verdict.integration_order import order_integrations
 from pilothouse.errors import CharterInvalid
 
@@ -46,6 +52,52 @@ def test_a_sound_certificate_becomes_three_records():
     found = records(certificate())
     assert set(found) == {"tool.faults", "integration.rate", "integration.certificate"}
     assert all(one.passed and one.binds.contract for one in found.values())
+
+
+def again(*passed_on, **changed):
+    """Verify on days before, each with what was found, and then today."""
+    earlier = [
+        records(certificate(issued_at=NOW - timedelta(days=days), matrices=(ToolMatrix(tool="erp.route@1", rows=(row,)),)))[CERTIFICATE]
+        for days, row in passed_on
+    ]  # fmt: skip
+    earlier = [one.model_copy(update=changed) for one in earlier]
+    (last,) = (
+        one
+        for one in certificate_evidence(
+            CHARTER, certificate(), source=Source(command="test"), earlier=earlier
+        )
+        if one.kind == CERTIFICATE
+    )
+    return last
+
+
+def test_a_certificate_warns_until_one_seven_days_later_confirms_it():
+    """An integration that was verified once, a minute ago, stood as if it had been stable for a week."""
+    first = again()
+    assert first.passed
+    assert first.counts == {WARNINGS: 1}
+    assert first.detail.startswith(
+        "it has stood for 0 of 7 days; verify it again from 27 Nov 2026 on; 2 checks"
+    )
+    assert again((2, GOOD)).detail.startswith(
+        "it has stood for 2 of 7 days; verify it again from 25 Nov 2026"
+    )
+    assert again((7, GOOD)).counts == {}
+    assert again((7, GOOD)).detail == "2 checks, against erp.corp.example:443"
+    assert again((1, GOOD), (8, GOOD)).counts == {}
+
+
+def test_days_begin_anew_with_what_failed_and_are_those_of_these_contracts_as_they_were_measured():
+    assert again((9, GOOD), (3, BAD), (2, GOOD)).detail.startswith("it has stood for 2 of 7 days")
+    for other in (
+        {"binds": Binding(contract="other")},
+        {"scope": Scope(integration="mail")},
+        {"basis": Basis.IMPORTED},
+    ):
+        assert again((9, GOOD), **other).counts == {WARNINGS: 1}
+    assert again((-1, BAD)).detail.startswith("it has stood for 0 of 7 days"), "the clock went back"
+    probe = FaultRow(fault="rate", passed=False, seen="too many")
+    assert records(certificate(probes=(probe,)))[CERTIFICATE].counts == {}, "what failed is no warning"
 
 
 def test_what_was_wrong_is_named_in_the_record():

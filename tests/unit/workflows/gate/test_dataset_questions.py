@@ -153,6 +153,19 @@ def test_each_term_of_the_glossary_needs_an_attack():
     assert (kinds[2]["dataset.glossary"].passed, kinds[2]["dataset.glossary"].items) == (False, ("SKU",))
 
 
+def test_the_terms_are_those_of_the_charters_own_glossary(tmp_path):
+    """`dataset show --record --glossary FILE` let a file of one term stand in for the glossary of the charter."""
+    sets = SimpleNamespace(glossary="terms.yaml")
+    named = NamedSets(charter=sets, folder=tmp_path)
+    assert (named.terms, "No domain term" in named.sentence) == ((), True)
+    (tmp_path / "terms.yaml").write_text("credit note: money back\n- SKU\n")
+    assert (named.terms, named.sentence) == (("credit note", "SKU"), "")
+    assert NamedSets(charter=SimpleNamespace(glossary="?"), folder=tmp_path).terms == ()
+    assert NamedSets().terms == ()
+    other = NamedSets(charter=sets, folder=tmp_path, is_adversarial=False)
+    assert other.sentence.endswith("nothing is said of that.")
+
+
 class Openings:
     """A ledger that holds openings of the seal."""
 

@@ -88,7 +88,8 @@ def test_a_sound_integration_has_no_finding_and_its_certificate_reaches_the_verd
         assert row.certificate == "expired"
         evidence = {(one.kind, one.scope.tool) for one in installation.ledger.evidence(AGENT)}
     found = statuses(sound)
-    assert {found[name] for name in ("INT-2", "INT-3", "INT-4", "INT-5")} == {"holds"}, found
+    assert {found[name] for name in ("INT-3", "INT-4", "INT-5")} == {"holds"}, found
+    assert found["INT-2"] == "at_risk", "until one seven days later confirms it"
     assert evidence == {
         ("integration.certificate", None),
         ("integration.sign_in", None),
