@@ -253,6 +253,15 @@ def test_with_retries_of_the_gateway_the_provider_sees_no_more_than_its_limit(st
     assert caught.value.response.headers["x-should-retry"] == "false"
 
 
+def test_where_nobody_else_can_answer_the_wait_that_a_provider_asks_for_is_waited(stub, site):
+    """An official client would have waited, and is told by the gateway not to ask again."""
+    stub.plan(Plan(status=429, headers={"retry-after-ms": "2100"}))
+    before = len(stub.seen)
+    _, through = _openai(openai.OpenAI, stub, site, retries=2)
+    assert _chat(through)
+    assert len(stub.seen) - before == 2
+
+
 def test_every_answer_says_run_call_model_and_attempts(site):
     with openai.OpenAI(base_url=f"{site.origin}/v1", api_key=site.key) as client:
         headers = client.chat.completions.with_raw_response.create(model=MODEL, messages=ASKED).headers

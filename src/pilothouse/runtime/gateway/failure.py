@@ -24,6 +24,8 @@ UNHEARD = frozenset({"cut", "first_byte", "idle"})
 DIGITS_MAX = 9
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 10.0
+LAST_RETRY_AFTER_S = 60.0
+"""Longest `Retry-After` that is waited for where nobody else can answer: as long as the official clients, which we tell not to wait."""
 
 
 @dataclass(slots=True)
@@ -104,6 +106,7 @@ def pause_before_next(
         return None
     if failure.retry_after_s is not None:
         waits = failure.retry_after_s
-        return waits if waits <= min(limits.retry_after_s, left_s) else None
+        most = LAST_RETRY_AFTER_S if is_last else limits.retry_after_s
+        return waits if waits <= most and waits < left_s else None
     pause: float = chance * min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**tries)
     return pause if pause < left_s else None

@@ -61,7 +61,7 @@ class Limits:
         client_s: How long a client may take nothing.
         attempts: Attempts in all.
         member_attempts: Attempts at one member of the chain while another is left.
-        retry_after_s: Longest `Retry-After` that is waited for at the same member.
+        retry_after_s: Longest `Retry-After` that is waited for at the same member while another is left.
     """
 
     total_s: float = 120.0
