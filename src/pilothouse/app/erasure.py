@@ -49,6 +49,7 @@ def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence
         node = open_node(settings.lake_folder, clock)
         try:
             rows = carry_out_erasures(node, ledger, clock.now())
+            node.purge()  # no server runs that would do so tomorrow
             return replace(forgotten, rows=rows)
         finally:
             node.stop(drain=True)

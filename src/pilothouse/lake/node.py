@@ -257,6 +257,14 @@ class LakeNode(LakeQueries):
         """
         return int(self._tables.ask(partial(self._writer.erase, traces), raises=True) or 0)
 
+    def purge(self) -> None:
+        """Delete at once what `erase` and retention took out of the tables, which a running node keeps a day for readers.
+
+        Raises:
+            StorageUnavailable: A file could not be deleted.
+        """
+        self._tables.ask(self._writer.purge, raises=True)
+
     def reprice(self, *, since_ns: int) -> int:
         """Fold tasks again whose cost has become known; return how many were corrected.
 

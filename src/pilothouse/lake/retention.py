@@ -125,7 +125,7 @@ class Retention:
             traces: Trace ids, and names of log records that belong to no trace; anything else is passed over.
 
         Returns:
-            Rows of both tables that were emptied; what was there before is vacuumed within a day.
+            Rows of both tables that were emptied; what was there before is on the disk until it is vacuumed.
         """
         idents = [one for one in traces if _TRACE_ID.fullmatch(one)]
         emptied = 0

@@ -292,18 +292,21 @@ class SegmentTable:
         )
         return int(told.get("num_updated_rows", 0))
 
-    def vacuum(self) -> int:
-        """Delete files that no version younger than a day needs; return how many.
+    def vacuum(self, hours: int = VACUUM_HOURS) -> int:
+        """Delete files that no version younger than some hours needs; return how many.
 
         Also those that no version ever named: a process that was killed, or a disk that was full, between a file and its
         commit leaves one, and neither retention nor an erasure would reach what people wrote there.
+
+        Args:
+            hours: With 0, whoever reads an older version right now finds its files gone, and asks again.
         """
         delta = self._open()
         if delta is None:
             return 0
         try:
             gone = delta.vacuum(
-                retention_hours=VACUUM_HOURS, dry_run=False, enforce_retention_duration=False, full=True
+                retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True
             )
             delta.create_checkpoint()
             delta.cleanup_metadata()

@@ -317,6 +317,11 @@ class LakeWriter:
         self._publish()
         return emptied
 
+    def purge(self) -> None:
+        """Delete the files that the tables do not name any more, for nobody but this process writes or will."""
+        for table in (self._spans, self._tasks):
+            table.vacuum(hours=0)
+
     def to_price(self, since_ns: int) -> list[str]:
         """Return the traces whose cost is not known and may be now.
 

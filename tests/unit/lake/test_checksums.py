@@ -10,7 +10,6 @@ import pytest
 from task_rows import DAY, rows, stored
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.lake import segments
 from pilothouse.lake.backup import copy_lake
 from pilothouse.lake.checksums import CHECKSUMS_FILE
 from pilothouse.lake.columns import SPANS, TASKS
@@ -72,15 +71,14 @@ def test_what_a_deletion_wrote_again_is_sealed_and_what_it_read_was_looked_at(ta
     assert (damaged.parent.name, damaged != second, unrecorded) == (second.parent.name, True, 0)
 
 
-def test_lines_of_files_that_are_gone_go_and_no_other(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(segments, "VACUUM_HOURS", 0)
+def test_lines_of_files_that_are_gone_go_and_no_other(table, tmp_path):
     filled(table)
     assert table.merge(files_min=2) == 3
-    assert table.vacuum() == 3
+    assert table.vacuum(hours=0) == 3
     (file,) = table.files()
     kept = (tmp_path / "tasks" / CHECKSUMS_FILE).read_text().split()
     assert kept[0::2] == ["/".join(Path(file.path).parts[-2:])]
-    table.vacuum()
+    table.vacuum(hours=0)
     assert found(tmp_path) == ([], 0)
     assert not list((tmp_path / "tasks").glob("*.new"))
     assert stored(tmp_path / "tasks").num_rows == 3

@@ -255,9 +255,9 @@ def _show_erased(done: dict[str, Any], journal: Path) -> None:
         say(
             f"  {folder} held this, and its rows were changed since: only those that say it went; export the rest again"
         )
-    told = "the running server empties them within a minute"
+    told = "the running server empties them within a minute, and deletes the files of before after a day"
     if done["telemetry"] is not None:
-        told = f"{done['telemetry']:,} rows emptied; the files of before are deleted within a day"
+        told = f"{done['telemetry']:,} rows emptied, and the files of before deleted"
     strays = done["records"]
     beside = f" and {strays:,} log records of no trace" if strays else ""
     say(

@@ -41,8 +41,22 @@ _SOCIAL_SECURITY = re.compile(
     r"(?<![0-9A-Za-z-])((?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4})(?![0-9A-Za-z-])"
 )
 _IP = re.compile(
-    r"(?<![0-9A-Za-z.:])([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![0-9A-Za-z:]|\.[0-9])"
+    r"(?<![0-9A-Za-z.:])([0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+    r"|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.[0-9]{1,3}){3})?)(?![0-9A-Za-z:]|\.[0-9])"
 )
+
+_PARTS_OF_A_VERSION = 32
+"""Four parts below this are a version or a chapter (`2.14.3.1`): so is one in 4,096 of the addresses that there may be."""
+
+_OF_NOBODY = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""Every house has a machine of these addresses, so that outside of it they name none."""
+
+_OF_SOMEBODY = ipaddress.IPv6Network("2000::/3")
+"""All that the world reaches; `fe80::1` is in every house, and `abc::def` is a name in a program."""
+
+
+_BREAK = re.compile(r"\\[nrt]")
+"""How JSON writes the end of a line, whose letter would be the first of the number behind it: texts of agents are mostly JSON."""
 
 
 def _any(pattern: re.Pattern[str], is_one: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -59,12 +73,20 @@ def _is_card(written: str) -> bool:
 
 
 def _is_address(written: str) -> bool:
-    """Whether it is the address of a machine, and not of every one (`127.0.0.1`, `::`)."""
+    """Whether it is the address of one machine in the world, and no version, no mask and not that of every house."""
     try:
         address = ipaddress.ip_address(written)
     except ValueError:
         return False
-    return not (address.is_loopback or address.is_unspecified)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return address in _OF_SOMEBODY
+        address = address.ipv4_mapped
+    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_reserved:
+        return False
+    return max(address.packed) >= _PARTS_OF_A_VERSION and not any(
+        address in network for network in _OF_NOBODY
+    )
 
 
 _KINDS: MappingProxyType[str, Callable[[str], bool]] = MappingProxyType(
@@ -89,5 +111,5 @@ def personal_kinds(value: object) -> tuple[str, ...]:
         >>> personal_kinds("Card 4111 1111 1111 1111, call +49 30 901820"), personal_kinds("Order 4111 1111 1111 1112")
         (('card number', 'phone number'), ())
     """
-    shown = clean(f"{value:.0f}" if isinstance(value, float) else str(value))
+    shown = _BREAK.sub(" ", clean(f"{value:.0f}" if isinstance(value, float) else str(value)))
     return tuple(kind for kind, holds in _KINDS.items() if holds(shown))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from pilothouse.errors import LimitExceeded, UnknownName, UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.runtime.provenance.personal import personal_kinds
 from pilothouse.workflows.curation.few_shot_library import near_judging
 from pilothouse.workflows.curation.lineage import link_made
 from pilothouse.workflows.curation.training_folder import FILES, digest_of, prepared_export
@@ -29,14 +29,6 @@ ROWS_MIN, ROWS_MAX = 500, 2_000
 """Rows of a fine-tuning file: below, a tuned model learns the few rows by heart; above, it learns no more."""
 
 VALIDATION_SHARE = 0.1
-
-_PERSONAL = (
-    re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
-    re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b"),
-    re.compile(r"\b(?:\d[ -]?){13,19}\b"),
-    re.compile(r"\+\d[\d ()/-]{7,}\d"),
-)
-"""Mail addresses, account numbers, card numbers and telephone numbers with a country."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +125,7 @@ def export_rows(
     repeated -= leaking
     left_out = None if tested is None else len(leaking)
     learnable = [one for number, one in enumerate(candidates) if number not in leaking | repeated]
-    clean = [one for one in learnable if not _is_personal(one.record.item.input + "\n" + one.output)]
+    clean = [one for one in learnable if not personal_kinds(f"{one.record.item.input}\n{one.output}")]
     personal = len(learnable) - len(clean)
     if len(clean) < ROWS_MIN:
         raise LimitExceeded(
@@ -183,7 +175,3 @@ def export_rows(
         leaking=left_out,
         repeated=len(repeated),
     )
-
-
-def _is_personal(text: str) -> bool:
-    return any(pattern.search(text) for pattern in _PERSONAL)

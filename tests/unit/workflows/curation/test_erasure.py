@@ -10,6 +10,7 @@ import page_world as world
 import pytest
 from home_in_force import home_in_force
 from otlp_bodies import PROTOBUF, request, run_spans
+from pyarrow.parquet import ParquetFile
 from review_world import QUESTION
 
 from pilothouse.app.boundary import open_boundary
@@ -78,6 +79,15 @@ def held_by(settings, subject):
         )
 
 
+def on_the_disk(settings, subject):
+    """The files of the lake in which a subject stands, packed or not."""
+    files = [path for path in settings.lake_folder.rglob("*") if path.is_file()]
+    unpacked = {
+        path: str(ParquetFile(path).read().to_pylist()) for path in files if path.suffix == ".parquet"
+    }
+    return [path for path in files if subject in unpacked.get(path, path.read_bytes().decode("latin-1"))]
+
+
 def test_a_subject_leaves_telemetry_and_datasets_and_the_audit_chain_still_verifies(settings, tmp_path):
     with open_curation(settings) as desk:
         review(desk, 1, f"invoice of {SUBJECT}")
@@ -85,13 +95,14 @@ def test_a_subject_leaves_telemetry_and_datasets_and_the_audit_chain_still_verif
         desk.cases(AGENT, tmp_path / "labelled")
     with open_boundary(settings) as room:
         anchor_log(room, tmp_path / "anchors", outside=True, actor="test", now=room.installation.clock.now())
-    assert held_by(settings, SUBJECT)
+    assert held_by(settings, SUBJECT) and on_the_disk(settings, SUBJECT)
 
     with open_curation(settings) as desk:
         done = desk.erase(SUBJECT, [], actor="test")
     assert (done["traces"], done["cases"]) == ((f"{1:032x}",), 1), "the curated folder is known"
     assert done["telemetry"] == 5, "four spans and their task"
     assert not held_by(settings, SUBJECT)
+    assert not on_the_disk(settings, SUBJECT), "no server runs that would delete the files of before"
     assert len(load_dataset(tmp_path / "labelled").cases) == 1
 
     with open_boundary(settings) as room:
