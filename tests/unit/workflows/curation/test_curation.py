@@ -266,25 +266,25 @@ def test_a_model_is_never_trained_on_what_judges_it(site, desk, tmp_path, monkey
     assert made.train + made.validation == before.train + before.validation - 1
 
 
-@pytest.mark.parametrize(
-    ("text", "is_personal"),
-    [
-        ("pay to DE89370400440532013000 about topic {n}", True),
-        ("seen from 81.2.69.142 about topic {n}", True),
-        ("number 078-05-1120 about topic {n}", True),
-        ("between 2026-11-30 2026-12-01, document 20261130123456 about topic {n}", False),
-    ],
-)  # fmt: skip
+TEXTS = {
+    "pay to DE89370400440532013000 about topic {n}": True,
+    "seen from 81.2.69.142 about topic {n}": True,
+    "number 078-05-1120 about topic {n}": True,
+    "between 2026-11-30 2026-12-01, document 20261130123456 about topic {n}": False,
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_what_is_personal_in_a_training_row_is_what_is_personal_in_a_tool_call(
-    site, desk, tmp_path, monkeypatch, text, is_personal
+    site, desk, tmp_path, monkeypatch, text
 ):
     monkeypatch.setattr("pilothouse.workflows.curation.fine_tuning.ROWS_MIN", 1)
     add_labels(site, 20)
     add_labels(site, 20, name="p", text=text)
     made = desk.export(AGENT, tmp_path / "out", "contract")
-    assert (made.personal > 0) is is_personal
+    assert (made.personal > 0) is TEXTS[text]
     written = "".join((tmp_path / "out" / f"{name}.jsonl").read_text() for name in ("train", "validation"))
-    assert (text.split("{n}")[0] in written) is not is_personal
+    assert (text.split("{n}")[0] in written) is not TEXTS[text]
 
 
 def test_training_rows_carry_where_they_come_from(site, desk, tmp_path, monkeypatch):

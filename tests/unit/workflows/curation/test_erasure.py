@@ -95,7 +95,8 @@ def test_a_subject_leaves_telemetry_and_datasets_and_the_audit_chain_still_verif
         desk.cases(AGENT, tmp_path / "labelled")
     with open_boundary(settings) as room:
         anchor_log(room, tmp_path / "anchors", outside=True, actor="test", now=room.installation.clock.now())
-    assert held_by(settings, SUBJECT) and on_the_disk(settings, SUBJECT)
+    assert held_by(settings, SUBJECT)
+    assert on_the_disk(settings, SUBJECT)
 
     with open_curation(settings) as desk:
         done = desk.erase(SUBJECT, [], actor="test")
