@@ -110,13 +110,15 @@ class PermissionDesk:
         """Return the run of a task token.
 
         Raises:
-            Denied: Nobody gave this token, or it has lapsed; recorded.
+            Denied: Nobody gave this token, or it has lapsed; recorded, of very many those that say how many.
         """
         run = self._tasks.run_of(token)
         if run is None:
-            document = {"token": token_digest(token)[:16]}
-            tells = TOKEN_REFUSED if self._tasks.is_settled() else None
-            self._book.note("task.token_refused", self._policy.agent, document, tells=tells)
+            left_out = self._tasks.refused()
+            if left_out is not None:
+                document = {"token": token_digest(token)[:16], "not_recorded": left_out}
+                tells = TOKEN_REFUSED if self._tasks.is_settled() else None
+                self._book.note("task.token_refused", self._policy.agent, document, tells=tells)
             raise Denied(
                 "this task token was given to nobody, or has lapsed",
                 remedy="The calling service opens the task again; without one only reads are possible.",

@@ -33,6 +33,11 @@ TASKS_CLOSED_MAX = 100_000
 TOKENS_OF_BEFORE_S = 3_600.0
 """After a start, tokens of the process before are still shown by whoever opened a task there; they open nothing, and call nobody."""
 
+REFUSED_RECORDED_MAX = 10
+"""Refused tokens of one minute that are put on record one by one: a hundred calls of a forger say no more, and each costs the disk a write."""
+
+MINUTE_S = 60.0
+
 
 _ALL: WeakSet[OpenTasks] = WeakSet()
 
@@ -73,6 +78,7 @@ class OpenTasks:
         self._tokens: dict[str, str] = {}
         self._token_of: dict[str, str] = {}
         """By run, the digest of its token: both go when the task goes."""
+        self._refused_since_s, self._refused, self._left_out = self._begun_s, 0, 0
 
     def open(self, opening: TaskOpening) -> str:
         """Open a task and return its token.
@@ -101,6 +107,22 @@ class OpenTasks:
     def is_settled(self) -> bool:
         """Whether every token that can be meant was given here, so that an unknown one is forged, or went astray."""
         return self._monotonic() - self._begun_s >= TOKENS_OF_BEFORE_S
+
+    def refused(self) -> int | None:
+        """Count a refused token; return how many before it are not on record, or None where this one is only counted.
+
+        After the first of a minute each tenfold number is on record, so that the log says how many there were, and stays short.
+        """
+        with self._lock:
+            now = self._monotonic()
+            if now - self._refused_since_s >= MINUTE_S:
+                self._refused_since_s, self._refused = now, 0
+            self._refused += 1
+            if self._refused > REFUSED_RECORDED_MAX and str(self._refused).strip("0") != "1":
+                self._left_out += 1
+                return None
+            left_out, self._left_out = self._left_out, 0
+            return left_out
 
     def needs_token(self, run: str) -> bool:
         """Whether a task was opened for a run, so that naming the run alone proves nothing: trace ids are not secret."""

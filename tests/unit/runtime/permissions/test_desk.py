@@ -18,7 +18,7 @@ from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ports.permissions import Decider
 from pilothouse.ports.tools import Presenter
 from pilothouse.runtime.permissions import desk, open_tasks
-from pilothouse.runtime.permissions.desk import PermissionDesk
+from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.guard import PermissionGuard
 from pilothouse.testing import MemoryLedger
@@ -295,6 +295,28 @@ def test_tokens_name_their_run_once_and_forged_ones_are_recorded(boundary):
     with pytest.raises(Denied, match="nobody"):
         boundary.desk.run_of("forged")
     assert last(boundary)["kind"] == "task.token_refused"
+
+
+def test_of_ten_thousand_forged_tokens_the_log_says_how_many_in_a_few_records(boundary):
+    minute = [0.0]
+    shown_to = PermissionDesk(
+        PolicyInForce(agent="triage", tools={}, charter="charter-1", policy="policy-1"),
+        boundary.book,
+        tasks=open_tasks.OpenTasks(monotonic=lambda: minute[0]),
+    )
+
+    def shown(times):
+        for number in range(times):
+            with pytest.raises(Denied, match="nobody"):
+                shown_to.run_of(f"forged {number}")
+        records = boundary.log.search(agent="triage", kind="task.token_refused")
+        return [json.loads(one.text)["document"]["not_recorded"] for one in reversed(records)]
+
+    assert shown(10_000) == [0] * 10 + [89, 899, 8_999]
+    minute[0] = 60.0
+    assert shown(12) == [0] * 10 + [89, 899, 8_999] + [0] * 10
+    minute[0] = 120.0
+    assert shown(1)[-1] == 2
 
 
 def test_the_guard_speaks_the_tool_layers_language(boundary):
