@@ -32,9 +32,10 @@ def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
     from pilothouse.ledger.approvals import forget_requester
     from pilothouse.ledger.audit import SqlAuditLog
     from pilothouse.ledger.audit_keys import load_keys
+    from pilothouse.ledger.contacts import forget_contacts
 
     keys = load_keys(settings.keys_folder)
-    return SqlAuditLog(ledger.database, keys, SystemClock(), also_erase=(forget_requester,))
+    return SqlAuditLog(ledger.database, keys, SystemClock(), also_erase=(forget_requester, forget_contacts))
 
 
 def log_checks(ledger: SqlLedger, settings: Settings) -> Iterator[Check]:

@@ -246,8 +246,8 @@ def _check_voter(asked: Approval, actor: str, names: frozenset[str]) -> None:
         )
 
 
-def forget_requester(connection: Connection, person: str, at: datetime, actor: str) -> None:
-    """Erase a person's name and arguments from every approval that they requested; pending ones become void.
+def forget_requester(connection: Connection, person: str, at: datetime, actor: str) -> int:
+    """Erase a person's name and arguments from every approval that they requested, and return how many; pending ones become void.
 
     Args:
         connection: A transaction that writes.
@@ -255,7 +255,8 @@ def forget_requester(connection: Connection, person: str, at: datetime, actor: s
         at: When.
         actor: Who erases.
     """
-    for row in connection.execute(select(approvals).where(approvals.c.requester == person)).all():
+    rows = connection.execute(select(approvals).where(approvals.c.requester == person)).all()
+    for row in rows:
         document = json.loads(row.document)
         document["arguments"] = [
             {**one, "value": f'"{FORGOTTEN}"', "source": None} for one in document["arguments"]
@@ -274,6 +275,7 @@ def forget_requester(connection: Connection, person: str, at: datetime, actor: s
                     salt=fresh_salt(),
                 )
             )
+    return len(rows)
 
 
 def _row(connection: Connection, approval: str) -> Row[Any] | None:

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import BigInteger, Column, Connection, Integer, Table, Text, func, insert, select
 
-from pilothouse.errors import StorageUnavailable
+from pilothouse.errors import StorageUnavailable, UnknownName
 from pilothouse.ledger.audit_keys import SIGNER_FILE, WRONG_KEY_REMEDY, AuditKeys, put_in_force
 from pilothouse.ledger.audit_records import (
     append_records,
@@ -29,7 +29,6 @@ from pilothouse.ledger.audit_subjects import (
     SEAL_BYTES,
     audit_payloads,
     erase_subject,
-    is_known,
     seal_payloads,
     subject_key,
     unseal_payloads,
@@ -77,7 +76,7 @@ class SqlAuditLog:
         database: The ledger.
         keys: Keys of the log.
         clock: The time of records.
-        also_erase: What else forgets a person, in the transaction of the erasure, with when and by whom.
+        also_erase: What else forgets a person, in the transaction of the erasure, with when and by whom; each returns how many rows it changed.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class SqlAuditLog:
         keys: AuditKeys,
         clock: Clock,
         *,
-        also_erase: tuple[Callable[[Connection, str, datetime, str], None], ...] = (),
+        also_erase: tuple[Callable[[Connection, str, datetime, str], int], ...] = (),
     ) -> None:
         self.keys = keys
         self.database = database
@@ -277,13 +276,16 @@ class SqlAuditLog:
             return unseal_payloads(connection, self.keys.wrapper, position)
 
     def erase(self, person: str, *, actor: str, reason: str) -> int | None:
-        """Destroy a person's key, record that, and return the record's position; None when nothing is stored about them."""
+        """Destroy a person's key and what else is kept of them, record that, and return the record's position; None when nothing is."""
 
         def decide(connection: Connection) -> AuditEntry:
             at = self._clock.now()
             subject = erase_subject(connection, person, at)
-            for scrub in self._also_erase:
-                scrub(connection, person, at, actor)
+            forgotten = [forget(connection, person, at, actor) for forget in self._also_erase]
+            if subject is None and not any(forgotten):
+                raise UnknownName(
+                    f"nothing is kept of {person}", remedy="See `pilothouse contact list`.", subject=person
+                )
             return AuditEntry(
                 kind="subject.erased",
                 agent="",
@@ -292,11 +294,10 @@ class SqlAuditLog:
                 document={"subject": subject, "reason": reason},
             )
 
-        with self.database.read() as connection:
-            known = is_known(connection, person)
-        if not known:
+        try:
+            position = self.commit(decide)
+        except UnknownName:
             return None
-        position = self.commit(decide)
         self.database.forget_log()
         return position
 

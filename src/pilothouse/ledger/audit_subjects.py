@@ -40,7 +40,6 @@ __all__ = [
     "audit_subjects",
     "commitment_of",
     "erase_subject",
-    "is_known",
     "seal_payloads",
     "seal_text",
     "subject_key",
@@ -163,12 +162,6 @@ def unseal_payloads(
                 key = AESGCM(_unwrap(wrapper, row.subject, row.wrapped_key))
                 opened[row.name] = _open_payload(key, row.subject, row.name, row.sealed)
     return opened
-
-
-def is_known(connection: Connection, person: str) -> bool:
-    """Return whether anything is stored that belongs to a person."""
-    query = select(audit_subjects.c.subject).where(audit_subjects.c.person == person)
-    return connection.execute(query).first() is not None
 
 
 def erase_subject(connection: Connection, person: str, at: datetime) -> str | None:

@@ -6,14 +6,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, ColumnElement, String, Table, Text, delete, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
 
 from pilothouse.ledger.database import Repository
 from pilothouse.ledger.row_log import fresh_salt, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.contacts import Contact
 
-__all__ = ["SqlContacts", "contacts"]
+__all__ = ["SqlContacts", "contacts", "forget_contacts"]
 
 contacts = Table(
     "contacts",
@@ -82,6 +93,20 @@ class SqlContacts(Repository):
             )
             for row in rows
         )
+
+
+def forget_contacts(connection: Connection, person: str, at: datetime, actor: str) -> int:
+    """Erase every address of a person, and return how many.
+
+    Args:
+        connection: A transaction that writes.
+        person: The person, as contacts name their identity.
+        at: When.
+        actor: Who erases.
+    """
+    theirs = contacts.c.identity == person
+    with logged_change(connection, contacts, theirs, at=at, actor=actor):
+        return connection.execute(delete(contacts).where(theirs)).rowcount
 
 
 def _here(identity: str, channel: str) -> ColumnElement[bool]:

@@ -219,18 +219,25 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("erase")
     def erase(
-        person: Annotated[str, typer.Argument(help="The person, as tasks name their requester.")],
+        person: Annotated[
+            str,
+            typer.Argument(
+                help="The person, as tasks name their requester or `contact list` their identity."
+            ),
+        ],
         *,
         reason: Annotated[str, typer.Option(help="Why, for the record.")],
         home: Home = None,
     ) -> None:
-        """Destroy the key of a person's payloads; every proof of the log goes on verifying."""
+        """Destroy the key of a person's payloads, and the addresses at which they are reached; every proof of the log goes on verifying."""
         with services.open_boundary(load_settings(home=home)) as room:
             position = room.log.erase(person, actor=command_line_actor(), reason=reason)
         if position is None:
-            say(f"The log keeps nothing that belongs to {person}.")
+            say(f"Nothing that belongs to {person} is kept: no payload in the log, no approval, no address.")
         else:
-            say(f"The payloads of {person} cannot be read any more; record {position:,} says so.")
+            say(
+                f"The payloads of {person} cannot be read any more, and no address of theirs is kept; record {position:,} says so."
+            )
 
 
 def _by(text: str) -> str:
