@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.gateway import Provider, VirtualKey
 from pilothouse.ports.upkeep import RetentionRule
 from pilothouse.reports.moments import moment
-from pilothouse.reports.sections import Cell, Section, SectionsPage, columns, row
+from pilothouse.reports.sections import Cell, Field, FormOffer, Section, SectionsPage, columns, row
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -57,8 +57,17 @@ class SettingsFacts:
     prices: int
 
 
-def build_settings(facts: SettingsFacts, now: datetime) -> SectionsPage:
-    """Build the page."""
+def build_settings(
+    facts: SettingsFacts, now: datetime, *, operated: Collection[str] = (), tried: str = ""
+) -> SectionsPage:
+    """Build the page.
+
+    Args:
+        facts: What is set.
+        now: The moment, aware UTC.
+        operated: Agents that the visitor operates: a test note can be sent to the people of these.
+        tried: What came of a test note that was sent just now; empty without one.
+    """
     silent = [one for one in facts.people if not one.ways]
     live = [one for one in facts.keys if _is_live(one, now)]
     plain = (
@@ -78,9 +87,10 @@ def build_settings(facts: SettingsFacts, now: datetime) -> SectionsPage:
         as_of=page_moment(now),
         sentence=Sentence(plain=plain),
         action=action,
+        notices=(shown_text(tried),) if tried else (),
         sections=(
             _values(facts),
-            _people(facts),
+            _people(facts, operated),
             _keys(facts, now),
             _providers(facts),
             _kept(facts),
@@ -105,7 +115,13 @@ def _values(facts: SettingsFacts) -> Section:
     )
 
 
-def _people(facts: SettingsFacts) -> Section:
+def _people(facts: SettingsFacts, operated: Collection[str]) -> Section:
+    reached = tuple(
+        (one.identity, f"{shown_text(one.name)}, {shown_text(one.identity)}")
+        for one in facts.people
+        if one.ways and not set(operated).isdisjoint(one.agents)
+    )
+    to = Field(name="person", label="To, by every channel", choices=reached)
     return Section(
         anchor="people",
         title="People",
@@ -126,6 +142,9 @@ def _people(facts: SettingsFacts) -> Section:
             )
             for one in facts.people
         ),
+        forms=(FormOffer(href="/settings", fields=(to,), buttons=(("try", "Send a test note"),)),)
+        if reached
+        else (),
         empty=Empty(
             missing="No charter in force names anybody.", command="pilothouse verdict --charter charter.yaml"
         ),

@@ -65,6 +65,7 @@ DONE_BY = {
         ("POST", f"{AGENT}/rollout/back"),
         ("POST", f"{AGENT}/controls"),
         ("POST", f"{AGENT}/runs/{{run}}/replay"),
+        ("POST", "/settings"),
     },
     Action.APPROVE: {("POST", f"{AGENT}/rollout/approve"), ("POST", f"{AGENT}/controls/answer")},
     Action.HANDLE: {("POST", f"{AGENT}/incidents/{{number}}")},

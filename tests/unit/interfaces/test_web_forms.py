@@ -30,7 +30,7 @@ PAGES = (
 )
 PEOPLE = ("sam", "dana", "lee", "vp")
 ACTIONS = {
-    "sign-out", "query", "controls", "controls/answer", "waivers", "rollout/request",
+    "sign-out", "query", "settings", "controls", "controls/answer", "waivers", "rollout/request",
     "incidents/1", "reviews", "sign", f"runs/{desk_world.RUN}", f"runs/{desk_world.RUN}/replay", "review/next", f"review/{ITEM}",
 }  # fmt: skip
 """What can be done on the pages of this world; a phase that its gate let pass can be approved and left."""

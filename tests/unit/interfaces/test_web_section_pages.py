@@ -15,9 +15,11 @@ import pytest
 from json_texts import strings_in
 from page_visitor import SAME, enter, send
 from rich.console import Console
+from sinks import web_sink
 from starlette.testclient import TestClient
 
 from pilothouse.reports.terminal_sections import render_sections
+from pilothouse.workflows.people.contacts import set_contact
 
 BASE = f"/agents/{world.AGENT}"
 PAGES = {
@@ -349,3 +351,28 @@ def test_detectors_that_wait_for_the_same_thing_are_one_row_with_the_command_tha
     ways = [("`" in cells[0]["small"], cells[6]["command"]) for cells in waiting]
     assert {way for way in ways if way[0]} == {(True, "")}
     assert {way for way in ways if not way[0]} == {(False, "pilothouse watch tick")}
+
+
+def test_a_test_note_is_sent_from_settings_to_people_of_agents_that_the_visitor_operates(site):
+    room, now = site.desk.control_room, site.clock.now()
+    with web_sink() as web:
+        set_contact(room, "kim", web.url, channel="", zone="UTC", actor="test", now=now)
+        set_contact(
+            room, "kim", "json://127.0.0.1:9/gone", channel="phone", zone="UTC", actor="test", now=now
+        )
+        identity = next(one.identity for one in room.contacts.all())
+        operator, sponsor = enter(site, "sam"), enter(site, "vp")
+        assert f'<option value="{identity}">' in operator.get("/settings").text
+        answer = send(operator, "/settings", person=identity, do="try")
+        assert answer.status_code == 200
+        assert re.search(r'<p class="note">Test note to [^<]*: chat taken; phone not taken: ', answer.text)
+        assert len(web.received) == 1
+        assert "Send a test note" not in sponsor.get("/settings").text
+        assert send(sponsor, "/settings", person=identity, do="try").status_code == 403
+        assert send(operator, "/settings", person="oidc:eve@elsewhere.example", do="try").status_code == 404
+        assert len(web.received) == 1
+    tried = room.installation.ledger.decisions(world.AGENT, kind="contact.tried")
+    assert {json.loads(one.document)["channel"]: json.loads(one.document)["taken"] for one in tried} == {
+        "chat": True,
+        "phone": False,
+    }

@@ -144,7 +144,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.people.contacts import try_contact
 
         with services.open_control_room(load_settings(home=home)) as room:
-            found = try_contact(room, person, now=services.clock.now())
+            found = try_contact(room, person, actor=command_line_actor(), now=services.clock.now())
         for channel, refused in found.items():
             say(f"{channel}: {f'not taken: {refused}' if refused else 'taken'}")
         if any(found.values()):

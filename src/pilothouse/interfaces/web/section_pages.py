@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages made of sections that are only read: Audit, Settings, Evals, Integrations, Ownership, Runs."""
+"""Pages made of sections: Audit, Settings with its test notes, Evals, Integrations, Ownership, Runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pilothouse.errors import UsageError
+from pilothouse.core.charter.powers import Action
+from pilothouse.errors import Denied, UsageError
 from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
 from pilothouse.reports.audit import RecordsWanted
+from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Page
+from pilothouse.workflows.people.contacts import agents_of, try_contact
+from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
 __all__ = ["SectionRoom"]
@@ -26,7 +30,7 @@ WITH_FORMS = frozenset({"controls", "waivers"})
 
 
 class SectionRoom:
-    """The pages of one installation that need no forms."""
+    """The pages of one installation that are read, and the one form on them."""
 
     def __init__(self, desk: PageDesk) -> None:
         self._desk = desk
@@ -53,10 +57,36 @@ class SectionRoom:
         pages = [pair(f"{agent}/{name}", of_agent(name)) for name in AGENT_PAGES if name not in WITH_FORMS]
         pages += [
             pair("/audit", lambda visit: self._desk.audit(_records_wanted(visit.request))),
-            pair("/settings", lambda _visit: self._desk.show("settings", None)),
+            pair("/settings", lambda visit: self._desk.settings(operated=self._operated(visit))),
             pair("/tour", lambda visit: self._desk.show("tour", word_of(visit.request, "agent") or None)),
         ]
-        return [route for both in pages for route in both]
+
+        def tried(visit: Visit) -> Response:
+            return frame.answer(visit.request, self._try(visit), governed=False, viewer=visit.viewer)
+
+        form = PageRoute(path="/settings", answer=tried, action=Action.OPERATE, writes=True)
+        return [form, *(route for both in pages for route in both)]
+
+    def _operated(self, visit: Visit) -> tuple[str, ...]:
+        directory = Directory(self._desk.installation.ledger)
+        return directory.agents_for(visit.visitor, Action.OPERATE) if visit.visitor else ()
+
+    def _try(self, visit: Visit) -> Page:
+        """Send a test note to somebody whose agent the visitor operates, and return Settings with what came of it."""
+        room, operated, identity = (
+            self._desk.control_room,
+            self._operated(visit),
+            visit.form.get("person", ""),
+        )
+        named_by = agents_of(room, identity)
+        if named_by and named_by.isdisjoint(operated):
+            raise Denied(
+                f"{foreign_line(identity, chars_max=80)!r} is no person of an agent that you operate",
+                remedy="Choose somebody on the page: /settings",
+            )
+        found = try_contact(room, identity, actor=visit.person.identity, now=room.installation.clock.now())
+        said = "; ".join(f"{way} {f'not taken: {why}' if why else 'taken'}" for way, why in found.items())
+        return self._desk.settings(operated=operated, tried=f"Test note to {identity}: {said}.")
 
     def _is_governed(self, agent: str) -> bool:
         return self._desk.installation.ledger.charter(agent) is not None

@@ -17,7 +17,7 @@ from pilothouse.ports.contacts import Contact, Message
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.people.people import Directory
 
-__all__ = ["identity_of", "remove_contact", "set_contact", "try_contact"]
+__all__ = ["agents_of", "identity_of", "remove_contact", "set_contact", "try_contact"]
 
 _MAIL = frozenset({"mailto", "mailtos", "ses", "sendgrid", "mailgun", "smtp2go", "sparkpost"})
 _PHONE = frozenset({"voipms", "clicksend", "twilio", "sinch", "vonage", "nexmo", "plivo"})
@@ -117,12 +117,13 @@ def remove_contact(room: ControlRoom, person: str, *, channel: str, actor: str, 
     return len(ways)
 
 
-def try_contact(room: ControlRoom, person: str, *, now: datetime) -> dict[str, str]:
-    """Send a test message by every channel of a person.
+def try_contact(room: ControlRoom, person: str, *, actor: str, now: datetime) -> dict[str, str]:
+    """Send a test message by every channel of a person, and record who had it sent.
 
     Args:
         room: Opened parts.
         person: Person id, or identity.
+        actor: Who asks.
         now: The moment, aware UTC.
 
     Returns:
@@ -131,7 +132,8 @@ def try_contact(room: ControlRoom, person: str, *, now: datetime) -> dict[str, s
     Raises:
         UsageError: The person has no address.
     """
-    addresses = room.contacts.of(identity_of(room, person))
+    identity = identity_of(room, person)
+    addresses = room.contacts.of(identity)
     if not addresses:
         raise UsageError(
             f"{person} has no address", remedy=f"`pilothouse contact set {person} URL`", subject=person
@@ -141,7 +143,24 @@ def try_contact(room: ControlRoom, person: str, *, now: datetime) -> dict[str, s
         title=f"Pilothouse test message for {person}",
         body=f"Sent {minute(now)}. Nothing is wrong: somebody tries whether you can be reached.",
     )
-    return {one.channel: room.notifier.send(one.url, message) for one in addresses}
+    found = {one.channel: room.notifier.send(one.url, message) for one in addresses}
+    for channel, refused in found.items():
+        _record(room, "contact.tried", identity, channel=channel, actor=actor, now=now, taken=not refused)
+    return found
+
+
+def agents_of(room: ControlRoom, identity: str) -> frozenset[str]:
+    """Return the agents whose charter in force names a person.
+
+    Args:
+        room: Opened parts.
+        identity: The person's identity.
+    """
+    return frozenset(
+        agent
+        for agent, charter in Directory(room.installation.ledger).charters().items()
+        if any(known(one.identity) == identity for one in charter.people.values())
+    )
 
 
 def _channel_of(url: str) -> str:
@@ -153,8 +172,9 @@ def _channel_of(url: str) -> str:
     return "phone" if scheme in _PHONE else "chat"
 
 
-def _record(room: ControlRoom, kind: str, identity: str, *, channel: str, actor: str, now: datetime) -> None:
-    for agent, charter in Directory(room.installation.ledger).charters().items():
-        if any(known(one.identity) == identity for one in charter.people.values()):
-            document = canonical_json({"identity": identity, "channel": channel})
-            room.installation.ledger.record(kind=kind, agent=agent, at=now, actor=actor, document=document)
+def _record(
+    room: ControlRoom, kind: str, identity: str, *, channel: str, actor: str, now: datetime, **said: bool
+) -> None:
+    document = canonical_json({"identity": identity, "channel": channel, **said})
+    for agent in sorted(agents_of(room, identity)):
+        room.installation.ledger.record(kind=kind, agent=agent, at=now, actor=actor, document=document)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -91,8 +91,7 @@ class PageDesk:
         if name == "audit":
             return self.audit()
         if name == "settings":
-            room = self.control_room
-            return show_settings(self.installation, self.gateway, room.contacts, room.notifier, now)
+            return self.settings()
         if name not in {*AGENT_PAGES, "tour"}:
             raise UnknownName.among(
                 "page",
@@ -178,6 +177,24 @@ class PageDesk:
             state=waivable_state(self.installation.ledger, found.verdict, item, found.further)
             if is_asked
             else "",
+        )
+
+    def settings(self, *, operated: Collection[str] = (), tried: str = "") -> SectionsPage:
+        """Return the Settings page.
+
+        Args:
+            operated: Agents that the visitor operates: their people can be sent a test note.
+            tried: What came of one that was sent just now.
+        """
+        room = self.control_room
+        return show_settings(
+            self.installation,
+            self.gateway,
+            room.contacts,
+            room.notifier,
+            self.now(),
+            operated=operated,
+            tried=tried,
         )
 
     def assessment(self, agent: str) -> Assessment:

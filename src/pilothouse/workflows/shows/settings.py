@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +35,9 @@ def show_settings(
     contacts: ContactStore,
     notifier: Notifier,
     now: datetime,
+    *,
+    operated: Collection[str] = (),
+    tried: str = "",
 ) -> SectionsPage:
     """Return the Settings page.
 
@@ -43,6 +47,8 @@ def show_settings(
         contacts: Addresses of people.
         notifier: Masks addresses.
         now: The moment, aware UTC.
+        operated: Agents that the visitor operates.
+        tried: What came of a test note that was sent just now.
     """
     people: dict[str, _Seen] = {}
     kept = []
@@ -72,7 +78,7 @@ def show_settings(
         kept=tuple(kept),
         prices=len(installation.ledger.prices()),
     )
-    return build_settings(facts, now)
+    return build_settings(facts, now, operated=operated, tried=tried)
 
 
 def _values(settings: Settings) -> tuple[tuple[str, str, str], ...]:

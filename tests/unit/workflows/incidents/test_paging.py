@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -301,9 +302,11 @@ def test_contacts_refuse_what_is_none_and_never_show_the_secret(room, web):
     assert hook == "jsons://hooks.corp.example:8443/…"
     assert "hunter2" not in "".join(one.document for one in room.installation.ledger.decisions(AGENT))
     reach(room, "kim", web.url)
-    assert try_contact(room, "kim", now=NOW) == {"chat": ""}
+    assert try_contact(room, "kim", actor="sam", now=NOW) == {"chat": ""}
+    tried = room.installation.ledger.decisions(AGENT, kind="contact.tried")
+    assert [(one.actor, json.loads(one.document)["taken"]) for one in tried] == [("sam", True)]
     with pytest.raises(UsageError, match="lee has no address"):
-        try_contact(room, "lee", now=NOW)
+        try_contact(room, "lee", actor="sam", now=NOW)
 
 
 def test_there_is_no_such_incident(room):
