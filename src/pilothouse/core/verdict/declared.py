@@ -12,10 +12,13 @@ from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.dates import calendar_day
 
-__all__ = ["Objection", "objections", "retirements"]
+__all__ = ["Objection", "objections", "owner_term", "retirements"]
 
 TERM_LEFT_MIN = timedelta(days=183)
 """The owner must answer for the agent for six more months."""
+
+TERM_NOTICE = timedelta(days=60)
+"""So long before it is too short, a term warns: who comes next has to be found, and signs again."""
 
 RETIREMENT_NOTICE = timedelta(days=60)
 """A pinned model this near to its retirement is a warning, or as near as the charter says where that is longer."""
@@ -54,7 +57,7 @@ def objections(charter: Charter, now: datetime, phase: PhaseName) -> tuple[Objec
     today = now.astimezone(UTC).date()
     found = (
         *_manual(charter, phase),
-        _term(charter, today),
+        owner_term(charter, today),
         *retirements(charter, today),
         _many_types(charter),
     )
@@ -75,14 +78,19 @@ def _manual(charter: Charter, phase: PhaseName) -> list[Objection]:
     ]
 
 
-def _term(charter: Charter, today: date) -> Objection | None:
+def owner_term(charter: Charter, today: date) -> Objection | None:
+    """Return the objection from the end of the owner's term: too short is a breach, and soon too short a warning."""
     ends = known(charter.owner.term_ends)
-    if ends is None or ends - today >= TERM_LEFT_MIN:
+    if ends is None or ends - today >= TERM_LEFT_MIN + TERM_NOTICE:
         return None
+    short_on = ends - TERM_LEFT_MIN + timedelta(days=1)
+    short = today >= short_on
+    since = "" if short else f" from {calendar_day(short_on)} on"
     return Objection(
         requirement="OWN-1",
-        breaches=True,
-        sentence=f"The owner's term ends on {calendar_day(ends)}, less than {TERM_LEFT_MIN.days} days away.",
+        breaches=short,
+        sentence=f"The owner's term ends on {calendar_day(ends)}, less than {TERM_LEFT_MIN.days} days away{since}: "
+        "extend `owner.term_ends`, or name the successor.",
         rule=f"{TERM_LEFT_MIN.days} days of term left",
     )
 

@@ -42,13 +42,14 @@ class Judged:
     higher_is_better: bool | None
 
     def warned(self, said: Sequence[Objection]) -> Judged:
-        """Return the item with the charter's warnings: what holds is then at risk."""
-        warnings = [one.sentence for one in said if not one.breaches]
+        """Return the item with the charter's warnings: what holds is then at risk, and what ends the warning is its remedy."""
+        warnings = [one for one in said if not one.breaches]
         if not warnings or self.item.status not in {Status.HOLDS, Status.AT_RISK}:
             return self
-        sentence = " ".join((self.item.sentence, *warnings))
-        item = self.item.model_copy(update={"status": Status.AT_RISK, "sentence": sentence})
-        return replace(self, item=item)
+        sentence = " ".join((self.item.sentence, *(one.sentence for one in warnings)))
+        remedy = warnings[0].remedy if self.item.status is Status.HOLDS else self.item.remedy
+        changed = {"status": Status.AT_RISK, "sentence": sentence, "remedy": remedy}
+        return replace(self, item=self.item.model_copy(update=changed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches people and calendar of a charter: a silent sponsor, lapsed signatures, leavers, a pin that retires, a late game day."""
+"""Watches people and calendar of a charter: a silent sponsor, lapsed signatures, leavers, a term that ends, a pin that retires, a late game day."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pilothouse.core.dates import calendar_day, day
 from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.evidence.kinds import SIGNING_KINDS
 from pilothouse.core.evidence.unix_time import midnight
-from pilothouse.core.verdict.declared import retirements
+from pilothouse.core.verdict.declared import owner_term, retirements
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
 from pilothouse.errors import CharterError
@@ -40,7 +40,7 @@ OWNERSHIP_WATCH_EVERY_S = 3_600.0
 """People leave and signatures lapse by the day; within the hour somebody hears of it."""
 
 SPONSOR_SILENT, REATTESTATION, LEFT, RETIREMENT = "sponsor_silence", "reattestation", "leaver", "retirement"
-GAME_DAY_LATE = "game_day"
+GAME_DAY_LATE, TERM = "game_day", "term"
 """Metrics by which incidents name these."""
 
 SPONSOR_CADENCE = timedelta(days=30)
@@ -89,9 +89,14 @@ def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> 
     yield from _lapsed(charter, asked_signatures(charter, evidence, now), now)
     yield from _game_day(charter, evidence, now)
     yield from _left(charter, people_gone(ledger, charter.agent))
-    for one in retirements(charter, now.date()):
+    term = owner_term(charter, now.date())
+    dated = [
+        *((TERM, one) for one in (term,) if one),
+        *((RETIREMENT, one) for one in retirements(charter, now.date())),
+    ]
+    for metric, one in dated:
         layer: Literal["warning", "verdict"] = "verdict" if one.breaches else "warning"
-        yield Firing(agent=charter.agent, metric=RETIREMENT, sentence=one.sentence, layer=layer)
+        yield Firing(agent=charter.agent, metric=metric, sentence=one.sentence, layer=layer)
 
 
 def _sponsor(

@@ -463,6 +463,7 @@ def test_what_the_charter_says_against_itself_breaches_or_warns(tmp_path):
     soon = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: 2026-12-24"))
     warned = by_id(verdict(everything_holds(soon, NOW), charter=soon))["EVAL-7"]
     assert (warned.status, "retires on 24 Dec 2026" in warned.deciding.sentence) == ("at_risk", True)
+    assert warned.deciding.remedy == "pilothouse gate --candidate TARGET --plan", "what ends the warning"
     never = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: none"))
     assert by_id(verdict(everything_holds(never, NOW), charter=never))["EVAL-7"].status == "holds"
 
@@ -483,6 +484,23 @@ def test_a_retirement_is_told_as_long_before_as_the_charter_says_and_never_later
     assert by_id(verdict(everything_holds(soon, NOW), charter=soon))["EVAL-7"].status == status
 
 
+@pytest.mark.parametrize(
+    ("ends", "status", "said"),
+    [
+        ("2027-07-21", "holds", ""),
+        ("2027-07-20", "at_risk", "20 Jul 2027, less than 183 days away from 19 Jan 2027 on: extend"),
+        ("2027-05-22", "at_risk", "22 May 2027, less than 183 days away from 21 Nov 2026 on: extend"),
+        ("2027-05-21", "breached", "21 May 2027, less than 183 days away: extend"),
+    ],
+)
+def test_a_term_warns_for_60_days_before_it_is_too_short(ends, status, said, tmp_path):
+    """OWN-1, which nobody can waive, held in full on one day and was breached on the next."""
+    charter = charter_with(tmp_path, ("term_ends: 2032-12-01", f"term_ends: {ends}"))
+    found = by_id(verdict(everything_holds(charter, NOW), charter=charter))["OWN-1"]
+    assert (found.status, said in found.deciding.sentence) == (status, True)
+    assert status == "holds" or found.deciding.remedy == "pilothouse check"
+
+
 def test_a_retired_judge_is_a_warning_that_names_the_page_it_stands_on(tmp_path):
     old = charter_with(tmp_path, ("other-judge-2026-03-03", "claude-opus-4-1-20250805"))
     warned = by_id(verdict(everything_holds(old, NOW), charter=old))["EVAL-7"]
@@ -494,6 +512,18 @@ def test_a_warning_of_the_charter_never_lifts_a_breach(tmp_path):
     soon = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: 2026-12-24"))
     spoilt = replaced(everything_holds(soon, NOW), "served_model", n=2_000, good=1_999)
     assert by_id(verdict(spoilt, charter=soon))["EVAL-7"].status == "breached"
+
+
+def test_what_lapses_keeps_its_own_remedy_beside_a_warning_of_the_charter(tmp_path):
+    soon = charter_with(tmp_path, ("term_ends: 2032-12-01", "term_ends: 2027-06-01"))
+    old = {"window_from": NOW - timedelta(days=88), "window_to": NOW - timedelta(days=88)}
+    lapsing = replaced(everything_holds(soon, NOW), "attested.own-1", part="owner by dana", **old)
+    items = by_id(verdict(lapsing, charter=soon))["OWN-1"].items
+    assert {one.scope.part: one.remedy for one in items} == {
+        "accepted · owner by dana": "pilothouse evidence attest OWN-1",
+        "active": "pilothouse check",
+        "powers": "pilothouse check",
+    }
 
 
 def test_more_than_three_task_types_are_a_warning(tmp_path):

@@ -211,7 +211,7 @@ def test_an_export_that_is_read_while_it_is_written_makes_nobody_a_leaver(room, 
         read_directory(path)
 
 
-def test_a_pin_that_retires_warns_before_and_calls_after(room, clock, tmp_path):
+def test_a_pin_that_retires_and_a_term_that_ends_warn_before_and_call_after(room, clock, tmp_path):
     pass_game_day(room, clock)
     clock.moment = NOW.replace(year=2032, month=5, day=10)
     file = tmp_path / "repository" / "ap-invoice-triage.yaml"
@@ -219,14 +219,18 @@ def test_a_pin_that_retires_warns_before_and_calls_after(room, clock, tmp_path):
     ledger = room.installation.ledger
     hold_review(ledger, charter_in_force(ledger, AGENT), "sponsor", person="vp", minutes=MINUTES, now=clock())
     assert watch_ownership(room, clock()) == 0
-    (warning,) = warnings(room)
-    assert "acme-large-2026-04-12 retires on 30 Jun 2032" in warning.document
+    said = " ".join(one.document for one in warnings(room))
+    assert "acme-large-2026-04-12 retires on 30 Jun 2032" in said
+    assert "term ends on 1 Dec 2032, less than 183 days away from 2 Jun 2032 on" in said
     assert watch_ownership(room, clock()) == 0
-    assert len(warnings(room)) == 1
-    clock.move(days=52)
-    hold_review(ledger, charter_in_force(ledger, AGENT), "sponsor", person="vp", minutes=MINUTES, now=clock())
-    assert watch_ownership(room, clock()) == 1
-    assert "was retired on 30 Jun 2032" in titles(room)[0]
+    assert len(warnings(room)) == 2
+    for days, what in ((24, "less than 183 days away: extend"), (28, "was retired on 30 Jun 2032")):
+        clock.move(days=days)
+        hold_review(
+            ledger, charter_in_force(ledger, AGENT), "sponsor", person="vp", minutes=MINUTES, now=clock()
+        )
+        assert watch_ownership(room, clock()) == 1
+        assert what in titles(room)[0]
 
 
 def test_a_server_looks_and_the_page_shows_what_was_noticed_first(room, clock):
