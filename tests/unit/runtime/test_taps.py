@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,49 @@ def test_a_process_draws_again_what_it_drew(tmp_path):
     replayed = {**recording(tmp_path, "clock"), "PILOTHOUSE_TAPS": json.dumps(taps)}
     assert start(replayed) == first
     assert start(recording(tmp_path, "clock", "uuid", "random")) != first
+
+
+THREADS = """
+import os, threading, time, uuid
+drawn, turns = {}, [threading.Event() for _ in range(3)]
+
+def tool(number):
+    place = os.environ["ORDER"].index(str(number))
+    if place:
+        turns[place - 1].wait()
+    drawn[number] = [str(uuid.uuid4()), time.time()]
+    turns[place].set()
+
+first = int(os.environ.get("FIRST", "0"))
+threads = [threading.Thread(target=tool, args=(number,), name=f"{os.environ.get('POOL', 'tools@#~_')}{number + first}") for number in range(3)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+drawn["main"] = str(uuid.uuid4())
+print(sorted(drawn.items(), key=str))
+"""
+
+
+def test_threads_draw_again_what_each_drew_whoever_comes_first(monkeypatch, tmp_path):
+    """Tools that run at once go on when their answers come, which a replay brings in another order."""
+    monkeypatch.setattr(sys.modules[__name__], "CODE", THREADS)
+    first = start(recording(tmp_path, "clock", "uuid"), ORDER="012")
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        draws = [each.event for each in log.read(RUN).events if isinstance(each.event, Draw)]
+    for order in ("012", "120", "210"):
+        assert start(playing(tmp_path, draws), ORDER=order) == first
+    # Threads of a pool that are numbered or named otherwise draw what is left of it or of all, in its order.
+    for other in ({"FIRST": "7"}, {"POOL": "other"}):
+        assert start(playing(tmp_path, draws), ORDER="012", **other) == first
+    # A record from before threads were told apart gives its draws in their order.
+    counts, old = Counter(), []
+    for one in draws:
+        site = one.site.partition("~")[0]
+        old.append(replace(one, site=site, ordinal=counts[one.source, site]))
+        counts[one.source, site] += 1
+    assert start(playing(tmp_path, old), ORDER="012") == first
 
 
 def test_hosts_and_names_of_the_environment_are_reported_without_values(tmp_path):

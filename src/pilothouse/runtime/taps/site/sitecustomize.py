@@ -10,13 +10,13 @@ import json
 import os
 import sys
 import threading
+from collections import deque
 
 __all__ = ["EgressRefused"]
 
 FLUSH_EVERY = 64
 DRAWS_MAX = 200_000
-"""Draws of one process; further ones are real and counted."""
-
+"""Draws of one process; further ones are real."""
 
 REFUSALS_MAX = 100
 """Destinations of one process that are told of; further ones are refused all the same."""
@@ -36,14 +36,14 @@ class _Hook:
         self.settings = settings
         self.replays = settings.get("mode") == "replay"
         self.run = settings.get("run", "")
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.lines = []
         self.ordinals = {}
-        self.missing = 0
         self.hosts = set()
         self.quiet = threading.local()
         self.library = os.path.dirname(os.__file__)
         self.recorded = {}
+        self.alike = {}
         self.last = {}
         self.lineage = ""
         self.forks = 0
@@ -59,6 +59,8 @@ class _Hook:
             with open(settings["draws"], encoding="utf-8") as file:
                 for source, site, ordinal, value in json.load(file):
                     self.recorded[source, site, ordinal] = value
+                    for kin in (_kin(site), site.partition("~")[0]):
+                        self.alike.setdefault((source, kin), deque()).append((site, ordinal))
                     self.last.setdefault(source, value)
                     self.knows_forks = self.knows_forks or "@" in site
                     self.knows_processes = self.knows_processes or "#" in site
@@ -147,7 +149,7 @@ class _Hook:
         self.started = 0
         self.ordinals = {}
         self.lines = []
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.flush_every = 1
         self.open_file()
 
@@ -177,23 +179,30 @@ class _Hook:
         if not self.replays or self.knows_processes:
             place += self.process
         site = place if self.replays and not self.knows_forks else place + self.lineage
-        key = (source, site)
-        ordinal = self.ordinals.get(key, 0)
-        self.ordinals[key] = ordinal + 1
-        if self.replays:
-            value = self.recorded.get((source, site, ordinal))
-            if value is None:
-                self.missing += 1
-                value = self.last.get(source)
+        mine = site + _thread()
+        with self.lock:
+            ordinal = self.ordinals.get((source, mine), 0)
+            self.ordinals[source, mine] = ordinal + 1
+            if self.replays:
+                value = self.take(source, site, mine, ordinal)
                 return real() if value is None else read(value)
-            self.last[source] = value
-            return read(value)
         value = real()
         if ordinal < DRAWS_MAX:
             self.write(
-                {"kind": "draw", "source": source, "site": site, "ordinal": ordinal, "value": write(value)}
+                {"kind": "draw", "source": source, "site": mine, "ordinal": ordinal, "value": write(value)}
             )
         return value
+
+    def take(self, source, site, mine, ordinal):
+        """Return what this thread drew there, else what is left of others of its pool or of all, else one again, or None."""
+        value = self.recorded.pop((source, mine, ordinal), None)
+        for kin in (_kin(mine), site):
+            others = self.alike.get((source, kin), ())
+            while value is None and others:
+                value = self.recorded.pop((source, *others.popleft()), None)
+        if value is not None:
+            self.last[source] = value
+        return self.last.get(source)
 
 
 def _runs(pid):
@@ -205,6 +214,20 @@ def _runs(pid):
     except OSError:
         pass
     return True
+
+
+def _thread():
+    """Return what tells the draws of a thread from those of others at the same place; empty for the main one."""
+    thread = threading.current_thread()
+    if thread is threading.main_thread():
+        return ""
+    return "~" + "".join(each if each.isalnum() else "." for each in thread.name[:64])
+
+
+def _kin(site):
+    """Return the place of a draw with the name of its thread but for numbers, which are those of its pool."""
+    place, _, name = site.partition("~")
+    return f"{place}~" + "".join(each for each in name if not each.isdigit())
 
 
 def _words():
@@ -288,17 +311,7 @@ def _of(cls, kind, at):
     """Return a moment as the class that was asked for it."""
     if cls is kind:
         return at
-    return cls(
-        at.year,
-        at.month,
-        at.day,
-        at.hour,
-        at.minute,
-        at.second,
-        at.microsecond,
-        at.tzinfo,
-        fold=at.fold,
-    )
+    return cls(*at.timetuple()[:6], at.microsecond, at.tzinfo, fold=at.fold)
 
 
 def _give(kind, function):
@@ -317,8 +330,10 @@ def _give(kind, function):
 def _tap_uuid(hook):
     import uuid
 
-    for name in ("uuid1", "uuid4"):
-        real = getattr(uuid, name)
+    for name in ("uuid1", "uuid4", "uuid6", "uuid7"):
+        real = getattr(uuid, name, None)
+        if real is None:
+            continue  # older than the interpreter's own
 
         def drawn(*args, _real=real, _name=name, **kwargs):
             return hook.draw(f"uuid.{_name}", lambda: _real(*args, **kwargs), str, uuid.UUID)
