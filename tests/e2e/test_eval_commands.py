@@ -309,14 +309,42 @@ def test_a_look_at_a_few_cases_runs_only_these(typed, tmp_path):
     assert any("only the 17 cases that did not succeed with" in note for note in again["notes"])
     assert run("new", "--only-failed")["cost"]["calls"] == 0, "the same command asks nobody twice"
     run("old", "--only-failed", exits=2)
-    # An agent that is right in 55 of 100 was released by it: failed cases were asked until they passed.
-    run("new", "--only-failed --fresh", exits=2)
-    gated = "gate --candidate python:doubling:new --dataset kinds.jsonl --floor 0.5"
-    assert "one more chance" not in typed(gated, exits=None)
-    run("new", "--task-type t1 --fresh")
-    assert "or was asked anew (--fresh); each is one more chance" in " ".join(
-        typed(f"{gated} --complete", exits=None).split()
-    )
+
+
+LUCK = """
+import pathlib
+
+def run(question):
+    lucky = pathlib.Path("luck").exists()
+    return 2 * question if lucky or question % 2 else -1
+"""
+
+
+def test_who_asks_until_it_passes_gets_no_release_by_it(typed, tmp_path):
+    """An agent that is right in 55 of 100 passed a floor of 55 % in one of five: its failed answers were replaced."""
+    (tmp_path / "luck.py").write_text(LUCK, encoding="utf-8")
+    measured = "eval run python:luck:run --dataset cases.jsonl --json"
+    gate = "gate --candidate python:luck:run --dataset cases.jsonl --floor 0.5"
+    typed(f"{gate} --agent lucky --fresh", exits=2)
+    assert "75 of 150 good" in typed(f"{gate} --agent lucky", exits=3)
+    (tmp_path / "luck").touch()
+    for options in ("--fresh", "--fresh", "--fresh --only-failed"):
+        found = json.loads(typed(f"{measured} {options}"))
+        assert [one["good"] for one in found["levels"]] == [75 if "failed" in options else CASES]
+        assert found["cost"]["reused"] == 0
+    assert "75 of 150 good" in typed(f"{gate} --agent lucky", exits=3)
+    for elsewhere in ("--journal other.db", "--deadline 61", "--journal other.db --complete"):
+        said = json.loads(typed(f"{gate} --agent lucky {elsewhere} --json", exits=3))
+        (item,) = [one for one in said["items"] if one["requirement"] == "first_answers"]
+        assert "answers that were asked for again prove nothing" in item["sentence"]
+    with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
+        levels = [one.good for one in ledger.evidence("lucky") if one.kind == "eval.baseline"]
+        assert levels == [75, 75]
+    # Nobody is kept from it whose first answers are good enough, wherever they are asked again.
+    for journal in ("a.db", "b.db"):
+        typed(
+            f"gate --candidate python:doubling:new --dataset cases.jsonl --floor 0.5 --agent b --journal {journal}"
+        )
 
 
 def test_repeats_that_were_paid_for_are_shown(typed, tmp_path):

@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -36,6 +37,9 @@ INLINE_BYTES_MAX: Final = 64 * 1024
 """A larger reply lies in a file of its own, named by its digest."""
 
 KEYS_IN_QUERY_MAX: Final = 500
+
+FRESH_OFFSET: Final = 10_000
+"""Where repeats begin that `eval run --fresh` asks for: beyond all that a gate counts."""
 
 
 class Journal:
@@ -114,15 +118,15 @@ class Journal:
             (key, config, case_id, input_hash, index),
         )
 
-    def put_result(self, key: str, result: Result, *, run_id: str) -> None:
-        """Store how a trial ended."""
+    def put_result(self, key: str, result: Result, *, run_id: str, at: datetime | None = None) -> None:
+        """Store how a trial ended, and when the run that asked began."""
         text = reply_text(result.reply)
         blob: tuple[str, bytes] | None = None
         if text is not None and len(text) > INLINE_BYTES_MAX:
             body = text.encode()
             blob = (hashlib.sha256(body).hexdigest(), body)
         self._writer.put(
-            "UPDATE trial SET status = ?, reply = ?, blob = ?, latency_s = ?, cost_usd = ?, error = ?, run = ?"
+            "UPDATE trial SET status = ?, reply = ?, blob = ?, latency_s = ?, cost_usd = ?, error = ?, run = ?, at = ?"
             " WHERE key = ?",
             (
                 result.status.value,
@@ -132,6 +136,7 @@ class Journal:
                 result.reply.cost_usd if result.reply else None,
                 result.error,
                 run_id,
+                at.isoformat() if at is not None else None,
                 key,
             ),
             blob,
@@ -176,11 +181,11 @@ class Journal:
         for some in _in_groups(keys):
             marks = ",".join("?" * len(some))
             rows = self._reader.execute(
-                f"SELECT key, status, reply, blob, latency_s, error, attempt FROM trial WHERE key IN ({marks})"  # noqa: S608 - only question marks are inserted
+                f"SELECT key, status, reply, blob, latency_s, error, attempt, at FROM trial WHERE key IN ({marks})"  # noqa: S608 - only question marks are inserted
                 " AND status IN ('done', 'agent_error', 'timeout')",
                 some,
             )
-            for key, status, reply, blob, latency_s, error, attempt in rows:
+            for key, status, reply, blob, latency_s, error, attempt, at in rows:
                 text = self._blob(blob) if blob else reply
                 yield StoredTrial(
                     key=key,
@@ -191,6 +196,7 @@ class Journal:
                         error=error or "",
                         attempts=attempt,
                     ),
+                    at=datetime.fromisoformat(at) if at else None,
                 )
 
     def scores(self, keys: Iterable[str]) -> Iterator[StoredScore]:
@@ -210,6 +216,11 @@ class Journal:
                     cost_usd=cost_usd,
                 )
                 yield StoredScore(key=key, case_hash=case_hash, version=version, name=name, score=score)
+
+    def fresh_index(self, config: str) -> int:
+        """Return the first index of repeats that no run of a config has used: what is asked again takes nobody's place."""
+        found = self._reader.execute("SELECT max(k) FROM trial WHERE config = ?", (config,)).fetchone()[0]
+        return 0 if found is None else max(FRESH_OFFSET, found + 1)
 
     def interrupted(self) -> tuple[str, ...]:
         """Return the ids of cases whose trials were in flight when an earlier process ended."""

@@ -14,7 +14,7 @@ from pilothouse.errors import Conflict
 
 __all__ = ["connect", "take_lock"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Form of the file; a newer one is refused, an older one is brought forward."""
 
 SCHEMA: Final = """
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS run (
 CREATE TABLE IF NOT EXISTS trial (
   key TEXT PRIMARY KEY, config TEXT NOT NULL, case_id TEXT NOT NULL, input_hash TEXT NOT NULL, k INTEGER NOT NULL,
   attempt INTEGER NOT NULL, status TEXT NOT NULL, reply TEXT, blob TEXT, latency_s REAL, cost_usd REAL, error TEXT,
-  run TEXT
+  run TEXT, at TEXT
 );
 CREATE TABLE IF NOT EXISTS score (
   trial TEXT NOT NULL, case_hash TEXT NOT NULL, version TEXT NOT NULL, name TEXT NOT NULL, value REAL, why TEXT,
@@ -68,6 +68,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
         )
     if found < SCHEMA_VERSION:
         connection.executescript(SCHEMA)
+        if "at" not in {row[1] for row in connection.execute("PRAGMA table_info(trial)")}:
+            connection.execute("ALTER TABLE trial ADD COLUMN at TEXT")
+            connection.execute("UPDATE trial SET at = (SELECT at FROM run WHERE id = trial.run)")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

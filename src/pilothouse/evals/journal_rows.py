@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from pilothouse.evals.score import Score
 from pilothouse.evals.trial import Reply, Result, ToolCall
@@ -19,10 +20,12 @@ class StoredTrial:
     Attributes:
         key: Trial key.
         result: How it ended.
+        at: When the run that asked for it began, aware UTC, or None when that is not known.
     """
 
     key: str
     result: Result
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

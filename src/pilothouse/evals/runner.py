@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pilothouse.evals.case import Case
@@ -16,6 +17,7 @@ from pilothouse.evals.checks import TRAJECTORY, CheckBook, success_of
 from pilothouse.evals.deadlines import Deadlines
 from pilothouse.evals.foreign_code import plain_reason
 from pilothouse.evals.journal import Journal
+from pilothouse.evals.journal_rows import StoredTrial
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.score import Score
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
@@ -154,7 +156,8 @@ class Runner:
         limit: How many trials run at once.
         rate: How fast they start.
         budget: What they may cost.
-        reuse: Whether stored results of equal keys are used.
+        at: When the run began, aware UTC: so old is what it asks for.
+        since: Stored results from before it are asked for again, as are those of unknown age; None takes all.
         on_progress: Told at most five times a second.
     """
 
@@ -168,7 +171,8 @@ class Runner:
         limit: AdaptiveLimit | None = None,
         rate: StartRate | None = None,
         budget: Budget | None = None,
-        reuse: bool = True,
+        at: datetime | None = None,
+        since: datetime | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._journal = journal
@@ -178,7 +182,8 @@ class Runner:
         self._deadlines = Deadlines()
         self._limit = limit or AdaptiveLimit()
         self._rate = rate or StartRate(None)
-        self._reuse = reuse
+        self._at = at
+        self._since = since
         self._on_progress = on_progress
         self._fresh_keys: set[str] = set()
         self._tally = _Tally(began_at=time.monotonic())
@@ -222,12 +227,12 @@ class Runner:
             ProviderError: More workers of the target died than can be chance.
         """
         keys = [one.key for one in requests]
-        usable = [key for key in keys if self._reuse or key in self._fresh_keys]
         others = {one.key: one.stand_ins for one in requests if one.stand_ins}
         stored = {
             one.key: one.result
-            for one in self._journal.trials(usable)
-            if one.result.reply is None or one.result.reply.model not in others.get(one.key, ())
+            for one in self._journal.trials(keys)
+            if self._is_recent(one)
+            and (one.result.reply is None or one.result.reply.model not in others.get(one.key, ()))
         }
         scored = {(one.key, one.case_hash, one.version): one.score for one in self._journal.scores(stored)}
         self._learn_costs(keys, requests, stored, scored)
@@ -262,10 +267,13 @@ class Runner:
         self._show_progress(at_once=True)
         return outcomes
 
+    def _is_recent(self, stored: StoredTrial) -> bool:
+        return self._since is None or (stored.at is not None and stored.at >= self._since)
+
     async def _call(self, key: str, request: TrialRequest) -> Result:
         """Call the target; infrastructure failures are retried with the same idempotency key."""
         self._fresh_keys.add(key)
-        self._journal.forget_scores(key)  # of an answer that is left aside, or that another model gave
+        self._journal.forget_scores(key)  # of an answer that is too old, or that another model gave
         result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=None)
         attempts = ATTEMPTS_MAX if request.target.spec.makes_calls else 1
         for attempt in range(1, attempts + 1):
@@ -279,7 +287,7 @@ class Runner:
             if result.status is not TrialStatus.INFRA_ERROR or attempt == attempts:
                 break
             await asyncio.sleep(wait_s if wait_s is not None else RETRY_PAUSES_S[attempt - 1])
-        self._journal.put_result(key, result, run_id=self._run_id)
+        self._journal.put_result(key, result, run_id=self._run_id, at=self._at)
         return result
 
     async def _attempt(self, key: str, request: TrialRequest, attempt: int) -> tuple[Result, float | None]:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from pilothouse.evals.arms import Arm, requests_of
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.journal import Journal
+from pilothouse.evals.journal_rows import RunRow
 from pilothouse.evals.limits import AdaptiveLimit, Budget
 from pilothouse.evals.runner import Runner, TrialRequest
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
@@ -112,6 +114,34 @@ def test_the_same_command_again_calls_nobody_and_gives_the_same(tmp_path):
     assert runner.progress.reused == 20
 
 
+def test_an_answer_that_is_too_old_or_of_unknown_age_is_asked_for_again(tmp_path):
+    """A verdict that had lapsed was made anew of the answers of the lapsed one, and nobody was asked."""
+    day = [datetime(2026, 11, n, tzinfo=UTC) for n in range(1, 4)]
+    agent = Agent()
+    run(tmp_path / "j.db", agent, cases(2))
+    for at, since, calls in (
+        (day[0], day[0], 4),
+        (day[1], day[0], 4),
+        (day[2], day[1], 6),
+        (day[2], None, 6),
+    ):
+        run(tmp_path / "j.db", agent, cases(2), at=at, since=since)
+        assert len(agent.calls) == calls
+
+
+def test_a_journal_of_before_knows_how_old_its_answers_are_by_their_runs(tmp_path):
+    with Journal(tmp_path / "j.db") as journal:
+        journal.put_run(
+            RunRow(run_id="r", dataset="d", candidate="v", document="{}", at="2026-11-01T00:00:00+00:00")
+        )
+    run(tmp_path / "j.db", Agent(), cases(1))
+    with closing(sqlite3.connect(tmp_path / "j.db")) as file:
+        file.executescript("ALTER TABLE trial DROP COLUMN at; PRAGMA user_version = 1")
+    with Journal(tmp_path / "j.db") as journal:
+        (key,) = [TrialRequest(case=one, index=0, target=Agent(), config="cfg").key for one in cases(1)]
+        assert [one.at for one in journal.trials([key])] == [datetime(2026, 11, 1, tzinfo=UTC)]
+
+
 def test_another_repeat_is_another_trial(tmp_path):
     agent = Agent()
     run(tmp_path / "j.db", agent, cases(3))
@@ -143,14 +173,16 @@ def test_an_answer_that_is_asked_for_again_loses_the_scores_of_the_one_before(tm
     def crash(case, attempt):
         raise AgentFailed("boom")
 
-    run(tmp_path / "j.db", Agent(), cases(3))
-    run(tmp_path / "j.db", Agent(crash), cases(3), reuse=False)
+    first = {"at": datetime(2026, 11, 1, tzinfo=UTC)}
+    later = {one: datetime(2026, 11, 2, tzinfo=UTC) for one in ("at", "since")}
+    run(tmp_path / "j.db", Agent(), cases(3), **first)
+    run(tmp_path / "j.db", Agent(crash), cases(3), **later)
     again, _ = run(tmp_path / "j.db", Agent(), cases(3))
     assert [one.success.value for one in again] == [0.0] * 3
 
     away = Rule(lambda case, result: unscored(Unscored.JUDGE_UNREACHABLE))
-    run(tmp_path / "k.db", Agent(), cases(3), scorer=Rule(lambda case, result: passed()))
-    run(tmp_path / "k.db", Agent(lambda case, attempt: Reply(output=0)), cases(3), scorer=away, reuse=False)
+    run(tmp_path / "k.db", Agent(), cases(3), scorer=Rule(lambda case, result: passed()), **first)
+    run(tmp_path / "k.db", Agent(lambda case, attempt: Reply(output=0)), cases(3), scorer=away, **later)
     asked, _ = run(tmp_path / "k.db", Agent(), cases(3), scorer=Rule(lambda case, result: failed("wrong")))
     assert [one.success.value for one in asked] == [0.0] * 3
 

@@ -16,6 +16,7 @@ __all__ = ["Flip", "LookTaken", "ReleaseVerdict", "RunCost", "exit_status_of", "
 
 _ORDER: Final = (
     "must_not",
+    "first_answers",
     "not_worse",
     "not_eroded",
     "floor",

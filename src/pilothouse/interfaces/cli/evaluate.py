@@ -60,7 +60,10 @@ def register(cli: typer.Typer, services: Services) -> None:
         concurrency: options.Concurrency = 64,
         budget_usd: Annotated[float | None, typer.Option(help="Most money.")] = None,
         allow_unpriced: options.AllowUnpriced = False,
-        fresh: Annotated[bool, typer.Option("--fresh", help="Leave stored trials aside.")] = False,
+        fresh: Annotated[
+            bool,
+            typer.Option("--fresh", help="Ask again; a gate goes on with the answers of before."),
+        ] = False,
         journal: options.JournalFile = options.JOURNAL,
         home: Home = None,
         as_json: AsJson = False,

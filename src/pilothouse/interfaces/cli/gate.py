@@ -69,9 +69,6 @@ def register(cli: typer.Typer, services: Services) -> None:
             bool,
             typer.Option("--complete", rich_help_panel=options.RUNS, help="Run every case, decided or not."),
         ] = False,
-        fresh: Annotated[
-            bool, typer.Option("--fresh", rich_help_panel=options.RUNS, help="Leave stored trials aside.")
-        ] = False,
         plan: Annotated[
             bool, typer.Option("--plan", help="Only say what it would take; nothing is run.")
         ] = False,
@@ -120,7 +117,6 @@ def register(cli: typer.Typer, services: Services) -> None:
             allow_unpriced=allow_unpriced,
             sealed=sealed,
             complete=complete,
-            fresh=fresh,
             journal=journal,
         )
         if plan:

@@ -138,7 +138,7 @@ class CurationDesk:
         version, examples = self.store.examples(charter.agent)
         with Journal(request.journal) as journal:
             lift = asyncio.run(
-                measure_lift(request, version, examples, self.index(examples), journal=journal)
+                measure_lift(request, version, examples, self.index(examples), journal=journal, at=now)
             )
         measured = lift_evidence(charter.agent, lift, request, now)
         if measured is not None:

@@ -88,7 +88,13 @@ class Lift:
 
 
 async def measure_lift(
-    request: LiftRequest, library: str, examples: Sequence[Example], index: ExampleIndex, *, journal: Journal
+    request: LiftRequest,
+    library: str,
+    examples: Sequence[Example],
+    index: ExampleIndex,
+    *,
+    journal: Journal,
+    at: datetime | None = None,
 ) -> Lift:
     """Ask for every example twice and compare pair by pair; its own answer is never among those shown.
 
@@ -98,6 +104,7 @@ async def measure_lift(
         examples: The library.
         index: Finds examples like an input.
         journal: Stored trials; what is in it is not asked again.
+        at: The moment, aware UTC: so old are its answers.
 
     Raises:
         UsageError: The library is empty, target or scorer cannot be used, or a budget is set and what a trial costs is not known.
@@ -120,6 +127,7 @@ async def measure_lift(
         deadline_s=request.deadline_s,
         limit=AdaptiveLimit(start=min(4, request.concurrency), most=request.concurrency),
         budget=Budget(limit_usd=request.budget_usd),
+        at=at,
     )
     cases = [case for one in chosen for case in _both_ways(one, index, target, request.k)]
     # As a gate writes it: whoever is first, the other finds the trials of this version.

@@ -50,7 +50,6 @@ def that_failed(
     dataset: Dataset,
     book: CheckBook,
     deadline_s: float,
-    is_fresh: bool,
 ) -> tuple[Selection, str]:
     """Keep the cases that did not succeed when another version ran them last, or else this one.
 
@@ -64,20 +63,13 @@ def that_failed(
         dataset: The cases; a run on another form of them says nothing of these.
         book: Checks of each case.
         deadline_s: Seconds that a case had.
-        is_fresh: Whether the cases left are asked again, although this version has answered them.
 
     Returns:
         The cases left, and what a reader must know.
 
     Raises:
-        UsageError: Nothing ran on these cases, nothing failed, or answers that failed would be replaced by luckier ones.
+        UsageError: Nothing ran on these cases, or nothing failed.
     """
-    if is_fresh:
-        raise UsageError(
-            "--only-failed with --fresh would ask failed cases until they pass and keep those that passed by luck.",
-            remedy="After a change name the version: --candidate-version DIGEST. For another look ask all cases: --fresh alone.",
-            subject=str(dataset.path),
-        )
     runs = journal.runs_on(dataset.digest)
     last = next((one.candidate for one in runs if one.candidate != candidate), candidate)
     if not runs:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from pilothouse.workflows.gate.arms import (
 from pilothouse.workflows.gate.datasets import glossary_terms, read_shown_texts, shown_paths
 from pilothouse.workflows.gate.default_scorer import check_typed, scored_by, scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
+from pilothouse.workflows.gate.lost_runs import lost_runs
 from pilothouse.workflows.gate.named_sets import is_at
 from pilothouse.workflows.gate.narrowing import of_types, that_failed
 from pilothouse.workflows.gate.request import GatePolicy, GateRequest, settle_policy
@@ -49,7 +50,6 @@ from pilothouse.workflows.ground.check import load_charter
 from pilothouse.workflows.ground.in_force import charter_if_any
 
 __all__ = ["open_gate"]
-
 
 _OTHER_CASES: Final = (
     "these are not the cases that the charter names (`datasets.labelled.path`, `datasets.adversarial.path`): harm goes "
@@ -113,6 +113,8 @@ def open_gate(
         lake=lake,
         stand_ins=_stand_ins(request, charter, in_force),
     )
+    if request.fresh:
+        candidate = replace(candidate, first_index=journal.fresh_index(candidate.config))
     narrowed: tuple[str, ...] = ()
     if request.only_failed:
         selection, note = that_failed(
@@ -122,7 +124,6 @@ def open_gate(
             dataset=dataset,
             book=book,
             deadline_s=request.deadline_s,
-            is_fresh=request.fresh,
         )
         narrowed = (note,)
     baseline, notes = resolve_baseline(
@@ -166,7 +167,6 @@ def open_gate(
         data=(dataset, attacks, golden),
         scorers=book.scorers(selection.cases),
         failed=sorted(case.input_hash for case in selection.cases) if request.only_failed else (),
-        now=now,
     )
     if request.sealed:
         opening = count_opening(
@@ -198,6 +198,14 @@ def open_gate(
         is_chartered=is_chartered,
         charter=charter,
         labels=read_labels(dataset, journal, candidate, now),
+        lost=lost_runs(
+            ledger,
+            policy.agent,
+            version=candidate.version,
+            dataset=dataset.digest,
+            since=now - policy.max_age,
+            now=now,
+        ),
         trust=trust_judges(book.judges(selection.cases), records, charter, now),
         notes=[
             *policy.notes,
@@ -262,7 +270,6 @@ def _run_id(
     data: tuple[Dataset, Dataset, Dataset | None],
     scorers: Sequence[Scorer],
     failed: Sequence[str],
-    now: datetime,
 ) -> str:
     """Name the run by everything that could change its verdict, so that what was measured for it is found again."""
     dataset, attacks, golden = data
@@ -281,8 +288,7 @@ def _run_id(
             "scorers": [one.spec.version for one in scorers],
             "repeats": [request.repeats, request.baseline_repeats],
             "narrowed": [*request.task_types, request.split, *failed],
-            # Answers that are asked for again are one more chance to pass, and one more look at sealed cases.
-            "fresh": now.isoformat() if request.fresh else None,
+            "first_index": candidate.first_index,
         }
     )[:16]
 
@@ -406,12 +412,11 @@ def _notes(
     earlier = [
         run
         for run in journal.runs_on(dataset)
-        if run.candidate == candidate and run.run_id != run_id and _gave_a_chance(json.loads(run.document))
+        if run.candidate == candidate and run.run_id != run_id and json.loads(run.document).get("decides")
     ]
     if earlier and request.decides:
         notes.append(
-            f"this version went through {len(earlier)} other gate runs on these cases, or was asked anew (--fresh); each is one more chance "
-            "to pass"
+            f"this version went through {len(earlier)} other gate runs on these cases; each is one more chance to pass"
         )
     interrupted = journal.interrupted()
     if interrupted:
@@ -420,13 +425,8 @@ def _notes(
             "the same key"
         )
     if request.fresh:
-        notes.append("stored trials were left aside (--fresh)")
+        notes.append("asked again (--fresh): a gate goes on with the answers of before")
     return notes
-
-
-def _gave_a_chance(plan: Mapping[str, object]) -> bool:
-    """Whether an earlier run could have passed, or replaced answers that did not by others."""
-    return bool(plan.get("decides") or plan.get("fresh"))
 
 
 def _measured_otherwise(anchor: Evidence, scorers: str) -> str:

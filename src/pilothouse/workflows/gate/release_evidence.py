@@ -24,7 +24,8 @@ def release_evidence(
 ) -> tuple[Evidence, ...]:
     """Turn a finished run into records; what was not measured gives none.
 
-    Cases that the charter does not name can show harm, and nothing else is written of them. Else written are: the
+    Cases that the charter does not name, and answers that were asked for again, can show harm, and nothing else is written
+    of them. Else written are: the
     release verdict, whether or not it holds; the level of each task type as baseline; the
     difference to the anchor in points; each family of attacks; golden trajectories; what the dataset holds; and the
     version that is the anchor of these cases.
@@ -38,7 +39,8 @@ def release_evidence(
     """
     is_breached = verdict.status is Status.BREACHED
     write = _Writer(run, verdict, agent, run.charter or (charter if is_breached else None))
-    if not run.is_chartered and not is_breached:
+    counts = run.is_chartered and all(one.requirement != "first_answers" for one in verdict.items)
+    if not counts and not is_breached:
         return ()
     if verdict.status in {Status.HOLDS, Status.AT_RISK, Status.BREACHED}:
         write.add(
@@ -48,7 +50,7 @@ def release_evidence(
             detail="; ".join(filter(None, (verdict.deciding, run.candidate.target.spec.about))),
             items=tuple(flip.case_id for flip in verdict.flips if flip.is_worse),
         )
-    if not run.is_chartered:
+    if not counts:
         return tuple(write.records)
     for one in run.judges:
         if one.is_judged or one.is_unmeasured:

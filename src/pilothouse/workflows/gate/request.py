@@ -61,11 +61,11 @@ class GateRequest:
         allow_unpriced: Whether a budget accepts trials of unknown cost.
         sealed: Whether the sealed split is opened too.
         complete: Whether every case is run, decided or not.
-        fresh: Whether stored trials are left aside.
         decides: Whether a verdict is wanted; `eval run` and `load` only measure.
-        task_types: Task types that are measured; all when none is named. Like the two after it, of no use to a verdict.
+        task_types: Task types that are measured; all when none is named. Like the three after it, of no use to a verdict.
         split: Split that is measured: `gate`, or `dev`, which never feeds a verdict.
         only_failed: Whether only the cases are measured that did not succeed last time.
+        fresh: Whether the cases are asked again, beside the answers that a verdict counts.
         journal: Journal file.
     """
 
@@ -94,11 +94,11 @@ class GateRequest:
     allow_unpriced: bool = False
     sealed: bool = False
     complete: bool = False
-    fresh: bool = False
     decides: bool = True
     task_types: tuple[str, ...] = ()
     split: Literal["gate", "dev"] = "gate"
     only_failed: bool = False
+    fresh: bool = False
     journal: Path = Path(".pilothouse/evals.db")
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.verdict.release_again import judge_first_answers
 from pilothouse.core.verdict.release_behaviour import judge_behaviour
 from pilothouse.core.verdict.release_never import MustNotFinding, judge_family, judge_must_not
 from pilothouse.core.verdict.release_trust import judge_infrastructure
@@ -76,6 +77,7 @@ class GateRun:
         is_chartered: Whether its cases and attacks are those that the charter names, where it names any.
         charter: The charter whose rules are applied, or None.
         labels: What people said of the answers of the candidate.
+        lost: Earlier runs of this version on these cases that did not find it good, newest first.
     """
 
     request: GateRequest
@@ -100,6 +102,7 @@ class GateRun:
     is_chartered: bool = True
     charter: Charter | None = None
     labels: RunLabels | None = None
+    lost: tuple[ReleaseVerdict, ...] = ()
     gathered: Gathered = field(init=False)
     judges: list[TypeJudge] = field(init=False)
     _runner: Runner = field(init=False)
@@ -129,6 +132,11 @@ class GateRun:
         has_anchor = self.anchor_version is not None or self.anchor_elsewhere is not None
         is_unanchored = not has_anchor and self.policy.agent is not None
         return is_unanchored and self.is_chartered and not is_stored
+
+    @property
+    def since(self) -> datetime:
+        """Answers from before it are asked for again: those of a lapsed verdict must not make a new one."""
+        return self.now - self.policy.max_age
 
     def _trust_in_type(self, name: str) -> JudgeTrust | None:
         """What is on record about the one judge behind the scores of a task type."""
@@ -183,7 +191,8 @@ class GateRun:
             limit=AdaptiveLimit(start=min(CONCURRENCY_START, most), most=most),
             rate=StartRate(self.request.per_minute),
             budget=Budget(limit_usd=self.request.budget_usd),
-            reuse=not self.request.fresh,
+            at=self.now,
+            since=self.since,
             on_progress=on_progress,
         )
 
@@ -201,7 +210,6 @@ class GateRun:
             "candidate": self.candidate.address,
             "cases": len(self.selection.cases),
             "decides": self.request.decides,
-            "fresh": self.request.fresh,
         }
         self.journal.put_run(
             RunRow(
@@ -260,6 +268,14 @@ class GateRun:
         self.gathered.add(await reader.run([one for one in wanted if one.key in stored]))
         if reader.stopped_because is not None:
             self._runner.stop(reader.stopped_because)
+
+    def _asked_again(self) -> ItemVerdict | None:
+        """Hold the answers of this run against those of earlier ones that were not found good."""
+        if not self.lost:
+            return None
+        cases = {case.input_hash: case for case in self.selection.cases}
+        keys = [key for case in cases.values() for key in self.candidate.keys(case)[:1]]
+        return judge_first_answers(self.lost, [one.at for one in self.journal.trials(keys)])
 
     async def _common_items(self) -> list[ItemVerdict]:
         """Judge what belongs to no single task type."""
@@ -365,7 +381,11 @@ class GateRun:
         seen: list[Case] = [case for one in self.judges for case in one.cases[: one.seen]]
         gap, tuned = self._tuning(seen)
         items = fold_items(
-            [*common, *([tuned] if tuned else []), *(item for one in self.judges for item in one.items)]
+            [
+                *common,
+                *filter(None, (tuned, self._asked_again())),
+                *(item for one in self.judges for item in one.items),
+            ]
         )
         once = len(self.selection.adversarial) + len(self.selection.golden)
         planned = sum(len(one.cases) for one in self.judges) + once

@@ -181,7 +181,7 @@ def test_an_anchor_from_before_its_scorers_were_named_is_that_of_the_usual_ones_
 
 def test_the_anchor_itself_has_not_eroded(gate):
     first, records = gate("old", right, floor=0.5)
-    again, more = gate("old", right, floor=0.5, fresh=True)
+    again, more = gate("old", right, floor=0.5)
     assert again.candidate == first.candidate
     for found in (records, more):
         (difference,) = of_kind(found, "release.difference")

@@ -392,13 +392,6 @@ def test_whatever_could_turn_the_verdict_is_another_run_and_told(world, change):
     assert any("1 other gate runs on these cases" in note for note in verdict.notes)
 
 
-def test_answers_that_are_asked_for_again_are_another_run_and_told(world):
-    _, _, first = world(candidate=right, floor=0.9)
-    _, _, verdict = world(candidate=right, floor=0.9, fresh=True)
-    assert verdict.run_id != first.run_id
-    assert any("1 other gate runs on these cases" in note for note in verdict.notes)
-
-
 def test_a_version_that_was_taken_back_is_no_current_one(world):
     run, _, verdict = world(candidate=right, floor=0.5, complete=True)
     one = next(r for r in release_evidence(run, verdict, agent="a") if r.kind == "release.verdict")
