@@ -463,6 +463,20 @@ BROKEN = (
         ("may hold no personal data",),
     ),
     Broken(
+        "policy-pii-shown",
+        (
+            (
+                "    args: {supplier: {role: neutral, type: text, max: 80}}\n",
+                (
+                    "    args: {supplier: {role: neutral, type: text, max: 80}}\n"
+                    "    results: {number: {origin: handle}, contact: {pii: contact}, total: {pii: none}}\n"
+                ),
+            ),
+        ),
+        "contact: {pii",
+        ("field contact", "(contact), and the model is shown it"),
+    ),
+    Broken(
         "policy-unbounded",
         (
             (

@@ -133,7 +133,8 @@ class ResultField(Section):
         values: Values of an `enum`.
         origin: Origin that values of the field carry.
         integrity: Whether instructions in it could be somebody's.
-        pii: Class of personal data, None for `none`: a note for readers, by which nothing is decided.
+        pii: Class of personal data, in a word of yours, None for `none`. The model is not shown the field or anything in it, trusted or
+            not, whatever its type: the tool must have `untrusted: hide`.
     """
 
     type: Answer[Text] | None = None
@@ -219,7 +220,7 @@ class Tool(Section):
         args: Arguments by name.
         results: Fields of the result by path.
         untrusted: Whether the model is shown untrusted fields (`show`, also when nothing is said), or names that
-            stand for them (`hide`).
+            stand for them and for fields with `pii` (`hide`).
         regions: Regions a call may go to; None for the charter's own.
         budget: Calls in a task and a day.
         on_fail: What happens when a rule is not proven.

@@ -213,16 +213,18 @@ class TaskContext:
         return self._shown(_Showing(tool, labels, frozenset(steps)), "", result, 0)
 
     def _shown(self, showing: _Showing, path: str, value: Any, depth: int) -> Any:
-        if isinstance(value, Mapping) and value and depth < DEPTH_MAX:
+        label = showing.labels.get(path or "$")
+        is_personal = label is not None and label.pii is not None
+        if isinstance(value, Mapping) and value and depth < DEPTH_MAX and not is_personal:
             inner = {key: _under(path, key) for key in value}
             # A key that the charter does not name may be anybody's words.
             if all(one in showing.steps for one in inner.values()):
                 return {key: self._shown(showing, inner[key], one, depth + 1) for key, one in value.items()}
         elif isinstance(value, list | tuple) and depth < DEPTH_MAX:
             return [self._shown(showing, path, one, depth + 1) for one in value]
-        label = showing.labels.get(path or "$")
         self._keep(showing.tool, label, value)
-        if value is None or isinstance(value, bool) or value == {} or self._may_be_shown(label, value):
+        tells = not (value is None or value == {}) and (is_personal or not isinstance(value, bool))
+        if not tells or (not is_personal and self._may_be_shown(label, value)):
             return value
         return self.hidden.keep(f"{showing.tool} {path or '$'}", value)
 

@@ -121,6 +121,39 @@ def test_words_do_not_come_through_keys_or_types(mail, result):
     assert not mail.desk.context(RUN).tainted
 
 
+def test_personal_data_are_hidden_whatever_they_are_and_still_are_what_their_label_says(tmp_path, database):
+    trusted = {"integrity": "trusted", "pii": "contact"}
+    results = {
+        "id": {"origin": "handle", "integrity": "trusted", "pii": "none"},
+        "iban": {"origin": "registry", **trusted},
+        "born": {"type": "date", "pii": "birth"},
+        "children": {"pii": "family"},
+        "is_ill": {"pii": "health"},
+        "left": {"pii": "?"},
+        "home": trusted,
+        "home.city": {"integrity": "trusted"},
+        "lines": {"pii": "notes"},
+        "lines.text": {"integrity": "trusted"},
+        "phone": trusted,
+    }
+    found = {
+        "id": "m-7", "iban": OTHER, "born": "1980-01-02", "children": 3, "is_ill": True, "left": "2026-01-02",
+        "home": {"city": "Ulm"}, "lines": [{"text": "a"}, {"text": "b"}], "phone": None,
+    }  # fmt: skip
+    tools = {"mail.find@1": {**MAIL, "results": results}, "bank.pay@3": PAY}
+    boundary = Boundary(tmp_path, tools=tools, database=database)
+    boundary.desk.open_task(opening("Pay 10 to the supplier of m-7"))
+    shown = find(boundary, found)
+    names = {
+        name: f"[[hidden {at}: mail.find@1 {name}]]"
+        for at, name in enumerate(("iban", "born", "children", "is_ill", "left", "home"), 1)
+    }
+    lines = [f"[[hidden {at}: mail.find@1 lines]]" for at in (7, 8)]
+    assert shown == {"id": "m-7", **names, "lines": lines, "phone": None}
+    assert decide(boundary, "bank.pay@3", recipient=names["iban"], amount=10.0).decision == "allow"
+    assert not boundary.desk.context(RUN).tainted
+
+
 def test_what_is_hidden_proves_nothing_that_its_label_does_not_say(mail):
     find(mail, {**FOUND, "body": OTHER})
     paid = mail.desk.decide(call(recipient=OTHER, amount=10.0))

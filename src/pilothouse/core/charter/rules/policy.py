@@ -40,6 +40,11 @@ BARE_ROLE = error(
     "argument {argument} of {tool} may hold no personal data (`pii: none`), and only payloads are looked through",
     "Write `role: payload`, or take `pii` out: a target or a magnitude is held by its type and origins.",
 )
+SHOWN_FIELD = error(
+    "policy-pii-shown",
+    "field {field} of {tool} holds personal data ({kind}), and the model is shown it",
+    "Write `untrusted: hide` for the tool, or take `pii` out.",
+)
 UNBOUNDED = error(
     "policy-unbounded",
     "magnitude {argument} of {tool} has no `max`",
@@ -88,6 +93,7 @@ RULES: tuple[Rule, ...] = (
     UNKNOWN_TYPE,
     ENUM_WITHOUT_VALUES,
     BARE_ROLE,
+    SHOWN_FIELD,
     UNBOUNDED,
     NO_BUDGET,
     NO_APPROVER,
@@ -178,6 +184,10 @@ def _arguments(name: str, tool: Tool, facts: CharterFacts) -> Iterator[Hit]:
         if written is not None and type_name(written) is None:
             path = ("tools", name, "results", field_name, "type")
             yield UNKNOWN_TYPE.at(path, type=written, types=sorted(KNOWN_TYPES))
+        if (kind := known(field.pii)) is not None and tool.untrusted in {None, "show"}:
+            yield SHOWN_FIELD.at(
+                ("tools", name, "results", field_name), field=field_name, tool=name, kind=kind
+            )
     contract = (facts.files or {}).get(tool.contract)
     for argument_name in (contract.arguments if contract else None) or ():
         if argument_name not in arguments:
