@@ -12,7 +12,15 @@ from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import at_ns, moment
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, row
-from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, StatusMark, mark_of, page_moment
+from pilothouse.reports.view_models import (
+    ActionOffer,
+    Empty,
+    Link,
+    Sentence,
+    StatusMark,
+    mark_of,
+    page_moment,
+)
 from pilothouse.reports.words import plural
 
 __all__ = ["build_runs", "replay_mark"]
@@ -40,24 +48,39 @@ def replay_mark(run: RunSummary) -> StatusMark:
     return mark_of(status, word=word)
 
 
-def build_runs(agent: str, runs: Sequence[RunSummary], now: datetime) -> SectionsPage:
-    """Build the list.
+def build_runs(
+    agent: str,
+    runs: Sequence[RunSummary],
+    now: datetime,
+    *,
+    before_ns: int | None = None,
+    has_older: bool = False,
+) -> SectionsPage:
+    """Build a page of the list.
 
     Args:
         agent: Agent id.
         runs: Recorded runs, newest first.
         now: The moment, aware UTC.
+        before_ns: Only runs opened before this are asked for, Unix nanoseconds; None for the newest.
+        has_older: Whether there are more of them before these.
     """
     able = sum(one.replayable.is_playable for one in runs)
+    base = f"/agents/{quote(agent, safe='')}/runs"
+    more = [Link(text="Older", href=f"{base}?before={runs[-1].opened_ns}")] if runs and has_older else []
+    more += [Link(text="Newest of all", href=base)] if before_ns is not None else []
+    # Of a part of the list no figure is said as if it were of all.
+    shown = " shown here" if more else ""
     plain = (
-        f"{able} of {plural(len(runs), 'recorded run')} can be replayed: the recorded answers are given back, and nothing outside is touched."
+        f"{able} of {plural(len(runs), 'recorded run')}{shown} can be replayed: the recorded answers are given back, and nothing outside is touched."
         if runs
         else "No run is recorded, so none can be replayed."
+        if before_ns is None
+        else "No run was opened before that."
     )
-    base = f"/agents/{quote(agent, safe='')}/runs"
     action = (
         ActionOffer(
-            label="Replay the newest one",
+            label="Replay the newest one" if before_ns is None else "Replay the newest of these",
             href=f"{base}/{runs[0].run}#again",
             command=f"pilothouse replay {runs[0].run[:12]}",
         )
@@ -82,6 +105,7 @@ def build_runs(agent: str, runs: Sequence[RunSummary], now: datetime) -> Section
                 note="newest first",
                 columns=columns("Replay", "Run", "Opened", "Ended", "#Calls", "#Lost events", "Version"),
                 rows=tuple(_row(one, base, now) for one in runs),
+                more=tuple(more),
                 empty=Empty(
                     missing="No model call of this agent has passed the gateway.",
                     asked_by="MON-13",

@@ -164,6 +164,15 @@ def test_the_gate_page_draws_the_paired_differences_worst_first(reader):
     assert 'role="img"' in reader.get(f"{BASE}/evals").text
 
 
+def test_the_list_of_runs_is_asked_page_by_page(reader):
+    assert (
+        reader.get(f"{BASE}/runs.json?before=1").json()["sentence"]["plain"]
+        == "No run was opened before that."
+    )
+    for bad in ("yesterday", "-1", "9" * 19):
+        assert reader.get(f"{BASE}/runs?before={bad}").status_code == 422
+
+
 def test_two_runs_part_where_the_request_differs(reader):
     same = reader.get(f"{RUN}.json?against={desk_world.RUN}").json()
     assert same["sentence"]["plain"] == f"Every call is the one of run {desk_world.RUN[:8]}."

@@ -22,11 +22,11 @@ from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
 __all__ = ["SectionRoom"]
 
-POSITION_DIGITS_MAX = 18
-"""Digits of a record's number: more are no number that the ledger holds."""
+PLACE_MAX = (1 << 63) - 1
+"""Greatest place in a list, the number of a record or the nanoseconds of a run: more hold neither ledger nor run log."""
 
-WITH_FORMS = frozenset({"controls", "waivers"})
-"""Pages of an agent that are rooms of their own, because forms stand on them."""
+BY_THEMSELVES = frozenset({"controls", "runs", "waivers"})
+"""Pages of an agent that are rooms of their own, because forms stand on them, or that are read page by page."""
 
 
 class SectionRoom:
@@ -54,8 +54,12 @@ class SectionRoom:
             return show
 
         agent = "/agents/{agent}"
-        pages = [pair(f"{agent}/{name}", of_agent(name)) for name in AGENT_PAGES if name not in WITH_FORMS]
+        pages = [pair(f"{agent}/{name}", of_agent(name)) for name in AGENT_PAGES if name not in BY_THEMSELVES]
         pages += [
+            pair(
+                f"{agent}/runs",
+                lambda visit: self._desk.recorded(visit.path("agent"), before_ns=_before(visit.request)),
+            ),
             pair("/audit", lambda visit: self._desk.audit(_records_wanted(visit.request))),
             pair("/settings", lambda visit: self._desk.settings(operated=self._operated(visit))),
             pair("/tour", lambda visit: self._desk.show("tour", word_of(visit.request, "agent") or None)),
@@ -93,13 +97,16 @@ class SectionRoom:
 
 
 def _records_wanted(request: Request) -> RecordsWanted:
-    before = word_of(request, "before")
-    if before and not (before.isascii() and before.isdigit() and len(before) <= POSITION_DIGITS_MAX):
-        raise UsageError(
-            "`before` is no number of a record", remedy="Follow the link Older, or leave `before` out."
-        )
     return RecordsWanted(
-        kind=word_of(request, "kind"),
-        agent=word_of(request, "agent"),
-        before=int(before) if before else None,
+        kind=word_of(request, "kind"), agent=word_of(request, "agent"), before=_before(request)
     )
+
+
+def _before(request: Request) -> int | None:
+    """Return the place in a list before which it is asked for; None for its newest page."""
+    before = word_of(request, "before")
+    if before and not (before.isascii() and before.isdigit() and int(before) <= PLACE_MAX):
+        raise UsageError(
+            "`before` is no place in the list", remedy="Follow the link Older, or leave `before` out."
+        )
+    return int(before) if before else None

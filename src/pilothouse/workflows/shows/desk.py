@@ -100,7 +100,7 @@ class PageDesk:
                 remedy=f"There are {', '.join((*AGENT_PAGES, *HOUSE_PAGES))}: `pilothouse show {AGENT_PAGES[0]}`.",
             )
         if name == "runs":
-            return show_runs(self.runs, agent or choose_agent(self.installation, None), now)
+            return self.recorded(agent or choose_agent(self.installation, None))
         if name == "tour" and agent is None:
             # A tour is of some agent; from a page that is of none it leads through the first one.
             agent = next((record.agent for record in self.installation.ledger.charters()), None)
@@ -178,6 +178,15 @@ class PageDesk:
             if is_asked
             else "",
         )
+
+    def recorded(self, agent: str, *, before_ns: int | None = None) -> SectionsPage:
+        """Return a page of the list of recorded runs.
+
+        Args:
+            agent: Agent id.
+            before_ns: Only runs opened before this, Unix nanoseconds; None for the newest.
+        """
+        return show_runs(self.runs, agent, self.now(), before_ns=before_ns)
 
     def settings(self, *, operated: Collection[str] = (), tried: str = "") -> SectionsPage:
         """Return the Settings page.

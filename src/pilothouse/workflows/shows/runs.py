@@ -20,15 +20,29 @@ from pilothouse.runtime.replay.divergence import differences, shown_pair
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.workflows.shows.played_again import answers_apart, instructions_of
 
-__all__ = ["compare_runs", "run_of", "show_run", "show_runs"]
+__all__ = ["RUNS_SHOWN", "compare_runs", "run_of", "show_run", "show_runs"]
 
 RUNS_SHOWN = 100
+"""Runs on one page, newest first; a link leads to those before them."""
+
 OTHERS_SHOWN = 5
 
 
-def show_runs(log: RunLog, agent: str, now: datetime) -> SectionsPage:
-    """Return the list of recorded runs."""
-    return build_runs(agent, log.runs(agent=agent, limit=RUNS_SHOWN), now)
+def show_runs(log: RunLog, agent: str, now: datetime, *, before_ns: int | None = None) -> SectionsPage:
+    """Return a page of the list of recorded runs.
+
+    Args:
+        log: The run log.
+        agent: Agent id.
+        now: The moment, aware UTC.
+        before_ns: Only runs opened before this, Unix nanoseconds; None for the newest.
+    """
+    found = list(log.runs(agent=agent, until_ns=before_ns, limit=RUNS_SHOWN + 1))
+    older = found.pop() if len(found) > RUNS_SHOWN else None
+    # Runs of one moment stand on one page: the next begins before a moment.
+    while older and len(found) > 1 and found[-1].opened_ns == older.opened_ns:
+        found.pop()
+    return build_runs(agent, found, now, before_ns=before_ns, has_older=older is not None)
 
 
 def show_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +17,7 @@ from pilothouse.reports.run_page import CallPair, ReplayOffer, RunDifference, bu
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.gateway.context_recall import recall_result
 from pilothouse.workflows.shows.played_again import answers_apart
-from pilothouse.workflows.shows.runs import show_run, show_runs
+from pilothouse.workflows.shows.runs import RUNS_SHOWN, show_run, show_runs
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 GONE = "order 7 is in <b>Lyon</b>"
@@ -116,3 +117,36 @@ def test_a_run_whose_gateway_was_killed_says_that_it_may_be_shorter(tmp_path):
         assert "It may be shorter than what happened: its gateway was killed" in page.sentence.plain
         (row,) = sections(show_runs(cut, "orders", NOW))["runs"].rows
     assert "Cut" in str(row.cells)
+
+
+class LongLog:
+    """A run log that only lists: runs one nanosecond apart, and five of one moment about where a page ends."""
+
+    def __init__(self, summary):
+        opened = [1_000 - number if not 97 <= number < 102 else 903 for number in range(RUNS_SHOWN * 2 + 5)]
+        self.all = [replace(summary, run=f"{n:032x}", opened_ns=ns) for n, ns in enumerate(opened)]
+
+    def runs(self, *, agent, until_ns, limit):
+        assert agent == "orders"
+        return [one for one in self.all if until_ns is None or one.opened_ns < until_ns][:limit]
+
+
+def test_a_long_list_of_runs_is_read_page_by_page_and_no_figure_is_said_of_the_rest(log):
+    long = LongLog(log.runs(agent="orders")[0])
+    seen, before_ns = [], None
+    for _ in range(3):
+        page = show_runs(long, "orders", NOW, before_ns=before_ns)
+        (listed,) = page.sections
+        seen += [row.cells[1].href.rpartition("/")[2] for row in listed.rows]
+        assert "shown here can be replayed" in page.sentence.plain
+        ways = {link.text: link.href for link in listed.more}
+        before_ns = int(ways.get("Older", "=0").partition("=")[2])
+    assert seen == [one.run for one in long.all]
+    assert ways == {"Newest of all": "/agents/orders/runs"}
+    assert show_runs(long, "orders", NOW, before_ns=1).sentence.plain == "No run was opened before that."
+
+
+def test_a_short_list_of_runs_leads_nowhere_else(log):
+    page = show_runs(log, "orders", NOW)
+    assert page.sections[0].more == ()
+    assert "shown here" not in page.sentence.plain
