@@ -7,9 +7,11 @@ What is surely valid is known without the validator, as most answers are.
 from __future__ import annotations
 
 import json
+from datetime import datetime, time
 from functools import lru_cache
 from typing import Any
 
+from jsonschema import FormatChecker
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing.jsonschema import EMPTY_REGISTRY
@@ -25,7 +27,8 @@ PROBLEM_CHARACTERS_MAX = 400
 def text_problem(schema: str, text: str) -> str:
     """Return what is wrong with a text, with its JSON path, or empty.
 
-    A schema of a string is held against the text itself: an agent that writes to people writes no JSON.
+    A schema of a string is held against the text itself: an agent that writes to people writes no JSON. Dates, times and UUIDs must be some:
+    a schema that is made of types, as by Pydantic, says them as formats.
 
     Args:
         schema: JSON Schema as text; a reference to anything outside it cannot be followed.
@@ -36,20 +39,23 @@ def text_problem(schema: str, text: str) -> str:
         "$.a: 'x' is not of type 'integer'"
         >>> text_problem("{}", '{"a": NaN}')
         '$: no JSON (NaN is no JSON)'
+        >>> text_problem('{"properties": {"due": {"format": "date"}}}', '{"due": "2026-02-30"}')
+        "$.due: '2026-02-30' is not a 'date'"
     """
     try:
         value = _string_in(text) if _wants_text(schema) else strict_json(text)
     except (ValueError, RecursionError) as error:
         return f"$: no JSON ({str(error)[:80]})"
-    return data_problem(schema, value)
+    return data_problem(schema, value, holds_formats=True)
 
 
-def data_problem(schema: str, value: Any) -> str:
+def data_problem(schema: str, value: Any, *, holds_formats: bool = False) -> str:
     """Return what is wrong with plain JSON data, with its JSON path, or empty.
 
     Args:
         schema: JSON Schema as text; 2020-12 where it names no draft.
         value: The data.
+        holds_formats: Whether a format must hold; by the standard it only tells, and tools of others are written so.
 
     Example:
         >>> data_problem('{"type": "string"}', 1)
@@ -59,7 +65,10 @@ def data_problem(schema: str, value: Any) -> str:
     if sure is not None and sure(value):
         return ""
     try:
-        errors = sorted(_validator(schema).iter_errors(value), key=lambda one: (len(one.path), one.json_path))
+        errors = sorted(
+            _validator(schema, holds_formats=holds_formats).iter_errors(value),
+            key=lambda one: (len(one.path), one.json_path),
+        )
     except Exception as error:  # noqa: BLE001 - what is no schema ends in anything, and then no answer is delivered as valid
         return f"$: the schema cannot be applied ({type(error).__name__}), so nothing is known to be valid"
     return f"{errors[0].json_path}: {errors[0].message}"[:PROBLEM_CHARACTERS_MAX] if errors else ""
@@ -91,8 +100,23 @@ def _sure(schema: str) -> Sure | None:
         return None
 
 
+FORMATS = FormatChecker(("date", "uuid"))
+"""Of others what is right is disputed, or looked up elsewhere."""
+
+
+@FORMATS.checks("date-time", ValueError)
+def _is_moment(value: object) -> bool:
+    return not isinstance(value, str) or bool(datetime.fromisoformat(value))
+
+
+@FORMATS.checks("time", ValueError)
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or time.fromisoformat(value) is not None
+
+
 @lru_cache(maxsize=256)
-def _validator(schema: str) -> Validator:
+def _validator(schema: str, *, holds_formats: bool) -> Validator:
     document = json.loads(schema)
     # Without a registry of its own the validator would fetch what a reference names, wherever that is.
-    return validator_for(document)(document, registry=EMPTY_REGISTRY)
+    formats = FORMATS if holds_formats else None
+    return validator_for(document)(document, registry=EMPTY_REGISTRY, format_checker=formats)

@@ -15,7 +15,7 @@ from pilothouse.runtime.gateway.messages import FinalAnswer
 from pilothouse.schemas import process as schema_process
 from pilothouse.schemas.process import SchemaProcesses
 from pilothouse.schemas.strict_json import strict_json
-from pilothouse.schemas.text_check import text_problem
+from pilothouse.schemas.text_check import data_problem, text_problem
 from pilothouse.schemas.weight import is_quick
 
 LIMITED = '{"properties": {"amount": {"type": "number", "maximum": 100}}}'
@@ -51,6 +51,26 @@ def asked(processes, *pairs):
 )
 def test_what_is_no_json_for_every_reader_is_valid_by_no_schema(text, said):
     assert said in text_problem(LIMITED, text)
+
+
+@pytest.mark.parametrize(
+    ("form", "right", "wrong"),
+    [
+        ("date", ["2026-11-20"], ["2026-02-30", "20.11.2026", "soon", ""]),
+        ("date-time", ["2026-11-20T09:00:00Z", "2026-11-20T09:00:00"], ["2026-11-20T25:00:00Z", "tomorrow"]),
+        ("time", ["09:00:00", "09:00:00+01:00"], ["25:00", "noon"]),
+        ("uuid", ["5e5e5e5e-5e5e-4e5e-8e5e-5e5e5e5e5e5e"], ["5e5e"]),
+        ("uri", ["whatever"], []),
+    ],
+)
+def test_a_date_a_time_and_a_uuid_of_an_answer_are_some(form, right, wrong):
+    """What Pydantic writes for such a field let any text go out as valid, and the agent failed on it."""
+    schema = json.dumps({"properties": {"a": {"anyOf": [{"format": form}, {"type": "null"}]}}})
+    for value in [*right, None, 7]:
+        assert not text_problem(schema, json.dumps({"a": value}))
+    for value in wrong:
+        assert text_problem(schema, json.dumps({"a": value})).startswith("$.a: ")
+        assert not data_problem(schema, {"a": value})
 
 
 def test_a_confidence_that_is_said_twice_is_not_said():
