@@ -190,19 +190,17 @@ def replay_window(
             remedy=f"Look at what was asked: `pilothouse replay {reports[0].run[:12]} --show --json`",
             subject=agent,
         )
-    judged = [_outcome(report) for report in reports]
     others = {one.run for one in summaries if version is not None and one.version not in (None, version)}
-    foreign = [_not_its_own(report, stand_ins, is_of_other=report.run in others) for report in reports]
-    pairs = [
-        Pair(case=case_of_label(labels[report.run]), before=_output(report.recorded), after=after)
-        for report, after, why in zip(reports, judged, foreign, strict=True)
-        if report.run in labels and not why
+    ended = [
+        _ended(report, labels.get(report.run), stand_ins, is_of_other=report.run in others)
+        for report in reports
     ]
-    same = sum(
-        report.final == report.recorded
-        for report, after in zip(reports, judged, strict=True)
-        if after is not None
-    )
+    pairs = [
+        Pair(case=case_of_label(labels[one.run]), before=one.before, after=one.after)
+        for one in ended
+        if one.run in labels and not one.no_pair
+    ]
+    same = sum(one.after == one.before for one in ended if one.after is not None)
     failed = [one for report in reports for one in report.comparisons if one.has_failed]
     return WindowReport(
         agent=agent,
@@ -218,12 +216,10 @@ def replay_window(
         trouble=failed[0].live if failed else "",
         blocked=sum(report.counts.blocked for report in reports),
         same=same,
-        changed=sum(after is not None for after in judged) - same,
-        unjudgeable=sum(after is None for after in judged),
+        changed=sum(one.after is not None for one in ended) - same,
+        unjudgeable=sum(one.after is None for one in ended),
         pairs=tuple(pairs),
-        no_pairs=Counter(
-            why for report, why in zip(reports, foreign, strict=True) if report.run in labels and why
-        ),
+        no_pairs=Counter(one.no_pair for one in ended if one.run in labels and one.no_pair),
     )
 
 
@@ -298,13 +294,33 @@ def write_pairs(report: WindowReport, folder: Path, versions: Versions, *, judge
     )
 
 
-def _not_its_own(report: ReplayReport, stand_ins: frozenset[str], *, is_of_other: bool) -> str:
-    """Return why what a run ended with is not what the version in force did, or empty."""
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What a run ended with, and what it would have; why that is no pair, or empty."""
+
+    run: str
+    before: Any
+    after: Any | None
+    no_pair: str
+
+
+def _ended(
+    report: ReplayReport, label: Trusted | None, stand_ins: frozenset[str], *, is_of_other: bool
+) -> _Ended:
+    before, after, no_pair = _output(report.recorded), _outcome(report), ""
     if is_of_other:
-        return "another version served them"
-    if not stand_ins.isdisjoint(report.models):
-        return "a stand-in of the pinned model answered them"
-    return "their end may not be on record, since a gateway was killed meanwhile" if report.is_cut else ""
+        no_pair = "another version served them"
+    elif not stand_ins.isdisjoint(report.models):
+        no_pair = "a stand-in of the pinned model answered them"
+    elif report.is_cut:
+        no_pair = "their end may not be on record, since a gateway was killed meanwhile"
+    # While an answer is held, and once a person has decided, the record has what the client was told.
+    if report.held and label is not None and label.record.item.item_id in report.held:
+        before = json_or_text(label.record.item.proposal)
+    elif report.held:
+        after = None
+        no_pair = no_pair or "a person decided what their client was told, and the label is of another answer"
+    return _Ended(report.run, before, after, no_pair)
 
 
 def _outcome(report: ReplayReport) -> Any | None:

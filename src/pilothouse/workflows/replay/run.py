@@ -15,7 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pilothouse.core.evidence.run_log import Draw, RecordedRun, Replayable
+from pilothouse.core.evidence.run_log import Draw, OutputHeld, RecordedRun, Replayable
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.reading_git import ask_git
 from pilothouse.runtime.context.conversation import tool_results
@@ -159,6 +159,7 @@ class ReplayReport:
         twins: Commands of the run of which nothing tells which of two equal ones they were.
         models: Models that answered in the record, sorted.
         is_cut: Whether the record may be shorter than what happened.
+        held: Ids of answers that were held: the record has what the client was told, which the model did not say.
     """
 
     run: str
@@ -181,6 +182,7 @@ class ReplayReport:
     twins: int = 0
     models: tuple[str, ...] = ()
     is_cut: bool = False
+    held: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -350,6 +352,7 @@ def _once(
         twins=0 if request.command is None else sum(each.is_order for each in _draws(recorded)),
         models=tuple(sorted({call.response.model for call in calls if call.response.model is not None})),
         is_cut=recorded.is_cut,
+        held=tuple(each.event.hold for each in recorded.events if isinstance(each.event, OutputHeld)),
     )
 
 

@@ -7,11 +7,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from recorded_runs import conversation, record
-from tests.stubs.provider_stub import ProviderStub
+from recorded_runs import answer, conversation, record
+from tests.stubs.provider_stub import Plan, ProviderStub
 
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewItem, ReviewSource
-from pilothouse.core.evidence.run_log import RunClosed, RunState
+from pilothouse.core.evidence.run_log import OutputHeld, RunClosed, RunState
 from pilothouse.errors import UsageError
 from pilothouse.ports.review import ItemRecord
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -36,10 +36,10 @@ def played(log, request, labels=None, **options):
     )
 
 
-def accepted(run):
-    said = {"input": "Where is it?", "proposal": "In Lyon.", "why": "", "call_digest": run}
+def accepted(run, proposal="In Lyon.", item_id=None):
+    said = {"input": "Where is it?", "proposal": proposal, "why": "", "call_digest": run}
     item = ReviewItem(
-        item_id=run, agent="orders", task_type="t", trace_id=run, source=ReviewSource.SAMPLED, created_at=NOW, due_at=NOW,
+        item_id=item_id or run, agent="orders", task_type="t", trace_id=run, source=ReviewSource.SAMPLED, created_at=NOW, due_at=NOW,
         **said,
     )  # fmt: skip
     label = Label(item_id=run, agent="orders", reviewer="kim", answer=Answer.ACCEPT, at=NOW)
@@ -85,6 +85,31 @@ def test_what_another_version_did_or_a_killed_gateway_left_out_is_not_what_the_v
         UsageError, match="none of the judged runs is a pair: 1 because another version served them"
     ):
         write_pairs(old, tmp_path / "pairs", Versions(), judged=1)
+
+
+def test_a_held_run_ended_with_what_its_model_said_and_not_with_what_its_client_was_told(tmp_path):
+    """The version in force was credited with what a person had written, or blamed for "This answer waits for a person"."""
+    asked, unasked, other = (two * 16 for two in ("7d", "8e", "9f"))
+    with Recorder(tmp_path) as log, ProviderStub(default=Plan(text="In Kiel.")) as stub:
+        for run in (asked, unasked, other):
+            (request, _), told = (
+                conversation(1)[0],
+                answer({"role": "assistant", "content": "This answer waits."}),
+            )
+            record(log, [(request, told)], run=run)
+            log.append(run, OutputHeld(hold=f"hold-{run}", reason="unsure"), call="0")
+        record(log, conversation(1), run=asked)
+        log.flush()
+        change = ReplayRequest(
+            mode=ReplayMode.FORK, substitution=Substitution(model="m-2026-02-02"), live=stub.origin
+        )
+        labels = {run: accepted(run, "In Kiel.", f"hold-{run}") for run in (asked, unasked)}
+        found = played(log, change, labels | {other: accepted(other)})
+    assert {pair.case.trace_id: (pair.before, pair.after) for pair in found.pairs} == {
+        asked: ("In Kiel.", "In Kiel."),
+        unasked: ("In Kiel.", "In Kiel."),
+    }
+    assert (found.same, found.changed, found.unjudgeable, sum(found.no_pairs.values())) == (2, 0, 1, 1)
 
 
 @pytest.mark.parametrize("mode", [ReplayMode.STRICT, ReplayMode.COMPARE])
