@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -41,6 +42,8 @@ ALPHA_JUDGED_MIN: Final = 0.02
 KEPT_SHARE_MIN: Final = 0.95
 """Least share of cases that the other side must have; below it the rest is another set of cases."""
 
+_PROVED: Final = frozenset({Status.HOLDS, Status.AT_RISK})
+
 _NO_NUMBER: Final = MappingProxyType({"value": None, "low": None, "high": None})
 """What an item states that proves nothing: its sentence tells what was seen, and no record may be made of it."""
 
@@ -63,6 +66,7 @@ class TypeJudge:
         goes_on: Whether every case is run, decided or not.
         trust: What is on record about the one judge of the type; None trusts none.
         labels: What people said of the answers of this run, or None where nobody can look them up.
+        hangs_on_missing: Whether something would be proved only because results are missing.
     """
 
     rules: GateRules
@@ -78,6 +82,7 @@ class TypeJudge:
     goes_on: bool = False
     trust: JudgeTrust | None = None
     labels: RunLabels | None = None
+    hangs_on_missing: bool = False
     _states: dict[str, GateState] = field(default_factory=dict)
     _settled: dict[str, DifferenceLook] = field(default_factory=dict)
 
@@ -167,6 +172,7 @@ class TypeJudge:
         is_last = is_cut or self.seen >= len(self.cases)
         results = gathered.results(self.cases[: self.seen], baseline)
         self.items = []
+        self.hangs_on_missing = False
         open_items = 0
         for arm, name, words in (
             (baseline, "not_worse", "the baseline"),
@@ -177,15 +183,19 @@ class TypeJudge:
             pairs = results if arm is baseline else gathered.results(self.cases[: self.seen], arm)
             look = self._difference(pairs, name, words, is_last=is_last)
             kept = sum(bool(one.baseline) for one in pairs) / max(len(pairs), 1)
-            self.items.append(
-                look.item if kept >= KEPT_SHARE_MIN else _not_comparable(look.item, kept, arm.version)
-            )
-            open_items += not look.is_over
+            item = look.item if kept >= KEPT_SHARE_MIN else _not_comparable(look.item, kept, arm.version)
+            self.items.append(self._without_luck(item, gathered, arm, self._as_one_look))
+            open_items += not look.is_over or self.items[-1] is not item
         sizes = [size for size in self.looks if size < self.seen] + [self.seen, len(self.cases)]
         critical = level_critical(sizes, self.rules)
-        floor = judge_floor(results, self.rules, critical=critical, is_last=is_last)
+        level = partial(judge_floor, rules=self.rules, critical=critical, is_last=is_last)
+        reliability = partial(judge_reliability, rules=self.rules)
+        floor, reliable = level(results), reliability(results)
+        if floor is not None:
+            floor = self._without_luck(floor, gathered, None, level)
+        if reliable is not None:
+            reliable = self._without_luck(reliable, gathered, None, reliability)
         labelled = self._labelled_floor(results, critical)
-        reliable = judge_reliability(results, self.rules)
         self.items += [one for one in (floor if labelled is None else None, reliable) if one is not None]
         if labelled is not None and labelled.status is not Status.NO_EVIDENCE:
             floor = labelled
@@ -205,24 +215,36 @@ class TypeJudge:
         self.items.append(judge_unscored(results, self.rules))
         self.is_over = is_last or not (open_items or self.goes_on)
 
-    def would_change(self, gathered: Gathered, baseline: Arm | None) -> bool:
-        """Whether the verdict would be another one if every result without a score were a failure."""
-        results = gathered.results(self.cases[: self.seen], baseline)
-        worst = [
-            CaseResult(
-                case_id=one.case_id,
-                cluster=one.cluster,
-                candidate=tuple(bool(value) for value in one.candidate),
-                baseline=one.baseline,
-                weight=one.weight,
-            )
-            for one in results
-        ]
-        if worst == results or baseline is None:
-            return False
-        look = self._fresh_look(worst, is_single=self.is_single)
-        now = next((one.status for one in self.items if one.requirement == "not_worse"), None)
-        return now is not look.item.status
+    def _without_luck(
+        self,
+        item: ItemVerdict,
+        gathered: Gathered,
+        other: Arm | None,
+        measure: Callable[[Sequence[CaseResult]], ItemVerdict | None],
+    ) -> ItemVerdict:
+        """Prove nothing that would be open if each result without a score, or lost by fault of the world, were a failure.
+
+        An agent that ends itself over what it cannot answer, or a scorer that crashes over it, would be released by what is missing.
+        """
+        if item.status not in _PROVED:
+            return item
+        results = gathered.results(self.cases[: self.seen], other, with_lost=True)
+        missing = sum(value is None for one in results for value in one.candidate)
+        worst = [replace(one, candidate=tuple(map(bool, one.candidate))) for one in results]
+        found = measure(worst) if missing else item
+        if found is None or found.status in _PROVED:
+            return item
+        self.hangs_on_missing = True
+        return unproved(
+            item,
+            "counted as failures they leave it open",
+            remedy="run the same command: what was lost is asked again; mend a scorer that gives no score",
+            reason=Reason.INSUFFICIENT,
+            who=f"{missing} results are missing",
+        )
+
+    def _as_one_look(self, results: Sequence[CaseResult]) -> ItemVerdict:
+        return self._fresh_look(results, is_single=self.is_single).item
 
     def at_end(self, gathered: Gathered, other: Arm) -> ItemVerdict | None:
         """Return the difference to another side over all cases that ran, as one look shows it; None where only a judge says so.

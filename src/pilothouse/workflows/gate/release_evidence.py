@@ -53,8 +53,8 @@ def release_evidence(
     if not counts:
         return tuple(write.records)
     for one in run.judges:
-        if one.is_judged or one.is_unmeasured:
-            continue  # the raw rate of a judge is no level
+        if one.is_judged or one.is_unmeasured or one.hangs_on_missing:
+            continue  # neither the raw rate of a judge is a level, nor that of what happens to have a score
         scored = [
             result
             for result in run.gathered.results(one.cases[: one.seen], None)

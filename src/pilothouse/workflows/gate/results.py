@@ -139,16 +139,19 @@ class Gathered:
         )
         return f"{len(failed)} of {len(mine)} trials of the candidate {meaning}: {reasons}"
 
-    def results(self, cases: Sequence[Case], other: Arm | None) -> list[CaseResult]:
+    def results(
+        self, cases: Sequence[Case], other: Arm | None, *, with_lost: bool = False
+    ) -> list[CaseResult]:
         """Return both sides of the cases of which the candidate has an outcome.
 
         Args:
             cases: Cases of one task type, in run order.
             other: The other side, or None.
+            with_lost: Whether the candidate's trials that the world let down stand among its results, as ones without a score.
         """
         found = []
         for case in cases:
-            mine = self._side(case, self._candidate)
+            mine = self._side(case, self._candidate, with_lost=with_lost)
             if mine is None:
                 continue
             theirs = self._side(case, other) if other is not None else None
@@ -271,12 +274,15 @@ class Gathered:
             self._outcome(case, self._candidate, index) is not None for index in self._candidate.indexes
         )
 
-    def _side(self, case: Case, arm: Arm) -> tuple[bool | None, ...] | None:
+    def _side(self, case: Case, arm: Arm, *, with_lost: bool = False) -> tuple[bool | None, ...] | None:
         """Return the repeats of one side, or None when none has an outcome that says anything."""
         values: list[bool | None] = []
         for index in arm.indexes:
             outcome = self._outcome(case, arm, index)
-            if outcome is None or outcome.success is None:
+            if outcome is None or (outcome.success is None and not with_lost):
+                continue
+            if outcome.success is None:
+                values.append(None)
                 continue
             if outcome.success.why is Unscored.NOT_APPLICABLE:
                 continue

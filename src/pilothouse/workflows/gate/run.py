@@ -401,11 +401,6 @@ class GateRun:
             )
         gathered = self.gathered
         notes += filter(None, (gathered.failed_note, gathered.lost_note, gathered.unscored_note))
-        notes += [
-            f"{one.rules.task_type}: counting every result without a score as a failure would change the verdict"
-            for one in self.judges
-            if one.would_change(self.gathered, self.baseline)
-        ]
         return ReleaseVerdict(
             agent=self.policy.agent,
             candidate=self.candidate.version,

@@ -55,8 +55,9 @@ class Judge:
         return self._score(case, result)
 
 
-def outputs(path, reply):
-    path.write_text("".join(json.dumps({"id": f"c{n}", **reply(n)}) + "\n" for n in range(N)))
+def outputs(path, reply, lost=frozenset()):
+    rows = (json.dumps({"id": f"c{n}", **reply(n)}) + "\n" for n in range(N) if f"c{n}" not in lost)
+    path.write_text("".join(rows))
     return f"recorded:{path}"
 
 
@@ -79,10 +80,10 @@ def world(tmp_path):
         ]
         (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def gate(*, candidate=None, baseline=None, registry=None, agent=None, **options):
+    def gate(*, candidate=None, baseline=None, registry=None, agent=None, lost=frozenset(), **options):
         candidate = candidate or (lambda n: {"output": 2 * n, "tool_calls": []})
         request = GateRequest(
-            candidate=outputs(tmp_path / "candidate.jsonl", candidate),
+            candidate=outputs(tmp_path / "candidate.jsonl", candidate, lost),
             baseline=outputs(tmp_path / "baseline.jsonl", baseline) if callable(baseline) else baseline,
             dataset=tmp_path / "cases.jsonl",
             journal=tmp_path / "j.db",
@@ -366,6 +367,52 @@ def test_results_that_are_not_recorded_are_infrastructure_and_exit_4(world, tmp_
 
     verdict = asyncio.run(go())
     assert exit_status_of(verdict.items).value == 4
+
+
+def crashing(answers):
+    """A scorer without a score for some answers."""
+
+    def score(case, result):
+        if result.reply.output in answers:
+            return unscored(Unscored.SCORER_CRASHED, "it gives up")
+        return passed() if result.reply.output == case.expected else failed("wrong")
+
+    made = SimpleNamespace(
+        spec=ScorerSpec(name="odd", kind=ScorerKind.DETERMINISTIC, version="o1"), score=score
+    )
+    return ScorerRegistry({"odd": lambda: made})
+
+
+@pytest.mark.parametrize("how", ["lost", "unscored"])
+@pytest.mark.parametrize(
+    ("asked", "requirement"),
+    [
+        ({"floor": 0.94}, "floor"),
+        ({"baseline": lambda n: {"output": 2 * n, "claim": 1}, "margin_points": 2.5}, "not_worse"),
+    ],
+)
+def test_nothing_is_proved_by_what_is_missing(world, how, asked, requirement):
+    """An agent that ended itself over six of 300 cases, or a scorer that crashed over their answers, was released."""
+
+    wrong = 2 if requirement == "floor" else -1
+
+    def reply(n, hard):
+        return hard if n % 50 == 1 else {"output": -1 if n % 50 == wrong else 2 * n}
+
+    hard = {"output": -7}
+    options = {"registry": crashing({-7}), "scorer": "odd"} if how == "unscored" else {}
+    if how == "lost":
+        options["lost"] = frozenset(f"c{n}" for n in range(N) if n % 50 == 1)
+    run, _, verdict = world(candidate=lambda n: reply(n, hard), complete=True, **asked, **options)
+    found = item(verdict, requirement)
+    assert (found.status, found.reason, found.value) == (Status.NO_EVIDENCE, Reason.INSUFFICIENT, None)
+    assert "6 results are missing: counted as failures they leave it open" in found.sentence
+    records = release_evidence(run, verdict, agent="a")
+    assert not [
+        one for one in records if one.kind in {"eval.baseline", "release.difference", "release.verdict"}
+    ]
+    _, _, good = world(candidate=lambda n: reply(n, {"output": 2 * n}), complete=True, **asked)
+    assert item(good, requirement).status is Status.HOLDS
 
 
 def test_the_same_command_is_the_same_run_and_costs_nothing_again(world):
