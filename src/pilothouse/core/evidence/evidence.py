@@ -37,7 +37,7 @@ UNKNOWN = "unknown"
 """Name among `counts` of what nobody could tell: a fact with some and without `passed` neither passed nor failed."""
 
 INCIDENT = "incident"
-"""Name among `counts` of the number of the incident that is to be replayed next."""
+"""Name among `counts` of the number of the incident that is to be replayed, or reviewed, next."""
 
 WORTH = "worth"
 """Name among `counts` of the independent cases that those of a record are worth, where turns of one conversation are among them."""

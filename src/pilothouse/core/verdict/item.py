@@ -253,7 +253,7 @@ def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> 
                 hidden.settle(one[1])
     found, newest = deciding[0]
     lapses_at = case.lapses_at(newest)
-    lapsed = "" if lapses_at is None else voice.stale_age(lapses_at)
+    lapsed = "" if lapses_at is None else voice.stale_age(newest, lapses_at)
     again = case.command(case.part.again) if case.part.again else ""
     ruling = _judge_newest(case, found, newest, lapses_at)
     return replace(ruling, lapsed=lapsed, again=again, is_early=case.part.early)

@@ -422,6 +422,8 @@ def _fact(record: Evidence) -> Assessment:
         # What failed is one run, and another one of the incident would not cure it.
         what = record.items[0][:12] if record.passed is False and record.items else f"INC-{number}"
         remedy = f"pilothouse replay {what} --exec 'python agent.py' --evidence"
+        if record.kind == "alert.lead":
+            remedy = f"pilothouse incident review {number}"
     if record.passed is None and record.counts.get(UNKNOWN):
         why = record.detail.rstrip(". ")
         return Assessment(

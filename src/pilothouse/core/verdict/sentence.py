@@ -173,9 +173,10 @@ class Voice:
             f" in force is {now}, and nothing of the one counts for the other."
         )
 
-    def stale_age(self, lapsed_at: datetime) -> str:
+    def stale_age(self, record: Evidence, lapsed_at: datetime) -> str:
         """There is a record, and it is too old."""
-        return f"{self.kind.title}{self._on()} lapsed on {day(lapsed_at)}; nothing newer is known."
+        said = f"{self.kind.title}{self._on()} of {day(record.window_to)}"
+        return f"{said} lapsed on {day(lapsed_at)}; nothing newer is known."
 
     def imported(self) -> str:
         """There is a record from a file, and nobody can say what it was measured on."""

@@ -12,6 +12,7 @@ from pilothouse.core.action.escalation import plan_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, Named, check_step
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import incident_handlers
+from pilothouse.core.evidence.evidence import INCIDENT, UNKNOWN
 from pilothouse.core.evidence.recorded import recorded
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.errors import CharterInvalid, Conflict, Denied, UnknownName, UsageError
@@ -369,23 +370,35 @@ def _lately(room: ControlRoom, agent: str, now: datetime) -> list[Incident]:
 
 
 def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
-    """Count, over three months of reviewed incidents, how often the alert came before the first complaint."""
-    reviewed = [one for one in _lately(room, agent, now) if one.state is IncidentState.REVIEWED]
+    """Count, over three months of incidents that are over, how often the alert came before the first complaint.
+
+    Whoever reviews only those that went well shows nothing: of one that was resolved and not reviewed nobody knows.
+    """
+    over = _lately(room, agent, now)
+    reviewed = [one for one in over if one.state is IncidentState.REVIEWED]
+    waiting = [one for one in over if one.state is IncidentState.RESOLVED]
+    charter = charter_if_any(room.installation.ledger, agent)
+    if not reviewed or charter is None:
+        return
     first = 0
     for one in reviewed:
         complaint = _complaint_at(dict(one.review)["complaint"])
         first += complaint is None or one.opened_at <= complaint
-    charter = charter_if_any(room.installation.ledger, agent)
-    if not reviewed or charter is None:
-        return
+    n = len(reviewed) + len(waiting)
+    least = LEAD_SHARE_MIN * n
+    passed = True if first >= least else False if first + len(waiting) < least else None
+    said = f"in {first} of {len(reviewed)} incidents the alert came before the first complaint"
+    if waiting:
+        said += f"; {len(waiting)} more are resolved and not reviewed, last {waiting[0].name}"
     lead = recorded(
         "alert.lead",
         charter,
         now,
         command="pilothouse incident review",
         since=min(one.opened_at for one in reviewed),
-        n=len(reviewed),
-        passed=first >= LEAD_SHARE_MIN * len(reviewed),
-        detail=f"in {first} of {len(reviewed)} incidents the alert came before the first complaint",
+        n=n,
+        passed=passed,
+        detail=said,
+        counts={} if passed is not None else {UNKNOWN: len(waiting), INCIDENT: waiting[0].number},
     )
     room.installation.ledger.add_evidence([lead])

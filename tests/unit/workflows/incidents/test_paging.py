@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
 from pilothouse.core.action.incident import IncidentState
+from pilothouse.core.evidence.evidence import INCIDENT, UNKNOWN
+from pilothouse.core.verdict.requirement import Fact
+from pilothouse.core.verdict.rules import assess
 from pilothouse.errors import Denied, UnknownName, UsageError
 from pilothouse.ledger import incidents
 from pilothouse.reports.incidents import build_incidents
@@ -264,6 +267,46 @@ def test_an_alert_after_the_first_complaint_does_not_lead(room, clock):
     )
     lead = next(one for one in room.installation.ledger.evidence(AGENT) if one.kind == "alert.lead")
     assert lead.passed is False
+
+
+def resolve(room, clock, number):
+    fire(room, metric=f"metric-{number}", sentence=f"Alarm {number}.")
+    for state in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+        move(room, number, state, person="sam", text="", now=clock())
+    clock.move(minutes=90)
+
+
+def lead_of(room):
+    *_, lead = (one for one in room.installation.ledger.evidence(AGENT) if one.kind == "alert.lead")
+    return lead
+
+
+def test_whoever_reviews_only_what_went_well_shows_no_lead(room, clock):
+    """One review of four incidents, the one that went well, held MON-8."""
+    for number in (1, 2, 3, 4):
+        resolve(room, clock, number)
+    review(room, 2, ANSWERS, person="dana", now=clock())
+    lead = lead_of(room)
+    assert (lead.passed, lead.n, lead.counts) == (None, 4, {UNKNOWN: 3, INCIDENT: 4})
+    assert lead.detail.endswith("3 more are resolved and not reviewed, last INC-4")
+    found = assess(Fact(), 0.0, lead)
+    assert (found.proof, found.remedy) == ("open", "pilothouse incident review 4")
+    for number in (1, 3):
+        clock.move(minutes=1)
+        review(room, number, ANSWERS, person="dana", now=clock())
+    assert lead_of(room).passed is None
+    clock.move(minutes=1)
+    late = ANSWERS | {"complaint": (NOW - timedelta(hours=1)).isoformat()}
+    review(room, 4, late, person="dana", now=clock())
+    assert (lead_of(room).passed, lead_of(room).counts) == (False, {})
+
+
+def test_one_late_alert_of_few_is_a_breach_whatever_the_others_will_say(room, clock):
+    for number in (1, 2):
+        resolve(room, clock, number)
+    late = ANSWERS | {"complaint": (NOW - timedelta(hours=1)).isoformat()}
+    review(room, 1, late, person="dana", now=clock())
+    assert lead_of(room).passed is False
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def row(evidence, title):
         (
             replaced(HELD, "served_model", window_from=OLD, window_to=OLD),
             "blind",
-            "Calls served by another model lapsed on ",
+            "Calls served by another model of ",
         ),
         (replaced(HELD, "served_model", n=1, good=1), "learning", "1 of about "),
         (
