@@ -66,7 +66,7 @@ def test_two_hundred_seeded_mutations_are_each_named_by_call_path_and_kind(recor
 def test_the_nearest_call_is_one_of_the_same_route_that_can_be_read(recorded):
     first, second, *_ = recorded[0]
     asked = dict(second.document)
-    unread = replace(second, document=None)
+    unread = replace(second, body=b"no JSON")
     elsewhere = replace(second, route="/v1/messages")
     assert nearest(asked, ROUTE, [unread, elsewhere, first], []) == (first, False)
     assert nearest(asked, ROUTE, [first], [second]) == (second, True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -33,9 +34,9 @@ MEASURING = frozenset({"/v1/embeddings", "/v1/messages/count_tokens"})
 SECOND_NS = 10**9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """A recorded model call.
+    """A recorded model call; its bodies are long, and each is parsed once, when it is first asked for.
 
     Attributes:
         call: Its id in the record.
@@ -43,10 +44,8 @@ class Exchange:
         route: Path from `/v1` on.
         headers: Headers that belong to the request.
         body: Request body.
-        document: Parsed body, or None where readers may take it for different ones.
-        key: What a request must have to be this call.
         response: The answer.
-        shortened: Parsed body as the provider got it, where edits of the context took something out, else None.
+        sent: Body as the provider got it, where edits of the context took something out, else None.
     """
 
     call: str
@@ -54,10 +53,23 @@ class Exchange:
     route: str
     headers: Mapping[str, str]
     body: bytes
-    document: dict[str, Any] | None
-    key: str
     response: ModelResponse
-    shortened: dict[str, Any] | None = None
+    sent: bytes | None = None
+
+    @cached_property
+    def document(self) -> dict[str, Any] | None:
+        """Parsed body, or None where readers may take it for different ones."""
+        return readable_of(self.body)
+
+    @cached_property
+    def shortened(self) -> dict[str, Any] | None:
+        """Parsed body as the provider got it, where edits of the context took something out, else None."""
+        return readable_of(self.sent) if self.sent else None
+
+    @cached_property
+    def key(self) -> str:
+        """What a request must have to be this call."""
+        return request_key(self.route, self.body)
 
     @property
     def is_answering(self) -> bool:
@@ -97,13 +109,12 @@ def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
                 route=event.route,
                 headers=event.headers,
                 body=event.body,
-                document=readable_of(event.body),
-                key=request_key(event.route, event.body),
                 response=answers[logged.call],
-                shortened=readable_of(event.sent) if event.sent and logged.call in edited else None,
+                sent=event.sent if logged.call in edited else None,
             )
         )
-    whole = {each.key for each in found if each.response.status}
+    is_cut = any(not each.response.status for each in found)
+    whole = {each.key for each in found if each.response.status} if is_cut else set()
     kept = [each for each in found if each.response.status or each.key not in whole]
     return tuple(
         replace(

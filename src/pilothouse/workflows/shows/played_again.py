@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pilothouse.connectors.own_server import read_server
@@ -13,7 +14,7 @@ from pilothouse.ports.gateway import GatewayStore
 from pilothouse.reports.run_page import CallPair, RunDifference
 from pilothouse.reports.words import plural
 from pilothouse.runtime.replay.divergence import shown_pair
-from pilothouse.runtime.replay.exchange import exchanges
+from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution, instructions_in
 from pilothouse.runtime.runlog.redaction import OF_A_RECORD
@@ -38,15 +39,13 @@ LIVE_S = 120.0
 """How long a page asks a live model for all calls together: a browser, and whoever looks at it, give up after some minutes."""
 
 
-def instructions_of(recorded: RecordedRun) -> str | None:
-    """Return the instructions of the first model call of a run, or None without any.
+def instructions_of(calls: Sequence[Exchange]) -> str | None:
+    """Return the instructions of the first model call that has any, or None.
 
     Args:
-        recorded: The run.
+        calls: Calls of a run, in the order in which they began.
     """
-    documents = (
-        call.document for call in exchanges(recorded) if call.is_answering and call.document is not None
-    )
+    documents = (call.document for call in calls if call.is_answering and call.document is not None)
     return next((found for document in documents if (found := instructions_in(document)) is not None), None)
 
 
@@ -78,7 +77,7 @@ def read_change(recorded: RecordedRun, *, model: str, param: str, prompt: str) -
             f"{param!r} is no NAME=VALUE", remedy="Write it like `temperature=0`.", subject=param
         )
     text = prompt.replace("\r\n", "\n")
-    is_new = bool(text.strip()) and text.strip() != (instructions_of(recorded) or "").strip()
+    is_new = bool(text.strip()) and text.strip() != (instructions_of(exchanges(recorded)) or "").strip()
     change = Substitution(
         model=model.strip() or None,
         params={name.strip(): json_or_text(value.strip())} if sign else {},

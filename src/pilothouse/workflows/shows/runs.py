@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
 
@@ -75,24 +76,25 @@ def show_run(
     """
     recorded = run_of(log, agent, run)
     own = recorded.summary.run
+    calls = exchanges(recorded)
     others = [one for one in log.runs(agent=agent, limit=OTHERS_SHOWN + 1) if one.run != own]
     difference = compare_runs(recorded, run_of(log, agent, against)) if against else beside
     return build_run(
         recorded,
         now,
-        said=_said(recorded),
+        said=_said(recorded, calls),
         taken=_taken(recorded, removed) if removed else None,
         case=case,
         replay=replay,
-        instructions=instructions_of(recorded) if replay and replay.may_play else None,
+        instructions=instructions_of(calls) if replay and replay.may_play else None,
         others=others[:OTHERS_SHOWN],
         difference=difference,
     )
 
 
-def _said(recorded: RecordedRun) -> dict[int, str]:
+def _said(recorded: RecordedRun, answered: Sequence[Exchange]) -> dict[int, str]:
     """Return what the last message of each request and each answer says, by the number of its event."""
-    calls = {call.call: call for call in exchanges(recorded)}
+    calls = {call.call: call for call in answered}
     # Of a call whose answer came later the first answer is a promise, which says nothing.
     last = {one.call: one.seq for one in recorded.events if isinstance(one.event, ModelResponse)}
     found = {}
@@ -133,26 +135,20 @@ def compare_runs(here: RecordedRun, there: RecordedRun) -> RunDifference:
 
 def _pair(number: int, one: Exchange | None, other: Exchange | None) -> CallPair:
     here, there = answers_apart(_answer(one), _answer(other))
-    return CallPair(
-        number=number, asked=_asked(one, other), values=_values(one, other), here=here, there=there
-    )
+    asked, values = _asked(one, other)
+    return CallPair(number=number, asked=asked, values=values, here=here, there=there)
 
 
-def _asked(one: Exchange | None, other: Exchange | None) -> str:
-    if one is None or other is None:
-        return ""
-    if one.route != other.route:
-        return "its address"
+def _asked(one: Exchange | None, other: Exchange | None) -> tuple[str, tuple[str, str] | None]:
+    """Return where two requests differ first, and what stands there in each; empty and None where they do not."""
+    # Most requests of two runs are equal, and long: bytes are compared before what they say.
+    if one is None or other is None or (one.route, one.body) == (other.route, other.body):
+        return "", None
     if one.document is None or other.document is None:
-        return "" if one.body == other.body else "its body"
-    return next((path for path, _here, _there in differences(one.document, other.document)), "")
-
-
-def _values(one: Exchange | None, other: Exchange | None) -> tuple[str, str] | None:
-    if one is None or other is None or one.document is None or other.document is None:
-        return None
-    first = next(((here, there) for _path, here, there in differences(one.document, other.document)), None)
-    return None if first is None else shown_pair(*first)
+        return "its address" if one.route != other.route else "its body", None
+    path, *values = next(differences(one.document, other.document), ("",))
+    shown = shown_pair(*values) if values else None
+    return "its address" if one.route != other.route else path, shown
 
 
 def _answer(one: Exchange | None) -> str | None:

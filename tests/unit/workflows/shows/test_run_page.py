@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 import pytest
 from recorded_runs import RUN, conversation, record
 
-from pilothouse.core.evidence.run_log import ContextEdited, RunClosed, RunState
+from pilothouse.core.evidence.run_log import ContextEdited, ModelRequest, RunClosed, RunState
 from pilothouse.errors import UnknownName
 from pilothouse.reports.run_page import CallPair, ReplayOffer, RunDifference, build_run
+from pilothouse.runtime.context.document import readable_of
+from pilothouse.runtime.replay import exchange
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.gateway.context_recall import recall_result
 from pilothouse.workflows.shows.played_again import answers_apart
@@ -150,3 +152,14 @@ def test_a_short_list_of_runs_leads_nowhere_else(log):
     page = show_runs(log, "orders", NOW)
     assert page.sections[0].more == ()
     assert "shown here" not in page.sentence.plain
+
+
+def test_the_page_of_a_run_parses_each_request_once_and_of_an_equal_run_none(log, monkeypatch):
+    """Each request of a conversation carries all before it: read twice, a long one kept its page for seconds."""
+    read = []
+    monkeypatch.setattr(exchange, "readable_of", lambda body: read.append(body) or readable_of(body))
+    monkeypatch.setattr(exchange, "request_key", lambda *_: pytest.fail("no page asks for the key of a call"))
+    show_run(log, "orders", RUN, NOW, replay=ReplayOffer(may_play=True), against=RUN)
+    asked = [one.event.body for one in log.read(RUN).events if isinstance(one.event, ModelRequest)]
+    assert len(asked) > 1
+    assert [body for body in read if body in asked] == asked
