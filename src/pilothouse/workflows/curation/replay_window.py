@@ -219,7 +219,7 @@ def replay_window(
         changed=sum(one.after is not None for one in ended) - same,
         unjudgeable=sum(one.after is None for one in ended),
         pairs=tuple(pairs),
-        no_pairs=Counter(one.no_pair for one in ended if one.run in labels and one.no_pair),
+        no_pairs=dict(Counter(one.no_pair for one in ended if one.run in labels and one.no_pair)),
     )
 
 

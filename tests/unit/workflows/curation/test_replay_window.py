@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,6 +59,7 @@ def test_a_run_that_a_stand_in_answered_is_no_pair_of_the_version_in_force(tmp_p
         labels = {run: accepted(run) for run in (own, other)}
         found = played(log, request, labels, stand_ins=frozenset({"s-2026-02-02"}))
     assert (found.runs, found.no_pairs) == (2, {"a stand-in of the pinned model answered them": 1})
+    assert asdict(replace(found, pairs=()))["no_pairs"] == found.no_pairs  # as `--json` prints it
     assert [pair.case.trace_id for pair in found.pairs] == [own]
 
 
