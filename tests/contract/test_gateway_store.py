@@ -66,6 +66,23 @@ def test_the_other_keys_of_an_agent_go_on_when_one_is_revoked(store):
     }
 
 
+def test_the_last_use_of_a_key_is_kept_and_one_from_before_is_unknown_until_it_is_used(store, ledger):
+    used, idle, old = (made(store).kept.prefix for _ in range(3))
+    with ledger.database.write() as connection:
+        row = gateway.gateway_keys.c.prefix == old
+        connection.execute(gateway.gateway_keys.update().where(row).values(used_us=None))
+
+    def kept():
+        return {one.prefix: (one.used_at, one.is_followed) for one in store.list_keys()}
+
+    store.note_uses({used: NOW, "gone": NOW})
+    assert kept() == {used: (NOW, True), idle: (None, True), old: (None, False)}
+    later = NOW + timedelta(hours=2)
+    store.note_uses({used: later, old: later})
+    store.note_uses({used: NOW})  # of another server, whose hour began sooner
+    assert kept() == {used: (later, True), idle: (None, True), old: (later, True)}
+
+
 def test_a_provider_is_replaced_by_name_and_can_be_forgotten(store):
     first = Provider(name="acme", url="https://a.example", protocol=WireProtocol.OPENAI)
     second = Provider(

@@ -110,3 +110,7 @@ def test_a_key_can_be_used_as_soon_as_its_command_has_printed_it(stub, tmp_path)
             key = json.loads(typed("key", "add", AGENT, "--json"))["key"]
             site = SimpleNamespace(port=int(base.rpartition(":")[2]), key=key)
             assert ask(site, CHAT, BODY).status == 200
+        idle = json.loads(typed("key", "add", AGENT, "--json"))["prefix"]
+    last = {one["prefix"]: one["used_at"] for one in json.loads(typed("key", "list", "--json"))}
+    assert [prefix for prefix, used_at in last.items() if used_at is None] == [idle]
+    assert "not yet" in typed("key", "list")

@@ -98,7 +98,7 @@ class GatewaySite:
         self.port = self._socket.getsockname()[1]
         app = gateway_app(self.gateway)
         config = uvicorn.Config(
-            app if log is None else with_recall(app, self.directory, log),
+            app if log is None else with_recall(app, self.gateway.keys, log),
             http=JoinedWritesProtocol,
             log_level="error",
             access_log=False,

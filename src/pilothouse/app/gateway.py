@@ -140,6 +140,9 @@ def running_gateway(
         gateway.meter.learn(now.date(), store.spent(now.date()))
         run_budgets.save(now)
         gateway.answers.save(now)
+        if uses := gateway.keys.unnoted():
+            store.note_uses(uses)
+            gateway.keys.note(uses)
 
     def counters() -> dict[str, int]:
         return {
@@ -186,7 +189,7 @@ def running_gateway(
     spans.start()
     try:
         yield RunningGateway(
-            app=with_recall(gateway_app(gateway), cache.directory, run_log),
+            app=with_recall(gateway_app(gateway), gateway.keys, run_log),
             ticks=(
                 Tick(name="gateway-spent", every_s=SAVE_EVERY_S, run=lambda _now: save()),
                 Tick(

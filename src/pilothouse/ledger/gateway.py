@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    func,
     insert,
     select,
     update,
@@ -49,8 +50,10 @@ gateway_keys = Table(
     Column("revoked_us", BigInteger, nullable=True),
     Column("version", String(64), nullable=True),
     Column("record", String(16), nullable=True),
+    Column("used_us", BigInteger, nullable=True),
 )
-"""Keys by their prefix; of the key itself only its digest is here. Models are one a line."""
+"""Keys by their prefix; of the key itself only its digest is here. Models are one a line. When it was last used is no part
+of the log, as it proves nothing: 0 for not yet, and empty for a key from before uses were noted."""
 
 gateway_providers = Table(
     "gateway_providers",
@@ -108,6 +111,7 @@ class SqlGatewayStore(Repository):
                         expires_us=None if key.expires_at is None else to_micros(key.expires_at),
                         version=key.version,
                         record=key.record,
+                        used_us=0,
                     )
                 )
             append_decision(
@@ -150,6 +154,14 @@ class SqlGatewayStore(Repository):
                     document={"prefix": prefix},
                 )
             return _key(connection.execute(select(gateway_keys).where(named)).one())
+
+    def note_uses(self, uses: Mapping[str, datetime]) -> None:
+        """Keep when keys were last used, by prefix; an earlier moment than is kept changes nothing."""
+        used_us = gateway_keys.c.used_us
+        with self.database.write() as connection:
+            for prefix, at in uses.items():
+                older = (gateway_keys.c.prefix == prefix) & (func.coalesce(used_us, 0) < to_micros(at))
+                connection.execute(update(gateway_keys).where(older).values(used_us=to_micros(at)))
 
     def save_provider(self, provider: Provider, *, at: datetime, actor: str) -> None:
         """Store a provider, replacing an earlier one of that name."""
@@ -262,6 +274,8 @@ def _key(row: Row[Any]) -> VirtualKey:
         revoked_at=None if row.revoked_us is None else from_micros(row.revoked_us),
         version=row.version,
         record=None if row.record is None else RecordMode(row.record),
+        used_at=from_micros(row.used_us) if row.used_us else None,
+        is_followed=row.used_us is not None,
     )
 
 

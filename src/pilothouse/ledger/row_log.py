@@ -161,7 +161,7 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
     }
 )
 """Tables whose rows are changed in place and can turn a verdict or the boundary. A key's digest has no salt: it is of 256
-random bits, as those of links and sessions are. Who has a question open, and until when, and when a session was last used, changes with every look."""
+random bits, as those of links and sessions are. Who has a question open, and until when, and when a session or a key was last used, changes with every look."""
 
 
 def fresh_salt() -> str:

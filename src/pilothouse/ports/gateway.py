@@ -82,6 +82,8 @@ class VirtualKey:
         version: Version that was launched with it, or None: then the files beside the charter say which one calls.
         record: Whether its calls must be recorded, as whoever launched it chose, or None for what is usual. It binds where
             the charter demands nothing else.
+        used_at: Its last use, at most an hour before the last one, aware UTC; None when none was noted.
+        is_followed: Whether every use was noted since it was made; of other keys nobody knows that they were never used.
     """
 
     prefix: str
@@ -96,6 +98,8 @@ class VirtualKey:
     revoked_at: datetime | None = None
     version: str | None = None
     record: RecordMode | None = None
+    used_at: datetime | None = None
+    is_followed: bool = True
 
     @property
     def is_replay(self) -> bool:
@@ -156,6 +160,10 @@ class GatewayStore(Protocol):
 
     def revoke_key(self, prefix: str, at: datetime, *, actor: str) -> VirtualKey | None:
         """Revoke a key and return it; None when no key has that prefix."""
+        ...
+
+    def note_uses(self, uses: Mapping[str, datetime]) -> None:
+        """Keep when keys were last used, by prefix; an earlier moment than is kept changes nothing."""
         ...
 
     def save_provider(self, provider: Provider, *, at: datetime, actor: str) -> None:

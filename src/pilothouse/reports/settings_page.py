@@ -168,13 +168,14 @@ def _keys(facts: SettingsFacts, now: datetime) -> Section:
         anchor="keys",
         title="Virtual keys",
         note="what agents show to the model gateway; a key is shown once and kept nowhere",
-        columns=columns("State", "Key", "Agent", "Made", "Lapses", "Models"),
+        columns=columns("State", "Key", "Agent", "Made", "Last used", "Lapses", "Models"),
         rows=tuple(
             row(
                 _key_mark(one, now),
                 Cell(text=f"{one.prefix}…", is_code=True),
                 Cell(text=one.agent, small=_where(one)),
                 Cell(when=moment(one.created_at, now), small=shown_text(one.created_by)),
+                moment(one.used_at, now) if one.used_at else "not yet" if one.is_followed else "unknown",
                 moment(one.expires_at, now) if one.expires_at else "never",
                 ", ".join(one.models) or "those the charter pins",
             )

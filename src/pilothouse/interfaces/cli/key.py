@@ -132,7 +132,7 @@ def _show_table(keys: Any, services: Services) -> None:
 
     now = services.clock.now()
     table = Table(box=None, header_style="bold")
-    for title in ("key", "agent", "environment", "models", "made", "state"):
+    for title in ("key", "agent", "environment", "models", "made", "last used", "state"):
         table.add_column(title)
     for key in keys:
         state = f"until {day(key.expires_at)}" if key.expires_at else "no end"
@@ -147,6 +147,7 @@ def _show_table(keys: Any, services: Services) -> None:
             key.environment or "",
             ", ".join(key.models) or "as pinned",
             f"{day(key.created_at)} by {key.created_by}",
+            day(key.used_at) if key.used_at else "not yet" if key.is_followed else "unknown",
             state,
         )
     print_table(table)

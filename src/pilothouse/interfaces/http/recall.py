@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,8 +12,8 @@ from pilothouse.errors import PilothouseError, UnknownName
 from pilothouse.interfaces.http.server import App, Receive, Scope, Send
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.ports.runlog import RunLog
-from pilothouse.runtime.gateway.keys import check_key, shown_key
-from pilothouse.runtime.gateway.policy import Directory
+from pilothouse.runtime.gateway.key_book import KeyBook
+from pilothouse.runtime.gateway.keys import shown_key
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
 from pilothouse.workflows.gateway.context_recall import recall_result
 
@@ -27,7 +26,7 @@ QUERY_CHARACTERS_MAX = 200
 """Two numbers with their names."""
 
 
-def with_recall(inner: App, directory: Callable[[], Directory], log: RunLog) -> App:
+def with_recall(inner: App, keys: KeyBook, log: RunLog) -> App:
     """Return an application that answers recalls and delegates everything else."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +36,7 @@ def with_recall(inner: App, directory: Callable[[], Directory], log: RunLog) -> 
         headers = dict(scope["headers"])
         spoken = WireProtocol.ANTHROPIC if b"anthropic-version" in headers else WireProtocol.OPENAI
         try:
-            key = check_key(shown_key(headers), directory().keys, datetime.now(UTC))
+            key, _ = await keys.holder(shown_key(headers), datetime.now(UTC))
             start, end = recall_range(scope["query_string"])
             ident = scope["path"].partition(PLACE)[2]
             text = await asyncio.to_thread(recall_result, log, ident, agent=key.agent, start=start, end=end)

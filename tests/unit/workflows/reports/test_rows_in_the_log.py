@@ -62,7 +62,7 @@ SIGNED_IN = 1 + 1
 """Links that were not used, and sessions."""
 REACHED = 2
 """Addresses of people."""
-NO_ENTRY = {"review_items": {"holder", "held_until_us"}, "sessions": {"seen_us"}}
+NO_ENTRY = {"review_items": {"holder", "held_until_us"}, "sessions": {"seen_us"}, "gateway_keys": {"used_us"}}
 """Columns that change with every look, and decide nothing."""
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 
