@@ -40,12 +40,13 @@ def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence
         results = erase_results(ledger.database, (subject, *traces))
         beside = erase_quarantine(settings.lake_folder, spellings(subject), traces)
         forgotten = Forgotten(rows=0, runs=runs, results=results, aside=beside.deleted, unread=beside.unread)
-        if not traces:
-            return forgotten
         clock = SystemClock()
         ask_to_empty(ledger, traces, actor=actor, now=clock.now())
         if find_holder(settings.lake_folder) is not None:
-            return replace(forgotten, rows=None)
+            return replace(forgotten, rows=None) if traces else forgotten
+        if not settings.lake_folder.is_dir():
+            return forgotten
+        # Also without traces: a server that emptied them and was stopped since left the files of before.
         node = open_node(settings.lake_folder, clock)
         try:
             rows = carry_out_erasures(node, ledger, clock.now())

@@ -232,6 +232,7 @@ class SqlCuration(Repository):
                 actor=actor,
                 document={"rows": counts},
             )
+        self.database.forget_log()
         return counts
 
 

@@ -119,6 +119,8 @@ class SqlOutcomes(Repository):
                     with logged_change(connection, outcome_rows, here, at=at, actor=actor):
                         _settle(connection, anew)
                 done += len(anew)
+        if done:
+            self.database.forget_log()
         return done
 
 

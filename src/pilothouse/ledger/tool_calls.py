@@ -136,4 +136,6 @@ def erase_results(database: Database, runs: Iterable[str]) -> int:
                 .where(tool_calls.c.run.in_(wanted[at : at + RUNS_AT_ONCE]), tool_calls.c.result.is_not(None))
                 .values(result=None)
             ).rowcount
+    if erased:
+        database.forget_log()
     return erased

@@ -10,10 +10,14 @@ from datetime import UTC, datetime
 import pytest
 from fresh_ledger import ledger_url
 
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.ledger import database
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
+from pilothouse.ledger.curation import SqlCuration
+from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports.feedback import Feedback, FeedbackKind
 
 
 class Clock:
@@ -70,3 +74,29 @@ def test_a_reader_that_stays_does_not_hold_an_erasure_up(log, tmp_path, monkeypa
     assert found(tmp_path, texts) == []
     with log.database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 30_000
+
+
+def test_nothing_that_users_or_reviewers_wrote_is_left_in_the_files(log, tmp_path):
+    """The write-ahead log kept what was said as long as the server ran."""
+    trace, person = f"{7:032x}", "zebediah@customer.example"
+    SqlFeedback(log.database).add(
+        Feedback(
+            agent="a", trace_id=trace, kind=FeedbackKind.COMPLAINT, text=f"I am {person}", at=Clock().now()
+        )
+    )
+    assert found(tmp_path, [person.encode()])
+    SqlCuration(log.database).erase(person, actor="owner", at=Clock().now())
+    assert found(tmp_path, [person.encode()]) == []
+
+
+def test_nothing_of_a_claim_is_left_in_the_files(tmp_path):
+    trace, person = f"{7:032x}", "zebediah@customer.example"
+    with open_ledger(ledger_url(tmp_path)) as ledger:
+        outcome = Outcome(
+            trace_id=trace, agent="a", task_type="t", version_digest="v1", task_start_ns=1, claim=f'"{person}"',
+            status=OutcomeStatus.VERIFIED, found=person, critical=None, verifier="v", verified_at=Clock().now(), attempts=1,
+        )  # fmt: skip
+        ledger.save_outcomes([outcome])
+        assert found(tmp_path, [person.encode()])
+        assert ledger.erase_claims({trace: None}, at=Clock().now(), actor="owner") == 1
+        assert found(tmp_path, [person.encode()]) == []

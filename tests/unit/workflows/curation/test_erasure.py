@@ -154,6 +154,18 @@ def test_a_running_server_empties_telemetry_that_a_command_asked_for(settings):
     assert not held_by(settings, SUBJECT)
 
 
+def test_what_a_server_left_behind_goes_with_the_next_erasure_once_it_was_stopped(settings):
+    node = open_node(settings.lake_folder, SystemClock())
+    with open_curation(settings) as desk:
+        desk.erase(SUBJECT, [], actor="test")
+        assert carry_out_erasures(node, desk.ledger, desk.clock.now()) == 5
+    node.stop()
+    assert on_the_disk(settings, SUBJECT)
+    with open_curation(settings) as desk:
+        assert desk.erase(SUBJECT, [], actor="test")["traces"] == ()
+    assert not on_the_disk(settings, SUBJECT)
+
+
 def test_an_erasure_that_failed_is_carried_out_at_the_next_look(settings, monkeypatch):
     clock = SystemClock()
     node = open_node(settings.lake_folder, clock)
