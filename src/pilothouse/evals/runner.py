@@ -13,15 +13,16 @@ from datetime import datetime
 from typing import Final
 
 from pilothouse.evals.case import Case
-from pilothouse.evals.checks import TRAJECTORY, CheckBook, success_of
+from pilothouse.evals.checks import TRAJECTORY, Check, CheckBook, success_of
 from pilothouse.evals.deadlines import Deadlines
 from pilothouse.evals.foreign_code import plain_reason
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.journal_rows import StoredTrial
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
-from pilothouse.evals.score import Score
+from pilothouse.evals.score import Score, Unscored, unscored
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
 from pilothouse.evals.stuck_code import CodeStuck, interrupting
+from pilothouse.evals.targets.recorded import StoredTrials
 from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
 from pilothouse.evals.trial import (
     OUTPUT_BYTES_MAX,
@@ -37,6 +38,10 @@ __all__ = ["STOOD_IN", "Outcome", "Progress", "Runner", "TrialRequest"]
 
 STOOD_IN: Final = "answered, a stand-in of the pinned model"
 """How the error of a trial ends that another model answered."""
+
+ASKED_TOO_LATE: Final = (
+    "the system of record was not asked when this was answered, and today it may stand otherwise"
+)
 
 ATTEMPTS_MAX: Final = 3
 """Of a trial that the world, not the agent, let down."""
@@ -376,7 +381,9 @@ class Runner:
         fresh_cost: float | None = 0.0
         for check in checks:
             score = scored.get((key, case.case_hash, check.scorer.spec.version))
-            if score is None:
+            if score is None and _is_asked_too_late(check, request, result):
+                score = unscored(Unscored.OUTCOME_UNKNOWN, ASKED_TOO_LATE)
+            elif score is None:
                 score = await score_once(check, case, result)
                 if result.status is TrialStatus.DONE and score.why not in PASSING_TROUBLE:
                     self._journal.put_score(
@@ -420,6 +427,12 @@ class Runner:
         if self._on_progress and (at_once or now - self._tally.shown_at >= PROGRESS_EVERY_S):
             self._tally.shown_at = now
             self._on_progress(self.progress)
+
+
+def _is_asked_too_late(check: Check, request: TrialRequest, result: Result) -> bool:
+    """Whether the moment is past of which a scorer would have to say how things stood."""
+    is_answer = result.status is TrialStatus.DONE and isinstance(request.target, StoredTrials)
+    return is_answer and check.scorer.spec.asks_now
 
 
 def _check_reply(reply: Reply, stand_ins: frozenset[str]) -> None:

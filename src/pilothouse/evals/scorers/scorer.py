@@ -33,11 +33,13 @@ class ScorerSpec:
         name: Name in the registry.
         kind: Computed or judged.
         version: Digest of source, arguments and library version; another digest is another scorer.
+        asks_now: Whether it asks how things stand at the moment, which of an old answer says nothing.
     """
 
     name: str
     kind: ScorerKind
     version: str
+    asks_now: bool = False
 
 
 @runtime_checkable

@@ -50,7 +50,7 @@ class OutcomeScorer:
 
     def __init__(self, verifier: LoadedVerifier) -> None:
         version = canonical_digest({"scorer": "outcome", "verifier": verifier.identity})
-        self.spec = ScorerSpec(name="outcome", kind=ScorerKind.DETERMINISTIC, version=version)
+        self.spec = ScorerSpec(name="outcome", kind=ScorerKind.DETERMINISTIC, version=version, asks_now=True)
         self._asker = Asker(verifier.ask, ANSWER_S, name=verifier.use)
         # What is cancelled while it is asked holds its place until the answer came: another one would be given it.
         self._turn = ThreadPoolExecutor(max_workers=1)

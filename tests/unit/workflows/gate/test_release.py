@@ -415,6 +415,28 @@ def test_nothing_is_proved_by_what_is_missing(world, how, asked, requirement):
     assert item(good, requirement).status is Status.HOLDS
 
 
+def test_a_stored_side_is_not_held_to_how_things_stand_today(world):
+    """What it had booked was gone from the system of record, so it was all wrong and whatever came after it was no worse."""
+    asked = []
+
+    def score(case, result):
+        asked.append(result.reply.output)
+        return passed() if result.reply.output == -1 or case.input % 3 else failed("it is not booked")
+
+    spec = ScorerSpec(name="state", kind=ScorerKind.DETERMINISTIC, version="s1", asks_now=True)
+    registry = ScorerRegistry({"state": lambda: SimpleNamespace(spec=spec, score=score)})
+    _, _, old = world(candidate=lambda n: {"output": -2} if n else {"output": -1}, floor=0.5, complete=True)
+    _, _, verdict = world(candidate=right, baseline=old.candidate, registry=registry, scorer="state")
+    assert item(verdict, "not_worse").status is Status.NO_EVIDENCE
+    assert -2 not in asked
+    # A side whose outcomes were asked for when it answered is compared by these.
+    _, _, then = world(
+        candidate=lambda n: {"output": -1}, floor=0.5, complete=True, registry=registry, scorer="state"
+    )
+    _, _, worse = world(candidate=right, baseline=then.candidate, registry=registry, scorer="state")
+    assert item(worse, "not_worse").status is Status.BREACHED
+
+
 def test_the_same_command_is_the_same_run_and_costs_nothing_again(world):
     _, _, first = world(candidate=right, floor=0.9)
     _, plan, again = world(candidate=right, floor=0.9)
