@@ -146,6 +146,10 @@ def note_ticks(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> tuple[Tick
     from pilothouse.workflows.curation.corrections_week import corrections_of_note, corrections_week
     from pilothouse.workflows.ground.background import Tick
     from pilothouse.workflows.reports.lapse_reminders import REMINDERS_EVERY_S, LapseReminders
+    from pilothouse.workflows.reports.retirement_reminders import (
+        RETIREMENTS_EVERY_S,
+        remind_of_retirements,
+    )
     from pilothouse.workflows.reports.weekly_notes import NOTES_EVERY_S, WeeklyNotes
 
     queue, made = SqlReviewQueue(ledger.database), SqlCuration(ledger.database)
@@ -159,4 +163,9 @@ def note_ticks(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> tuple[Tick
     return (
         Tick(name="weekly-notes", every_s=NOTES_EVERY_S, run=WeeklyNotes(room, judge, corrections).look),
         Tick(name="lapse-reminders", every_s=REMINDERS_EVERY_S, run=LapseReminders(room, judge).look),
+        Tick(
+            name="retirement-reminders",
+            every_s=RETIREMENTS_EVERY_S,
+            run=lambda now: remind_of_retirements(room, now),
+        ),
     )

@@ -12,7 +12,7 @@ from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.dates import calendar_day
 
-__all__ = ["Objection", "objections", "owner_term", "retirements"]
+__all__ = ["SUCCESSOR_GATED", "Objection", "Retiring", "objections", "owner_term", "retirements", "retiring"]
 
 TERM_LEFT_MIN = timedelta(days=183)
 """The owner must answer for the agent for six more months."""
@@ -22,6 +22,9 @@ TERM_NOTICE = timedelta(days=60)
 
 RETIREMENT_NOTICE = timedelta(days=60)
 """A pinned model this near to its retirement is a warning, or as near as the charter says where that is longer."""
+
+SUCCESSOR_GATED = "pilothouse gate --candidate TARGET --plan"
+"""What begins the work that a retirement asks for."""
 
 TASK_TYPES_MAX = 3
 """More task types than this is no narrow function any more."""
@@ -95,30 +98,59 @@ def owner_term(charter: Charter, today: date) -> Objection | None:
     )
 
 
-def retirements(charter: Charter, today: date) -> tuple[Objection, ...]:
-    """Return objections from retirement dates of models: a retired pin is a breach, a retired stand-in or judge a warning."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retiring:
+    """A model that a charter names and whose last day is known.
+
+    Attributes:
+        role: What the model is to the agent, in words.
+        name: Exact id.
+        day: From this day on it is not served.
+        source: Page that says so, or empty where the charter does.
+        is_pinned: Whether the agent itself answers with it.
+    """
+
+    role: str
+    name: str
+    day: date
+    source: str
+    is_pinned: bool
+
+
+def retiring(charter: Charter) -> tuple[Retiring, ...]:
+    """Return the models of a charter whose last day is known: the pinned one, stand-ins and judges."""
     model = charter.model
-    notice = max(known(model.upgrade.retirement_notice) or RETIREMENT_NOTICE, RETIREMENT_NOTICE)
     named = [("pinned model", model.pin.model, known(model.pin.retires_on))]
     named += [("stand-in", one.model, None) for one in known(model.fallback) or ()]
     named += [(f"judge {judge.name},", judge.pin.model, None) for judge in known(model.judges) or ()]
     found = []
     for place, (role, name, said) in enumerate(named):
         first = None if is_open(name) else first_retirement(name, said)
-        if first is None or first[0] - today > notice:
+        if first is not None:
+            day, page = first
+            source = "" if page is None else page.source
+            found.append(Retiring(role=role, name=name, day=day, source=source, is_pinned=place == 0))
+    return tuple(found)
+
+
+def retirements(charter: Charter, today: date) -> tuple[Objection, ...]:
+    """Return objections from retirement dates of models: a retired pin is a breach, a retired stand-in or judge a warning."""
+    notice = max(known(charter.model.upgrade.retirement_notice) or RETIREMENT_NOTICE, RETIREMENT_NOTICE)
+    found = []
+    for one in retiring(charter):
+        if one.day - today > notice:
             continue
-        day, page = first
-        past = day <= today
-        source = "" if page is None else f", says {page.source}"
+        past = one.day <= today
+        source = f", says {one.source}" if one.source else ""
         found.append(
             Objection(
                 requirement="EVAL-7",
-                breaches=past and place == 0,
-                sentence=f"The {role} {name} {'was retired' if past else 'retires'} on {calendar_day(day)}{source}.",
+                breaches=past and one.is_pinned,
+                sentence=f"The {one.role} {one.name} {'was retired' if past else 'retires'} on {calendar_day(one.day)}{source}.",
                 rule="the pinned model is not retired"
-                if place == 0
+                if one.is_pinned
                 else "no stand-in and no judge is retired",
-                remedy="pilothouse gate --candidate TARGET --plan",
+                remedy=SUCCESSOR_GATED,
             )
         )
     return tuple(found)
