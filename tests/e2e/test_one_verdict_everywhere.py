@@ -204,7 +204,8 @@ def test_every_status_is_the_same(faces):
 
 def texts_of(item):
     """What a reader is told of one item, wherever it stands: value, rule, cases and age."""
-    return [text for text in (amount(item["measured"]), item["rule"], item["cases"], item["age"]) if text]
+    age = item["age"] and item["age"]["shown"]
+    return [text for text in (amount(item["measured"]), item["rule"], item["cases"], age) if text]
 
 
 def test_every_number_of_the_row_is_said_by_page_file_terminal_and_paper(faces):

@@ -228,6 +228,20 @@ def test_paper_says_which_requirements_only_later_gates_ask_for(open_page):
     assert not page.locator("details:not(.later) > summary").first.is_visible()
 
 
+AGES = """[...document.querySelectorAll(".req small")].filter((one) => / ago/.test(one.textContent)).map((one) => {
+  const rest = one.cloneNode(true);
+  rest.querySelectorAll("time").forEach((each) => each.remove());
+  return rest.textContent;
+})"""
+
+
+def test_paper_says_on_which_day_evidence_ended(open_page):
+    """A time of the page is a day on paper, and no age stands there without one."""
+    ages = open_page("readiness").evaluate(AGES)
+    assert ages
+    assert not [rest for rest in ages if " ago" in rest]
+
+
 def test_an_agent_of_three_hundred_letters_makes_no_page_wider(open_page):
     """Whoever sends telemetry chooses the name, and no charter bounds it."""
     page = open_page("tasks")

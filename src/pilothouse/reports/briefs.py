@@ -348,7 +348,7 @@ def _item(item: ItemRow) -> ItemBrief:
         interval=measured.shown_interval if measured else "",
         cases=item.cases,
         window=item.window,
-        age=item.age,
+        age=item.age.shown if item.age else "",
         lapses=item.lapses.absolute if item.lapses else "",
         basis=item.basis,
         source=item.source,

@@ -109,7 +109,8 @@ def _requirement(one: RequirementRow) -> Row:
 
 def _evidence(item: ItemRow) -> str:
     lapse = f"lapses {item.lapses.absolute}" if item.lapses else ""
-    return " · ".join(one for one in (item.cases, item.age, item.basis, lapse) if one)
+    age = f"{item.age.shown} ({item.age.absolute})" if item.age else ""
+    return " · ".join(one for one in (item.cases, age, item.basis, lapse) if one)
 
 
 @paper_sections.register

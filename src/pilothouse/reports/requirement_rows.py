@@ -13,7 +13,7 @@ from pilothouse.core.dates import day
 from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.sentence import person_names, waiver_sentence
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, RequirementVerdict, Status, WaiverMark
-from pilothouse.reports.moments import Moment, ago, moment
+from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.view_models import (
     Frozen,
     Link,
@@ -76,7 +76,7 @@ class ItemRow(Frozen):
         dot: The value against its bound, or None where nothing can be drawn.
         cases: Cases behind it in words, with those needed when they are too few.
         window: The window in days, or empty.
-        age: Age in words, or empty.
+        age: When its window ended, or None without evidence.
         lapses: When it stops counting, or None.
         basis: Measured, attested by whom, or imported; empty without evidence.
         source: Command or query behind the evidence.
@@ -95,7 +95,7 @@ class ItemRow(Frozen):
     dot: DotInterval | None
     cases: str
     window: str
-    age: str
+    age: Moment | None
     lapses: Moment | None
     basis: str
     source: str
@@ -196,7 +196,7 @@ def item_row(item: ItemVerdict, verdict: AgentVerdict, charter: Charter) -> Item
         dot=_dot(item, measured),
         cases=cases_of(item),
         window=window,
-        age=ago(item.window_to, verdict.as_of) if item.window_to else "",
+        age=moment(item.window_to, verdict.as_of) if item.window_to else None,
         lapses=moment(item.lapses_at, verdict.as_of) if item.lapses_at else None,
         basis=_basis(item, names),
         source=shown_text(item.source),

@@ -112,7 +112,8 @@ def _found(item: ItemRow, *, wide: bool, console: Console) -> Text:
     sentence = item.sentence if item.measured is None or item.mark.status is Status.NO_EVIDENCE else ""
     value = "" if item.measured is None else f"{item.measured.shown} {item.measured.shown_interval}".strip()
     value = "" if value in sentence else f"{item.what}\n{value}" if item.what else value
-    behind = " · ".join(part for part in (item.cases, item.age) if part and part not in sentence)
+    age = item.age.shown if item.age else ""
+    behind = " · ".join(part for part in (item.cases, age) if part and part not in sentence)
     committed = "" if wide else item.rule
     return _lines(((sentence, ""), (value, ""), (behind, "dim"), (committed, "dim")), console)
 

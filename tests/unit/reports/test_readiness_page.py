@@ -77,11 +77,11 @@ def test_each_status_has_its_mark_rule_evidence_and_next_step(situation):
     assert item.rule == "at most 2 %, proved at 95 % confidence"
     assert item.command.startswith("pilothouse ")
     if reason is Reason.MISSING:
-        assert (item.measured, item.dot, item.cases, item.age, item.lapses) == (None, None, "", "", None)
+        assert (item.measured, item.dot, item.cases, item.age, item.lapses) == (None, None, "", None, None)
     else:
         assert item.measured is not None
         assert item.cases
-        assert item.age
+        assert item.age.shown
         assert item.source == f"pilothouse verdict {world.AGENT}"
         assert item.lapses is not None
         assert 0 <= item.dot.low <= item.dot.value <= item.dot.high <= 1
