@@ -161,6 +161,11 @@ class Voice:
         if mismatch.what == "terms":
             paths = dict.fromkeys((*self.kind.terms, *self.kind.contents))
             said = ", ".join(f"`{self._filled(path)}`" for path in paths)
+            if mismatch.found is None:  # to name a change here sends people to look for one that nobody made
+                return (
+                    f"{self.kind.title}{self._on()}: the record does not say under which {said} it was made (by an older"
+                    " Pilothouse, or before a charter was in force), so it does not count."
+                )
             return (
                 f"{self.kind.title}{self._on()}: nothing is known under the charter as it is now;"
                 f" something changed in {said}, and what was known before does not count."

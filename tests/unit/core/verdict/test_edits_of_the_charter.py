@@ -264,6 +264,20 @@ def test_what_ended_says_which_terms_changed():
     assert "what was known before does not count" in item.sentence
 
 
+def test_a_record_from_before_terms_were_kept_names_no_change_of_the_charter():
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    held = [
+        one.model_copy(update={"binds": one.binds.model_copy(update={"contract": None})})
+        for one in everything_holds(BEFORE, now)
+    ]
+    found = decide(BEFORE, held, now, phase="2", version=V1)
+    item = next(one for one in found.requirements if one.requirement == "INT-6").deciding
+    assert (item.status, item.reason) == ("no_evidence", "stale")
+    assert "something changed" not in item.sentence
+    assert "does not say under which `people." in item.sentence
+    assert "an older Pilothouse" in item.sentence
+
+
 def test_terms_that_nobody_has_said_yet_are_terms_too():
     tree = copy.deepcopy(TREE)
     tree["integrations"] = "?"
