@@ -70,7 +70,7 @@ class Step:
         items: Items it settles, as `requirement scope`, worst first.
         sentence: Why, from the worst of them.
         status: Status of the worst of them.
-        for_next_gate: Whether the next gate waits for it.
+        for_next_gate: Whether the next gate asks for it.
         work_days: Days of work, a guess until measured.
         wait_days: Days that pass afterwards: from the cases still needed and their rate, where both are known.
         days_saved: Days by which the gate is reached sooner if this were done already; 0 off the critical path.
@@ -166,7 +166,7 @@ def plan_steps(verdict: AgentVerdict, charter: Charter) -> Plan:
     # What one command settles beside that for a later gate keeps the next one not waiting.
     asked = {name: [one for one in settled if gates & set(one[0].gates)] for name, settled in groups.items()}
     needed = {name: settled for name, settled in asked.items() if settled}
-    jobs = _jobs(needed, verdict.as_of)
+    jobs = _jobs(_keeping_closed(needed), verdict.as_of)
     saved = days_saved(jobs)
     steps = {
         name: _step(
@@ -186,6 +186,17 @@ def plan_steps(verdict: AgentVerdict, charter: Charter) -> Plan:
         days=_range(jobs) if jobs else None,
         critical=tuple(steps[name].command for name in schedule.critical),
     )
+
+
+def _keeping_closed(
+    needed: Mapping[str, Sequence[tuple[RequirementVerdict, ItemVerdict]]],
+) -> dict[str, list[tuple[RequirementVerdict, ItemVerdict]]]:
+    """Return the steps for which the gate waits: it opens with what is at risk, and work behind a waiver is still to be done."""
+    closed = {
+        name: [one for one in settled if one[1].status is not Status.AT_RISK]
+        for name, settled in needed.items()
+    }
+    return {name: settled for name, settled in closed.items() if settled}
 
 
 def _urgency(

@@ -33,7 +33,7 @@ class Effort:
 
     Attributes:
         work_days: Days of one person's work.
-        wait_days: Days that pass afterwards without work: labels arriving, seven stable days.
+        wait_days: Days that pass afterwards without work: labels arriving, a week of traffic.
     """
 
     work_days: float
@@ -42,7 +42,7 @@ class Effort:
 
 EFFORTS: Final[Mapping[str, Effort]] = {
     "INT-1": Effort(1.0),
-    "INT-2": Effort(3.0, 7.0),
+    "INT-2": Effort(3.0),
     "INT-3": Effort(2.0),
     "INT-4": Effort(0.5),
     "INT-5": Effort(0.5),

@@ -847,6 +847,15 @@ def test_a_plan_is_empty_when_nothing_is_open_and_merges_what_one_command_settle
     assert steps[0].for_next_gate
 
 
+def test_no_gate_waits_for_what_is_only_at_risk():
+    """The plan put days between an agent and a gate that was open, with conditions, already."""
+    old = {"window_from": NOW - timedelta(hours=23), "window_to": NOW - timedelta(hours=23)}
+    plan = plan_steps(verdict(replaced(HELD, "audit.verified", **old)), CHARTER)
+    assert (plan.days, plan.critical) == (None, ())
+    (step,) = plan.steps
+    assert (step.items, step.for_next_gate, step.days_saved) == (("MON-10 whole",), True, 0.0)
+
+
 def test_harm_now_comes_before_weight_and_the_next_gate_before_both():
     spoilt = replaced(HELD, "hosts_observed", n=5_000, good=4_999)
     spoilt = replaced(spoilt, "critical", task_type="po_invoice", n=5_000, good=4_999)
@@ -863,8 +872,8 @@ def test_weights_may_be_left_to_the_survey(tmp_path):
     charter = charter_with(
         tmp_path, ("shares: {INT: 63, EVAL: 58, MON: 54, OWN: 49, DATA: 41}", "shares: {INT: 1}")
     )
-    # Both lie off the path that the integration's certificate makes: only the weights order them.
-    missing = without(everything_holds(charter, NOW), "integration.certificate", "audit.verified", "roster")
+    # Both lie off the path that the week of a threshold makes: only the weights order them.
+    missing = without(everything_holds(charter, NOW), "routing.threshold", "audit.verified", "roster")
     steps = plan_steps(verdict(missing, charter=charter), charter).steps
     order = [step.items[0] for step in steps if step.days_saved == 0]
     assert order == ["MON-10 whole", "OWN-7 all"]
@@ -873,12 +882,13 @@ def test_weights_may_be_left_to_the_survey(tmp_path):
 def test_a_plan_says_when_the_gate_can_be_reached_and_what_it_costs(tmp_path):
     missing = without(HELD, "integration.certificate", "drill.page")
     plan = plan_steps(verdict(missing), CHARTER)
-    assert plan.critical == ("pilothouse integration verify erp",)
-    assert plan.days == (8.5, 13.0)  # 3 days of work, from half to twice, and 7 of waiting
+    assert plan.critical == ("pilothouse integration verify erp", "pilothouse drill page")
+    # 3.5 days of work, from half to twice: a gate opens with a young certificate.
+    assert plan.days == (1.75, 7.0)
     first = plan.steps[0]
-    assert (first.work_days, first.wait_days) == (3.0, 7.0)
+    assert (first.work_days, first.wait_days) == (3.0, 0.0)
     assert first.cost == (3 * 8 * 38 * 2, 3 * 8 * 46 * 2)  # estimates of integration work are doubled
-    assert first.days_saved == 9.5
+    assert first.days_saved == 3.0
     charter = charter_with(tmp_path, ("loaded_hour_cost: {value: [38, 46]", 'loaded_hour_cost: {value: "?"'))
     missing = without(everything_holds(charter, NOW), "drill.page")
     assert plan_steps(verdict(missing, charter=charter), charter).steps[0].cost is None
