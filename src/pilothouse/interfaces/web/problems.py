@@ -7,7 +7,9 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
+from urllib.parse import quote
 
+from markupsafe import escape
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -102,7 +104,7 @@ def problem(
             ],
             "again": _again(error, form or {}, around),
             "viewer": around.viewer,
-            "href": request.url.path,
+            "href": quote(request.url.path, safe="/"),
         }
     )
     return frame.plain(body, _HEADINGS.get(status, "Error"), around, status=status)
@@ -113,7 +115,9 @@ def _again(error: PilothouseError, form: Mapping[str, str], around: Around) -> M
     token = around.viewer.token if around.viewer else ""
     if not isinstance(error, Denied) or form.get(TOKEN_FIELD, token) == token:
         return {}
-    return {**form, TOKEN_FIELD: token or form[TOKEN_FIELD]}
+    # Sent once more as it was written: the frame makes hidden characters visible in all but finished markup.
+    sent = {**form, TOKEN_FIELD: token or form[TOKEN_FIELD]}
+    return {name: escape(text) for name, text in sent.items()}
 
 
 def bug(frame: Frame, request: Request, error: Exception, around: Around) -> Response:
