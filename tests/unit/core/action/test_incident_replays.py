@@ -106,3 +106,9 @@ def test_what_was_imported_or_is_still_to_come_proves_nothing():
     past = NOW - timedelta(days=3)
     assert folded(one, replayed("a1", days=1), now=past).passed is None
     assert folded([incident(4, "a1", days=1)], now=past) is None
+
+
+def test_an_incident_whose_lead_nobody_knows_is_reviewed_next_and_not_replayed():
+    said = {UNKNOWN: 1, INCIDENT: 4}
+    lead = bound_record("alert.lead", AGENT, NOW, command="incident review", n=2, passed=None, counts=said)
+    assert assess(Fact(), 0.0, lead).remedy == "pilothouse incident review 4"
