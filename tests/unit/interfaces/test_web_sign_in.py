@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import page_site
@@ -203,23 +204,26 @@ def test_a_form_without_the_sessions_token_is_refused_and_what_was_typed_comes_b
     assert "an hour of &lt;b&gt;work&lt;/b&gt;" in answer.text
 
 
+WRITTEN = 'an hour of\n<b>work</b> & "\u05e9\u05e2\u05d4\u200f"'
+"""With a line, markup, and a mark of direction, which is shown as a sign but sent as it is."""
+
+
 def hidden_fields(page):
-    return dict(
-        re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.rpartition("<form")[2])
-    )
+    found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.rpartition("<form")[2])
+    return {name: html.unescape(text) for name, text in found}
 
 
 def test_a_form_of_a_session_that_ended_is_sent_again_by_whoever_has_signed_in_since(client, site):
     enter(client, site)
     of_then = token_of(client)
     client.cookies.clear()
-    refused = send(client, text="an hour of work", token=of_then)
-    assert hidden_fields(refused.text) == {"text": "an hour of work", "form_token": of_then}
+    refused = send(client, text=WRITTEN, token=of_then)
+    assert hidden_fields(refused.text) == {"text": WRITTEN, "form_token": of_then}
     enter(client, site, "kim")
     shown = client.post(TRY, data=hidden_fields(refused.text), headers=SAME)
     assert shown.status_code == 403, "another person than the one who wrote it says so first"
     assert "Send it again as K. Adeyemi" in shown.text
-    assert client.post(TRY, data=hidden_fields(shown.text), headers=SAME).text == "kim an hour of work"
+    assert client.post(TRY, data=hidden_fields(shown.text), headers=SAME).text == f"kim {WRITTEN}"
 
 
 def test_no_form_is_offered_again_to_whoever_may_not_send_it_or_for_another_site(client, site):
