@@ -117,7 +117,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             if known:
                 hint_console().print("No task matches.")
                 return
-            hint_console().print("No tasks. Send telemetry to `pilothouse up`, or `pilothouse import FILE`.")
+            hint_console().print(
+                "No task has arrived yet; it is listed ten seconds after its end. `pilothouse run -- COMMAND` points an agent here; one "
+                "without instrumentation sends nothing before it has the few lines for its framework (docs/how-to/README.md). Traces of "
+                "before: `pilothouse import FILE`."
+            )
             return
         now = services.clock.now()
         rows = [task_row(task, outcomes.get(task.trace_id), now) for task in page.tasks]

@@ -252,3 +252,14 @@ def test_a_charter_for_a_past_moment_is_refused_and_not_passed_over(run, agent):
     error = run("verdict", "--charter", str(CHARTER), "--as-of", "2026-01-01").exception
     assert isinstance(error, UsageError)
     assert "by the charter that was in force then" in error.message
+
+
+def test_traces_before_the_first_task_say_that_only_an_instrumented_agent_sends(run):
+    done = run("traces")
+    assert done.exit_code == 0
+    for said in (
+        "ten seconds after its end",
+        "without instrumentation sends nothing",
+        "docs/how-to/README.md",
+    ):
+        assert said in done.stderr
