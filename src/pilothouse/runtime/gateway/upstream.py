@@ -300,7 +300,8 @@ class Upstream:
         if not secret:
             raise UpstreamFailed(
                 "credential",
-                f"provider {provider.name} has no usable credential in {place} of the server",
+                f"provider {provider.name} has no usable credential in {place} of the server"
+                + (" (start it where that is set)" if provider.credential_variable else ""),
             )
         return secret.encode()
 

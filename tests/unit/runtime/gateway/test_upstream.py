@@ -9,6 +9,7 @@ import ipaddress
 import ssl
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -370,5 +371,23 @@ def test_a_certificate_is_checked_before_a_credential_is_sent(is_trusted, certif
             for _ in range(2):
                 assert await (await ask()).read_all(99) == b"hi"
             assert server.connections == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ({"credential_variable": "KEY"}, "variable KEY of the server (start it where that is set)"),
+        ({"credential_file": Path("/nowhere/key")}, "/nowhere/key of the server"),
+    ],
+)
+def test_a_credential_that_the_server_does_not_have_says_where_it_looks(kept, said, run):
+    async def main():
+        named = Provider(name="acme", url="http://127.0.0.1:9/v1", protocol=WireProtocol.OPENAI, **kept)
+        async with Upstream({}) as upstream:
+            with pytest.raises(UpstreamFailed) as failed:
+                await upstream.open(named, method="POST", path="/", query=b"", headers=[], body=b"{}")
+        assert str(failed.value).endswith(said)
 
     run(main())
