@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.numbers import short_digest
@@ -101,6 +102,7 @@ class ReadinessPage(Page):
         show: The status that the page is narrowed to, or empty.
         unfolded: The requirement whose parts are shown, `all`, or empty; the JSON has the parts of each.
         filters: Links to the narrowed pages, the whole one first.
+        past: The past moment that was asked for, as it was typed, or empty for the present.
     """
 
     word: str
@@ -114,6 +116,7 @@ class ReadinessPage(Page):
     show: str = ""
     unfolded: str = ""
     filters: tuple[Link, ...] = ()
+    past: str = ""
 
 
 _RANK = {status: rank for rank, status in enumerate(Status)}
@@ -154,12 +157,14 @@ def _cell(gate: GateVerdict, members: frozenset[str]) -> GateCell:
     return GateCell(gate=gate.gate, mark=mark, counts=_in_words(_count_statuses(statuses)))
 
 
-def _section(key: str, verdict: AgentVerdict, charter: Charter, show: Status | None) -> DomainSection:
+def _section(
+    key: str, verdict: AgentVerdict, charter: Charter, show: Status | None, query: str
+) -> DomainSection:
     asked = frozenset(_ids(verdict.gates[0])) if verdict.gates else frozenset()
     members = [found for found in verdict.requirements if found.domain == key]
     ordered = sorted(members, key=lambda found: _RANK[found.status])
     kept = [found for found in ordered if show is None or found.status is show]
-    rows = [requirement_row(found, verdict, charter, asked, show) for found in kept]
+    rows = [requirement_row(found, verdict, charter, asked, query) for found in kept]
     ahead = [found.status for found in members if found.requirement in asked]
     own = [found.status for found in members]
     loose = key not in {found.domain for found in verdict.domains}
@@ -174,14 +179,15 @@ def _section(key: str, verdict: AgentVerdict, charter: Charter, show: Status | N
     )
 
 
-def _filters(show: Status | None, unfold: str) -> tuple[Link, ...]:
-    narrowed = f"&show={show.value}" if show else ""
-    links = [Link(text="All", href="" if show is None else "?")]
+def _filters(show: Status | None, unfold: str, past: str, query: str) -> tuple[Link, ...]:
+    links = [Link(text="All", href="" if show is None else f"?{past[1:]}")]
     links += [
-        Link(text=STATUS_WORDS[status], href="" if status is show else f"?show={status.value}")
+        Link(text=STATUS_WORDS[status], href="" if status is show else f"?show={status.value}{past}")
         for status in Status
     ]
-    return (*links, Link(text="With every part", href="" if unfold == "all" else f"?open=all{narrowed}"))
+    if past:
+        links.append(Link(text="Now", href="?"))
+    return (*links, Link(text="With every part", href="" if unfold == "all" else f"?open=all{query}"))
 
 
 def build_readiness(
@@ -190,6 +196,7 @@ def build_readiness(
     *,
     show: Status | None = None,
     unfold: str = "",
+    past: str = "",
 ) -> ReadinessPage:
     """Return the Readiness page of a verdict; its moment is the verdict's.
 
@@ -198,6 +205,7 @@ def build_readiness(
         charter: The charter it judges.
         show: Only requirements of this status, or None for all.
         unfold: The requirement whose parts are shown, `all`, or empty.
+        past: The past moment of the verdict as it was typed, which every link keeps; empty for the present.
 
     Raises:
         UnknownName: No requirement of the verdict has the name to unfold.
@@ -210,6 +218,8 @@ def build_readiness(
             known_ids,
             remedy="Write one of the page, for example `?open=INT-1`, or `all`.",
         )
+    then = f"&as_of={quote(past, safe='')}" if past else ""
+    query = f"&show={show.value}{then}" if show else then
     now = verdict.as_of
     mark = mark_of(verdict.status, verdict.reason)
     keys = list(dict.fromkeys(found.domain for found in verdict.requirements))
@@ -222,7 +232,7 @@ def build_readiness(
         as_of=page_moment(now),
         mark=mark,
         sentence=Sentence(plain=shown_text(verdict.sentence), href=f"#{verdict.deciding}"),
-        action=next_step(verdict, charter),
+        action=None if past else next_step(verdict, charter),  # what was to be done then may do harm now
         notices=tuple(shown_text(note) for note in verdict.notes),
         word=verdict.word,
         phase=phase_words(verdict.phase),
@@ -230,11 +240,12 @@ def build_readiness(
         charter=short_digest(verdict.charter_digest),
         next_lapse=moment(verdict.next_lapse_at, now) if verdict.next_lapse_at else None,
         gates=tuple(_gate_row(gate, verdict) for gate in verdict.gates),
-        domains=tuple(_section(key, verdict, charter, show) for key in keys),
+        domains=tuple(_section(key, verdict, charter, show, query) for key in keys),
         counts=_count_statuses(statuses),
         show=show.value if show else "",
         unfolded=unfold,
-        filters=_filters(show, unfold),
+        filters=_filters(show, unfold, then, query),
+        past=past,
     )
 
 

@@ -222,7 +222,7 @@ def requirement_row(
     verdict: AgentVerdict,
     charter: Charter,
     asked: frozenset[str],
-    show: Status | None,
+    query: str,
 ) -> RequirementRow:
     """Return one requirement as the page shows it.
 
@@ -231,7 +231,7 @@ def requirement_row(
         verdict: The verdict.
         charter: The charter, for names and currency.
         asked: Requirements that the gate ahead asks for.
-        show: The status that the page is narrowed to, or None.
+        query: What its links keep of the page's own, from `&` on, or empty.
     """
     every = tuple(item_row(item, verdict, charter) for item in found.items)
     items, rest = every[:ITEMS_MAX], every[ITEMS_MAX:]
@@ -244,7 +244,7 @@ def requirement_row(
         deciding=item_row(found.deciding, verdict, charter),
         items=items if len(found.items) > 1 else (),
         opens=f"All {len(found.items)} parts" if len(found.items) > 1 else "Evidence",
-        href=f"?open={found.requirement}{f'&show={show.value}' if show else ''}#{found.requirement}",
+        href=f"?open={found.requirement}{query}#{found.requirement}",
         more=f"{plural(len(rest), 'further part')} in the JSON of the verdict" if rest else "",
         rest=rest,
         waiver=_waiver(found.waiver or found.part_waiver, person_names(charter), verdict.as_of),

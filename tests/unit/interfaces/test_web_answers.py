@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import timedelta
 
 import page_site
 import page_world as world
@@ -112,6 +113,33 @@ def test_head_answers_like_get_without_a_body(client):
     assert answer.content == b""
 
 
+def test_readiness_of_a_past_day_is_judged_as_of_its_end_and_its_links_stay_there(client):
+    day = (world.NOW - timedelta(days=3)).date()
+    path = f"{BASE}/readiness?show=no_evidence&as_of={day}"
+    page = client.get(path)
+    assert f"Judged as of {day}" not in client.get(f"{BASE}/readiness").text
+    assert page.status_code == 200
+    document = client.get(path.replace("?", ".json?")).json()
+    assert document["as_of"]["at"].startswith(f"{day}T23:59:59")
+    assert any(note.startswith("Judged as of ") for note in document["notices"])
+    assert document["notices"][0] in html.unescape(page.text)
+    assert document["action"] is None
+    links = [one["href"] for one in document["filters"] if one["href"]]
+    rows = [one["href"] for section in document["domains"] for one in section["requirements"]]
+    assert rows
+    assert [one for one in links + rows if f"as_of={day}" not in one] == ["?"], (
+        "but for the one that leads back"
+    )
+    assert client.get(f"{path}&open=all").status_code == 200
+
+
+@pytest.mark.parametrize("path", [one for one in PAGES if "readiness" not in one])
+def test_a_page_of_the_present_is_not_taken_for_one_of_the_past(client, path):
+    answer = client.get(f"{path}?as_of=2026-01-01")
+    assert answer.status_code == 422
+    assert "/readiness?as_of=" in answer.text
+
+
 def test_a_misspelt_agent_gets_the_nearest_name_and_the_list(client):
     answer = client.get("/agents/ap-invoce-triage/agent")
     assert answer.status_code == 404
@@ -125,6 +153,8 @@ def test_a_misspelt_agent_gets_the_nearest_name_and_the_list(client):
     "path",
     [
         f"{BASE}/readiness?show=fine",
+        f"{BASE}/readiness?as_of=2999-01-01",
+        f"{BASE}/readiness.pdf?as_of=yesterday",
         f"{BASE}/tasks?result=great",
         f"{BASE}/tasks?before=yesterday",
         f"{BASE}/tasks?before=99999999999999999999-{'0' * 32}",

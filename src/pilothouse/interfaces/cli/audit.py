@@ -14,7 +14,7 @@ from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import print_json, say
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
-from pilothouse.interfaces.cli.past_moment import past_moment
+from pilothouse.interfaces.past_moment import past_moment
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pilothouse.core.dates import minute
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import print_json, result_console, say
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
-from pilothouse.interfaces.cli.past_moment import past_moment
+from pilothouse.interfaces.past_moment import past_moment
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:

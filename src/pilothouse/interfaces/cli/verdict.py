@@ -13,8 +13,8 @@ from pilothouse.core.dates import minute
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.options import Agent, AsJson, Home
-from pilothouse.interfaces.cli.past_moment import past_moment
 from pilothouse.interfaces.cli.services import Services
+from pilothouse.interfaces.past_moment import past_moment
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:

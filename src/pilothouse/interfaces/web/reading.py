@@ -15,6 +15,7 @@ from pilothouse.core.charter.powers import Action
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.past_moment import past_moment
 from pilothouse.interfaces.web.frame import HEADERS, Frame
 from pilothouse.interfaces.web.problems import status_of
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
@@ -90,7 +91,7 @@ class ReadingRoom:
             *(PageRoute(path=path, answer=answer, action=Action.READ) for path, answer in table),
             *page_at("/health", shown(self._health)),
             *page_at(f"{agent}/agent", shown(self._agent)),
-            *page_at(f"{agent}/readiness", shown(self._readiness), has_pdf=True),
+            *page_at(f"{agent}/readiness", shown(self._readiness), has_pdf=True, has_past=True),
             *page_at(f"{agent}/tasks", tasks),
             *page_at(task, shown(self._trace)),
         )
@@ -112,7 +113,9 @@ class ReadingRoom:
                 remedy=f"Write one of {', '.join(Status)}, for example `?show=breached`.",
             )
         unfold = visit.request.query_params.get("open", "")
-        page = self._shows.readiness(visit.path("agent"), Status(said) if said else None, unfold)
+        moment = visit.request.query_params.get("as_of", "")
+        past = (moment, past_moment(moment, self._shows.now(), option="as_of")) if moment else None
+        page = self._shows.readiness(visit.path("agent"), Status(said) if said else None, unfold, past=past)
         return page, True
 
     def _tasks(self, visit: Visit) -> tuple[Page, bool]:

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pilothouse.core.charter.powers import Action
-from pilothouse.errors import Denied, PilothouseError
+from pilothouse.errors import Denied, PilothouseError, UsageError
 from pilothouse.interfaces.web.forms import read_form, refuse_foreign, refuse_without_token
 from pilothouse.interfaces.web.frame import HEADERS, Around, Frame, Viewer
 from pilothouse.interfaces.web.live import LiveStreams, asks_for_events
@@ -88,6 +88,7 @@ class PageRoute:
         action: What the visitor must be allowed to do, or None where anybody may come: signing in, static files.
         writes: Whether it changes something; then it takes forms by POST, and nothing else.
         is_live: Whether an open page is told when it has changed.
+        has_past: Whether `?as_of=` shows it as it stood then.
     """
 
     path: str
@@ -95,10 +96,16 @@ class PageRoute:
     action: Action | None
     writes: bool = False
     is_live: bool = False
+    has_past: bool = False
 
 
 def page_at(
-    path: str, answer: Callable[[Visit], Response], *, is_live: bool = False, has_pdf: bool = False
+    path: str,
+    answer: Callable[[Visit], Response],
+    *,
+    is_live: bool = False,
+    has_pdf: bool = False,
+    has_past: bool = False,
 ) -> tuple[PageRoute, ...]:
     """Return the routes of a read-only page: its JSON, its PDF, and the page.
 
@@ -107,11 +114,15 @@ def page_at(
         answer: Makes each, as the address asks.
         is_live: Whether an open page is told when it has changed.
         has_pdf: Whether it is handed on as a file.
+        has_past: Whether `?as_of=` shows it as it stood then.
     """
     endings = (".json", ".pdf") if has_pdf else (".json",)
     return (
-        *(PageRoute(path=f"{path}{ending}", answer=answer, action=Action.READ) for ending in endings),
-        PageRoute(path=path, answer=answer, action=Action.READ, is_live=is_live),
+        *(
+            PageRoute(path=f"{path}{ending}", answer=answer, action=Action.READ, has_past=has_past)
+            for ending in endings
+        ),
+        PageRoute(path=path, answer=answer, action=Action.READ, is_live=is_live, has_past=has_past),
     )
 
 
@@ -196,6 +207,11 @@ class Door:
             if visitor is None:
                 raise self._sign_in.nobody(*self._vouched(request))
             self._sign_in.need(visitor, agent, declared.action, path=request.url.path)
+        if "as_of" in request.query_params and not declared.has_past:
+            raise UsageError(
+                "this page shows the present, and what stood at a past moment is on Readiness",
+                remedy="Ask there, for example `/agents/NAME/readiness?as_of=2026-11-20`, or leave `as_of` out.",
+            )
         viewer = _viewer(visitor, token)
         return declared.answer(Visit(request=request, visitor=visitor, token=token, form=form, viewer=viewer))
 

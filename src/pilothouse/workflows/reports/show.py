@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.dates import minute
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.standing import standing_outcomes
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -42,7 +43,7 @@ from pilothouse.workflows.ground.phase_log import open_request
 from pilothouse.workflows.people.signing import signatures
 from pilothouse.workflows.reports.waiting import waiting_by_agent
 from pilothouse.workflows.traces.reconcile import gap_alerts
-from pilothouse.workflows.verdict.assess import Assessment
+from pilothouse.workflows.verdict.assess import Assessment, assess
 from pilothouse.workflows.verdict.kept_pages import (
     MINUTE,
     WINDOW,
@@ -199,17 +200,30 @@ class Shows:
         kept = {name: getattr(page, name) for name in AgentPage.model_fields}
         return AgentPage(**{**kept, "standing": facts})
 
-    def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
+    def readiness(
+        self,
+        agent: str,
+        show: Status | None = None,
+        unfold: str = "",
+        *,
+        past: tuple[str, datetime] | None = None,
+    ) -> ReadinessPage:
         """Return the Readiness page.
 
         Args:
             agent: Agent id.
             show: Only requirements of this status, or None for all.
             unfold: The requirement whose parts are shown, `all`, or empty.
+            past: A past moment, as it was typed and as a time, or None for the present.
 
         Raises:
             UnknownName: No charter or no requirement has that name.
         """
+        if past:
+            self._governs(agent)
+            notes = [f"Judged as of {minute(past[1])}, with what is known today of what came until then."]
+            found = assess(self._installation, agent, past[1], notes=notes, freeze=False)
+            return build_readiness(found.verdict, found.charter, show=show, unfold=unfold, past=past[0])
         if show or unfold:
             found = self.assessment(agent)
             return build_readiness(found.verdict, found.charter, show=show, unfold=unfold)
