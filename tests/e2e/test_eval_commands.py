@@ -347,6 +347,34 @@ def test_who_asks_until_it_passes_gets_no_release_by_it(typed, tmp_path):
         )
 
 
+AWAY = """
+import pathlib
+
+class Away(Exception):
+    status = 503
+
+def run(question):
+    if question % 5 == 3 and pathlib.Path("away").exists():
+        raise Away("the world is away")
+    return {"output": 2 * question, "cost_usd": 0.01}
+"""
+
+
+@pytest.mark.parametrize("how", ["an outage", "a budget"])
+def test_whoever_goes_on_after_a_cut_is_given_no_second_chance_and_needs_none(typed, tmp_path, how):
+    """Cases that were planned, or lost, counted as first answers, so the same command was told that it had asked again."""
+    (tmp_path / "away.py").write_text(AWAY, encoding="utf-8")
+    gate = "gate --candidate python:away:run --dataset cases.jsonl --floor 0.97 --agent away --json"
+    if how == "a budget":
+        typed(f"{gate} --budget-usd 0.5 --concurrency 1", exits=3)
+    else:
+        (tmp_path / "away").touch()
+        typed(gate, exits=4)
+        (tmp_path / "away").unlink()
+    whole = json.loads(typed(gate))
+    assert (whole["status"], whole["cost"]["cases"]) == ("holds", CASES)
+
+
 def test_repeats_that_were_paid_for_are_shown(typed, tmp_path):
     (tmp_path / "flaky.py").write_text(
         "from collections import Counter\n\nseen = Counter()\n\n\ndef run(n):\n    seen[n] += 1\n"

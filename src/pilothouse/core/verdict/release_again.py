@@ -39,17 +39,18 @@ def was_not_proved(verdict: ReleaseVerdict) -> bool:
 
 
 def judge_first_answers(
-    earlier: Iterable[ReleaseVerdict], answered: Sequence[datetime | None]
+    earlier: Iterable[ReleaseVerdict], answered: Sequence[datetime]
 ) -> ItemVerdict | None:
     """Return an item without evidence where an earlier run was not won by these answers, or None.
 
     Args:
         earlier: Runs of the same version on the same cases that did not find it good, newest first.
-        answered: When each answer of this run was asked for; None where that is not known.
+        answered: When each answer of this run was asked for.
     """
     for one in earlier:
-        kept = sum(at is not None and at <= one.as_of for at in answered)
-        if kept < SAME_SHARE_MIN * min(one.cost.cases, len(answered)):
+        kept = sum(at <= one.as_of for at in answered)
+        first = one.cost.cases if one.answered is None else one.answered
+        if kept < SAME_SHARE_MIN * min(first, len(answered)):
             return ItemVerdict(
                 requirement="first_answers",
                 scope=Scope(),

@@ -141,6 +141,8 @@ class ReleaseVerdict(_Frozen):
         flips: Cases that came out differently, worse ones first.
         cost: What it took.
         notes: What a reader must know besides.
+        answered: First answers of the candidate that counted at the end, or None where an older program kept it.
+        answered_from: When the oldest of them was asked for.
     """
 
     schema_version: Literal[1] = 1
@@ -163,6 +165,8 @@ class ReleaseVerdict(_Frozen):
     flips: tuple[Flip, ...]
     cost: RunCost
     notes: tuple[str, ...] = ()
+    answered: int | None = None
+    answered_from: AwareDatetime | None = None
 
 
 def fold_items(items: Sequence[ItemVerdict]) -> tuple[ItemVerdict, ...]:

@@ -40,7 +40,8 @@ def lost_runs(
         for one in _verdicts(ledger, agent, version)
         if one.candidate == version
         and one.dataset_digest == dataset
-        and since <= one.as_of <= now
+        and since <= (one.answered_from or one.as_of)
+        and one.as_of <= now
         and was_not_proved(one)
     ]
     return tuple(sorted(found, key=lambda one: one.as_of, reverse=True))

@@ -139,6 +139,10 @@ class Gathered:
         )
         return f"{len(failed)} of {len(mine)} trials of the candidate {meaning}: {reasons}"
 
+    def asked(self, cases: Iterable[Case]) -> int:
+        """Return of how many cases the candidate was asked; a run that was cut off did not get to all."""
+        return sum(self._ran(case) for case in cases)
+
     def results(
         self, cases: Sequence[Case], other: Arm | None, *, with_lost: bool = False
     ) -> list[CaseResult]:

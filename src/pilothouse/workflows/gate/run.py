@@ -269,13 +269,11 @@ class GateRun:
         if reader.stopped_because is not None:
             self._runner.stop(reader.stopped_because)
 
-    def _asked_again(self) -> ItemVerdict | None:
-        """Hold the answers of this run against those of earlier ones that were not found good."""
-        if not self.lost:
-            return None
-        cases = {case.input_hash: case for case in self.selection.cases}
-        keys = [key for case in cases.values() for key in self.candidate.keys(case)[:1]]
-        return judge_first_answers(self.lost, [one.at for one in self.journal.trials(keys)])
+    def _answered(self) -> list[datetime]:
+        """Return when each first answer of the candidate that counts was asked for."""
+        keys = {self.candidate.keys(case)[0] for case in self.selection.cases}
+        moments = (one.at for one in self.journal.trials(keys))
+        return [at for at in moments if at is not None and at >= self.since]
 
     async def _common_items(self) -> list[ItemVerdict]:
         """Judge what belongs to no single task type."""
@@ -380,10 +378,11 @@ class GateRun:
     def _verdict(self, common: Sequence[ItemVerdict], *, seconds: float) -> ReleaseVerdict:
         seen: list[Case] = [case for one in self.judges for case in one.cases[: one.seen]]
         gap, tuned = self._tuning(seen)
+        answered = self._answered()
         items = fold_items(
             [
                 *common,
-                *filter(None, (tuned, self._asked_again())),
+                *filter(None, (tuned, judge_first_answers(self.lost, answered))),
                 *(item for one in self.judges for item in one.items),
             ]
         )
@@ -420,7 +419,7 @@ class GateRun:
             looks=tuple(look for one in self.judges for look in one.taken),
             flips=tuple(self.gathered.flips(seen, self.baseline)) if self.baseline is not None else (),
             cost=RunCost(
-                cases=len(seen) + once,
+                cases=self.gathered.asked(self.selection.cases),
                 cases_planned=planned,
                 calls=self.gathered.calls,
                 reused=self.gathered.reused,
@@ -429,6 +428,8 @@ class GateRun:
                 seconds=seconds,
             ),
             notes=tuple(notes),
+            answered=len(answered),
+            answered_from=min(answered, default=None),
         )
 
 

@@ -13,9 +13,10 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
 
-def run(requirement="floor", status=Status.NO_EVIDENCE, reason=Reason.INSUFFICIENT, cases=100):
+def run(requirement="floor", status=Status.NO_EVIDENCE, reason=Reason.INSUFFICIENT, answered=100):
     item = SimpleNamespace(requirement=requirement, status=status, reason=reason)
-    return SimpleNamespace(items=(item,), as_of=NOW, cost=SimpleNamespace(cases=cases), deciding="floor")
+    cost = SimpleNamespace(cases=100)
+    return SimpleNamespace(items=(item,), as_of=NOW, cost=cost, answered=answered, deciding="floor")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,6 @@ def test_what_other_answers_could_turn_was_not_proved(earlier, is_lost):
         ([NOW] * 40, False),  # this one asks fewer
         ([NOW] * 95 + [LATER] * 5, False),  # what the world let down is asked again
         ([NOW] * 94 + [LATER] * 6, True),
-        ([NOW] * 94 + [None] * 6, True),
         ([LATER] * 40, True),
     ],
 )
@@ -51,3 +51,10 @@ def test_answers_that_were_asked_for_again_prove_nothing(answered, is_again):
         assert (item.status, item.reason) == (Status.NO_EVIDENCE, Reason.MISSING)
         assert "was not found good on 20 Nov 2026 (floor)" in item.sentence
     assert judge_first_answers([], answered) is None
+
+
+def test_what_a_cut_run_did_not_get_to_is_no_first_answer():
+    assert judge_first_answers([run(answered=40)], [NOW] * 40 + [LATER] * 60) is None
+    assert judge_first_answers([run(answered=None)], [NOW] * 40 + [LATER] * 60), (
+        "an older program kept no count"
+    )

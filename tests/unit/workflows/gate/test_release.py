@@ -80,22 +80,36 @@ def world(tmp_path):
         ]
         (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def gate(*, candidate=None, baseline=None, registry=None, agent=None, lost=frozenset(), **options):
+    def gate(
+        *,
+        candidate=None,
+        baseline=None,
+        registry=None,
+        agent=None,
+        lost=frozenset(),
+        now=NOW,
+        ledger=None,
+        file="j.db",
+        **options,
+    ):
         candidate = candidate or (lambda n: {"output": 2 * n, "tool_calls": []})
         request = GateRequest(
             candidate=outputs(tmp_path / "candidate.jsonl", candidate, lost),
             baseline=outputs(tmp_path / "baseline.jsonl", baseline) if callable(baseline) else baseline,
             dataset=tmp_path / "cases.jsonl",
-            journal=tmp_path / "j.db",
+            journal=tmp_path / file,
             agent=agent,
             **options,
         )
 
         async def go():
             with Journal(request.journal) as journal:
-                run = open_gate(request, journal=journal, now=NOW, registry=registry)
+                run = open_gate(request, journal=journal, now=now, registry=registry, ledger=ledger)
                 plan = make_plan(run)
                 verdict = await run.measure()
+                if ledger is not None:
+                    document = verdict.model_dump_json()
+                    ledger.record(kind="release", agent=agent, at=now, actor="sam", document=document)
                 return run, plan, verdict
 
         return asyncio.run(go())
@@ -443,6 +457,28 @@ def test_the_same_command_is_the_same_run_and_costs_nothing_again(world):
     assert first.run_id == again.run_id
     assert again.cost.calls == 0
     assert plan.calls_max == N - first.cost.cases
+
+
+def test_a_lost_run_binds_as_long_as_its_answers_count_and_no_longer(world):
+    """Run every night, a version that was undecided was told after two weeks that it had asked again what had lapsed."""
+    ledger = MemoryLedger()
+
+    def night(number, file="j.db"):
+        at = NOW + timedelta(days=number)
+        _, _, verdict = world(
+            candidate=lambda n: {"output": 2 * n if n % 33 else -1},
+            floor=0.97,
+            agent="a",
+            ledger=ledger,
+            now=at,
+            file=file,
+        )
+        return verdict.cost.calls, {one.requirement for one in verdict.items}
+
+    assert night(0) == (N, {"floor", "scored", "infrastructure"})
+    assert night(13) == (0, {"floor", "scored", "infrastructure"})
+    assert night(15) == (N, {"floor", "scored", "infrastructure"})
+    assert night(16, "other.db") == (N, {"first_answers", "floor", "scored", "infrastructure"})
 
 
 def test_another_margin_is_another_run_and_earlier_ones_are_told(world):
