@@ -133,7 +133,7 @@ def test_every_form_that_changes_something_is_a_post_with_a_token_to_an_address_
     takers = [route for route in site.app.routes if route.declared.writes]
     for path, form in forms:
         if form.method == "get":
-            assert set(form.fields) <= {"type", "result", "version", "text"}, path
+            assert set(form.fields) <= {"type", "result", "version", "text", "as_of"}, path
             continue
         assert form.fields.get("form_token"), path
         scope = {"type": "http", "path": form.action, "method": "POST"}
