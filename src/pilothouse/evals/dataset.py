@@ -133,7 +133,7 @@ def dataset_hash(cases: Iterable[Case]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
+def read_cases(files: Sequence[Path], *, is_bare: bool, task_type: str = BARE_TASK_TYPE) -> tuple[Case, ...]:
     """Read case files and name every bad line at once.
 
     The same case in another file is the same case: whoever was killed while several files became one left both.
@@ -141,6 +141,7 @@ def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
     Args:
         files: JSON-lines files.
         is_bare: Whether lines may leave out `id` (taken from the input's hash) and `task_type`.
+        task_type: What a line is of that leaves its type out.
 
     Returns:
         Cases in file order.
@@ -157,7 +158,7 @@ def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
                 place = Place(str(path), number)
                 if not raw.strip():
                     continue
-                case = _parse_line(raw, is_bare=is_bare)
+                case = _parse_line(raw, is_bare=is_bare, task_type=task_type)
                 if isinstance(case, str):
                     findings.append((place, case))
                 elif case.id in seen:
@@ -281,7 +282,7 @@ def _bounded(file: BinaryIO) -> Iterator[bytes]:
             raw = file.readline(LINE_BYTES_MAX + 1)
 
 
-def _parse_line(raw: bytes, *, is_bare: bool) -> Case | str:
+def _parse_line(raw: bytes, *, is_bare: bool, task_type: str) -> Case | str:
     """Return the case of one line, or what is wrong with it."""
     if len(raw) > LINE_BYTES_MAX:
         return f"line has more than {LINE_BYTES_MAX} bytes"
@@ -290,7 +291,7 @@ def _parse_line(raw: bytes, *, is_bare: bool) -> Case | str:
         if not isinstance(fields, dict):
             return "line is no JSON object"
         if is_bare and "input" in fields:
-            fields.setdefault("task_type", BARE_TASK_TYPE)
+            fields.setdefault("task_type", task_type)
             fields.setdefault("id", canonical_digest(fields["input"])[:16])
         case = Case.model_validate(fields)
         _ = case.case_hash  # hash now: a value without canonical form is a finding of this line

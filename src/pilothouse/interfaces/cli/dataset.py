@@ -12,8 +12,10 @@ import typer
 from rich.markup import escape
 
 from pilothouse.core.verdict.numbers import percentage
+from pilothouse.errors import PilothouseError
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, say
 from pilothouse.interfaces.cli.dataset_tail import add_tail
+from pilothouse.interfaces.cli.gate_options import charter_here
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
@@ -42,7 +44,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Add cases; every change is a new version with a new hash."""
         from pilothouse.workflows.gate.datasets import add_cases
 
-        dataset = add_cases(path, files or [], owner=owner, population=population)
+        dataset = add_cases(
+            path, files or [], owner=owner, population=population, task_type=_type_of_bare_cases()
+        )
         say(
             f"{dataset.manifest.name} {dataset.manifest.version}: {len(dataset.cases)} cases, {dataset.digest[:12]}"
         )
@@ -151,3 +155,17 @@ def register(cli: typer.Typer, services: Services) -> None:
         write_dataset(path, dataset.manifest, cases)
         counts = summarize_dataset(load_dataset(path)).by_split
         say(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+
+
+def _type_of_bare_cases() -> str:
+    """Return the only task type of the charter in this folder, as far as it can be read; else what no charter declares."""
+    from pilothouse.connectors.charter_file import read_charter_file
+    from pilothouse.evals.dataset import BARE_TASK_TYPE
+
+    here = charter_here()
+    try:
+        value = read_charter_file(here).value if here else None
+    except PilothouseError:
+        return BARE_TASK_TYPE
+    types = value.get("task_types") if isinstance(value, dict) else None
+    return str(*types) if isinstance(types, dict) and len(types) == 1 else BARE_TASK_TYPE

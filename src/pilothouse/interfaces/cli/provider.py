@@ -56,7 +56,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.gateway.keys import add_provider
 
         guessed = "anthropic" if "anthropic" in f"{name} {url}".lower() else "openai"
-        with services.open_gateway_store(load_settings(home=home)) as store:
+        settings = load_settings(home=home)
+        with services.open_gateway_store(settings) as store:
             provider = add_provider(
                 store,
                 name,
@@ -73,6 +74,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         else:
             say(
                 f"{provider.name} is at {provider.url} ({provider.protocol.value}), credential from {_credential(provider)}."
+            )
+        if credential_env is not None and services.server_address(settings) is not None:
+            say(
+                f"  a server is running, and reads {credential_env} in the environment that it was started with: where it was not set "
+                "there, start it again",
+                err=True,
             )
 
     @group.command("list")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -80,7 +80,12 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "through whole inputs and outputs."
             ),
         ] = "",
-        agent: Annotated[str | None, typer.Option(help="Only tasks of this agent.")] = None,
+        agent: Annotated[
+            str | None,
+            typer.Option(
+                help="Only tasks of this agent. Default: the one whose charter stands in this folder, else all."
+            ),
+        ] = None,
         task_type: Annotated[str | None, typer.Option("--type", help="Only tasks of this type.")] = None,
         result: Annotated[str | None, typer.Option(help="Only tasks with this result.")] = None,
         text: Annotated[str | None, typer.Option(help="Words in the previews of input and output.")] = None,
@@ -91,12 +96,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         """List tasks, newest first, each with what the system of record says about it."""
         from pilothouse.reports.tasks import task_row
         from pilothouse.reports.terminal_tasks import render_tasks
+        from pilothouse.workflows.ground.agents import agent_of_folder, listed
         from pilothouse.workflows.ground.query_line import narrow_query, parse_query
 
         options = {"agent": agent, "task_type": task_type, "result": result, "text": text}
         wanted = narrow_query(parse_query(query, services.clock.now()), options)
         agent = wanted.agent
         with services.open_installation(load_settings(home=home)) as opened:
+            if agent is None:
+                agent = agent_of_folder(opened.ledger.charters())
+                wanted = replace(wanted, agent=agent)
             page = opened.lake.tasks(wanted, limit=limit)
             known = tuple(seen.agent for seen in opened.lake.agents()) if not page.tasks else ()
             outcomes = opened.ledger.outcomes_of([task.trace_id for task in page.tasks])
@@ -105,6 +114,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             hint_console().print(
                 f"No task of {agent} has arrived. Start it with `pilothouse run -- COMMAND`; where it sends no telemetry of its "
                 f"own, give it a key that makes some of its model calls: `pilothouse key add {agent}`."
+                + (
+                    f" Tasks came from {listed(known)}: `pilothouse traces --agent {known[0]}`."
+                    if known
+                    else ""
+                )
             )
         elif agent is not None and known and agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to see all.")

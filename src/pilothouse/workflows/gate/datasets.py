@@ -19,6 +19,7 @@ from pilothouse.core.statistics.power import cases_needed, smallest_detectable
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import (
+    BARE_TASK_TYPE,
     MANIFEST,
     Dataset,
     Manifest,
@@ -116,7 +117,14 @@ class DatasetSummary:
     decidable: tuple[Decidable, ...]
 
 
-def add_cases(path: Path, files: Sequence[Path], *, owner: str = "", population: str = "") -> Dataset:
+def add_cases(
+    path: Path,
+    files: Sequence[Path],
+    *,
+    owner: str = "",
+    population: str = "",
+    task_type: str = BARE_TASK_TYPE,
+) -> Dataset:
     """Add cases to a dataset folder, or make one; each change is a new version.
 
     Args:
@@ -124,6 +132,7 @@ def add_cases(path: Path, files: Sequence[Path], *, owner: str = "", population:
         files: JSON-lines files; without any, edits made by hand are published as the next version.
         owner: Who answers for it, for a new dataset.
         population: What the cases stand for, for a new dataset.
+        task_type: What a case is of that names no type.
 
     Returns:
         The dataset with its new version; unchanged when nothing is new.
@@ -140,7 +149,7 @@ def add_cases(path: Path, files: Sequence[Path], *, owner: str = "", population:
         )
     known = {case.id: case for case in kept}
     splits = {case.cluster_id: case.split for case in kept} | {case.id: case.split for case in kept}
-    for case in read_cases(files, is_bare=True):
+    for case in read_cases(files, is_bare=True, task_type=task_type):
         known[case.id] = _in_its_split(case, splits.get(case.id, splits.get(case.cluster_id)))
     cases = tuple(known.values())
     if manifest is None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.lake import AgentSeen, Lake
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.words import plural
 from pilothouse.workflows.ground.installation import Installation
 
-__all__ = ["NAMES_SHOWN_MAX", "SeenAgents", "choose_agent"]
+__all__ = ["NAMES_SHOWN_MAX", "SeenAgents", "agent_of_folder", "choose_agent", "listed"]
 
 NAMES_SHOWN_MAX = 10
 """Names listed in a message; a person reads no more of them."""
@@ -83,20 +84,17 @@ def choose_agent(installation: Installation, asked: str | None) -> str:
         )
     if len(governed) == 1:
         return governed[0]
-    if CHARTER_HERE.is_file():
-        # Resolved: a server that was started in another folder knows the file by the way from there.
-        here = CHARTER_HERE.resolve()
-        if found := [record.agent for record in charters if Path(record.path).resolve() == here]:
-            return found[0]
+    if here := agent_of_folder(charters):
+        return here
     if governed:
         raise UsageError(
-            f"{len(governed)} agents have a charter: {_listed(governed)}",
+            f"{len(governed)} agents have a charter: {listed(governed)}",
             remedy=f"Name one: `--agent {governed[0]}`, or `{governed[0]}` alone where the command's help shows AGENT; or type it "
             "in the folder of the agent's charter.",
         )
     if seen:
         raise UsageError(
-            f"no charter is in force; telemetry came from {_listed(list(seen))}",
+            f"no charter is in force; telemetry came from {listed(list(seen))}",
             remedy="Draft a charter from the agent's repository: `pilothouse init PATH-TO-YOUR-AGENT`; "
             "then `pilothouse verdict --charter PATH-TO-YOUR-AGENT/charter.yaml`.",
         )
@@ -107,7 +105,21 @@ def choose_agent(installation: Installation, asked: str | None) -> str:
     )
 
 
-def _listed(names: list[str]) -> str:
+def agent_of_folder(charters: Sequence[CharterInForce]) -> str | None:
+    """Return the agent whose charter in force stands in the present folder, or None.
+
+    Args:
+        charters: Those in force.
+    """
+    if not CHARTER_HERE.is_file():
+        return None
+    # Resolved: a server that was started in another folder knows the file by the way from there.
+    here = CHARTER_HERE.resolve()
+    return next((record.agent for record in charters if Path(record.path).resolve() == here), None)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a message shows them: the first few, and how many more there are."""
     shown = ", ".join(repr(name) for name in names[:NAMES_SHOWN_MAX])
     rest = len(names) - NAMES_SHOWN_MAX
     return f"{shown} and {rest} more" if rest > 0 else shown

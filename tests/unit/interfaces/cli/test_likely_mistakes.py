@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+from pilothouse import app
 from pilothouse.app import command_tree
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.answers import read_answers
@@ -149,7 +151,9 @@ def test_calls_past_the_permissions_say_how_calls_come_to_pass_them(run, agent, 
     )
 
 
-def test_an_agent_of_which_nothing_arrived_is_known_and_told_which_key_makes_spans(run, agent, tmp_path):
+def test_an_agent_of_which_nothing_arrived_is_known_and_told_which_key_makes_spans(
+    run, agent, tmp_path, monkeypatch
+):
     """`run` gives a key without spans, and an agent in another language was said not to exist."""
     span = {
         "traceId": "a" * 32,
@@ -169,6 +173,12 @@ def test_an_agent_of_which_nothing_arrived_is_known_and_told_which_key_makes_spa
     assert isinstance(run("traces", "--agent", "nobody").exception, UnknownName)
     assert json.loads(run("traces", "--agent", agent, "--json").stdout) == {"tasks": []}
     assert f"pilothouse key add {agent}" in " ".join(run("verdict", agent).output.split())
+    assert "no agent span" in run("traces").stdout
+    (tmp_path / "charter.yaml").symlink_to(CHARTER)
+    monkeypatch.chdir(tmp_path)
+    here = run("traces")
+    assert not here.stdout
+    assert "Tasks came from 'other': `pilothouse traces --agent other`." in " ".join(here.stderr.split())
 
 
 def test_whoever_is_not_asked_for_a_signature_is_told_who_is_before_any_question(run, agent):
@@ -263,3 +273,11 @@ def test_traces_before_the_first_task_say_that_only_an_instrumented_agent_sends(
         "docs/how-to/README.md",
     ):
         assert said in done.stderr
+
+
+def test_whoever_names_a_variable_learns_that_the_running_server_may_lack_it(run, monkeypatch):
+    words = ("provider", "add", "acme", "http://127.0.0.1:9/v1", "--credential-env", "ACME_KEY")
+    assert not run(*words).stderr
+    monkeypatch.setattr(app, "read_server", lambda home: SimpleNamespace(url="http://127.0.0.1:9"))
+    assert "reads ACME_KEY in the environment that it was started with" in run(*words).stderr
+    assert not run(*words[:-2]).stderr
