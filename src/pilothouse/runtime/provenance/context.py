@@ -10,7 +10,7 @@ what is hidden from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -86,11 +86,19 @@ class _Labelled:
 
 @dataclass(frozen=True, slots=True)
 class _Showing:
-    """A tool's labels while one of its results is traversed."""
+    """A tool's labels while one of its results is traversed.
+
+    Attributes:
+        tool: Tool as the charter names it.
+        labels: Labels by path.
+        steps: Those paths, and each that leads to one.
+        personal: The same of fields with personal data: what stands there is shown part by part, or not at all.
+    """
 
     tool: str
     labels: Mapping[str, ResultField]
     steps: frozenset[str]
+    personal: frozenset[str]
 
 
 class TaskContext:
@@ -209,13 +217,15 @@ class TaskContext:
         if not hide:
             self.observe(tool, result, labels)
             return result
-        steps = {path[:end] for path in labels for end in (*_ends(path), len(path))}
-        return self._shown(_Showing(tool, labels, frozenset(steps)), "", result, 0)
+        steps = _steps(labels)
+        personal = _steps(path for path, label in labels.items() if label.pii is not None)
+        return self._shown(_Showing(tool, labels, steps, personal and personal | {"$"}), "", result, 0)
 
     def _shown(self, showing: _Showing, path: str, value: Any, depth: int) -> Any:
         label = showing.labels.get(path or "$")
-        is_personal = label is not None and label.pii is not None
-        if isinstance(value, Mapping) and value and depth < DEPTH_MAX and not is_personal:
+        is_personal = (path or "$") in showing.personal
+        is_whole = label is not None and label.pii is not None
+        if isinstance(value, Mapping) and value and depth < DEPTH_MAX and not is_whole:
             inner = {key: _under(path, key) for key in value}
             # A key that the charter does not name may be anybody's words.
             if all(one in showing.steps for one in inner.values()):
@@ -376,6 +386,11 @@ def _is_trusted(label: ResultField | None) -> bool:
 def _ends(path: str) -> Iterator[int]:
     """Yield where the steps of a path end, its last one excepted."""
     return (at for at, sign in enumerate(path) if sign == "." and path[at - 1] != "\\")
+
+
+def _steps(paths: Iterable[str]) -> frozenset[str]:
+    """Return paths, and each that leads to one."""
+    return frozenset(path[:end] for path in paths for end in (*_ends(path), len(path)))
 
 
 def _under(path: str, key: object) -> str:

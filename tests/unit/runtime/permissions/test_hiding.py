@@ -154,6 +154,22 @@ def test_personal_data_are_hidden_whatever_they_are_and_still_are_what_their_lab
     assert not boundary.desk.context(RUN).tainted
 
 
+def test_personal_data_are_hidden_below_a_trusted_field_with_a_key_that_the_charter_does_not_name(
+    tmp_path, database
+):
+    trusted, personal = {"integrity": "trusted"}, {"pii": "contact"}
+    results = {"$": trusted, "id": trusted, "home": trusted, "home.city": personal, "mail": personal}
+    boundary = Boundary(tmp_path, tools={"mail.find@1": {**MAIL, "results": results}}, database=database)
+    boundary.desk.open_task(opening("Find m-7"))
+    home = {"city": "Ulm", "floor": 3}
+    assert find(boundary, {"id": "m-7", "home": home}) == {
+        "id": "m-7",
+        "home": "[[hidden 1: mail.find@1 home]]",
+    }
+    assert find(boundary, {"id": "m-7", "mail": "a@b.example", "seen": True}) == "[[hidden 2: mail.find@1 $]]"
+    assert find(boundary, {"id": "m-7", "home": "Ulm"})["home"] == "[[hidden 3: mail.find@1 home]]"
+
+
 def test_what_is_hidden_proves_nothing_that_its_label_does_not_say(mail):
     find(mail, {**FOUND, "body": OTHER})
     paid = mail.desk.decide(call(recipient=OTHER, amount=10.0))
