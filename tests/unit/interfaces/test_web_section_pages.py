@@ -385,3 +385,17 @@ def test_a_test_note_is_sent_from_settings_to_people_of_agents_that_the_visitor_
         "chat": True,
         "phone": False,
     }
+
+
+def test_no_test_note_goes_to_somebody_of_another_agent_by_the_name_in_its_charter(site):
+    room = site.desk.control_room
+    text = world.charter_text().replace(f"agent: {world.AGENT}", "agent: other-agent")
+    text = text.replace("kim", "zoe").replace("@corp.example", "@elsewhere.example")
+    site.ledger.accept_charter(agent="other-agent", digest="d" * 64, text=text, path="c.yaml", at=world.NOW)
+    with web_sink() as web:
+        now = site.clock.now()
+        set_contact(room, "zoe", web.url, channel="", zone="UTC", actor="test", now=now)
+        assert (
+            send(enter(site, "oidc:sam@corp.example"), "/settings", person="zoe", do="try").status_code == 403
+        )
+        assert not web.received

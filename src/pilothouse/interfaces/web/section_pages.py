@@ -16,7 +16,7 @@ from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
 from pilothouse.reports.audit import RecordsWanted
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Page
-from pilothouse.workflows.people.contacts import agents_of, try_contact
+from pilothouse.workflows.people.contacts import agents_of, identity_of, try_contact
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
@@ -77,13 +77,9 @@ class SectionRoom:
 
     def _try(self, visit: Visit) -> Page:
         """Send a test note to somebody whose agent the visitor operates, and return Settings with what came of it."""
-        room, operated, identity = (
-            self._desk.control_room,
-            self._operated(visit),
-            visit.form.get("person", ""),
-        )
-        named_by = agents_of(room, identity)
-        if named_by and named_by.isdisjoint(operated):
+        room, operated = self._desk.control_room, self._operated(visit)
+        identity = identity_of(room, visit.form.get("person", ""))
+        if agents_of(room, identity).isdisjoint(operated):
             raise Denied(
                 f"{foreign_line(identity, chars_max=80)!r} is no person of an agent that you operate",
                 remedy="Choose somebody on the page: /settings",
