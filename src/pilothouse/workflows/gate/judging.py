@@ -40,7 +40,7 @@ ALPHA_JUDGED_MIN: Final = 0.02
 """Error below which nothing is left for the test once a judge's card has taken its 1 %."""
 
 KEPT_SHARE_MIN: Final = 0.95
-"""Least share of cases that the other side must have; below it the rest is another set of cases."""
+"""Least share of cases in which the other side must have a score; below it the rest is another set of cases."""
 
 _PROVED: Final = frozenset({Status.HOLDS, Status.AT_RISK})
 
@@ -182,7 +182,7 @@ class TypeJudge:
                 continue
             pairs = results if arm is baseline else gathered.results(self.cases[: self.seen], arm)
             look = self._difference(pairs, name, words, is_last=is_last)
-            kept = sum(bool(one.baseline) for one in pairs) / max(len(pairs), 1)
+            kept = sum(bool(one.baseline) and None not in one.baseline for one in pairs) / max(len(pairs), 1)
             item = look.item if kept >= KEPT_SHARE_MIN else _not_comparable(look.item, kept, arm.version)
             self.items.append(self._without_luck(item, gathered, arm, self._as_one_look))
             open_items += not look.is_over or self.items[-1] is not item
@@ -195,7 +195,10 @@ class TypeJudge:
             floor = self._without_luck(floor, gathered, None, level)
         if reliable is not None:
             reliable = self._without_luck(reliable, gathered, None, reliability)
-        labelled = self._labelled_floor(results, critical)
+        by_people = partial(self._labelled_floor, critical=critical)
+        labelled = by_people(results)
+        if labelled is not None:
+            labelled = self._without_luck(labelled, gathered, None, by_people)
         self.items += [one for one in (floor if labelled is None else None, reliable) if one is not None]
         if labelled is not None and labelled.status is not Status.NO_EVIDENCE:
             floor = labelled
@@ -430,9 +433,9 @@ def _not_comparable(item: ItemVerdict, kept: float, version: str) -> ItemVerdict
         update={
             "status": Status.NO_EVIDENCE,
             "reason": Reason.MISSING,
-            "sentence": f"the other side has {percentage(kept, decimals=0)} of the cases, at least {percentage(KEPT_SHARE_MIN, decimals=0)} are needed: "
+            "sentence": f"the other side has a score in {percentage(kept, decimals=0)} of the cases, at least {percentage(KEPT_SHARE_MIN, decimals=0)} are needed: "
             f"run it once with --candidate-version {version} --complete",
-            "remedy": "give the other side as an address, so that it can run",
+            "remedy": "give the other side as an address, so that it can run; mend a scorer that gives no score",
             "n_needed": None,  # more cases of this side would decide nothing
             **_NO_NUMBER,
         }

@@ -190,9 +190,12 @@ def move(
         changed = replace(changed, resolved_at=now)
     said = f" ({why}) {_WORDS[to]}" + (f": {text}" if text else ".")
     event = IncidentEvent.telling(Named(person), said, at=now, kind="state", actor=person)
-    return room.incidents.change(
+    done = room.incidents.change(
         IncidentChange(incident=changed, events=(event,), work=WorkChange(cancelled=cancelled))
     )
+    if to is IncidentState.RESOLVED and not incident.drill:
+        _record_lead(room, incident.agent, now)
+    return done
 
 
 def hand_over(room: ControlRoom, number: int, to: str, *, person: str, now: datetime) -> Incident:
@@ -372,13 +375,14 @@ def _lately(room: ControlRoom, agent: str, now: datetime) -> list[Incident]:
 def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
     """Count, over three months of incidents that are over, how often the alert came before the first complaint.
 
-    Whoever reviews only those that went well shows nothing: of one that was resolved and not reviewed nobody knows.
+    Whoever reviews only those that went well, or a drill before any, shows nothing: of one that was resolved and not reviewed
+    nobody knows.
     """
     over = _lately(room, agent, now)
     reviewed = [one for one in over if one.state is IncidentState.REVIEWED]
     waiting = [one for one in over if one.state is IncidentState.RESOLVED]
     charter = charter_if_any(room.installation.ledger, agent)
-    if not reviewed or charter is None:
+    if charter is None:
         return
     first = 0
     for one in reviewed:
@@ -387,7 +391,7 @@ def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
     n = len(reviewed) + len(waiting)
     least = LEAD_SHARE_MIN * n
     passed = True if first >= least else False if first + len(waiting) < least else None
-    said = f"in {first} of {len(reviewed)} incidents the alert came before the first complaint"
+    said = f"in {first} of {len(reviewed)} reviewed incidents the alert came before the first complaint"
     if waiting:
         said += f"; {len(waiting)} more are resolved and not reviewed, last {waiting[0].name}"
     lead = recorded(
@@ -395,7 +399,7 @@ def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
         charter,
         now,
         command="pilothouse incident review",
-        since=min(one.opened_at for one in reviewed),
+        since=min(one.opened_at for one in (*reviewed, *waiting)),
         n=n,
         passed=passed,
         detail=said,

@@ -429,6 +429,19 @@ def test_nothing_is_proved_by_what_is_missing(world, how, asked, requirement):
     assert item(good, requirement).status is Status.HOLDS
 
 
+def test_a_baseline_that_has_no_score_in_many_cases_is_not_comparable(world):
+    """Half of the cases made no pair, and a version that failed in all of these was no worse."""
+    _, _, verdict = world(
+        candidate=lambda n: {"output": -1 if n % 2 else 2 * n},
+        baseline=lambda n: {"output": -7 if n % 2 else 2 * n},
+        registry=crashing({-7}),
+        scorer="odd",
+    )
+    found = item(verdict, "not_worse")
+    assert (found.status, found.value) == (Status.NO_EVIDENCE, None)
+    assert found.sentence.startswith("the other side has a score in 5")
+
+
 def test_a_stored_side_is_not_held_to_how_things_stand_today(world):
     """What it had booked was gone from the system of record, so it was all wrong and whatever came after it was no worse."""
     asked = []

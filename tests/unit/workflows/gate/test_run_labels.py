@@ -39,7 +39,6 @@ def world(tmp_path):
     rows = [{"id": f"c{n}", "task_type": "t", "input": n, "expected": "x"} for n in range(N)]
     (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     said = [{"id": f"c{n}", "output": f"said {n}"} for n in range(N)]
-    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
 
     def label(numbers, good=lambda n: True, *, version=VERSION, at=NOW):
         rows = []
@@ -55,13 +54,15 @@ def world(tmp_path):
         lines = "".join(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)
         (tmp_path / "cases.answers.jsonl").write_text(lines)
 
-    def floor():
+    def floor(least=0.9, lost=()):
+        rows = [row for n, row in enumerate(said) if n not in lost]
+        (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         request = GateRequest(
             candidate=f"recorded:{tmp_path / 'said.jsonl'}",
             candidate_version=VERSION,
             dataset=tmp_path / "cases.jsonl",
             journal=tmp_path / "j.db",
-            floor=0.9,
+            floor=least,
             scorer="judge",
             complete=True,
         )
@@ -106,6 +107,15 @@ def test_labels_prove_a_floor_that_the_judge_would_not(world):
 def test_labels_break_a_floor_that_the_judge_would_hold(world):
     world.label(range(100), good=lambda n: n % 3 > 0)
     assert world().status is Status.BREACHED
+
+
+def test_labels_prove_no_floor_by_the_answers_that_are_missing(world):
+    """An agent that ended itself over two of 120 cases was good in all that people could label."""
+    world.label(range(N))
+    assert world(0.96).status is Status.HOLDS
+    floor = world(0.96, lost=(5, 7))
+    assert (floor.status, floor.value) == (Status.NO_EVIDENCE, None)
+    assert "2 results are missing: counted as failures they leave it open" in floor.sentence
 
 
 def test_labels_of_what_stayed_say_nothing_of_what_changed(world):

@@ -248,7 +248,7 @@ def test_steps_are_bound_to_duties_and_illegal_ones_say_what_is_possible(room, c
         review(room, 1, ANSWERS | {"complaint": "later"}, person="sam", now=clock())
     done = review(room, 1, ANSWERS, person="dana", now=clock())
     assert done.state is IncidentState.REVIEWED
-    lead = next(one for one in room.installation.ledger.evidence(AGENT) if one.kind == "alert.lead")
+    lead = lead_of(room)
     assert (lead.passed, lead.n) == (True, 1)
     with pytest.raises(UsageError, match="cannot become acknowledged"):
         move(room, 1, IncidentState.ACKNOWLEDGED, person="sam", text="", now=clock())
@@ -265,7 +265,7 @@ def test_an_alert_after_the_first_complaint_does_not_lead(room, clock):
     review(
         room, 1, ANSWERS | {"complaint": (NOW - timedelta(hours=1)).isoformat()}, person="sam", now=clock()
     )
-    lead = next(one for one in room.installation.ledger.evidence(AGENT) if one.kind == "alert.lead")
+    lead = lead_of(room)
     assert lead.passed is False
 
 
@@ -299,6 +299,17 @@ def test_whoever_reviews_only_what_went_well_shows_no_lead(room, clock):
     late = ANSWERS | {"complaint": (NOW - timedelta(hours=1)).isoformat()}
     review(room, 4, late, person="dana", now=clock())
     assert (lead_of(room).passed, lead_of(room).counts) == (False, {})
+
+
+def test_an_incident_that_ends_is_asked_about_at_once(room, clock):
+    """What was reviewed before it, or a drill, held MON-8 for three months while nobody reviewed what came after."""
+    resolve(room, clock, 1)
+    assert (lead_of(room).passed, lead_of(room).counts) == (None, {UNKNOWN: 1, INCIDENT: 1})
+    review(room, 1, ANSWERS, person="dana", now=clock())
+    assert lead_of(room).passed is True
+    clock.move(minutes=1)
+    resolve(room, clock, 2)
+    assert (lead_of(room).passed, lead_of(room).counts) == (None, {UNKNOWN: 1, INCIDENT: 2})
 
 
 def test_one_late_alert_of_few_is_a_breach_whatever_the_others_will_say(room, clock):
