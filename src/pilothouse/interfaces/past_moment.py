@@ -10,6 +10,9 @@ from pilothouse.errors import UsageError
 
 __all__ = ["past_moment"]
 
+YEAR_MIN = 1970
+"""Nothing is on record from before; windows that end there would begin before the first year."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -31,13 +34,11 @@ def past_moment(text: str, now: datetime, *, option: str) -> datetime:
         >>> past_moment("2026-11-20T09:00", now, option="--as-of").isoformat()
         '2026-11-20T09:00:00+00:00'
     """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    moment = _utc(text)
+    if moment is None or moment.year < YEAR_MIN:
         raise UsageError(
             f"{text!r} is no moment", remedy="Write it as 2026-11-20 or 2026-11-20T12:00.", subject=option
-        ) from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        )
     if _DAY.fullmatch(text):
         if moment.date() == now.date():
             return now
@@ -49,3 +50,11 @@ def past_moment(text: str, now: datetime, *, option: str) -> datetime:
             subject=option,
         )
     return moment
+
+
+def _utc(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first hours of year 1 elsewhere are before all years in UTC
+        return None

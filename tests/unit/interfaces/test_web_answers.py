@@ -154,6 +154,8 @@ def test_a_misspelt_agent_gets_the_nearest_name_and_the_list(client):
     [
         f"{BASE}/readiness?show=fine",
         f"{BASE}/readiness?as_of=2999-01-01",
+        f"{BASE}/readiness?as_of=0001-01-01",
+        f"{BASE}/readiness?as_of=0001-01-01T00:00%2B14:00",
         f"{BASE}/readiness.pdf?as_of=yesterday",
         f"{BASE}/tasks?result=great",
         f"{BASE}/tasks?before=yesterday",
