@@ -160,10 +160,10 @@ def _dot(item: ItemVerdict, measured: Quantity | None) -> DotInterval | None:
 
 def cases_of(item: ItemVerdict) -> str:
     """Return the cases behind an item in words, with those needed when they are too few; empty for what is not counted."""
-    noun = KINDS[item.kind].noun if item.kind in KINDS else "cases"
+    counted = KINDS[item.kind].counted if item.kind in KINDS else "{:,} cases".format
     if item.n_needed is not None and item.n_needed > item.n and item.status is not Status.HOLDS:
-        return f"{item.n:,} of about {item.n_needed:,} {noun}"
-    return f"{item.n:,} {noun}" if item.n and item.value is not None else ""
+        return f"{item.n:,} of about {counted(item.n_needed)}"
+    return counted(item.n) if item.n and item.value is not None else ""
 
 
 def _basis(item: ItemVerdict, names: dict[str, str]) -> str:

@@ -313,7 +313,7 @@ class FewShot(Section):
     Attributes:
         path: Folder.
         min: Least examples.
-        max: Most examples.
+        max: Most examples of the whole library; more than 200 are never served.
         lift_min: Least gain each must bring, as a difference of rates.
     """
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,6 +69,17 @@ class Kind:
     added_to: str = ""
     terms: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
+
+    def counted(self, n: int) -> str:
+        """Write a number of what `n` counts.
+
+        Example:
+            >>> kind = make_kind("tool_error", "Errors", Form.RATE, "V", "Errors.", noun="tasks with tool calls")
+            >>> kind.counted(1), kind.counted(1_200)
+            ('1 task with tool calls', '1,200 tasks with tool calls')
+        """
+        noun = re.sub(r"s\b", "", self.noun, count=1) if n == 1 else self.noun
+        return f"{n:,} {noun}"
 
 
 def make_kind(

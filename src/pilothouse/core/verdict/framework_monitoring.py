@@ -298,7 +298,7 @@ MONITORING = (
     Requirement(
         id="MON-11",
         statement="No input is shortened in silence",
-        asks="no silent truncation in 1,000 or more inputs, and planted sentences survive",
+        asks="no silent truncation in 1,000 or more inputs, and 98 % of planted sentences survive, of those that forbid something all",
         gates=("1",),
         who=("A:integration_maintenance",),
         remedy="pilothouse context probe {agent}",

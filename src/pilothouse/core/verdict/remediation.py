@@ -15,6 +15,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import NUMBERED_PHASES
 from pilothouse.core.verdict.schedule import (
     AFTER,
+    CONFIRMED_AGAIN,
     EFFORTS,
     JOBS_MAX,
     MEASURED_BY_COMMAND,
@@ -260,7 +261,8 @@ def _effort_of(item: ItemVerdict, now: datetime) -> Effort:
     lacks = (item.n_needed or 0) > item.n
     if item.remedy == _COUNTS or (lacks and item.remedy.startswith(_ONLY_SHOWS)):
         return Effort(0.0, _wait(item, usual))
-    if not lacks and item.requirement in MEASURED_BY_COMMAND and _is_lapsing(item, now):
+    shown_once = item.status is Status.AT_RISK and item.requirement in CONFIRMED_AGAIN
+    if shown_once or (not lacks and item.requirement in MEASURED_BY_COMMAND and _is_lapsing(item, now)):
         return Effort(min(usual.work_days, RENEWAL_DAYS))
     return Effort(usual.work_days, _wait(item, usual))
 

@@ -10,6 +10,7 @@ from typing import Final
 
 __all__ = [
     "AFTER",
+    "CONFIRMED_AGAIN",
     "EFFORTS",
     "JOBS_MAX",
     "MEASURED_BY_COMMAND",
@@ -108,6 +109,9 @@ MEASURED_BY_COMMAND: Final = frozenset(
     }
 )  # fmt: skip
 """Once these were shown, one command shows them again: nothing has to be built, written or rehearsed for it."""
+
+CONFIRMED_AGAIN: Final = frozenset({"INT-2"})
+"""A first certificate warns until the same command, a week later, confirms it: no other warning ends so."""
 
 RENEWAL_DAYS: Final = 0.125
 """An hour to type that command, wait for it and read what it says."""

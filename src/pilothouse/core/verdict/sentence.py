@@ -124,7 +124,7 @@ class Voice:
             return f"{self.kind.title}{self._on()}: not known"
         if isinstance(self.rule, Count):
             return f"{self.kind.title}{self._on()}: {found.n:,}"
-        counted = f"{found.n:,} {self.kind.noun}"
+        counted = self.kind.counted(found.n)
         if isinstance(self.rule, Zero):
             bad = round(found.value * found.n)
             return f"{self.kind.title}{self._on()}: {bad:,} in {counted}"
@@ -215,12 +215,13 @@ class Voice:
 
     def breached(self, found: Assessment, record: Evidence) -> str:
         """A record proves that the rule does not hold."""
-        detail = f" {record.detail.rstrip('.')}." if record.detail else ""
+        told = record.detail.rstrip(".")
         if isinstance(self.rule, Fact):
-            return f"{self.kind.title}{self._on()} failed on {day(record.window_to)}.{detail}"
+            return f"{self.kind.title}{self._on()} failed on {day(record.window_to)}{f': {told}' if told else ''}."
+        detail = f" {told}." if told else ""
         if found.share_lost == math.inf and found.value is not None and record.detail:
             bad = round(found.value * found.n)
-            seen = f"{self.kind.title}{self._on()}: {bad:,} in {found.n:,} {self.kind.noun}, committed: none."
+            seen = f"{self.kind.title}{self._on()}: {bad:,} in {self.kind.counted(found.n)}, committed: none."
             return seen + detail
         return f"{self._measured(found)}; {self._committed()}.{detail}"
 

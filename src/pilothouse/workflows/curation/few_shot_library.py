@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 from pilothouse.core.charter.answers import known
@@ -22,7 +23,7 @@ from pilothouse.ports.curation import CurationStore, Example
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.curation.lineage import link_made
-from pilothouse.workflows.review.trusted_labels import NEAR, trusted_labels
+from pilothouse.workflows.review.trusted_labels import NEAR, Trusted, trusted_labels
 
 __all__ = [
     "CURATED",
@@ -34,7 +35,8 @@ __all__ = [
     "tested_cases",
 ]
 
-EXAMPLES_PER_TYPE_MAX = 200
+EXAMPLES_MAX = 200
+"""Examples of one agent, whatever the charter allows: a larger library is data to tune a model with."""
 
 CURATED = "dataset.curated"
 """Decision that says into which folder answers went: it judges from then on, whoever builds the library."""
@@ -137,14 +139,11 @@ def build_few_shots(
     ]
     candidates.sort(key=lambda one: one.label.at, reverse=True)
     leaking, repeated = near_judging(tested, [one.record.item.input for one in candidates])
-    limit = min(known(charter.few_shot.max) or EXAMPLES_PER_TYPE_MAX, EXAMPLES_PER_TYPE_MAX)
-    count: Counter[str] = Counter()
+    said = known(charter.few_shot.max)
+    fit = [one for number, one in enumerate(candidates) if number not in leaking and number not in repeated]
     examples = []
-    for number, one in enumerate(candidates):
+    for one in _in_turns(fit)[: EXAMPLES_MAX if said is None else min(said, EXAMPLES_MAX)]:
         item = one.record.item
-        if number in leaking or number in repeated or count[item.task_type] >= limit:
-            continue
-        count[item.task_type] += 1
         examples.append(
             Example(
                 example_id=item.item_id,
@@ -168,6 +167,16 @@ def build_few_shots(
     made = ((traces[one.item_id], one.item_id, f"few-shot:{one.example_id}") for one in examples)
     link_made(store, charter.agent, made, now)
     return version, tuple(examples), len(leaking)
+
+
+def _in_turns(newest_first: Sequence[Trusted]) -> list[Trusted]:
+    """Return the newest of each task type, then the second newest of each, so that none crowds out another."""
+    count: Counter[str] = Counter()
+    turns = []
+    for one in newest_first:
+        turns.append(count[one.record.item.task_type])
+        count[one.record.item.task_type] += 1
+    return [one for _, one in sorted(zip(turns, newest_first, strict=True), key=itemgetter(0))]
 
 
 def few_shot_evidence(charter: Charter, version: str, count: int, now: datetime) -> Evidence:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plant sentences in recorded inputs and ask for them: whether what an agent was told survives its long inputs.
 
-A case of the dataset is `{"plant": "...", "ask": "..."}` with the text that a right answer contains. The sentence is put at
-the beginning, in the middle and at the end of real conversations, the longest first, and the question behind them. The
-model is asked through the gateway, so whatever the agent's policy does to an input is done to these too.
+A case of the dataset is `{"plant": "...", "ask": "..."}` with the text that a right answer contains; `"must_not": true` beside
+them says that the sentence forbids something, and of those none may be lost. The sentence is put at the beginning, in the
+middle and at the end of real conversations, the longest first, and the question behind them. The model is asked through the
+gateway, so whatever the agent's policy does to an input is done to these too.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class PlantedReport:
         asked: Questions that were answered.
         found: Answers that contain what was planted.
         refused: Questions that were refused aloud, for example because they do not fit: nothing was lost in silence.
-        lost: Case, run and depth of each answer without it.
+        lost: Case, run and depth of each answer without it, prohibitions first.
+        prohibitions_lost: How many of them forbid something.
     """
 
     agent: str
@@ -71,11 +73,13 @@ class PlantedReport:
     found: int
     refused: int
     lost: tuple[str, ...]
+    prohibitions_lost: int
 
     @property
     def passed(self) -> bool:
-        """Whether enough sentences survive."""
-        return self.asked > 0 and self.found >= SURVIVING_MIN * self.asked
+        """Whether enough sentences survive, and every prohibition: one that is forgotten once is done once."""
+        enough = self.asked > 0 and self.found >= SURVIVING_MIN * self.asked
+        return enough and self.prohibitions_lost == 0
 
 
 def probe_planted(
@@ -120,25 +124,27 @@ def probe_planted(
             subject=agent,
         )
     calls.sort(key=lambda one: -len(one[1].body))
-    found, refused, lost = asyncio.run(_ask_all(cases, calls[:INPUTS_MAX], scorer, live))
+    found, refused, forbidden, others = asyncio.run(_ask_all(cases, calls[:INPUTS_MAX], scorer, live))
     return PlantedReport(
         agent=agent,
         version=version,
         since=since,
         until=now,
-        asked=found + len(lost),
+        asked=found + len(forbidden) + len(others),
         found=found,
         refused=refused,
-        lost=lost,
+        lost=(*forbidden, *others),
+        prohibitions_lost=len(forbidden),
     )
 
 
 async def _ask_all(
     cases: Sequence[Case], calls: Sequence[tuple[str, Exchange]], scorer: Scorer, live: LiveModel
-) -> tuple[int, int, tuple[str, ...]]:
-    """Ask one question after another; return how many were found, how many refused, and what was lost."""
+) -> tuple[int, int, list[str], list[str]]:
+    """Ask one question after another; return how many were found, how many refused, and the prohibitions and others that were lost."""
     found = refused = 0
-    lost: list[str] = []
+    forbidden: list[str] = []
+    others: list[str] = []
     for case, (run, call), depth in product(cases, calls, DEPTHS):
         body = json.dumps(plant(call.document or {}, *_told(case), depth)).encode()
         status, _, said = await live.ask(call.route, call.headers, body)
@@ -147,8 +153,9 @@ async def _ask_all(
         elif await _is_right(case, scorer, read_answer(status, said).text):
             found += 1
         else:
+            lost = forbidden if case.input.get("must_not") else others
             lost.append(f"{case.id} in {run[:12]} at {depth:g}")
-    return found, refused, tuple(lost)
+    return found, refused, forbidden, others
 
 
 def plant(document: dict[str, Any], sentence: str, question: str, depth: float) -> dict[str, Any]:
@@ -216,6 +223,8 @@ def keep_planted(
     if report.asked == 0:
         return None
     bound = jeffreys_lower(report.found, report.asked, 0.95)
+    forbade = report.prohibitions_lost
+    forgotten = f"; of those lost, {forbade} forbade something" if forbade else ""
     record = bound_record(
         "probes.context",
         report.agent,
@@ -227,7 +236,7 @@ def keep_planted(
         n=report.asked,
         passed=report.passed,
         detail=f"{report.found} of {report.asked} planted sentences were found in the answer (at least {bound:.3f}, 95 %); "
-        f"{report.refused} more were refused aloud",
+        f"{report.refused} more were refused aloud{forgotten}",
         items=report.lost[:ITEMS_NAMED_MAX],
         counts={"found": report.found, "refused": report.refused},
     )
@@ -241,7 +250,8 @@ def _told(case: Case) -> tuple[str, str]:
     if not isinstance(sentence, str) or not isinstance(question, str):
         raise UsageError(
             f"case {case.id!r} plants nothing",
-            remedy='Write its input as {"plant": "a sentence", "ask": "a question"}, and expect the text of the answer.',
+            remedy='Write its input as {"plant": "a sentence", "ask": "a question"}, with "must_not": true where the sentence '
+            "forbids something, and expect the text of the answer.",
             subject=case.id,
         )
     return sentence, question

@@ -154,7 +154,8 @@ def _drops(
         passed = row.state not in {"alarm", "warning"}
         words = f"no alarm; quality {share} over 28 counted days, its line is {line}"
         if not passed:
-            words = f"alarm on {row.alarmed}; quality {share} over 28 counted days, its line is {line}. {row.note}"
+            when = f" on {calendar_day(row.alarmed)}" if row.alarmed else ""
+            words = f"{row.state}{when}; quality {share} over 28 counted days, its line is {line}. {row.note}"
         yield write.record(
             "quality_drop",
             row.counted_to,

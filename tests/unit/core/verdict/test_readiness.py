@@ -921,6 +921,12 @@ def test_what_held_and_lapses_is_renewed_in_an_hour(age, work):
     assert [one.work_days for one in steps] == ([] if work is None else [work])
 
 
+def test_a_first_certificate_that_warns_is_confirmed_in_an_hour():
+    first = replaced(HELD, "integration.certificate", integration="erp", counts={WARNINGS: 1})
+    steps = [one for one in plan_steps(verdict(first), CHARTER).steps if one.items[0].startswith("INT-2")]
+    assert [(one.status, one.work_days) for one in steps] == [(Status.AT_RISK, 0.125)]
+
+
 def test_what_is_missing_breached_or_rehearsed_by_people_is_no_hour_of_work():
     old = NOW - timedelta(hours=30)
     breached = replaced(HELD, "regions_observed", window_from=old, window_to=old, n=10, good=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import page_site
@@ -27,8 +29,10 @@ from pilothouse.ports.curation import Example
 from pilothouse.runtime.sdk.run import current_run
 from pilothouse.runtime.sdk.server import TOKEN_VARIABLE
 from pilothouse.testing import FixedClock
+from pilothouse.workflows.curation import few_shot_library
 from pilothouse.workflows.curation.few_shot_lift import LiftRequest, measure_lift
 from pilothouse.workflows.curation.few_shots import FewShots
+from pilothouse.workflows.review.trusted_labels import trusted_labels
 from pilothouse.workflows.traces.feedback import Desk, agent_token
 from pilothouse.workflows.verdict.assess import assess
 
@@ -163,6 +167,30 @@ def test_the_lift_reaches_the_verdict_for_the_library_it_was_measured_with(site,
     site.clock.move(minutes=5)
     desk.lift(AGENT, LiftRequest(target="python:lifted_agent:nothing", version=world.VERSION))
     assert lift_status(site)["few_shot.lift"] is not Status.HOLDS
+
+
+def test_a_library_is_no_larger_than_the_charter_says_and_leaves_no_task_type_out(site, monkeypatch):
+    """`few_shot.max` was counted for each task type, while `few_shot.min` is of the whole library."""
+    add_labels(site, 60)
+    charter = site.sign_in.directory.charter(AGENT)
+    desk = curation_desk(site)
+
+    def of_two_types(*_):
+        for number, one in enumerate(trusted_labels(site.queue, charter, NOW)):
+            kind = "credit_note" if number > 30 else "po_invoice"
+            yield replace(one, record=replace(one.record, item=replace(one.record.item, task_type=kind)))
+
+    monkeypatch.setattr(few_shot_library, "trusted_labels", of_two_types)
+
+    def built(most):
+        few = charter.few_shot.model_copy(update={"max": most})
+        changed = charter.model_copy(update={"few_shot": few})
+        _, made, _ = few_shot_library.build_few_shots(site.queue, desk.store, changed, [], NOW)
+        return made
+
+    assert Counter(one.task_type for one in built(6)) == {"po_invoice": 3, "credit_note": 3}
+    assert len(built(7)) == 7
+    assert 7 < len(built(500)) <= few_shot_library.EXAMPLES_MAX
 
 
 def test_an_example_is_held_against_every_dataset_whatever_the_order_of_keys(site, tmp_path):

@@ -78,6 +78,20 @@ def test_what_survives_and_what_is_lost_is_kept_as_evidence(log):
     assert record.items == report.lost
 
 
+def test_one_forgotten_prohibition_fails_what_other_sentences_would_pass(log):
+    harmless = [CASE.model_copy(update={"id": f"p{number}"}) for number in range(2, 19)]
+    forbids = CASE.model_copy(update={"input": {**CASE.input, "must_not": True}})
+    ledger = Ledger()
+    for case, passed in ((CASE, True), (forbids, False)):
+        with ProviderStub(default=Plan(text="Harbour Ltd")) as stub:
+            stub.plan(Plan(text="I do not know."))
+            report = probed(log, stub, [case, *harmless])
+        assert (report.asked, report.found, report.lost) == (54, 53, (f"p1 in {RUN[:12]} at 0",))
+        assert report.passed is passed
+        assert keep_planted(ledger, report, "planted").passed is passed
+    assert ledger.kept[-1].detail.endswith("of those lost, 1 forbade something")
+
+
 def test_only_refusals_say_nothing_and_a_case_must_plant_something(log):
     with ProviderStub(default=Plan(status=400)) as stub:
         report = probed(log, stub)
