@@ -18,6 +18,14 @@ DEFAULT_RULE: Final = RetentionRule(agent="", payload_days=30, spans_days=90, ta
 """Phases ask for 90 stable days, and decisions must be explained for two years; what was said is nobody's to
 keep for longer than it takes to look into a complaint."""
 
+_MARKS: Final = ", ".join(
+    rf"""(regexp_match(attributes, '("pilothouse\.experiment\.{part}":"(?:[^"\\]|\\.)*")'))[1]"""
+    for part in ("id", "unit", "arm")
+)
+KEPT_ATTRIBUTES: Final = f"'{{' || concat_ws(',', {_MARKS}) || '}}'"
+"""What time alone leaves of the attributes: the arm of an experiment, which is read for longer than texts are kept. It names a user
+or a conversation, as two columns do that stay as long."""
+
 EMPTY_SPAN: Final = {
     "input": "NULL",
     "output": "NULL",
@@ -26,17 +34,18 @@ EMPTY_SPAN: Final = {
     "input_preview": "NULL",
     "output_preview": "NULL",
     "status_message": "''",
-    "attributes": "'{}'",
+    "attributes": KEPT_ATTRIBUTES,
     "events": "'[]'",
 }
 EMPTY_TASK: Final = {"input_preview": "''", "output_preview": "''"}
 """What a row without its payload says in each column that may repeat what people wrote; the message of a status is mostly
 that of the exception in `events`."""
 
-SAID_IN_SPAN: Final = (
-    "(attributes <> '{}' OR events <> '[]' OR input IS NOT NULL OR output IS NOT NULL OR status_message <> '' "
+_SAID_BESIDE: Final = (
+    "(events <> '[]' OR input IS NOT NULL OR output IS NOT NULL OR status_message <> '' "
     "OR system_instructions IS NOT NULL OR tool_definitions IS NOT NULL)"
 )
+SAID_IN_SPAN: Final = f"((attributes <> '{{}}' AND attributes <> {KEPT_ATTRIBUTES}) OR {_SAID_BESIDE})"
 SAID_IN_TASK: Final = "(input_preview <> '' OR output_preview <> '')"
 """Rows that have one, so that nothing is rewritten twice."""
 
@@ -45,6 +54,7 @@ NOBODY: Final = {"user_id": "NULL", "conversation_id": "NULL"}
 FORGOTTEN_SPAN: Final = {
     **EMPTY_SPAN,
     **NOBODY,
+    "attributes": "'{}'",
     "name": "CASE WHEN operation = 'execute_tool' AND tool_name IS NULL THEN name ELSE operation END",
     "resource": "'{}'",
     "scope": "'{}'",
@@ -61,7 +71,7 @@ tool, and the words of what was claimed; that something was claimed stays. Time 
 the claims behind outcomes outlive texts."""
 
 OF_SOMEBODY: Final = "(user_id IS NOT NULL OR conversation_id IS NOT NULL)"
-HELD_IN_SPAN: Final = f"({SAID_IN_SPAN} OR {OF_SOMEBODY} OR name <> {FORGOTTEN_SPAN['name']} OR resource <> '{{}}' OR scope <> '{{}}' OR links <> '[]' OR coalesce(task_claim <> {_ERASED}, FALSE))"
+HELD_IN_SPAN: Final = f"(attributes <> '{{}}' OR {_SAID_BESIDE} OR {OF_SOMEBODY} OR name <> {FORGOTTEN_SPAN['name']} OR resource <> '{{}}' OR scope <> '{{}}' OR links <> '[]' OR coalesce(task_claim <> {_ERASED}, FALSE))"
 HELD_IN_TASK: Final = f"({SAID_IN_TASK} OR {OF_SOMEBODY} OR coalesce(claim <> {_ERASED}, FALSE))"
 
 

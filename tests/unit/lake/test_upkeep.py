@@ -52,10 +52,10 @@ def node(tmp_path, clock, price):
     opened.stop()
 
 
-def send(node, trace, *, agent="triage"):
+def send(node, trace, *, agent="triage", **marks):
     spans = run_spans(trace)
     for span in spans:
-        span["attributes"] = {**span["attributes"], "pilothouse.agent": agent, "mine": "secret"}
+        span["attributes"] = {**span["attributes"], "pilothouse.agent": agent, "mine": "secret", **marks}
     body = request(spans).SerializeToString()
     receipt = node.accept(
         Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests"
@@ -95,6 +95,33 @@ def test_what_was_said_goes_first_then_the_spans_then_the_task(node, clock):
     assert [one.what for one in node.retain([rule()])] == ["tasks"]
     assert node.tasks(ALL).tasks == ()
     assert node.health().gap == 0
+
+
+def test_the_arm_of_an_experiment_is_known_as_long_as_its_spans_and_goes_with_its_person(node, clock):
+    """A canary whose oldest days were forgotten after 30 days looked at a window that slides, and erred far more often than it says."""
+    for trace in (1, 2):
+        mark = dict(zip(("id", "unit", "arm"), ("exp", f'user "{trace}\\', "candidate"), strict=True))
+        send(node, trace, **{f"pilothouse.experiment.{part}": said for part, said in mark.items()})
+    send(node, 3, said='"pilothouse.experiment.id":"exp"')
+    node.settle()
+
+    def assigned():
+        return node.assigned("exp", from_ns=0, to_ns=2**62)
+
+    before = assigned()
+    assert sorted(one.unit for one in before) == ['user "1\\', 'user "2\\']
+    clock.days = 31
+    assert [(one.what, one.rows) for one in node.retain([rule()])] == [("payload", 12)]
+    assert assigned() == before
+    assert "secret" not in str(node.trace(ident(1)))
+    assert {span.attributes for span in node.trace(ident(3)).spans} == {"{}"}
+    clock.days = 32
+    assert node.retain([rule()]) == (), "nothing is rewritten twice"
+    node.erase([ident(1)])
+    assert [one.trace_id for one in assigned()] == [ident(2)]
+    clock.days = 91
+    node.retain([rule()])
+    assert assigned() == ()
 
 
 def test_each_agent_has_its_own_time_and_the_others_the_default(node, clock):

@@ -16,7 +16,8 @@ from pilothouse.ports.lake import SAID_SPAN_MAX_NS, Lake, TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.ground.decision_log import every_decision
-from pilothouse.workflows.traces.retention import SPANS_DAYS, retention_rules
+from pilothouse.workflows.ground.retention_rule import SPANS_DAYS
+from pilothouse.workflows.traces.retention import retention_rules
 
 __all__ = ["TRACES_MAX", "Forgotten", "Said", "ask_to_empty", "carry_out_erasures", "traces_saying"]
 

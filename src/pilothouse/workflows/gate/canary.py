@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pilothouse.core.charter.charter import Charter
@@ -22,6 +22,7 @@ from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, Can
 from pilothouse.errors import ExitStatus
 from pilothouse.ports.lake import Assigned, TaskFilter
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.retention_rule import SPANS_DAYS, retention_rule
 
 __all__ = ["DAY_NS", "CanaryReport", "Unit", "canary_evidence", "differences", "read_canary", "units_of"]
 
@@ -249,7 +250,10 @@ def read_canary(
         sentence="",
     )
     status, sentence = _verdict(report, test, is_broken=is_broken, is_over=is_over)
-    if blur is not None:
+    gone = _gone(since, now, charter)
+    if gone is not None:
+        status, sentence = ExitStatus.NOT_ENOUGH_EVIDENCE, gone
+    elif blur is not None:
         status, sentence = ExitStatus.NOT_ENOUGH_EVIDENCE, f"{blur}; nothing can be concluded"
     elif status is ExitStatus.HOLDS and _survived(report.stood_in, assigned):
         status = ExitStatus.NOT_ENOUGH_EVIDENCE
@@ -276,6 +280,17 @@ def _stood_in(
         if task.trace_id in others
     }
     return {trace: models for trace, models in found.items() if models}
+
+
+def _gone(since: datetime, now: datetime, charter: Charter | None) -> str | None:
+    """Say that the first days of an experiment are kept no longer, or None: a window that slides is not valid at every look."""
+    kept_days = SPANS_DAYS if charter is None else retention_rule(charter).spans_days
+    if now - since <= timedelta(days=kept_days):
+        return None
+    return (
+        f"spans are kept for {kept_days} days, so the first ones of this experiment are gone and nothing can be concluded: begin another "
+        "one, and first keep spans for as long as it takes (`retention.spans` in the charter)"
+    )
 
 
 def _survived(stood_in: Mapping[str, int], assigned: Sequence[Assigned]) -> bool:

@@ -15,7 +15,7 @@ from pilothouse.reports.settings_page import KnownPerson, SettingsFacts, build_s
 from pilothouse.settings import Settings
 from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.traces.retention import retention_rule
+from pilothouse.workflows.ground.retention_rule import retention_rule
 
 __all__ = ["show_settings"]
 

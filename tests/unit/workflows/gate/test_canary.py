@@ -190,6 +190,17 @@ def answered_by(traffic, **models):
     return traffic
 
 
+def test_nothing_is_concluded_of_an_experiment_whose_first_days_are_kept_no_longer():
+    traffic = Traffic(seed=1, failing={"candidate": 0.06, "baseline": 0.06})
+    within, beyond = (traffic.look(day) for day in (90, 91))
+    assert int(within.exit_status) == 0
+    assert int(beyond.exit_status) == 3
+    assert beyond.sentence.startswith("spans are kept for 90 days")
+    kept = CHARTER.retention.model_copy(update={"spans": timedelta(days=120)})
+    longer = CHARTER.model_copy(update={"retention": kept})
+    assert int(traffic.look(91, charter=longer).exit_status) == 0
+
+
 def looked(traffic, **options):
     return traffic.look(DAYS, charter=CHARTER, **options)
 

@@ -12,8 +12,9 @@ from fresh_ledger import ledger_url
 from pilothouse.core.charter.quantities import parse_duration
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.upkeep import Removed
+from pilothouse.workflows.ground.retention_rule import retention_rule
 from pilothouse.workflows.server.doctor import _retention_checks
-from pilothouse.workflows.traces.retention import RETENTION_KIND, apply_retention, reprice, retention_rule
+from pilothouse.workflows.traces.retention import RETENTION_KIND, apply_retention, reprice
 from pilothouse.workflows.verdict.accept import accept_file
 
 NOW = datetime(2026, 11, 6, tzinfo=UTC)
