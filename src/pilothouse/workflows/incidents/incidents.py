@@ -382,7 +382,7 @@ def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
     reviewed = [one for one in over if one.state is IncidentState.REVIEWED]
     waiting = [one for one in over if one.state is IncidentState.RESOLVED]
     charter = charter_if_any(room.installation.ledger, agent)
-    if charter is None:
+    if charter is None or not (reviewed or waiting):  # the one that ends now may have begun earlier
         return
     first = 0
     for one in reviewed:

@@ -312,6 +312,17 @@ def test_an_incident_that_ends_is_asked_about_at_once(room, clock):
     assert (lead_of(room).passed, lead_of(room).counts) == (None, {UNKNOWN: 1, INCIDENT: 2})
 
 
+def test_an_incident_of_long_ago_ends_without_a_word_on_alerts(room, clock):
+    """Nothing of the last three months was over, and the least moment of nothing ended the command and the page."""
+    fire(room)
+    clock.move(days=91)
+    for state in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+        move(room, 1, state, person="sam", text="", now=clock())
+    assert room.incidents.incident(1).state is IncidentState.RESOLVED
+    review(room, 1, ANSWERS, person="dana", now=clock())
+    assert all(one.kind != "alert.lead" for one in room.installation.ledger.evidence(AGENT))
+
+
 def test_one_late_alert_of_few_is_a_breach_whatever_the_others_will_say(room, clock):
     for number in (1, 2):
         resolve(room, clock, number)
