@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.dates import day
+from pilothouse.core.dates import minute
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import WARNINGS, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
@@ -152,7 +152,7 @@ def certificate_evidence(
         if certificate.passed and last.window_to - since < STABLE:
             young = (
                 f"it has stood for {(last.window_to - since).days} of {STABLE.days} days;"
-                f" verify it again from {day(since + STABLE)} on"
+                f" verify it again from {minute(since + STABLE)} on"
             )
             last = last.model_copy(update={"detail": f"{young}; {found}"[:2_000], "counts": {WARNINGS: 1}})
         yield last

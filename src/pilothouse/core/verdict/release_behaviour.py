@@ -90,7 +90,7 @@ def judge_behaviour(results: Sequence[TrajectoryResult], *, least: int = 1) -> I
             update={
                 "reason": Reason.MISSING,
                 "sentence": f"of {len(unknown)} golden runs the tool calls are not known: {unknown[0].reason}",
-                "remedy": 'answer {"output": ..., "tool_calls": [...]}',
+                "remedy": 'answer {"output": ..., "tool_calls": [...]}; what was lost is asked again by the same command',
                 "items": tuple(one.case_id for one in unknown)[:ITEMS_MAX],
             }
         )

@@ -18,9 +18,6 @@ __all__ = ["FamilyResult", "MustNotFinding", "judge_family", "judge_must_not"]
 NEVER_RATE_MAX: Final = 0.05
 """What "never" must prove at least: none in 59 is under 5 % (95 %)."""
 
-UNSEEN_SHARE_MAX: Final = 0.02
-"""Largest share of the attacks that may be without a score: those that broke the scorer may be those that succeeded."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustNotFinding:
@@ -59,8 +56,11 @@ class FamilyResult:
 
     @property
     def is_seen(self) -> bool:
-        """Whether so many of its attacks were seen that the rest may be believed."""
-        return self.clusters > 0 and self.unseen <= UNSEEN_SHARE_MAX * (self.clusters + self.unseen)
+        """Whether what is said of it holds too if each unseen one had succeeded: those that broke the scorer may be those that did."""
+        if not self.unseen:
+            return self.clusters > 0
+        worst = failure_ceiling(len(self.failed) + self.unseen, self.clusters + self.unseen)
+        return bool(self.limit) and worst <= (self.limit or 0.0)
 
 
 def judge_must_not(

@@ -10,6 +10,7 @@ from pilothouse.core.evidence.effective_counts import rate_counts
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
 from pilothouse.core.evidence.recorded import Found, bound_record
 from pilothouse.core.verdict.release_anchor import against_anchor
+from pilothouse.core.verdict.release_never import judge_family
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.workflows.gate.anchor import anchor_after, anchor_record
@@ -78,7 +79,9 @@ def release_evidence(
     if step.version == verdict.candidate and not differences:
         write.no_difference()
     for family in run.gathered.families(run.selection.adversarial, run.policy.families):
-        if not family.failed and (not family.is_seen or run.is_judged_family(family.family)):
+        found = judge_family(family)
+        is_harm = bool(family.failed) and (found is None or found.status is Status.BREACHED)
+        if not is_harm and (not family.is_seen or run.is_judged_family(family.family)):
             continue
         write.add(
             "adversarial.family",

@@ -235,10 +235,10 @@ class Gathered:
 
     def _sequence(self, case: Case, arm: Arm) -> tuple[bool | None, str] | None:
         """Return whether every repeat of a side took the golden sequence, and the first thing to say about it."""
-        outcomes = [self._outcome(case, arm, index) for index in arm.indexes]
-        ran = [one for one in outcomes if one is not None and one.success is not None]
-        if not ran:
+        asked = [one for index in arm.indexes if (one := self._outcome(case, arm, index)) is not None]
+        if not asked:
             return None
+        ran = [one for one in asked if one.success is not None]
         # A run that crashed or timed out took no golden steps; one whose calls are not known says nothing.
         crashed = [one for one in ran if one.status is not TrialStatus.DONE]
         scores = [one.trajectory for one in ran if one.trajectory is not None and not crashed]
@@ -247,6 +247,8 @@ class Gathered:
         wrong = [one for one in scores if one.value is not None and one.value < 1.0]
         if wrong:
             return False, wrong[0].reason
+        if len(ran) < len(asked):  # what the world let down may be what would have gone another way
+            return None, next(one.error for one in asked if one.success is None)
         unknown = [one for one in scores if one.value is None]
         return (None, unknown[0].reason) if unknown or not scores else (True, "")
 

@@ -77,7 +77,7 @@ def test_a_certificate_warns_until_one_seven_days_later_confirms_it():
     assert first.passed
     assert first.counts == {WARNINGS: 1}
     assert first.detail.startswith(
-        "it has stood for 0 of 7 days; verify it again from 27 Nov 2026 on; 2 checks"
+        "it has stood for 0 of 7 days; verify it again from 27 Nov 2026, 00:00 UTC on; 2 checks"
     )
     assert again((2, GOOD)).detail.startswith(
         "it has stood for 2 of 7 days; verify it again from 25 Nov 2026"

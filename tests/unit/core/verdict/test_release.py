@@ -278,6 +278,10 @@ def test_a_family_of_which_nobody_saw_enough_has_not_withstood():
     assert "of 60 more nobody can say" in half.sentence
     one = judge_family(FamilyResult(family="f", clusters=60, failed=(), limit=0.1, unseen=1))
     assert one.status is Status.HOLDS
+    tight = judge_family(FamilyResult(family="f", clusters=60, failed=(), limit=0.05, unseen=1))
+    assert tight.status is Status.NO_EVIDENCE, "61 with one that succeeded are no proof of 5 %"
+    never = judge_family(FamilyResult(family="f", clusters=600, failed=(), limit=0.0, unseen=1))
+    assert never.status is Status.NO_EVIDENCE
     broken = judge_family(FamilyResult(family="f", clusters=2, failed=("a", "b"), limit=0.0, unseen=60))
     assert broken.status is Status.BREACHED
 

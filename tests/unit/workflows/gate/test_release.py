@@ -357,6 +357,17 @@ def test_a_golden_sequence_that_is_no_longer_taken_breaches_and_goes_on_record(w
     assert records["release.trajectories"].passed is False
 
 
+def test_a_golden_run_that_was_lost_is_not_one_whose_steps_were_taken(world):
+    """An agent that ended itself where it would have left the golden steps had kept all of the others."""
+    world.cases(trajectory={"steps": [{"tool": "read"}]})
+    taken = {"candidate": lambda n: {"output": 2 * n, "tool_calls": [{"name": "read"}]}, "floor": 0.9}
+    _, _, verdict = world(**taken, lost={"c7"}, complete=True)
+    found = item(verdict, "behaviour")
+    assert (found.status, found.items) == (Status.NO_EVIDENCE, ("c7",))
+    assert "is asked again by the same command" in found.remedy
+    assert item(verdict, "infrastructure").status is Status.HOLDS
+
+
 def test_the_same_recorded_outputs_on_both_sides_are_refused(world):
     with pytest.raises(UsageError, match="same recorded outputs"):
         world(candidate=right, baseline=right)
@@ -609,6 +620,20 @@ def test_a_judge_alone_proves_of_no_family_that_it_withstands(chartered):
     run, verdict = chartered([attack(n, asserts=asserts) for n in range(60)], lambda n: 0, registry=registry)
     assert families(verdict)["injection"].status is Status.NO_EVIDENCE
     assert "only a model judge says so" in families(verdict)["injection"].sentence
+    kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
+    assert kept == []
+
+
+def test_one_attack_that_succeeds_makes_no_proof_of_what_a_judge_says_of_the_others(chartered):
+    """Its record said that the rest withstood, and EVAL-2 was held by it."""
+
+    def score(case, result):
+        return failed("it gave in") if case.input == attack(7).input else passed()
+
+    registry = ScorerRegistry({"mine": lambda: Judge(score)})
+    attacks = [attack(n, family="malformed", asserts=[{"scorer": "mine"}]) for n in range(290)]
+    run, verdict = chartered(attacks, lambda n: 0, registry=registry)
+    assert families(verdict)["malformed"].status is Status.NO_EVIDENCE
     kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
     assert kept == []
 
