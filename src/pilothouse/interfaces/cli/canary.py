@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from pilothouse.core.dates import day
 from pilothouse.interfaces.cli.consoles import hint_console, print_json, result_console
-from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interfaces.cli.options import AgentOption, AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -26,7 +26,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     def canary(
         *,
         experiment: Annotated[str, typer.Argument(help="Id given to `experiment.assign`.")],
-        agent: Annotated[str, typer.Option(help="Agent.")],
+        agent: AgentOption = None,
         margin: Annotated[
             float | None,
             typer.Option(help="Largest accepted loss, points; 5 when the first look says nothing."),
@@ -64,10 +64,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         """
         from pilothouse.workflows.gate.canary import canary_evidence, read_canary
         from pilothouse.workflows.gate.experiment import experiment_of, keep_experiment
+        from pilothouse.workflows.ground.agents import choose_agent
         from pilothouse.workflows.ground.in_force import charter_if_any
 
         with services.open_installation(load_settings(home=home)) as installation:
             now = installation.clock.now()
+            agent = agent or choose_agent(installation, None)
             charter = charter_if_any(installation.ledger, agent)
             begun = experiment_of(
                 installation.ledger,

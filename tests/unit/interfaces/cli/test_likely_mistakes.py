@@ -281,3 +281,8 @@ def test_whoever_names_a_variable_learns_that_the_running_server_may_lack_it(run
     monkeypatch.setattr(app, "read_server", lambda home: SimpleNamespace(url="http://127.0.0.1:9"))
     assert "reads ACME_KEY in the environment that it was started with" in run(*words).stderr
     assert not run(*words[:-2]).stderr
+
+
+def test_a_canary_of_the_only_agent_need_not_name_it(run, agent):
+    assert run("canary", "none-yet").exit_code == 3
+    assert "canary" in {one["kind"] for one in json.loads(run("audit", "list", agent, "--json").output)}
