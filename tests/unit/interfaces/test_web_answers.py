@@ -18,6 +18,7 @@ from pilothouse.errors import StorageUnavailable, UnknownName
 from pilothouse.interfaces.web.frame import CONTENT_POLICY
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.reports.next_step import next_step
+from pilothouse.workflows.reports import show
 from pilothouse.workflows.reports.show import Shows
 
 BASE = f"/agents/{world.AGENT}"
@@ -131,6 +132,22 @@ def test_readiness_of_a_past_day_is_judged_as_of_its_end_and_its_links_stay_ther
         "but for the one that leads back"
     )
     assert client.get(f"{path}&open=all").status_code == 200
+
+
+def test_few_past_moments_are_judged_at_once(client, monkeypatch):
+    """Nothing is kept of them, so whoever may read could keep the server at work."""
+    asked = f"{BASE}/readiness?as_of={world.NOW.date() - timedelta(days=3)}"
+    judge, meanwhile = show.assess, []
+
+    def judged(*given, **named):
+        meanwhile.append(client.get(asked).status_code)
+        return judge(*given, **named)
+
+    monkeypatch.setattr(show, "assess", judged)
+    assert client.get(asked).status_code == 200
+    assert meanwhile == [422, 200], "a third at once is refused"
+    monkeypatch.setattr(show, "assess", judge)
+    assert client.get(asked).status_code == 200
 
 
 @pytest.mark.parametrize("path", [one for one in PAGES if "readiness" not in one])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.phases import approvers_of
 from pilothouse.core.verdict.signing import SignatureState
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
+from pilothouse.errors import InfrastructureError, LimitExceeded, PilothouseError, UnknownName
 from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import TickState
@@ -59,6 +60,9 @@ __all__ = ["Shows", "report_of"]
 
 FROZEN_MAX = timedelta(minutes=10)
 """A frozen verdict of the Fleet page that is older is computed again, so that nothing old looks fresh."""
+
+PAST_AT_ONCE = 2
+"""Past moments judged at once: nothing is kept of them, each reads weeks of tasks, and whoever may read may ask."""
 
 STEPS_KEPT_MAX = 256
 """Next steps kept: one for each agent of the Fleet page and some."""
@@ -152,6 +156,7 @@ class Shows:
         self._frozen = KeptVerdicts(installation.ledger, shown=frozenset({VALUE}))
         self._recorded = recorded
         self._ask_seen = seen
+        self._past = threading.BoundedSemaphore(PAST_AT_ONCE)
         self._health = health
         self._work = work
         self._kept = KeptPages(installation, judge, life=life)
@@ -222,7 +227,15 @@ class Shows:
         if past:
             self._governs(agent)
             notes = [f"Judged as of {minute(past[1])}, with what is known today of what came until then."]
-            found = assess(self._installation, agent, past[1], notes=notes, freeze=False)
+            if not self._past.acquire(blocking=False):
+                raise LimitExceeded(
+                    f"{PAST_AT_ONCE} past moments are being judged already",
+                    remedy="Ask again in a few seconds.",
+                )
+            try:
+                found = assess(self._installation, agent, past[1], notes=notes, freeze=False)
+            finally:
+                self._past.release()
             return build_readiness(found.verdict, found.charter, show=show, unfold=unfold, past=past[0])
         if show or unfold:
             found = self.assessment(agent)
