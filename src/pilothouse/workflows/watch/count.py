@@ -10,6 +10,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.dates import calendar_day
 from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome_measures import answer_term, quality_is_outcome
+from pilothouse.core.evidence.stand_in import own_work
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.type_day import OVERRIDE, OWN_OVERRIDE, TypeDay
 from pilothouse.core.statistics.clusters import mean_turns, without_runaways
@@ -160,9 +161,8 @@ class DayCounter:
         judged = self._reader.judged(read)
         for name, terms in self._charter.task_types.items():
             verdicts = judged.get(str(terms.metric), {})
-            scored = [
-                verdicts[one.trace_id] for one in read.by_type.get(name, ()) if one.trace_id in verdicts
-            ]
+            own = own_work(self._charter, read.by_type.get(name, ()))
+            scored = [verdicts[one.trace_id] for one in own if one.trace_id in verdicts]
             state = self._book.recall(name, JUDGE, JUDGE_STATE) or JudgeState()
             if not scored and state == JudgeState():
                 continue
@@ -195,7 +195,7 @@ class DayCounter:
         items, judged = self._reader.drawn(read), self._reader.judged(read)
         closed: dict[str, LabelledDay] = {}
         for name in types:
-            own = read.by_type.get(name, [])
+            own = own_work(self._charter, read.by_type.get(name, ()))
             names, strata = strata_of(self._charter, name, own, read.outcomes, judged)
             drawn = {trace: items[trace] for trace in (one.trace_id for one in own) if trace in items}
             talks = {one.trace_id: one.conversation for one in own if one.trace_id in strata}

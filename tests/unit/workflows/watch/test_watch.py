@@ -16,6 +16,7 @@ from rich.console import Console
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
+from pilothouse.core.evidence.stand_in import stand_ins_of
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
@@ -34,7 +35,9 @@ from pilothouse.workflows.watch import effects as watch_effects
 from pilothouse.workflows.watch import tick as watch_tick
 from pilothouse.workflows.watch import whole as watch_whole
 from pilothouse.workflows.watch.count import DayCounter
+from pilothouse.workflows.watch.days import DayReader
 from pilothouse.workflows.watch.effects import Settled, settle_all
+from pilothouse.workflows.watch.judge import JUDGE
 from pilothouse.workflows.watch.room import WatchRoom
 from pilothouse.workflows.watch.status import watch_status
 from pilothouse.workflows.watch.tick import advance_all, run_watch
@@ -649,3 +652,33 @@ def test_task_types_share_the_false_alarm_of_a_rule_whoever_tells_their_quality(
     threshold = {one.task_type: json.loads(one.document)["threshold"] for one in said}
     assert set(threshold) == set(charter.task_types)
     assert sum(365 / one for one in threshold.values()) <= 1 + 1e-9, "alarms a year at the line"
+
+
+def test_what_people_and_judges_say_of_a_stand_ins_tasks_counts_for_no_alarm(
+    watch, clock, tmp_path, monkeypatch
+):
+    """The verdict on quality leaves them out; the alert counted them as work of the pinned model."""
+
+    def passed(_, read):
+        return {"rubric-v3": {task.trace_id: True for task in read.tasks}}
+
+    monkeypatch.setattr(DayReader, "judged", passed)
+    accept(watch, clock, tmp_path, "{share: 0.80}", "{share: 0.80, metric: rubric-v3}")
+    model = min(stand_ins_of(watch.directory.charter(AGENT)))
+    begin = int(clock.moment.timestamp()) * 10**9
+    watch.room.installation.lake.add(
+        example_task(
+            trace_id=f"{number:032x}", agent=AGENT, task_type="po_invoice", version_digest=VERSION,
+            start_ns=begin, end_ns=begin + 10**9, models=models,
+        )
+        for number, models in enumerate([(), (model,), (model,)], start=1)
+    )  # fmt: skip
+    live(watch, clock, 9)
+    said = {
+        metric: json.loads(one.document)
+        for metric in ("quality", JUDGE)
+        for one in watch.room.watch.readings(AGENT, since=MIDNIGHT.date(), detector=metric)
+        if (one.task_type, one.day) == ("po_invoice", MIDNIGHT.date())
+    }
+    assert sum(tasks for tasks, *_ in said["quality"]["tallies"].values()) == 41
+    assert said[JUDGE]["n"] == 41
