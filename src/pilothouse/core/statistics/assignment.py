@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import math
+
 import scipy
 
+from pilothouse.core.statistics.intervals import log_evidence_against
 from pilothouse.errors import UsageError
 
 __all__ = ["assignment_p_value", "excess_p_value"]
 
 
 def assignment_p_value(candidate_units: int, baseline_units: int, *, share: float) -> float:
-    """Chance of a split at least this uneven when the assignment works; below .001 it is broken.
+    """Chance that a split becomes this uneven at any look when the assignment works; below .001 it is broken.
 
     Args:
         candidate_units: Units seen in the candidate's arm.
@@ -19,27 +22,21 @@ def assignment_p_value(candidate_units: int, baseline_units: int, *, share: floa
         share: Share that the candidate should have, in (0, 1).
 
     Returns:
-        p-value of the chi-squared test with one degree of freedom; 1 without any unit.
+        p-value that may be asked for at every look; 1 without any unit.
 
     Raises:
         UsageError: The share leaves an arm empty.
 
     Source:
-        Pearson 1900.
+        As `pilothouse.core.statistics.intervals.anytime_interval`; Lindon and Malek 2022 for split tests.
 
     Example:
         >>> f"{assignment_p_value(510, 490, share=0.5):.2f} {assignment_p_value(600, 400, share=0.5):.0e}"
-        '0.53 3e-10'
+        '1.00 7e-08'
     """
     if not 0.0 < share < 1.0:
         raise UsageError(f"share {share:g} leaves an arm empty.", remedy="Give for example 0.05.")
-    units = candidate_units + baseline_units
-    if units == 0:
-        return 1.0
-    expected = (share * units, (1 - share) * units)
-    found = (candidate_units, baseline_units)
-    statistic = sum((have - want) ** 2 / want for have, want in zip(found, expected, strict=True))
-    return float(scipy.special.chdtrc(1, statistic))
+    return min(1.0, math.exp(-log_evidence_against(share, candidate_units, candidate_units + baseline_units)))
 
 
 def excess_p_value(candidate: int, both: int, *, share: float) -> float:

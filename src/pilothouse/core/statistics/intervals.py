@@ -25,6 +25,7 @@ __all__ = [
     "jeffreys_interval",
     "jeffreys_lower",
     "jeffreys_upper",
+    "log_evidence_against",
 ]
 
 CASES_MAX = 10_000_000
@@ -218,16 +219,34 @@ def anytime_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEn
 @lru_cache(maxsize=KEPT_MAX)
 def _anytime_ends(good: int, n: int, level: float) -> tuple[float, float]:
     """Both ends by bisection; one verdict asks for the same counts at many places."""
-    bad = n - good
-    mixture = float(scipy.special.betaln(0.5 + good, 0.5 + bad) - scipy.special.betaln(0.5, 0.5))
 
     def inside(p: float) -> bool:
-        log_likelihood = float(scipy.special.xlogy(good, p) + scipy.special.xlog1py(bad, -p))
-        return mixture - log_likelihood < -math.log(1 - level)
+        return log_evidence_against(p, good, n) < -math.log(1 - level)
 
     low = 0.0 if good == 0 else _edge(inside, good / n, 0.0)
-    high = 1.0 if bad == 0 else _edge(inside, good / n, 1.0)
+    high = 1.0 if good == n else _edge(inside, good / n, 1.0)
     return low, high
+
+
+def log_evidence_against(rate: float, good: int, n: int) -> float:
+    """Log of the e-value against a rate, which at no look exceeds log(1 / error) more often than that error when the rate is true.
+
+    Args:
+        rate: The rate, in [0, 1].
+        good: Good cases so far, 0 <= good <= n.
+        n: Cases so far.
+
+    Source:
+        As `anytime_interval`.
+
+    Example:
+        >>> f"{log_evidence_against(0.5, 51, 100):.1f} {log_evidence_against(0.5, 70, 100):.1f}"
+        '-2.5 5.7'
+    """
+    bad = n - good
+    mixture = scipy.special.betaln(0.5 + good, 0.5 + bad) - scipy.special.betaln(0.5, 0.5)
+    likelihood = scipy.special.xlogy(good, rate) + scipy.special.xlog1py(bad, -rate)
+    return float(mixture - likelihood)
 
 
 def cases_to_prove_floor(floor: float, rate: float, level: float = 0.95, *, have: int = 0) -> int | None:

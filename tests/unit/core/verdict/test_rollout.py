@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pilothouse.core.statistics.assignment import assignment_p_value, excess_p_value
@@ -56,6 +57,16 @@ def test_another_salt_mixes_anew():
         arm_of("e", f"u{n}", share=0.5) == arm_of("e", f"u{n}", share=0.5, salt="b") for n in range(2_000)
     )
     assert 900 < same < 1_100
+
+
+def test_a_sound_assignment_is_called_broken_at_no_look_more_often_than_promised():
+    """The chi-squared test at each of 180 daily looks refused one sound experiment in fifty where one in a thousand is promised."""
+    draw, runs, refused = np.random.default_rng(1), 150, 0
+    for _ in range(runs):
+        candidate = np.cumsum(draw.binomial(300, 0.05, 180))
+        looks = zip(candidate.tolist(), range(300, 300 * 181, 300), strict=True)
+        refused += any(assignment_p_value(c, n - c, share=0.05) < 0.001 for c, n in looks)
+    assert refused <= 1
 
 
 def test_a_broken_assignment_is_seen_and_an_even_one_is_not():
