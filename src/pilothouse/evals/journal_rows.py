@@ -27,6 +27,10 @@ class StoredTrial:
     result: Result
     at: datetime | None
 
+    def is_since(self, moment: datetime) -> bool:
+        """Whether it is known to be no older than a moment."""
+        return self.at is not None and self.at >= moment
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredScore:

@@ -17,7 +17,6 @@ from pilothouse.evals.checks import TRAJECTORY, Check, CheckBook, success_of
 from pilothouse.evals.deadlines import Deadlines
 from pilothouse.evals.foreign_code import plain_reason
 from pilothouse.evals.journal import Journal
-from pilothouse.evals.journal_rows import StoredTrial
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.score import Score, Unscored, unscored
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
@@ -236,7 +235,7 @@ class Runner:
         stored = {
             one.key: one.result
             for one in self._journal.trials(keys)
-            if self._is_recent(one)
+            if (self._since is None or one.is_since(self._since))
             and (one.result.reply is None or one.result.reply.model not in others.get(one.key, ()))
         }
         scored = {(one.key, one.case_hash, one.version): one.score for one in self._journal.scores(stored)}
@@ -271,9 +270,6 @@ class Runner:
             await self._journal.settled()
         self._show_progress(at_once=True)
         return outcomes
-
-    def _is_recent(self, stored: StoredTrial) -> bool:
-        return self._since is None or (stored.at is not None and stored.at >= self._since)
 
     async def _call(self, key: str, request: TrialRequest) -> Result:
         """Call the target; infrastructure failures are retried with the same idempotency key."""

@@ -14,7 +14,6 @@ import msgspec
 
 from pilothouse.lake.attributes import Attribute, classify
 from pilothouse.lake.limits import ITEMS_MAX
-from pilothouse.lake.otlp_fields import number_of
 from pilothouse.lake.scores import EVALUATION_EVENT
 
 __all__ = ["EVALUATIONS_MAX", "Evaluation", "evaluations_of"]
@@ -65,14 +64,8 @@ def evaluations_of(
         said = {part: _value_of(attributes[place]) for part, place in parts.items()}
         if not isinstance(said.get("name"), str):
             continue
-        if "score" in said:
-            said["score"] = number_of(said["score"])
         yield Evaluation(
-            attributes=[
-                classify(_FIELDS[part], value)
-                for part, value in said.items()
-                if part in _FIELDS and value is not None
-            ],
+            attributes=[classify(_FIELDS[part], value) for part, value in said.items()],
             trace_id=span.trace_id,
             span_id=span.span_id[:0] if scope else span.span_id,
             time_unix_nano=int(span.end_time_unix_nano),

@@ -10,13 +10,9 @@ from typing import Final
 from pilothouse.core.evidence.claim import ERASED_CLAIM
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.ports.lake import STRAY_LOG
-from pilothouse.ports.upkeep import Removed, RetentionRule
+from pilothouse.ports.upkeep import DEFAULT_RULE, Removed, RetentionRule
 
-__all__ = ["DEFAULT_RULE", "Retention"]
-
-DEFAULT_RULE: Final = RetentionRule(agent="", payload_days=30, spans_days=90, tasks_days=730)
-"""Phases ask for 90 stable days, and decisions must be explained for two years; what was said is nobody's to
-keep for longer than it takes to look into a complaint."""
+__all__ = ["Retention"]
 
 _MARKS: Final = ", ".join(
     rf"""(regexp_match(attributes, '("pilothouse\.experiment\.{part}":"(?:[^"\\]|\\.)*")'))[1]"""

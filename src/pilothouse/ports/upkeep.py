@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["LakeUpkeep", "Removed", "RetentionRule"]
+__all__ = ["DEFAULT_RULE", "LakeUpkeep", "Removed", "RetentionRule"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,11 @@ class RetentionRule:
     payload_days: int
     spans_days: int
     tasks_days: int
+
+
+DEFAULT_RULE: Final = RetentionRule(agent="", payload_days=30, spans_days=90, tasks_days=730)
+"""Where nobody says otherwise. Phases ask for 90 stable days, and decisions must be explained for two years; what was said is nobody's to
+keep for longer than it takes to look into a complaint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,8 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import LimitExceeded
 from pilothouse.ports.lake import SAID_SPAN_MAX_NS, Lake, TaskFilter
 from pilothouse.ports.ledger import Ledger
-from pilothouse.ports.upkeep import LakeUpkeep
+from pilothouse.ports.upkeep import DEFAULT_RULE, LakeUpkeep
 from pilothouse.workflows.ground.decision_log import every_decision
-from pilothouse.workflows.ground.retention_rule import SPANS_DAYS
 from pilothouse.workflows.traces.retention import retention_rules
 
 __all__ = ["TRACES_MAX", "Forgotten", "Said", "ask_to_empty", "carry_out_erasures", "traces_saying"]
@@ -88,8 +87,8 @@ def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Sa
     if _TRACE_ID.fullmatch(subject) and lake.trace(subject) is not None:
         found[subject] = None
     # What the sender said of itself, and names, stay as long as the spans do.
-    kept = max((rule.spans_days for rule in retention_rules(ledger)), default=SPANS_DAYS)
-    oldest = now - timedelta(days=min(max(kept, SPANS_DAYS), LOOKED_BACK_DAYS_MAX) + 1)
+    kept = max((rule.spans_days for rule in retention_rules(ledger)), default=DEFAULT_RULE.spans_days)
+    oldest = now - timedelta(days=min(max(kept, DEFAULT_RULE.spans_days), LOOKED_BACK_DAYS_MAX) + 1)
     end = now + timedelta(days=1)  # a client's clock may run ahead
     for trace in ledger.outcomes_holding(subject):
         found[trace] = None

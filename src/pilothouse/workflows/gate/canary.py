@@ -21,8 +21,9 @@ from pilothouse.core.statistics.assignment import assignment_p_value, excess_p_v
 from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryTest
 from pilothouse.errors import ExitStatus
 from pilothouse.ports.lake import Assigned, TaskFilter
+from pilothouse.ports.upkeep import DEFAULT_RULE
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.ground.retention_rule import SPANS_DAYS, retention_rule
+from pilothouse.workflows.ground.retention_rule import retention_rule
 
 __all__ = ["DAY_NS", "CanaryReport", "Unit", "canary_evidence", "differences", "read_canary", "units_of"]
 
@@ -284,7 +285,7 @@ def _stood_in(
 
 def _gone(since: datetime, now: datetime, charter: Charter | None) -> str | None:
     """Say that the first days of an experiment are kept no longer, or None: a window that slides is not valid at every look."""
-    kept_days = SPANS_DAYS if charter is None else retention_rule(charter).spans_days
+    kept_days = (DEFAULT_RULE if charter is None else retention_rule(charter)).spans_days
     if now - since <= timedelta(days=kept_days):
         return None
     return (

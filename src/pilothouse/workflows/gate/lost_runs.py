@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from pydantic import ValidationError
-
 from pilothouse.core.verdict.release_again import was_not_proved
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.gate.sealed_split import SEALED_RELEASE
+from pilothouse.workflows.ground.releases import read_releases
 
 __all__ = ["lost_runs"]
 
@@ -49,9 +48,5 @@ def lost_runs(
 
 def _verdicts(ledger: Ledger, agent: str, version: str) -> Iterator[ReleaseVerdict]:
     for kind in ("release", SEALED_RELEASE):
-        for one in ledger.decisions(agent, kind=kind, limit=RELEASES_READ_MAX):
-            if version in one.document:
-                try:
-                    yield ReleaseVerdict.model_validate_json(one.document)
-                except ValidationError:  # an older program wrote it
-                    continue
+        decisions = ledger.decisions(agent, kind=kind, limit=RELEASES_READ_MAX)
+        yield from read_releases(one for one in decisions if version in one.document)

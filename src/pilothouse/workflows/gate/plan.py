@@ -121,7 +121,7 @@ def _lacking(judge: TypeJudge) -> str:
 
 def _missing_calls(run: GateRun, cases: tuple[Case, ...], arms: list[Arm]) -> int:
     keys = [key for case in cases for arm in arms for key in arm.keys(case)]
-    stored = sum(one.at is not None and one.at >= run.since for one in run.journal.trials(keys))
+    stored = sum(one.is_since(run.since) for one in run.journal.trials(keys))
     return len(keys) - stored
 
 

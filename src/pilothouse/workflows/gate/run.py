@@ -272,8 +272,9 @@ class GateRun:
     def _answered(self) -> list[datetime]:
         """Return when each first answer of the candidate that counts was asked for."""
         keys = {self.candidate.keys(case)[0] for case in self.selection.cases}
-        moments = (one.at for one in self.journal.trials(keys))
-        return [at for at in moments if at is not None and at >= self.since]
+        return [
+            one.at for one in self.journal.trials(keys) if one.at is not None and one.is_since(self.since)
+        ]
 
     async def _common_items(self) -> list[ItemVerdict]:
         """Judge what belongs to no single task type."""

@@ -9,14 +9,9 @@ from typing import Final
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.ports.upkeep import RetentionRule
+from pilothouse.ports.upkeep import DEFAULT_RULE, RetentionRule
 
-__all__ = ["REGULATION_DAYS", "SPANS_DAYS", "retention_rule"]
-
-PAYLOAD_DAYS: Final = 30
-SPANS_DAYS: Final = 90
-TASKS_DAYS: Final = 730
-"""Where a charter leaves the question open."""
+__all__ = ["REGULATION_DAYS", "retention_rule"]
 
 REGULATION_DAYS: Final[Mapping[str, int]] = {"ai-act": 183, "eu-ai-act": 183, "eu_ai_act": 183}
 """Regulation → days for which logs of what the system did must be kept; the AI Act asks deployers for six months
@@ -31,11 +26,11 @@ def retention_rule(charter: Charter) -> RetentionRule:
         return otherwise if answer is None else max(1, -(-answer // timedelta(days=1)))
 
     kept = charter.retention
-    payload = days(known(kept.payload), PAYLOAD_DAYS)
-    spans = max(payload, least, days(known(kept.spans), SPANS_DAYS))
+    payload = days(known(kept.payload), DEFAULT_RULE.payload_days)
+    spans = max(payload, least, days(known(kept.spans), DEFAULT_RULE.spans_days))
     return RetentionRule(
         agent=charter.agent,
         payload_days=payload,
         spans_days=spans,
-        tasks_days=max(spans, days(known(kept.tasks), TASKS_DAYS)),
+        tasks_days=max(spans, days(known(kept.tasks), DEFAULT_RULE.tasks_days)),
     )

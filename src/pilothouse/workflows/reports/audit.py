@@ -118,9 +118,8 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
     # Before the records: what is signed while they are read covers more of them than were read, and nothing is missing.
     stored = room.log.checkpoints()
     anchors = _anchors(room)
-    history = (
-        room.log.key_history()
-    )  # after what it is held against: a key that was replaced meanwhile is in it
+    # After what it is held against: a key that was replaced meanwhile is in it.
+    history = room.log.key_history()
     texts = room.log.texts()
     records = _readable(texts, problems)
     tree = Tree(leaf_hash(text.encode()) for _, text in texts)

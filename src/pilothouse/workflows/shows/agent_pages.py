@@ -6,9 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pydantic import ValidationError
-
-from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.ports.contacts import ContactStore
 from pilothouse.ports.gateway import Spent
 from pilothouse.ports.watch import WatchStore
@@ -21,6 +18,7 @@ from pilothouse.reports.tour import build_tour
 from pilothouse.reports.watch import build_watch
 from pilothouse.reports.watch_work import coverage_section, failures_section
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.releases import read_releases
 from pilothouse.workflows.integrations.integrations import rollout_order, take_inventory
 from pilothouse.workflows.people.directory import people_gone
 from pilothouse.workflows.people.signing import signatures
@@ -85,12 +83,8 @@ def show_integrations(installation: Installation, found: Assessment) -> Sections
 def show_evals(installation: Installation, found: Assessment, now: datetime) -> SectionsPage:
     """Return the Evals page."""
     agent = found.charter.agent
-    releases: list[ReleaseVerdict] = []
-    for decision in installation.ledger.decisions(agent, kind="release", limit=DECISIONS_READ):
-        try:
-            releases.append(ReleaseVerdict.model_validate_json(decision.document))
-        except ValidationError:  # an older program wrote it
-            continue
+    decisions = installation.ledger.decisions(agent, kind="release", limit=DECISIONS_READ)
+    releases = list(read_releases(decisions))
     return build_evals(
         found.charter, found.verdict, releases, tuple(installation.ledger.evidence(agent)), now
     )
